@@ -1,0 +1,118 @@
+"""Response codes of the contract, and the two ways to say no.
+
+`ApiError` refuses a request; `Status` values refuse one recipient inside an accepted request.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ApiError(Exception):
+    """A refused request: HTTP status, response_code, response_msg and `data` of the envelope.
+
+    `headers` are added to the answer (Retry-After). Source: api-v3, "Status Codes"; observed bodies of errors.
+    """
+
+    status = 400
+    code = "BAD_REQUEST"
+    message = "Invalid input."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message or self.message)
+        self.message = message or self.message
+        self.code = code or self.code
+        self.data = data
+        self.headers = dict(headers or {})
+
+
+class BadRequest(ApiError):
+    """400. `fields` maps each bad field to one sentence."""
+
+    def __init__(self, fields: Mapping[str, str] | None = None, message: str | None = None) -> None:
+        super().__init__(message, data=dict(fields) if fields else None)
+
+
+class Unauthorized(ApiError):
+    """401, the same for every fault of the credentials, so that nothing can be learnt from it."""
+
+    status = 401
+    code = "UNAUTHORIZED"
+    message = "Authorization failed."
+
+
+class Forbidden(ApiError):
+    """403: known, but not allowed."""
+
+    status = 403
+    code = "FORBIDDEN"
+    message = "Resource not found or you don't have the permissions to access this resource."
+
+
+class NotFound(ApiError):
+    """404: no such record in this account, or no such path."""
+
+    status = 404
+    code = "NOT_FOUND"
+    message = "Invalid endpoint. Please try again."
+
+
+class MethodNotAllowed(ApiError):
+    """405: the path exists, the verb does not."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    message = "Method doesn't exist or is not allowed."
+
+
+class Conflict(ApiError):
+    """409: an Idempotency-Key is being used for another body, or by a request that is still running."""
+
+    status = 409
+    code = "CONFLICT"
+    message = "The request conflicts with an earlier one."
+
+
+class TooLarge(ApiError):
+    """413: the body is larger than the server reads."""
+
+    status = 413
+    code = "BAD_REQUEST"
+    message = "The request body is too large."
+
+
+class TooManyRequests(ApiError):
+    """429. Give `Retry-After` in `headers`."""
+
+    status = 429
+    code = "TOO_MANY_REQUESTS"
+    message = "Too many attempts."
+
+
+class InternalError(ApiError):
+    """500: a defect of ours; the details are in the log under the request id, never in the answer."""
+
+    status = 500
+    code = "INTERNAL_SERVER_ERROR"
+    message = "Something is broken."
+
+
+class Status:
+    """Per-message status strings inside a 200. Source: api-v3, "Application Status Codes"."""
+
+    SUCCESS = "SUCCESS"
+    INVALID_RECIPIENT = "INVALID_RECIPIENT"
+    INVALID_SENDER_ID = "INVALID_SENDER_ID"
+    INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
+    COUNTRY_NOT_ENABLED = "COUNTRY_NOT_ENABLED"
+    EMPTY_MESSAGE = "EMPTY_MESSAGE"
+    INVALID_SCHEDULE = "INVALID_SCHEDULE"
+    THROTTLED = "THROTTLED"
+    MISSING_REQUIRED_FIELDS = "MISSING_REQUIRED_FIELDS"
+    NOT_ENOUGH_PERMISSION_TO_LIST_ID = "NOT_ENOUGH_PERMISSION_TO_LIST_ID"

@@ -1,0 +1,142 @@
+"""What a transport gives and takes.
+
+Transports know messages and the wire. They know nothing of accounts, money or the HTTP API, and they answer with a
+value (`Sent`, `Retry`, `Failed`); an exception out of `send` is a bug.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class MessageKey(msgspec.Struct, frozen=True, gc=False):
+    """Names one message of one account. Transports pass it back untouched."""
+
+    user_id: int
+    channel: str
+    message_id: str
+
+
+class SmsText(msgspec.Struct, frozen=True):
+    """The text of an SMS, already cut into segments by the rules of GSM 03.38 or UCS-2.
+
+    `parts` are texts, not bytes: the alphabet of data_coding 0 is a matter of the carrier, so the transport encodes.
+    `unicode` says that the message must go as UCS-2 (data_coding 8).
+    """
+
+    parts: tuple[str, ...]
+    unicode: bool
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """An email as the transport needs it: addresses, a subject, a plain text."""
+
+    subject: str
+    text: str
+    reply_to: str | None = None
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One message to hand over. `valid_until` is in Unix seconds; `attempt` starts at 1."""
+
+    key: MessageKey
+    sender: str
+    recipient: str
+    content: SmsText | Mail
+    valid_until: int
+    attempt: int = 1
+
+
+class Sent(msgspec.Struct, frozen=True, tag=True):
+    """The carrier took the message. One remote id for each part that will have a receipt of its own."""
+
+    remote_ids: tuple[str, ...] = ()
+    detail: str = ""
+
+
+class Retry(msgspec.Struct, frozen=True, tag=True):
+    """Not taken, and another try may help. `after` seconds; `why` is shown to the customer.
+
+    `maybe_sent` marks an answer that was lost: the carrier may have taken the message, so a retry may double it.
+    """
+
+    after: float
+    why: str
+    code: int | None = None
+    maybe_sent: bool = False
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """Refused for good before the carrier took it. `code` is the carrier's own (SMPP command_status, SMTP reply)."""
+
+    code: int | None
+    why: str
+
+
+Outcome = Sent | Retry | Failed
+
+ReceiptState = Literal["delivered", "failed", "expired", "enroute"]
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a carrier reports later. `error` is the carrier's error code as text, `raw` its own words.
+
+    `key` is filled when the transport still remembers which message the remote id belongs to; otherwise the id is
+    looked up. `at` is in Unix seconds.
+    """
+
+    transport: str
+    remote_id: str
+    state: ReceiptState
+    at: int
+    error: str | None = None
+    raw: str = ""
+    key: MessageKey | None = None
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """A message that arrived (MO). Long messages are whole here: the transport put the parts together."""
+
+    transport: str
+    channel: str
+    sender: str
+    recipient: str
+    body: str
+    at: int
+
+
+class Events(Protocol):
+    """Where a transport reports. What was given is stored when the call returns: acknowledge to the peer after that."""
+
+    async def on_receipts(self, receipts: Sequence[Receipt]) -> None: ...
+
+    async def on_inbound(self, message: Inbound) -> None: ...
+
+
+class Transport(Protocol):
+    """One connection (or pool of connections) to one carrier."""
+
+    name: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether a message given now would go out at once (bound, connected)."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """How many messages it is sensible to have inside `send` at once, over all calls."""
+        ...
+
+    async def open(self, events: Events) -> None:
+        """Start, and keep trying in the background: an unreachable peer is no error here."""
+        ...
+
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
+        """Hand over; one outcome for each message, in order. Never raises for what a peer does."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in flight (bounded by a few seconds), say goodbye to the peer, release everything."""
+        ...
