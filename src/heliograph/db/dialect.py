@@ -1,0 +1,104 @@
+"""All SQL that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
+
+ROWS_A_STATEMENT = 250
+"""Rows of one multi-row VALUES: executemany collapses when another thread is busy (docs/performance.md)."""
+
+
+class Dialect:
+    """SQLite. `PostgreSQL` overrides what is different there."""
+
+    name = "sqlite"
+    begin_write = "BEGIN IMMEDIATE"
+    begin_read = "BEGIN"
+    mark = "?"
+    skip_locked = ""
+    for_update = ""
+    lock_schema = "BEGIN IMMEDIATE"
+    unlock_schema = "COMMIT"
+
+    def sql(self, text: str) -> str:
+        """Statement text with `?` marks as the driver wants it."""
+        return text
+
+    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
+        for chunk in chunks(rows, ROWS_A_STATEMENT):
+            one = "(" + ",".join([self.mark] * len(columns)) + ")"
+            text = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * len(chunk))  # noqa: S608
+            cursor.execute(text, [value for row in chunk for value in row])
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL by psycopg 3."""
+
+    name = "postgresql"
+    begin_write = "BEGIN"
+    begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    mark = "%s"
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+    for_update = "FOR UPDATE"
+    lock_schema = "SELECT pg_advisory_lock(7213001)"
+    unlock_schema = "SELECT pg_advisory_unlock(7213001)"
+
+    def sql(self, text: str) -> str:
+        """Statement text with `%s` marks."""
+        return text.replace("?", "%s")
+
+    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """COPY from 50 rows up, one multi-row INSERT below that."""
+        if len(rows) < 50:
+            super().insert_rows(cursor, table, columns, rows)
+            return
+        with cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def chunks(rows: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    """The rows in slices of at most `size`."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def of(url: URL) -> Dialect:
+    """The dialect that a database URL asks for."""
+    return PostgreSQL() if url.get_backend_name() == "postgresql" else Dialect()
+
+
+def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
+    """An engine in autocommit mode (BEGIN and COMMIT are ours, see writer.py) and its dialect.
+
+    SQLite gets WAL with synchronous=FULL: an accepted message survives a power cut.
+    """
+    url = make_url(address)
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    dialect = of(url)
+    made = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False, "timeout": 30} if dialect.name == "sqlite" else {},
+    )
+    if dialect.name == "sqlite":
+        event.listen(made, "connect", _read_pragmas if readonly else _write_pragmas)
+    return made, dialect
+
+
+def _write_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _read_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "query_only=ON", "cache_size=-32768", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").close()

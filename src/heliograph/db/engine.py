@@ -1,0 +1,107 @@
+"""Transactions, and connections that open themselves again."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable
+
+from heliograph.db import dialect as dialects
+
+Clock = Callable[[], float]
+
+
+class Tx:
+    """An open transaction. Handlers and nouns take one and never commit.
+
+    `now` is its time in Unix seconds. `memo` caches look-ups for the length of the transaction. `wake(name)` tells
+    whoever waits on that name, after the commit.
+    """
+
+    def __init__(self, connection: Connection, dialect: dialects.Dialect, now: float) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.clock = now
+        self.now = int(now)
+        self.memo: dict[Any, Any] = {}
+        self.wakes: set[str] = set()
+        self._cursor = connection.connection.cursor()
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run a SQLAlchemy statement."""
+        return self.connection.execute(statement, parameters)
+
+    def row(self, statement: Executable) -> Mapping[str, Any] | None:
+        """The first row as a mapping, or None."""
+        return self.connection.execute(statement).mappings().first()
+
+    def rows(self, statement: Executable) -> Sequence[Mapping[str, Any]]:
+        """All rows as mappings."""
+        return self.connection.execute(statement).mappings().all()
+
+    def scalar(self, statement: Executable) -> Any:
+        """The first column of the first row, or None."""
+        return self.connection.execute(statement).scalar()
+
+    def driver(self, text: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run hot SQL (marks are `?`) on the driver's cursor and return the cursor."""
+        self._cursor.execute(self.dialect.sql(text), parameters)
+        return self._cursor
+
+    def driver_in(self, text: str, before: Sequence[Any], values: Iterable[Any]) -> list[Any]:
+        """Run SQL whose `IN ({})` is filled with values, in slices; the fetched rows of all, if it returns any."""
+        found: list[Any] = []
+        for chunk in dialects.chunks(list(values), 500):
+            filled = text.replace("{}", ",".join("?" * len(chunk)))
+            cursor = self.driver(filled, [*before, *chunk])
+            if cursor.description:
+                found.extend(cursor.fetchall())
+        return found
+
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many plain rows."""
+        if rows:
+            self.dialect.insert_rows(self._cursor, table, columns, rows)
+
+    def wake(self, name: str) -> None:
+        """After the commit, wake whoever waits for `name`."""
+        self.wakes.add(name)
+
+
+class Connector:
+    """One connection that opens itself again after `reset`."""
+
+    def __init__(self, address: str, clock: Clock, *, readonly: bool = False) -> None:
+        self._engine, self.dialect = dialects.engine(address, readonly=readonly)
+        self._clock = clock
+        self._connection: Connection | None = None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def begin_write(self) -> Tx:
+        """Begin a transaction that may write."""
+        tx = Tx(self._open(), self.dialect, self._clock())
+        tx.driver(self.dialect.begin_write)
+        return tx
+
+    def begin_read(self) -> Tx:
+        """Begin a transaction that sees one state of the database."""
+        tx = Tx(self._open(), self.dialect, self._clock())
+        tx.driver(self.dialect.begin_read)
+        return tx
+
+    def reset(self) -> None:
+        """Throw the connection away, with whatever was open on it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._engine.dispose()

@@ -1,0 +1,366 @@
+"""All tables. Text is text, times are Unix seconds, money is integers of 1/1,000,000 (column names say `_micros`)."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""A generated key: INTEGER PRIMARY KEY is what SQLite numbers by itself."""
+
+ACCESS_FLAGS = (
+    "users",
+    "billing",
+    "reporting",
+    "contacts",
+    "settings",
+    "sms",
+    "email",
+    "voice",
+    "fax",
+    "post",
+    "reseller",
+    "mms",
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("email", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text, nullable=False),
+    Column("account_name", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("default_country_sms", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("reply_to", Text, nullable=False),
+    Column("delivery_to", Text),
+    Column("active", SmallInteger, nullable=False),
+    Column("banned", SmallInteger, nullable=False),
+    Column("auto_recharge", SmallInteger, nullable=False),
+    Column("auto_recharge_micros", BigInteger, nullable=False),
+    Column("low_credit_micros", BigInteger, nullable=False),
+    Column("setting_unicode_sms", SmallInteger, nullable=False),
+    Column("setting_email_sms_subject", SmallInteger, nullable=False),
+    Column("setting_fix_sender_id", SmallInteger, nullable=False),
+    Column("char_limit", SmallInteger, nullable=False),
+    Column("cors_origins", Text, nullable=False),
+    Column("webhook_secret", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("username"),
+)
+
+subaccounts = Table(
+    "subaccounts",
+    metadata,
+    Column("subaccount_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("is_main", SmallInteger, nullable=False),
+    Column("api_username", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("phone_number", Text, nullable=False),
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text, nullable=False),
+    Column("key_hash", Text, nullable=False),
+    Column("key_sealed", Text, nullable=False),
+    *(Column(f"access_{flag}", SmallInteger, nullable=False) for flag in ACCESS_FLAGS),
+    Column("share_campaigns", SmallInteger, nullable=False),
+    Column("notes", Text),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("api_username"),
+    UniqueConstraint("key_hash"),
+)
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Counters that move when something cached in a process has changed: `access`, `rates`."""
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("micros", BigInteger, nullable=False),
+    CheckConstraint("micros >= 0", name="not_negative"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("entry_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("balance_micros", BigInteger, nullable=False),
+    Column("reference", Text, nullable=False),
+    Index(None, "user_id", "entry_id"),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("rates_id", Id, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("imported_at", BigInteger, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("read_through", BigInteger, nullable=False),
+    Column("last_date", BigInteger, nullable=False),
+    PrimaryKeyConstraint("user_id", "name"),
+)
+"""How many rows a list has, so that a page never counts them. Ordinals run from 1 to `count` without a gap."""
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("subaccount_id", BigInteger, nullable=False),
+    Column("date", BigInteger, nullable=False),
+    Column("schedule", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("parts", SmallInteger, nullable=False),
+    Column("parts_left", SmallInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_code", Text),
+    Column("status_text", Text),
+    Column("error_code", Text),
+    Column("error_text", Text),
+    Column("custom_string", Text, nullable=False),
+    Column("from_email", Text),
+    Column("list_id", BigInteger),
+    Column("contact_id", BigInteger),
+    Column("source", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    PrimaryKeyConstraint("user_id", "channel", "ordinal"),
+    UniqueConstraint("user_id", "message_id"),
+    Index(None, "recipient", "message_id"),
+)
+
+message_events = Table(
+    "message_events",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    PrimaryKeyConstraint("user_id", "message_id", "seq"),
+    sqlite_with_rowid=False,
+)
+"""The timeline: `seq` is the time in nanoseconds. The acceptance stands in the message itself."""
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("queue_id", Id, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("claimed", SmallInteger, nullable=False),
+    Index(None, "channel", "lane", "due_at"),
+    Index(None, "user_id", "message_id"),
+)
+"""Work to hand over. Claiming moves `due_at` to the end of the lease, so a lost worker's rows come back by themselves."""
+
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("transport", Text, nullable=False),
+    Column("remote_id", Text, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("transport", "remote_id"),
+    sqlite_with_rowid=False,
+)
+
+parked_receipts = Table(
+    "parked_receipts",
+    metadata,
+    Column("parked_id", Id, primary_key=True),
+    Column("transport", Text, nullable=False),
+    Column("remote_id", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "transport", "remote_id"),
+)
+"""Receipts whose message is not known (yet): a receipt may overtake the record of the hand-over."""
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("receipt_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("ordinal", BigInteger),
+    Column("message_id", Text, nullable=False),
+    Column("subaccount_id", BigInteger, nullable=False),
+    Column("timestamp_send", BigInteger, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_code", Text, nullable=False),
+    Column("status_text", Text, nullable=False),
+    Column("error_code", Text),
+    Column("error_text", Text),
+    Column("custom_string", Text, nullable=False),
+    Index(None, "user_id", "channel", "ordinal"),
+    Index(None, "user_id", "message_id"),
+)
+"""`ordinal` is the place in the polled list; null when no POLL rule asked for it."""
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("inbound_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("subaccount_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("original_message_id", Text, nullable=False),
+    Column("original_body", Text, nullable=False),
+    Column("custom_string", Text, nullable=False),
+    Column("unread", SmallInteger, nullable=False),
+    Index(None, "user_id", "channel", "unread", "inbound_id"),
+    Index(None, "user_id", "message_id"),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("rule_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("rule_name", Text, nullable=False),
+    Column("match_type", BigInteger, nullable=False),
+    Column("dedicated_number", Text, nullable=False),
+    Column("message_search_type", SmallInteger, nullable=False),
+    Column("message_search_term", Text),
+    Column("action", Text, nullable=False),
+    Column("action_address", Text),
+    Column("body", Text),
+    Column("webhook_type", Text),
+    Column("enabled", SmallInteger, nullable=False),
+    Index(None, "user_id", "family"),
+)
+
+sms_templates = Table(
+    "sms_templates",
+    metadata,
+    Column("template_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("template_name", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("due_at", Float, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("last_error", Text),
+)
+"""Background work other than messages. `lane` groups what must not crowd out others (one webhook target)."""
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("event_id", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("webhook_type", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("attempt_id", Id, primary_key=True),
+    Column("delivery_id", BigInteger, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("seconds", Float, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("error", Text),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("file_id", Text, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("user_id", "key"),
+)
