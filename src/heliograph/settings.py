@@ -22,13 +22,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     mode: Annotated[
         Literal["sandbox", "production"],
-        Meta(description="sandbox: demo account, built-in carriers, private webhook targets. production: none of them."),
+        Meta(
+            description="sandbox: demo account, built-in carriers, private webhook targets. production: none of them."
+        ),
     ] = "sandbox"
     database: Annotated[
         str, Meta(description="postgresql://… to use PostgreSQL; empty: SQLite in the data folder.")
     ] = ""
     host: Annotated[str, Meta(description="Address that the server listens on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")] = 8310
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")] = (
+        8310
+    )
     role: Annotated[
         Literal["all", "api", "worker"],
         Meta(description="api: HTTP only. worker: delivery only. all: both in one process."),
@@ -37,12 +41,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Address that customers use, for links in answers; empty: taken from each request.")
     ] = ""
     secret: Annotated[
-        str, Meta(description="Master secret for keys at rest; empty: made once and kept in the data folder (sandbox only).")
+        str,
+        Meta(
+            description="Master secret for keys at rest; empty: made once and kept in the data folder (sandbox only)."
+        ),
     ] = ""
     config: Annotated[str, Meta(description="Path of heliograph.toml; empty: the one in the data folder.")] = ""
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")] = (
-        "info"
-    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
+    ] = "info"
     log_format: Annotated[
         Literal["auto", "pretty", "json"], Meta(description="auto: pretty on a terminal, JSON otherwise.")
     ] = "auto"
@@ -59,9 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[
         str, Meta(description="Origins that browsers may call from, separated by commas; * for any.")
     ] = ""
-    trial_credit: Annotated[
-        str, Meta(description="Credit of a newly registered account, in its currency.")
-    ] = "5.00"
+    trial_credit: Annotated[str, Meta(description="Credit of a newly registered account, in its currency.")] = "5.00"
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5
@@ -128,7 +133,9 @@ class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     port: Annotated[int, Meta(ge=1, le=65535)] = 25
     username: str = ""
     password: str = ""
-    tls: Annotated[Literal["none", "starttls", "implicit"], Meta(description="How the connection is protected.")] = "none"
+    tls: Annotated[Literal["none", "starttls", "implicit"], Meta(description="How the connection is protected.")] = (
+        "none"
+    )
     timeout: Annotated[float, Meta(gt=0)] = 30.0
     connections: Annotated[int, Meta(ge=1, le=100, description="Connections kept open to the relay.")] = 2
 

@@ -220,7 +220,9 @@ def find(tx: Tx, username: str) -> Mapping[str, Any] | None:
 
 def allowed_origin(tx: Tx, origin: str) -> bool:
     """Whether some account has registered this CORS origin."""
-    listed = select(users.c.cors_origins).where(func.lower(users.c.cors_origins).contains(origin.lower(), autoescape=True))
+    listed = select(users.c.cors_origins).where(
+        func.lower(users.c.cors_origins).contains(origin.lower(), autoescape=True)
+    )
     return any(origin.lower() in text.lower().split() for (text,) in tx.execute(listed))
 
 

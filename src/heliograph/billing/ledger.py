@@ -35,9 +35,7 @@ def post(tx: Tx, user_id: int, micros: int, kind: str, reference: str) -> int:
     return post_many(tx, lock(tx, [user_id]), [(user_id, micros, kind, reference)])[user_id]
 
 
-def post_many(
-    tx: Tx, locked: Mapping[int, int], entries: Sequence[tuple[int, int, str, str]]
-) -> dict[int, int]:
+def post_many(tx: Tx, locked: Mapping[int, int], entries: Sequence[tuple[int, int, str, str]]) -> dict[int, int]:
     """Write entries (user_id, micros, kind, reference) on balances that `lock` gave; the new balances.
 
     Raises InsufficientCredit before anything is written when a balance would become negative on the way.

@@ -1,0 +1,71 @@
+"""Who asks: Basic (username and API key, or account password) and the Bearer form of the same."""
+
+import asyncio
+import hashlib
+import os
+import time
+from base64 import b64decode
+from binascii import Error as NotBase64
+
+from heliograph.accounts import account
+from heliograph.accounts.account import Principal
+from heliograph.accounts.vault import Vault, password_matches
+from heliograph.db.database import Database
+from heliograph.errors import Unauthorized
+
+REMEMBERED = 60.0
+MOST = 10_000
+
+
+class Authenticator:
+    """Turns an Authorization header into a principal.
+
+    A header that was right is remembered for a minute under a keyed hash; whether its key still holds is checked again
+    in the request's own transaction (`account.current`), so a revoked key dies at once.
+    """
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+        self._pepper = os.urandom(32)
+        self._known: dict[bytes, tuple[Principal, float]] = {}
+        self._slow = asyncio.Semaphore(4)
+
+    async def principal(self, header: str) -> Principal:
+        """The principal of a header. Raises Unauthorized."""
+        digest = hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._pepper, digest_size=32).digest()
+        known = self._known.get(digest)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        username, secret = _credentials(header)
+        found = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))
+        if found is None:
+            found = await self._by_password(username, secret)
+        if found is None:
+            raise Unauthorized
+        if len(self._known) >= MOST:
+            self._known.clear()
+        self._known[digest] = (found, time.monotonic() + REMEMBERED)
+        return found
+
+    async def _by_password(self, username: str, password: str) -> Principal | None:
+        found = await self._database.read(lambda tx: account.with_password(tx, username))
+        if found is None:
+            return None
+        async with self._slow:
+            right = await asyncio.to_thread(password_matches, found.proof, password)
+        return found if right else None
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    """(username, secret). Raises Unauthorized for anything that is not `Basic|Bearer base64(user:secret)`."""
+    scheme, _, encoded = header.strip().partition(" ")
+    if scheme.lower() not in ("basic", "bearer"):
+        raise Unauthorized
+    try:
+        username, found, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (NotBase64, UnicodeDecodeError, ValueError):
+        raise Unauthorized from None
+    if not found or not username or not secret or "\x00" in username + secret:
+        raise Unauthorized
+    return username, secret

@@ -1,0 +1,69 @@
+"""Pages: `page` and `limit` in, the eight paging keys out. Source: api-v3, "Pagination"; facts A15, A16."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from heliograph.errors import BadRequest
+from heliograph.http.request import Request
+
+SMALLEST, LARGEST = 15, 100
+FARTHEST = 10**9
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Which rows a page shows: `limit` rows after `offset`."""
+
+    page: int
+    limit: int
+
+    @property
+    def offset(self) -> int:
+        """Rows before the page."""
+        return (self.page - 1) * self.limit
+
+
+def window(req: Request) -> Window:
+    """The page that is asked for. `limit` is clamped to 15..100; a page below 1 is page 1. Raises BadRequest."""
+    return Window(max(1, _whole(req, "page", 1)), min(max(_whole(req, "limit", SMALLEST), SMALLEST), LARGEST))
+
+
+def _whole(req: Request, name: str, default: int) -> int:
+    text = req.query.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return min(int(text), FARTHEST)
+    except ValueError:
+        raise BadRequest({name: f"{name.capitalize()} must be an integer."}) from None
+
+
+def page(
+    req: Request,
+    shown: Window,
+    total: int,
+    rows: Sequence[Mapping[str, Any]],
+    render: Callable[[Mapping[str, Any]], Any],
+) -> dict[str, Any]:
+    """The `data` of a list endpoint."""
+    last = -(-total // shown.limit)
+    return {
+        "total": total,
+        "per_page": shown.limit,
+        "current_page": shown.page,
+        "last_page": last,
+        "next_page_url": _url(req, shown, shown.page + 1) if shown.page < last else None,
+        "prev_page_url": _url(req, shown, min(shown.page - 1, last)) if shown.page > 1 and last else None,
+        "from": shown.offset + 1 if rows else 0,
+        "to": shown.offset + len(rows) if rows else 0,
+        "data": [render(row) for row in rows],
+    }
+
+
+def _url(req: Request, shown: Window, number: int) -> str:
+    path = "/v3" + req.route.paths[0]
+    for name, value in req.params.items():
+        path = path.replace("{" + name + "}", value)
+    return f"{req.base_url}{path}?{urlencode({**req.query, 'page': number, 'limit': shown.limit})}"

@@ -1,0 +1,184 @@
+"""Accepting messages: check, price, charge, insert, enqueue, for many requests in one transaction.
+
+A price request runs the same code and stops before the charge.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from heliograph.accounts.account import Principal
+from heliograph.billing import ledger
+from heliograph.billing.prices import Rates
+from heliograph.billing.tariff import rates_of
+from heliograph.db.engine import Tx
+from heliograph.errors import Status
+from heliograph.messaging import counters, message
+from heliograph.queue import claim
+
+BULK = 50
+"""A request with more messages than this goes to the bulk lane."""
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """One message as its channel made it out of a request. `refusal` set: nothing but the answer is left to do.
+
+    `kind` and `units` are what the rates file prices. `free` marks the documented test recipients, which are neither
+    charged nor sent. `schedule` 0 means now.
+    """
+
+    recipient: str
+    sender: str
+    body: str
+    country: str = ""
+    carrier: str = ""
+    encoding: str = ""
+    kind: str = "message"
+    units: int = 1
+    schedule: int = 0
+    custom_string: str = ""
+    from_email: str | None = None
+    list_id: int | None = None
+    contact_id: int | None = None
+    source: str = ""
+    free: bool = False
+    refusal: str | None = None
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """All drafts of one request. `quote`: only price them."""
+
+    principal: Principal
+    channel: str
+    request_id: str
+    drafts: list[Draft]
+    throttle: int = 0
+    quote: bool = False
+
+
+class Accepted(msgspec.Struct, gc=False):
+    """What became of a draft: its status, id, price in micros and date."""
+
+    draft: Draft
+    status: str
+    message_id: str
+    price_micros: int
+    date: int
+
+
+def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
+    """Accept (or price) the orders, one after the other; for each the fate of its drafts, in order."""
+    rates = rates_of(tx)
+    charged = [order for order in orders if not order.quote]
+    balances = ledger.lock(tx, [order.principal.user_id for order in orders]) if charged else {}
+    if not charged:
+        balances = {order.principal.user_id: ledger.balance(tx, order.principal.user_id) for order in orders}
+    recent = _recent(tx, orders)
+    left = dict(balances)
+    answers = []
+    entries = []
+    for order in orders:
+        fates, cost = _judge(tx, order, rates, left, recent)
+        answers.append(fates)
+        if not order.quote and cost:
+            entries.append((order.principal.user_id, -cost, order.channel, order.request_id))
+    if entries:
+        ledger.post_many(tx, balances, entries)
+    _store(tx, [(order, fates) for order, fates in zip(orders, answers, strict=True) if not order.quote])
+    return answers
+
+
+def _judge(
+    tx: Tx, order: Order, rates: Rates, left: dict[int, int], recent: set[tuple[int, str, str]]
+) -> tuple[list[Accepted], int]:
+    """Decide on each draft of an order; what all of them cost. `left` and `recent` are carried on."""
+    who = order.principal
+    ids = message.new_ids(len(order.drafts), tx.clock)
+    fates = []
+    total = 0
+    for draft, key in zip(order.drafts, ids, strict=True):
+        status, price = draft.refusal or Status.SUCCESS, 0
+        if draft.refusal is None and not draft.free:
+            price = rates.price(order.channel, draft.kind, draft.country, who.currency) * draft.units
+            fingerprint = (who.user_id, draft.recipient, draft.body)
+            if order.throttle and fingerprint in recent:
+                status, price = Status.THROTTLED, 0
+            elif price > left.get(who.user_id, 0):
+                status, price = Status.INSUFFICIENT_CREDIT, 0
+            else:
+                left[who.user_id] -= price
+                total += price
+                if order.throttle:
+                    recent.add(fingerprint)
+        fates.append(Accepted(draft, status, key, price, tx.now))
+    return fates, total
+
+
+def _recent(tx: Tx, orders: Sequence[Order]) -> set[tuple[int, str, str]]:
+    """(user, recipient, body) of what was accepted within the throttle window of these orders."""
+    window = max((order.throttle for order in orders), default=0)
+    recipients = {d.recipient for order in orders if order.throttle for d in order.drafts if d.refusal is None}
+    if not window or not recipients:
+        return set()
+    found = tx.driver_in(
+        "SELECT user_id, recipient, body FROM messages WHERE message_id >= ? AND recipient IN ({})",
+        [message.oldest_id(tx.clock - window)],
+        recipients,
+    )
+    return {(row[0], row[1], row[2]) for row in found}
+
+
+def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
+    """Insert the messages and their queue rows: one multi-row insert for all orders together."""
+    rows: list[tuple[object, ...]] = []
+    queued: dict[str, list[tuple[int, float, int, str]]] = {}
+    for order, fates in accepted:
+        good = [fate for fate in fates if fate.status == Status.SUCCESS]
+        if not good:
+            continue
+        who = order.principal
+        ordinal, date = counters.take(tx, who.user_id, order.channel, len(good))
+        lane = claim.LANES[2] if len(fates) > BULK else claim.LANES[1]
+        work = queued.setdefault(order.channel, [])
+        for fate in good:
+            later = fate.draft.schedule > date
+            rows.append(_row(order, fate, ordinal, date, later))
+            ordinal += 1
+            fate.date = date
+            if not fate.draft.free:
+                work.append((lane, fate.draft.schedule if later else tx.clock, who.user_id, fate.message_id))
+    tx.insert_rows("messages", message.COLUMNS, rows)
+    for channel, work in queued.items():
+        if work:
+            claim.enqueue(tx, channel, work)
+
+
+def _row(order: Order, fate: Accepted, ordinal: int, date: int, later: bool) -> tuple[object, ...]:
+    draft, who = fate.draft, order.principal
+    status = message.COMPLETED if draft.free else message.SCHEDULED if later else message.QUEUED
+    return (
+        who.user_id,
+        order.channel,
+        ordinal,
+        fate.message_id,
+        who.subaccount_id,
+        date,
+        draft.schedule or date,
+        draft.sender,
+        draft.recipient,
+        draft.country,
+        draft.carrier,
+        draft.body,
+        draft.encoding,
+        draft.units,
+        draft.units,
+        fate.price_micros,
+        status,
+        None if draft.free else "200",
+        draft.custom_string,
+        draft.from_email,
+        draft.list_id,
+        draft.contact_id,
+        draft.source,
+        order.request_id,
+    )

@@ -1,0 +1,150 @@
+"""What a message is: its statuses, the moves between them, its ids, its timeline."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from heliograph.db.engine import Tx
+
+SCHEDULED = "Scheduled"
+QUEUED = "Queued"
+SENT = "Sent"
+COMPLETED = "Completed"
+FAILED = "Failed"
+CANCELLED = "Cancelled"
+
+OPEN = (SCHEDULED, QUEUED)
+MOVES: Mapping[str, tuple[str, ...]] = {
+    SCHEDULED: (QUEUED, SENT, COMPLETED, FAILED, CANCELLED),
+    QUEUED: (SCHEDULED, SENT, COMPLETED, FAILED, CANCELLED),
+    SENT: (COMPLETED, FAILED),
+    COMPLETED: (),
+    FAILED: (),
+    CANCELLED: (),
+}
+"""A receipt may overtake the record of the hand-over, so a queued message may complete at once."""
+
+SENT_TEXT = "Message sent to the network for delivery"
+DELIVERED_TEXT = "Success: Message received on handset."
+
+COLUMNS = (
+    "user_id",
+    "channel",
+    "ordinal",
+    "message_id",
+    "subaccount_id",
+    "date",
+    "schedule",
+    "sender",
+    "recipient",
+    "country",
+    "carrier",
+    "body",
+    "encoding",
+    "parts",
+    "parts_left",
+    "price_micros",
+    "status",
+    "status_code",
+    "custom_string",
+    "from_email",
+    "list_id",
+    "contact_id",
+    "source",
+    "request_id",
+)
+
+_last_seq = 0
+
+
+def new_ids(count: int, now: float) -> list[str]:
+    """Upper-case UUIDs of version 7 (RFC 9562, 5.7) for `now`: they sort by time and go to the end of an index."""
+    head = int(now * 1000) << 80 | 0x7000 << 64 | 0x8000 << 48
+    noise = os.urandom(10 * count)
+    ids = []
+    for at in range(0, 10 * count, 10):
+        bits = int.from_bytes(noise[at : at + 10]) & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+        text = f"{head | bits:032X}"
+        ids.append(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+    return ids
+
+
+def oldest_id(at: float) -> str:
+    """A text that sorts before every id made at `at` or later."""
+    text = f"{int(max(at, 0) * 1000):012X}"
+    return f"{text[:8]}-{text[8:]}-7"
+
+
+def sequence() -> int:
+    """Nanoseconds, strictly rising in this process: the order of events of one message."""
+    global _last_seq  # noqa: PLW0603
+    _last_seq = max(_last_seq + 1, time.time_ns())
+    return _last_seq
+
+
+def record(tx: Tx, events: Sequence[tuple[int, str, str, str]]) -> None:
+    """Append to timelines: rows of (user_id, message_id, status, detail). `detail` is for the customer to read."""
+    rows = [(user_id, key, sequence(), status, detail[:1000]) for user_id, key, status, detail in events]
+    tx.insert_rows("message_events", ("user_id", "message_id", "seq", "status", "detail"), rows)
+
+
+def timeline(tx: Tx, user_id: int, message_id: str) -> list[tuple[float, str, str]]:
+    """(Unix time, status, detail) of each change of a message, oldest first; empty for an unknown one."""
+    row = find(tx, user_id, message_id)
+    if row is None:
+        return []
+    born = f"Accepted in request {row['request_id']}." if row["request_id"] else "Accepted."
+    first = SCHEDULED if row["schedule"] > row["date"] else QUEUED
+    events = tx.driver(
+        "SELECT seq, status, detail FROM message_events WHERE user_id = ? AND message_id = ? ORDER BY seq",
+        [user_id, message_id],
+    ).fetchall()
+    return [(float(row["date"]), first, born), *((seq / 1e9, status, detail) for seq, status, detail in events)]
+
+
+LOADED = (*COLUMNS, "status_text", "error_code", "error_text")
+_LOAD = f"SELECT {', '.join(LOADED)} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
+
+
+def load(tx: Tx, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], dict[str, Any]]:
+    """Rows of messages by (user_id, message_id); unknown ones are left out."""
+    by_user: dict[int, list[str]] = {}
+    for user_id, key in keys:
+        by_user.setdefault(user_id, []).append(key)
+    found = {}
+    for user_id, ids in by_user.items():
+        for values in tx.driver_in(_LOAD, [user_id], ids):
+            row = dict(zip(LOADED, values, strict=True))
+            found[user_id, row["message_id"]] = row
+    return found
+
+
+def find(tx: Tx, user_id: int, message_id: str) -> dict[str, Any] | None:
+    """The row of one message of an account, or None."""
+    return load(tx, [(user_id, message_id)]).get((user_id, message_id))
+
+
+def move(
+    tx: Tx,
+    keys: Iterable[tuple[int, str]],
+    status: str,
+    code: str | None,
+    text: str | None,
+    error: tuple[str | None, str | None] = (None, None),
+) -> set[tuple[int, str]]:
+    """Give messages a new status where `MOVES` allows it; the keys of those that moved."""
+    before = tuple(old for old, allowed in MOVES.items() if status in allowed)
+    marks = ",".join("?" * len(before))
+    by_user: dict[int, list[str]] = {}
+    for user_id, key in keys:
+        by_user.setdefault(user_id, []).append(key)
+    moved = set()
+    for user_id, ids in by_user.items():
+        sql = (
+            "UPDATE messages SET status = ?, status_code = ?, status_text = ?, error_code = ?, error_text = ?"  # noqa: S608
+            f" WHERE user_id = ? AND status IN ({marks}) AND message_id IN ({{}}) RETURNING message_id"
+        )
+        for row in tx.driver_in(sql, [status, code, text, *error, user_id, *before], ids):
+            moved.add((user_id, row[0]))
+    return moved

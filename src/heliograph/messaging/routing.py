@@ -1,0 +1,49 @@
+"""Choosing a transport for a message: match, priority, weight, failover."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from heliograph.settings import RouteOptions
+from heliograph.transports.base import Transport
+
+
+class Router:
+    """The routes of the configuration over the open transports. Swapped whole when the configuration changes."""
+
+    def __init__(self, routes: Sequence[RouteOptions], transports: Mapping[str, Transport]) -> None:
+        self.routes = list(routes)
+        self.transports = dict(transports)
+
+    def serves(self, channel: str) -> bool:
+        """Whether any route takes messages of this channel."""
+        return any(route.channel == channel for route in self.routes)
+
+    def capacity(self, channel: str) -> int:
+        """How many messages of a channel may be on their way at once."""
+        names = {route.transport for route in self.routes if route.channel == channel}
+        return sum(self.transports[name].capacity for name in names)
+
+    def matching(self, channel: str, *, country: str, recipient: str, sender: str, account: str) -> list[RouteOptions]:
+        """Routes that fit, in the order in which they are tried; equal priorities are drawn by weight."""
+        fit = [
+            route
+            for route in self.routes
+            if route.channel == channel
+            and (not route.country or route.country.upper() == country)
+            and recipient.startswith(route.prefix)
+            and (not route.sender or route.sender == sender)
+            and (not route.account or route.account.lower() == account)
+        ]
+        if len(fit) < 2:
+            return fit
+        return sorted(fit, key=lambda route: (route.priority, -(random.random() ** (1 / route.weight))))  # noqa: S311
+
+    def choose(
+        self, channel: str, *, country: str, recipient: str, sender: str, account: str, attempt: int = 1
+    ) -> Transport | None:
+        """The transport of a message: the first fitting one that is ready, a later try the next of them."""
+        fit = self.matching(channel, country=country, recipient=recipient, sender=sender, account=account)
+        if not fit:
+            return None
+        ready = [route for route in fit if self.transports[route.transport].ready] or fit
+        return self.transports[ready[(attempt - 1) % len(ready)].transport]

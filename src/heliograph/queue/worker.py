@@ -1,0 +1,173 @@
+"""The worker: claims messages while there is room in the transports, hands them over, records outcomes; runs jobs."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from heliograph.db.database import Database
+from heliograph.queue import jobs
+
+BATCH = 250
+LEASE = 120.0
+POLL = 1.0
+"""Longest wait between two looks at a queue: work put in by another process is found by then."""
+
+JOBS_AT_ONCE = 100
+JOBS_A_LANE = 8
+log = structlog.get_logger(__name__)
+
+JobResult = float | None
+Runner = Callable[[jobs.Job], Awaitable[JobResult]]
+"""Runs a job. None: done. Seconds: again after them. It raises only for bugs, which are tried again too."""
+
+
+class Hands(Protocol):
+    """What the loop of one channel needs: room, a way to claim, and a way to hand over and settle."""
+
+    def room(self) -> int: ...
+
+    async def take(self, limit: int) -> Sequence[Any]: ...
+
+    async def carry(self, parcels: Sequence[Any]) -> None: ...
+
+    async def next_due(self) -> float | None: ...
+
+
+class Loop:
+    """A background loop that wakes at commits, at due times and at least each POLL seconds, and drains at the end."""
+
+    def __init__(self, database: Database, wake_name: str) -> None:
+        self._database = database
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._running: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        database.on_wake(wake_name, self._wake.set)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._task = asyncio.create_task(self._work())
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Claim nothing more and wait for what is under way, at most `grace` seconds; the lease covers the rest."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                busy = await self._step()
+            except Exception as problem:  # noqa: BLE001 - the loop must survive a database that is away for a while
+                log.error("worker.step_failed", error=repr(problem))
+                busy = False
+            if not busy and not self._stopping:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            due = await self._due()
+            wait = POLL if due is None else min(POLL, max(0.01, due - self._database.clock()))
+            await asyncio.wait_for(self._wake.wait(), wait)
+        except TimeoutError:
+            return
+        except Exception as problem:  # noqa: BLE001 - as above
+            log.error("worker.pause_failed", error=repr(problem))
+            await asyncio.sleep(POLL)
+
+    async def _step(self) -> bool:
+        """Do some work; whether there may be more right now."""
+        raise NotImplementedError
+
+    async def _due(self) -> float | None:
+        raise NotImplementedError
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("worker.batch_failed", error=repr(task.exception()))
+
+
+class ChannelLoop(Loop):
+    """Hands over the messages of one channel."""
+
+    def __init__(self, database: Database, channel: str, hands: Hands) -> None:
+        super().__init__(database, "queue:" + channel)
+        self._hands = hands
+        self._flying = 0
+
+    async def _step(self) -> bool:
+        room = min(BATCH, self._hands.room() - self._flying)
+        if room <= 0:
+            return False
+        parcels = await self._hands.take(room)
+        if parcels:
+            self._flying += len(parcels)
+            self._spawn(self._carry(parcels))
+        return bool(parcels)
+
+    async def _carry(self, parcels: Sequence[Any]) -> None:
+        try:
+            await self._hands.carry(parcels)
+        finally:
+            self._flying -= len(parcels)
+
+    async def _due(self) -> float | None:
+        full = self._hands.room() - self._flying <= 0
+        return None if full else await self._hands.next_due()
+
+
+class JobLoop(Loop):
+    """Runs background jobs, a limited number of each lane at once, so that one slow target never delays another."""
+
+    def __init__(self, database: Database, runners: dict[str, Runner]) -> None:
+        super().__init__(database, "jobs")
+        self._runners = runners
+        self._lanes: Counter[str] = Counter()
+
+    async def _step(self) -> bool:
+        free = JOBS_AT_ONCE - len(self._running)
+        if free <= 0:
+            return False
+        full = [lane for lane, running in self._lanes.items() if running >= JOBS_A_LANE]
+        taken = await self._database.write(lambda tx: jobs.claim(tx, min(free, JOBS_A_LANE), full), urgent=False)
+        for job in taken:
+            self._lanes[job.lane] += 1
+            self._spawn(self._run(job))
+        return bool(taken)
+
+    async def _run(self, job: jobs.Job) -> None:
+        try:
+            try:
+                again, why = await self._runners[job.kind](job), "tried again later"
+            except Exception as problem:  # noqa: BLE001 - a bug in one job must not stop the others; it is tried again
+                log.exception("job.failed", kind=job.kind, job=job.job_id)
+                again, why = 60.0 * job.attempt, repr(problem)
+            if again is None:
+                await self._database.write(lambda tx: jobs.done(tx, job.job_id), urgent=False)
+            else:
+                after = again
+                await self._database.write(lambda tx: jobs.again(tx, job.job_id, after, why), urgent=False)
+        finally:
+            self._lanes[job.lane] -= 1
+
+    async def _due(self) -> float | None:
+        if len(self._running) >= JOBS_AT_ONCE:
+            return None
+        return await self._database.read(jobs.next_due)
