@@ -1,156 +1,205 @@
-"""Phone numbers in E.164: a fast path compiled from the metadata of `phonenumbers`, the library for everything else."""
+"""Phone numbers: any usual spelling to E.164 and country, the operator of a number range, the document's test numbers.
+
+A number that already is E.164 is judged by rules compiled from the metadata of phonenumbers, everything else by the
+library itself. Knows nothing of messages, accounts or prices.
+"""
 
 import re
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import msgspec
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat
+from phonenumbers.phonemetadata import PhoneNumberDesc
 
-TEST_NUMBERS = frozenset(
-    {
-        "+61411111111",
-        "+61422222222",
-        "+61433333333",
-        "+61444444444",
-        "+14055555555",
-        "+14055555666",
-        "+44777777777",
-        "+861555555555",
-        "+447777777777",
-        "+8615555555555",
-    }
-)
-"""Free, and never sent anywhere. Source: api-v3, "Test SMS/MMS Numbers"; facts L for the last two."""
+COUNTRIES: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
+"""ISO 3166 alpha-2 codes of all countries that have phone numbers."""
 
-_TEST_COUNTRIES = {"+61": "AU", "+14": "US", "+44": "GB", "+86": "CN"}
-_PLUS_DIGITS = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
-_NOISE = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]+")
-_KINDS = (
-    "fixed_line",
-    "mobile",
-    "toll_free",
-    "premium_rate",
-    "shared_cost",
-    "personal_number",
-    "voip",
-    "pager",
-    "uan",
-    "voicemail",
-)
-
-Regions = tuple[tuple[str, "re.Pattern[str] | None", "re.Pattern[str]"], ...]
-_compiled: dict[str, Regions] = {}
-_carriers: list[tuple[dict[str, dict[str, str]], int]] = []
+_Match = Callable[[str], re.Match[str] | None]
 
 
 class Phone(msgspec.Struct, frozen=True, gc=False):
-    """A valid number: E.164 with the plus, and the ISO 3166 alpha-2 code of its country."""
+    """A valid number: E.164 with its plus sign, and ISO 3166 alpha-2 of its country.
+
+    Numbers that belong to no country (+800, +881, +883, …) have the country "001", as in libphonenumber.
+    """
 
     number: str
     country: str
 
 
+_TESTS = {
+    number: Phone(number, country)
+    for country, numbers in {
+        "AU": ("+61411111111", "+61422222222", "+61433333333", "+61444444444"),
+        "US": ("+14055555555", "+14055555666"),
+        "GB": ("+44777777777", "+447777777777"),
+        "CN": ("+861555555555", "+8615555555555"),
+    }.items()
+    for number in numbers
+}
+
+TEST_NUMBERS: frozenset[str] = frozenset(_TESTS)
+"""Numbers that are free and never leave the house. Source: api-v3, "Test SMS/MMS Numbers", in both lengths seen."""
+
+
 def is_test(number: str) -> bool:
-    """Whether this E.164 number is one of the documented test numbers."""
+    """Whether an E.164 number is one of the document's test numbers."""
     return number in TEST_NUMBERS
 
 
+_LONGEST_TEXT = 64
+_E164 = re.compile(r"\+[1-9][0-9]{3,18}").fullmatch
+_PUNCTUATION = re.compile(r"[\s\-./()\u2010-\u2015\u200e\u200f\u202a-\u202e]+")
+_DIALLED = re.compile(r"\+?[0-9]{3,24}").fullmatch
+
+
 def parse(text: str, country: str | None = None) -> Phone | None:
-    """The valid number in `text`, or None.
+    """The number that `text` means, dialled in `country` (ISO alpha-2) unless it is international; None: not valid.
 
-    Spaces, dots, dashes, brackets and a leading 00 do not matter. Without a plus it is read as a national number of
-    `country` (ISO alpha-2) first, then as an international one.
+    Spaces, hyphens, dots, slashes and brackets may stand anywhere. "+" and "00" lead an international number; digits
+    alone are read as a number of `country`, and as an international number when they are not valid there. Letters,
+    extensions and several numbers in one text are refused. The document's test numbers are valid by definition.
     """
-    if _PLUS_DIGITS.fullmatch(text):
-        if text in TEST_NUMBERS:
-            return Phone(text, _TEST_COUNTRIES[text[:3]])
-        fast = _fast(text)
-        if fast is not None:
-            return Phone(text, fast)
-    return None if len(text) > 60 else _slow(text, country)
-
-
-def _fast(text: str) -> str | None:
-    """The region of `+digits`, or None when the tables do not know (then the library is asked)."""
-    for size in (2, 3, 4):
-        code = text[1:size]
-        regions = _compiled.get(code)
-        if regions is None:
-            regions = _compiled[code] = _compile(code)
-        if regions:
-            national = text[size:]
-            for region, leading, valid in regions:
-                if leading is not None:
-                    if leading.match(national):
-                        return region if valid.fullmatch(national) else None
-                elif valid.fullmatch(national):
-                    return region
-            return None
-    return None
-
-
-def _compile(code: str) -> Regions:
-    """Patterns of the regions of a calling code, in the library's order of precedence; empty for no code."""
-    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
-    made = []
-    for region in regions:
-        facts = PhoneMetadata.metadata_for_region(region, None) if region != "001" else None
-        if facts is None:
-            return ()
-        patterns = {getattr(getattr(facts, kind), "national_number_pattern", None) for kind in _KINDS}
-        valid = "|".join(f"(?:{pattern})" for pattern in sorted(filter(None, patterns)))
-        leading = re.compile(facts.leading_digits) if facts.leading_digits else None
-        made.append((region, leading if len(regions) > 1 else None, re.compile(valid)))
-    return tuple(made)
-
-
-@lru_cache(maxsize=10_000)
-def _slow(text: str, country: str | None) -> Phone | None:
-    bare = _NOISE.sub("", text.strip())
-    if bare.startswith("00"):
-        bare = "+" + bare[2:]
-    if not re.fullmatch(r"\+?\d{3,17}", bare, re.ASCII):
+    if _E164(text) and (found := exact(text)):
+        return found
+    if len(text) > _LONGEST_TEXT:
         return None
-    if bare in TEST_NUMBERS or "+" + bare in TEST_NUMBERS:
-        return parse("+" + bare.lstrip("+"))
-    tries = [(bare, country)] if country or bare.startswith("+") else []
-    if not bare.startswith("+"):
-        tries.append(("+" + bare, None))
-    for digits, region in tries:
-        found = _judge(digits, region)
-        if found is not None:
-            return found
-    return None
+    dialled = _PUNCTUATION.sub("", text)
+    if not _DIALLED(dialled):
+        return None
+    return _interpret(dialled, country.upper() if country else None)
 
 
-def _judge(digits: str, region: str | None) -> Phone | None:
-    """What the library says of a number."""
+@lru_cache(maxsize=16384)
+def _interpret(dialled: str, country: str | None) -> Phone | None:
+    if dialled.startswith("+"):
+        return exact(dialled) or _library(dialled, country)
+    if dialled.startswith("00"):
+        # The exact form first: Brazil's and Colombia's own prefixes (00 and a carrier) would cut into other numbers.
+        # The forgiving form last: "0011" is Australia's prefix, and would be taken for +1 and a trunk prefix 1.
+        abroad = "+" + dialled[2:]
+        return exact(abroad) or _library(dialled, country) or _library(abroad, None)
+    return _library(dialled, country) or exact("+" + dialled)
+
+
+def _library(dialled: str, country: str | None) -> Phone | None:
     try:
-        number = phonenumbers.parse(digits, region)
+        found = phonenumbers.parse(dialled, country)
     except NumberParseException:
         return None
-    country = phonenumbers.region_code_for_number(number)
-    if country is None or country == "001" or not phonenumbers.is_valid_number(number):
+    if not phonenumbers.is_valid_number(found):
         return None
-    return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
+    region = phonenumbers.region_code_for_number(found)
+    return Phone(phonenumbers.format_number(found, PhoneNumberFormat.E164), region) if region else None
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """Decides on one country: `chosen` says that no later country is asked, `valid` that the number exists there."""
+
+    country: str
+    chosen: _Match | None
+    valid: _Match | None
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """The rules for all numbers that share their first three digits and their length."""
+
+    start: int
+    rules: tuple[_Rule, ...]
+
+
+_plans: dict[tuple[str, int], _Plan] = {}
+
+
+def exact(number: str) -> Phone | None:
+    """The number if it is valid just as it stands: "+" and digits, nothing to be added or dropped.
+
+    None does not mean that it is wrong: the library may still find a trunk prefix to drop. Countries with a common
+    calling code are asked in libphonenumber's order. The rules of a calling code are compiled when first needed.
+    """
+    key = (number[:4], len(number))
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _plans[key] = _compile(number)
+    national = number[plan.start :]
+    for rule in plan.rules:
+        if rule.chosen is not None and not rule.chosen(national):
+            continue
+        if rule.valid is not None and rule.valid(national):
+            return Phone(number, rule.country)
+        if rule.chosen is not None:
+            break
+    return _TESTS.get(number)
+
+
+def _compile(number: str) -> _Plan:
+    for start in (2, 3, 4):
+        code = int(number[1:start])
+        countries = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code)
+        if countries:
+            return _Plan(start, tuple(_rules(code, countries, len(number) - start)))
+    return _Plan(4, ())
+
+
+def _rules(code: int, countries: tuple[str, ...], length: int) -> Iterator[_Rule]:
+    main = PhoneMetadata.metadata_for_region_or_calling_code(code, countries[0])
+    trunk = main.national_prefix_for_parsing if main else None
+    for country in countries:
+        plan = PhoneMetadata.metadata_for_region_or_calling_code(code, country)
+        if plan is None:
+            continue
+        leading = plan.leading_digits if len(countries) > 1 else None
+        chosen = re.compile(leading).match if leading else None
+        valid = _valid(plan, trunk, length)
+        if chosen or valid:
+            yield _Rule(country, chosen, valid)
+
+
+def _valid(plan: PhoneMetadata, trunk: str | None, length: int) -> _Match | None:
+    """A pattern of the numbers of a country that have this length; None when there are none.
+
+    A number that begins with the calling code's trunk prefix is left out, since the library would drop the prefix.
+    """
+    kinds = (
+        *(plan.mobile, plan.fixed_line, plan.toll_free, plan.premium_rate, plan.shared_cost),
+        *(plan.voip, plan.personal_number, plan.pager, plan.uan, plan.voicemail),
+    )
+    patterns = [pattern for kind in kinds if (pattern := _pattern(kind, length))]
+    general = _pattern(plan.general_desc, length)
+    if not patterns or not general:
+        return None
+    untouched = rf"(?!(?:{trunk})(?!\A))" if trunk else ""
+    return re.compile(rf"{untouched}(?=(?:{general})\Z)(?:{'|'.join(dict.fromkeys(patterns))})").fullmatch
+
+
+def _pattern(kind: PhoneNumberDesc | None, length: int) -> str | None:
+    if kind is None or (kind.possible_length and length not in kind.possible_length):
+        return None
+    return kind.national_number_pattern
+
+
+_operators: dict[str, str] = {}
+_LONGEST_RANGE = 9
 
 
 def warm_carriers() -> None:
-    """Load the names of network operators (half a second, 44 MB): call it from a thread after the start."""
-    from phonenumbers.carrierdata import CARRIER_DATA, CARRIER_LONGEST_PREFIX
+    """Load the number ranges of the operators (about half a second): until then `carrier` answers ""."""
+    from phonenumbers.carrierdata import CARRIER_DATA  # 44 MB: not for a process that never asks
 
-    _carriers[:] = [(CARRIER_DATA, CARRIER_LONGEST_PREFIX)]
+    _operators.update({digits: names["en"] for digits, names in CARRIER_DATA.items() if "en" in names})
 
 
 def carrier(phone: Phone) -> str:
-    """English name of the operator that the number's range was given to; "" when unknown or not loaded yet."""
-    if not _carriers:
-        return ""
-    data, longest = _carriers[0]
-    digits = phone.number[1:]
-    for size in range(min(longest, len(digits)), 0, -1):
-        names = data.get(digits[:size])
-        if names is not None:
-            return names.get("en", "")
+    """The operator to which the number's range was allotted, in English; "" when unknown or not loaded yet.
+
+    A number that was ported since is still named after its first operator.
+    """
+    digits = phone.number[1 : 1 + _LONGEST_RANGE]
+    while digits:
+        name = _operators.get(digits)
+        if name is not None:
+            return name
+        digits = digits[:-1]
     return ""

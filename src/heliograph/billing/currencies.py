@@ -1,10 +1,12 @@
-"""Currencies as the contract describes them, and the currency in which an account of a country is billed."""
+"""Currencies as the answers show them (`_currency`), and the currency that a country is billed in."""
+
+from functools import cache
 
 import msgspec
 
 
 class Currency(msgspec.Struct, frozen=True):
-    """The `_currency` object. Source: api-v3, "View Account Details"."""
+    """The `_currency` object of the contract: ISO 4217 code, signs of the unit and of its hundredth, plural name."""
 
     currency_name_short: str
     currency_prefix_d: str
@@ -12,42 +14,51 @@ class Currency(msgspec.Struct, frozen=True):
     currency_name_long: str
 
 
-_KNOWN = {
-    "AUD": Currency("AUD", "$", "c", "Australian Dollars"),
-    "CAD": Currency("CAD", "$", "¢", "Canadian Dollars"),
-    "CHF": Currency("CHF", "Fr.", "Rp.", "Swiss Francs"),
-    "EUR": Currency("EUR", "€", "c", "Euros"),
-    "GBP": Currency("GBP", "£", "p", "British Pounds"),
-    "HKD": Currency("HKD", "$", "c", "Hong Kong Dollars"),
-    "NZD": Currency("NZD", "$", "c", "New Zealand Dollars"),
-    "SGD": Currency("SGD", "$", "c", "Singapore Dollars"),
-    "USD": Currency("USD", "$", "¢", "US Dollars"),
-}
+# Code, signs and name; then the countries whose accounts are billed in it. AUD, USD, GBP and PHP read as in api-v3
+# (whose "?" is a peso sign that got lost); signs of hundredths are in no library.
+_TABLE: tuple[tuple[Currency, str], ...] = (
+    (Currency("USD", "$", "¢", "US Dollars"), "AS BQ EC FM GU IO MH MP PR PW TC TL UM US VG VI"),
+    (Currency("AUD", "$", "c", "Australian Dollars"), "AU CC CX HM KI NF NR TV"),
+    (Currency("GBP", "£", "p", "British Pounds"), "GB GG GS IM JE TA"),
+    (
+        Currency("EUR", "€", "c", "Euros"),
+        "AD AT AX BE BG BL CY DE EE ES FI FR GF GP GR HR IE IT LT LU LV "
+        "MC ME MF MQ MT NL PM PT RE SI SK SM TF VA XK YT",
+    ),
+    (Currency("NZD", "$", "c", "New Zealand Dollars"), "CK NU NZ PN TK"),
+    (Currency("CAD", "$", "¢", "Canadian Dollars"), "CA"),
+    (Currency("SGD", "$", "¢", "Singapore Dollars"), "SG"),
+    (Currency("HKD", "$", "¢", "Hong Kong Dollars"), "HK"),
+    (Currency("PHP", "₱", "c", "Philippine Peso"), "PH"),
+    (Currency("INR", "₹", "p", "Indian Rupees"), "BT IN"),
+    (Currency("ZAR", "R", "c", "South African Rand"), "LS NA ZA"),
+    (Currency("JPY", "¥", "", "Japanese Yen"), "JP"),
+)
 
-_EURO = "AT BE CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK".split()
-_OF_COUNTRY = {
-    "AU": "AUD",
-    "CA": "CAD",
-    "CH": "CHF",
-    "LI": "CHF",
-    "GB": "GBP",
-    "HK": "HKD",
-    "NZ": "NZD",
-    "SG": "SGD",
-    **dict.fromkeys(_EURO, "EUR"),
-}
+BILLED: tuple[str, ...] = tuple(currency.currency_name_short for currency, _ in _TABLE)
+"""ISO 4217 codes of the currencies that `of_country` can answer; the default rates price them all."""
 
-
-def codes() -> frozenset[str]:
-    """The currencies that an account can have."""
-    return frozenset(_KNOWN)
+_KNOWN = {currency.currency_name_short: currency for currency, _ in _TABLE}
+_OF_COUNTRY = {country: currency.currency_name_short for currency, countries in _TABLE for country in countries.split()}
 
 
 def of_country(iso: str) -> str:
-    """The currency of accounts of a country (ISO alpha-2); US dollars where it has none of its own here."""
+    """ISO 4217 code of the currency that accounts of a country (ISO 3166 alpha-2) are billed in; USD for the rest."""
     return _OF_COUNTRY.get(iso.upper(), "USD")
 
 
 def describe(code: str) -> Currency:
-    """The `_currency` object of a code. Raises KeyError for one that accounts cannot have."""
-    return _KNOWN[code]
+    """The `_currency` object of an ISO 4217 code. Raises ValueError when there is no such currency."""
+    return _KNOWN.get(code) or _other(code)
+
+
+@cache
+def _other(code: str) -> Currency:
+    """A currency that only an operator's own rates file has: Unicode's names, and "c" for a hundredth."""
+    from babel.numbers import get_currency_name, get_currency_symbol, is_currency  # locale data, rarely needed
+
+    if not is_currency(code):
+        raise ValueError(f"There is no currency {code!r}.")
+    words = get_currency_name(code, count=2, locale="en").split()
+    name = " ".join(word[0].upper() + word[1:] for word in words)
+    return Currency(code, get_currency_symbol(code, locale="en"), "c", name)

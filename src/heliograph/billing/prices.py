@@ -1,115 +1,187 @@
-"""Rates: what a unit of a channel costs in a country and a currency. Money is integers of 1/1,000,000."""
+"""Prices per unit out of a rates file, and amounts as texts and numbers. Knows nothing of accounts or messages.
+
+Money is an integer of 1/1,000,000 of the currency unit, everywhere ("micros").
+"""
 
 import tomllib
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from importlib.resources import files as package_files
+from collections.abc import Mapping
+from decimal import Context, Decimal, InvalidOperation
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
-from heliograph.billing import currencies
+from heliograph.billing.currencies import describe
+from heliograph.phone import COUNTRIES
 
 MICRO = 1_000_000
-ANY = "*"
-DIGITS = 4
-"""A price has at most four decimals, so that the sum of prices as shown is the charge (facts I12)."""
 
-KINDS = {
-    "sms": ("message",),
-    "mms": ("message",),
-    "voice": ("part",),
-    "fax": ("page",),
-    "email": ("recipient",),
-    "post": ("letter_black_page", "letter_colour_page", "letter_envelope", "postcard"),
-}
+UNITS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "sms": frozenset({"message"}),
+        "mms": frozenset({"message"}),
+        "voice": frozenset({"mobile", "landline"}),
+        "fax": frozenset({"page"}),
+        "email": frozenset({"recipient"}),
+        "post": frozenset(
+            {
+                *("letter_black", "letter_colour", "page_black", "page_colour", "letter_priority"),
+                *("postcard", "direct_mail_dl", "direct_mail_a5"),
+            }
+        ),
+    }
+)
+"""What is priced, by channel: one part of an SMS, an MMS, a part of a voice message, a fax page, a mail to one address.
+
+Post: a letter with its first page, each page after it, a surcharge for priority, a postcard, a piece of direct mail.
+"""
+
+_PLACES = 4
+_LARGEST = 10**12
+_STEP = Decimal("0.000001")
+_EXACT = Context(prec=40)
 
 
 class RatesError(Exception):
-    """A rates file that cannot be used: where and why."""
+    """A wrong rates file, or a price that it does not hold: the text says where and why."""
 
 
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    currency: str
-    channel: str
-    kind: str
-    prices: dict[str, str]
+class Rates(msgspec.Struct, frozen=True):
+    """A rates file. `prices` maps (channel, kind, currency) to micros by country, with "*" for all other countries."""
 
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     source: str
-    rates: list[_Entry]
-
-
-class Rates:
-    """A rates file in memory."""
-
-    def __init__(self, version: str, table: dict[tuple[str, str, str, str], int]) -> None:
-        self.version = version
-        self._table = table
+    prices: dict[tuple[str, str, str], dict[str, int]]
 
     @classmethod
     def parse(cls, text: str) -> "Rates":
-        """Rates out of TOML. Every currency needs a price for every kind, at least for "*". Raises RatesError."""
+        """Read a rates file (TOML, see rates.toml). Raises RatesError with the key and the reason."""
         try:
-            found = msgspec.convert(tomllib.loads(text), _File)
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
-            raise RatesError(str(problem)) from None
-        table: dict[tuple[str, str, str, str], int] = {}
-        for number, entry in enumerate(found.rates, 1):
-            _read(entry, f"rates entry {number} ({entry.channel} {entry.kind} {entry.currency})", table)
-        for currency in sorted(currencies.codes()):
-            for channel, kinds in KINDS.items():
-                for kind in kinds:
-                    if (channel, kind, ANY, currency) not in table:
-                        raise RatesError(f'There is no price of {channel} {kind} in {currency} for "*" (other countries).')
-        return cls(found.version, table)
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            raise RatesError(f"This is no TOML: {problem}.") from None
+        version, source = _sentence(document, "version"), _sentence(document, "source")
+        prices: dict[tuple[str, str, str], dict[str, int]] = {}
+        for currency, channels in document.items():
+            if currency in ("version", "source"):
+                continue
+            try:
+                describe(currency)
+            except ValueError as problem:
+                raise RatesError(f"{currency}: {problem}") from None
+            for channel, kind, by_country in _kinds(currency, channels):
+                prices[channel, kind, currency] = by_country
+        if not prices:
+            raise RatesError("There is no price in this file.")
+        return cls(version, source, prices)
 
     def price(self, channel: str, kind: str, country: str, currency: str) -> int:
-        """Micros for one unit."""
-        found = self._table.get((channel, kind, country, currency))
-        return self._table[channel, kind, ANY, currency] if found is None else found
+        """Micros for one unit sent to a country (ISO alpha-2; "" for an unknown one).
+
+        Raises RatesError when the file has no price of this kind in this currency.
+        """
+        by_country = self.prices.get((channel, kind, currency))
+        if by_country is None:
+            raise RatesError(f"{currency}.{channel}.{kind}: version {self.version} of the rates has no such price.")
+        found = by_country.get(country)
+        return by_country["*"] if found is None else found
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """ISO 4217 codes of the currencies in which anything is priced."""
+        return frozenset(currency for _, _, currency in self.prices)
 
 
-def _read(entry: _Entry, where: str, table: dict[tuple[str, str, str, str], int]) -> None:
-    if entry.kind not in KINDS.get(entry.channel, ()):
-        raise RatesError(f"{where}: unknown channel or kind.")
-    if entry.currency not in currencies.codes():
-        raise RatesError(f"{where}: unknown currency; known: {', '.join(sorted(currencies.codes()))}.")
-    for country, price in entry.prices.items():
-        if country != ANY and not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
-            raise RatesError(f"{where}: {country!r} is no ISO alpha-2 country code.")
-        try:
-            amount = micros(price)
-        except ValueError as problem:
-            raise RatesError(f"{where}, {country}: {problem}") from None
-        if amount < 0 or amount % (MICRO // 10**DIGITS):
-            raise RatesError(f"{where}, {country}: {price} must not be negative nor have more than {DIGITS} decimals.")
-        table[entry.channel, entry.kind, country, entry.currency] = amount
-
-
-@lru_cache(maxsize=1)
+@cache
 def default() -> Rates:
     """The rates that come with the program."""
-    return Rates.parse(package_files("heliograph.billing").joinpath("rates.toml").read_text(encoding="utf-8"))
+    return Rates.parse(files("heliograph.billing").joinpath("rates.toml").read_text(encoding="utf-8"))
 
 
-def micros(amount: str | int | Decimal) -> int:
-    """An exact amount in micros. Raises ValueError: no number, or more than six decimals."""
+def _sentence(document: dict[str, Any], key: str) -> str:
+    value = document.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RatesError(f"{key}: a text is needed here.")
+    return value
+
+
+def _table(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise RatesError(f"{where}: a table with entries is needed here.")
+    return value
+
+
+def _kinds(currency: str, channels: Any) -> list[tuple[str, str, dict[str, int]]]:
+    """(channel, kind, prices by country) of one currency's table."""
+    found = []
+    for channel, kinds in _table(currency, channels).items():
+        if channel not in UNITS:
+            raise RatesError(f"{currency}.{channel}: unknown channel; there are: {', '.join(UNITS)}.")
+        for kind, countries in _table(f"{currency}.{channel}", kinds).items():
+            where = f"{currency}.{channel}.{kind}"
+            if kind not in UNITS[channel]:
+                raise RatesError(f"{where}: unknown kind; there are: {', '.join(sorted(UNITS[channel]))}.")
+            found.append((channel, kind, _by_country(where, countries)))
+    return found
+
+
+def _by_country(where: str, countries: Any) -> dict[str, int]:
+    prices = {}
+    for country, value in _table(where, countries).items():
+        if country != "*" and country not in COUNTRIES:
+            raise RatesError(f"{where}.{country}: unknown country code.")
+        prices[country] = _unit_price(f"{where}.{country}", value)
+    if "*" not in prices:
+        raise RatesError(f'{where}: "*", the price of all other countries, is missing.')
+    return prices
+
+
+def _unit_price(where: str, value: Any) -> int:
+    """Micros of a price in the file: with 4 decimals at most, a number of units never has to be rounded."""
+    if not isinstance(value, str):
+        raise RatesError(f'{where} = {value!r}: write a price as a text, like "0.0990".')
     try:
-        exact = Decimal(amount) * MICRO
-    except (InvalidOperation, TypeError):
-        raise ValueError(f"{amount!r} is no amount.") from None
-    if not exact.is_finite() or exact != exact.to_integral_value() or abs(exact) > 10**18:
-        raise ValueError(f"{amount} must be a finite number with at most six decimals.")
-    return int(exact)
+        price = micros(value)
+    except ValueError as problem:
+        raise RatesError(f"{where} = {value!r}: {problem}") from None
+    if price < 0:
+        raise RatesError(f"{where} = {value!r}: a price is not negative.")
+    if price % 10 ** (6 - _PLACES):
+        raise RatesError(f"{where} = {value!r}: a price has {_PLACES} decimals at most.")
+    return price
 
 
-def fixed(amount: int, digits: int) -> str:
-    """Micros as text with this many decimals: "0.0715"."""
-    return f"{Decimal(amount) / MICRO:.{digits}f}"
+def micros(text: str | Decimal) -> int:
+    """An amount in micros, exactly.
+
+    Raises ValueError when it is no finite number, has more than 6 decimals, or is 10**12 units or more (micros are
+    kept in 64 bits).
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("This is not a number.") from None
+    if not value.is_finite():
+        raise ValueError("This is not a finite number.")
+    if value and value.adjusted() >= 12:
+        raise ValueError(f"An amount is less than {_LARGEST:,}.")
+    rounded = value.quantize(_STEP, context=_EXACT)
+    if rounded != value:
+        raise ValueError("An amount has 6 decimals at most.")
+    return int(rounded.scaleb(6, context=_EXACT))
 
 
-def number(amount: int) -> float | int:
-    """Micros as a JSON number; nothing is the integer 0, as live answers have it (facts A19)."""
-    return amount / MICRO if amount else 0
+def fixed(micros: int, digits: int) -> str:
+    """An amount with a fixed number of decimals (0 to 6), "0.0715"; half a last digit is rounded away from zero."""
+    step = 10 ** (6 - digits)
+    whole, part = divmod((abs(micros) + step // 2) // step, 10**digits)
+    sign = "-" if micros < 0 and (whole or part) else ""
+    return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
+
+
+def number(micros: int) -> float | int:
+    """An amount as a JSON number: 0.28, and an integer when it is whole (0, 11)."""
+    whole, part = divmod(micros, MICRO)
+    return micros / MICRO if part else whole

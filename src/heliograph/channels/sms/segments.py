@@ -1,77 +1,83 @@
-"""How a text becomes segments. Source: 3GPP TS 23.038 (alphabets), 23.040 (UDH); the tables of api-v3, "Send SMS"."""
+"""The length of an SMS: alphabet, segments, truncation. Knows texts only: octets are the carrier's matter."""
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
-BASIC = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-EXTENSION = "\f^{}\\[~]|€"
-"""Each of these takes two septets: escape and character."""
-
-GSM_ONE, GSM_PART = 160, 153
-UCS2_ONE, UCS2_PART = 70, 67
-MOST_PARTS = 8
-
-_gsm = re.compile(f"[{re.escape(BASIC + EXTENSION)}]*")
-_extended = re.compile(f"[{re.escape(EXTENSION)}]")
-_astral = re.compile("[\U00010000-\U0010ffff]")
-
 
 class Segmented(msgspec.Struct, frozen=True, gc=False):
-    """How a text will go: its alphabet, the number of segments, and the text after truncation."""
+    """A text as it will be sent: its alphabet, how many segments it takes, and what is left of it after truncation."""
 
     unicode: bool
     count: int
     text: str
-    truncated: bool = False
+    truncated: bool
 
 
-def measure(text: str, limit: int = MOST_PARTS) -> Segmented:
-    """Count the segments of a text; what does not fit into `limit` segments (1 to 8) is cut off."""
-    unicode = _gsm.fullmatch(text) is None
-    one = UCS2_ONE if unicode else GSM_ONE
-    if len(text) <= one and _units(text, unicode) <= one:
-        return Segmented(unicode, 1, text)
-    parts = split(text, unicode)
-    if len(parts) <= limit:
-        return Segmented(unicode, len(parts), text)
-    if limit == 1:
-        return Segmented(unicode, 1, _head(text, unicode, one), True)
-    return Segmented(unicode, limit, "".join(parts[:limit]), True)
+# 3GPP TS 23.038 (formerly GSM 03.38), clauses 6.2.1 and 6.2.1.1; its line feed and carriage return are characters.
+_BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION = "\f^{}\\[~]|€"
+
+_is_basic = re.compile(f"[{re.escape(_BASIC)}]*").fullmatch
+_is_gsm = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*").fullmatch
+
+
+class _Alphabet(msgspec.Struct, frozen=True):
+    """How many units a message has alone and as a part of several, and which characters take two of them."""
+
+    single: int
+    part: int
+    double: re.Pattern[str]
+
+
+# An extension character is an escape and a septet; a character beyond the basic plane is a surrogate pair.
+_GSM = _Alphabet(160, 153, re.compile(f"[{re.escape(_EXTENSION)}]"))
+_UCS2 = _Alphabet(70, 67, re.compile("[\U00010000-\U0010ffff]"))
+
+
+def measure(text: str, limit: int) -> Segmented:
+    """Alphabet and segments of a text that may take at most `limit` segments (1 to 8); what goes beyond is cut off.
+
+    The alphabet is that of the whole text, also when the only character that asked for Unicode is cut off. An empty
+    text is one segment. Source: api-v3, "How many characters can I send in a message?".
+    """
+    if len(text) <= _GSM.single and _is_basic(text):
+        return Segmented(False, 1, text, False)
+    unicode = not _is_gsm(text)
+    alphabet = _UCS2 if unicode else _GSM
+    head = text[: max(alphabet.single, limit * alphabet.part) + 1]
+    parts = split(head, unicode)
+    if limit == 1 and len(parts) > 1:
+        parts = tuple(_cut(head, alphabet.single, alphabet.double))
+    kept = "".join(parts[:limit])
+    return Segmented(unicode, min(len(parts), limit), kept, len(kept) < len(text))
 
 
 def split(text: str, unicode: bool) -> tuple[str, ...]:
-    """Cut a text into segments; an escape pair or a surrogate pair never lies across a cut."""
-    one, part = (UCS2_ONE, UCS2_PART) if unicode else (GSM_ONE, GSM_PART)
-    if _units(text, unicode) <= one:
+    """The segments of a text, as carriers cut it: alone 160 septets or 70 UTF-16 units, else 153 or 67 a part.
+
+    The parts joined are the text. An extension character and a surrogate pair are never torn apart, so a part may
+    end one unit early. Source: 3GPP TS 23.040, clause 9.2.3.24.1 (the header that takes the other units).
+    """
+    alphabet = _UCS2 if unicode else _GSM
+    if len(text) <= alphabet.single and len(text) + len(alphabet.double.findall(text)) <= alphabet.single:
         return (text,)
-    parts = []
-    while text:
-        head = _head(text, unicode, part)
-        parts.append(head)
-        text = text[len(head) :]
-    return tuple(parts)
+    return tuple(_cut(text, alphabet.part, alphabet.double))
 
 
-def _units(text: str, unicode: bool) -> int:
-    """Septets, or UTF-16 code units."""
-    return len(text) + len((_astral if unicode else _extended).findall(text))
-
-
-def _head(text: str, unicode: bool, room: int) -> str:
-    """The longest beginning of a text that fits into `room` units."""
-    wide = _astral if unicode else _extended
-    head = text[:room]
-    while (over := len(head) + len(wide.findall(head)) - room) > 0:
-        head = head[: -((over + 1) // 2)]
-    rest = room - len(head) - len(wide.findall(head))
-    while len(head) < len(text):
-        step = 2 if wide.match(text[len(head)]) else 1
-        if step > rest:
-            break
-        head += text[len(head)]
-        rest -= step
-    return head
+def _cut(text: str, room: int, double: re.Pattern[str]) -> Iterator[str]:
+    """Pieces of at most `room` units, each as long as it can be."""
+    start = 0
+    while start < len(text):
+        end = start + room
+        for pair in double.finditer(text, start, end):
+            if pair.start() >= end - 1:
+                end = min(end, pair.start())
+                break
+            end -= 1
+        yield text[start:end]
+        start = end

@@ -1,0 +1,66 @@
+# `make` alone lists what there is. Everything is installed into .venv; nothing is changed outside of this folder,
+# except that `make test` installs missing Debian packages when it may.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKERS ?= 2
+ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+       --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench lock clean packages
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.run-installed  ## make .venv with what the program needs, and nothing else
+
+run: setup  ## start the demo server: account, carriers and dashboard on loopback
+	@$(BIN)/heliograph demo --serve $(ARGS)
+
+demo: setup  ## send messages through the whole house and show what became of them
+	@$(BIN)/heliograph demo $(ARGS)
+
+test: .venv/.dev-installed packages  ## all tests, on SQLite and on PostgreSQL; ARGS='-k ledger' for some
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: .venv/.dev-installed  ## format, lint, types, dead code, house rules
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/vulture
+	@$(BIN)/python -m pytest tests/test_house_rules.py
+
+bench: setup  ## measure accept, delivery and storage on this machine
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+lock: .venv/bin/python  ## bring both lock files in line with pyproject.toml; ARGS=--upgrade for the newest
+	@$(PIP) uv
+	@$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" > .venv/build.in
+	@$(LOCK) $(ARGS) -o requirements.lock pyproject.toml .venv/build.in
+	@$(LOCK) $(ARGS) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml .venv/build.in
+
+clean:  ## remove .venv, caches and builds; data folders stay
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
+	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+packages:
+	@scripts/test-packages
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed.'; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+# The build backend comes from the lock as well (--no-build-isolation), so that nothing unpinned is ever fetched.
+.venv/.run-installed: requirements.lock pyproject.toml | .venv/bin/python
+	@echo 'Installing into .venv ...'
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# clicksend-client is only published as source: --use-pep517 builds it with the setuptools of the lock.
+.venv/.dev-installed: requirements-dev.lock .venv/.run-installed
+	@$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,334 @@
+"""One SMPP connection, the same for both ends: framing, requests in flight, time limits, enquire_link, unbind.
+
+Knows PDUs and time; what a request means is its owner's matter.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from heliograph.transports.smpp import pdu
+
+log = structlog.get_logger(__name__)
+
+LARGEST_PDU: Final = 70_000
+"""Octets: a message_payload may hold 65,535 of them (SMPP 3.4, 5.3.2.32)."""
+LARGEST_BUFFER: Final = 4 * 1024 * 1024
+"""Octets unsent: a peer that lets more pile up does not read, and is cut off."""
+HIGH_WATER: Final = 256 * 1024
+LAST_SEQUENCE: Final = 0x7FFFFFFF
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A request of the peer that the owner has to answer."""
+
+    command: int
+    sequence: int
+    body: bytes
+
+
+class Exchange:
+    """A request of ours: its body, and what to do with the answer. Exactly one of the two methods is called, once."""
+
+    __slots__ = ("body", "sent_at")
+
+    def __init__(self, body: bytes = b"") -> None:
+        self.body = body
+        self.sent_at = 0.0
+
+    def answered(self, status: int, body: bytes) -> None:
+        """The response arrived."""
+        raise NotImplementedError
+
+    def lost(self, why: str) -> None:
+        """No response will come, though the peer may have got the request."""
+        raise NotImplementedError
+
+
+class Owner(Protocol):
+    """Who a session works for. The methods are called in the event loop and must not block."""
+
+    def on_requests(self, session: "Session", requests: Sequence[Request]) -> None:
+        """Requests that were read at once, in order."""
+        ...
+
+    def on_room(self, session: "Session") -> None:
+        """Responses were read, or the socket takes data again: more may be sent."""
+        ...
+
+    def on_closed(self, session: "Session") -> None:
+        """The connection is gone; every exchange has been told."""
+        ...
+
+
+class _Call(Exchange):
+    """A request that somebody awaits."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+
+    def answered(self, status: int, body: bytes) -> None:
+        if not self.answer.done():
+            self.answer.set_result((status, body))
+
+    def lost(self, why: str) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(ConnectionError(why))
+
+
+class _Enquiry(Exchange):
+    """An enquire_link: no answer means that the peer is gone."""
+
+    __slots__ = ("session",)
+
+    def __init__(self, session: "Session") -> None:
+        super().__init__()
+        self.session = session
+
+    def answered(self, status: int, body: bytes) -> None:
+        self.session.enquiring = False
+
+    def lost(self, why: str) -> None:
+        self.session.abort("no answer to enquire_link")
+
+
+class Session(asyncio.Protocol):
+    """An SMPP connection. `serves` are the commands that go to the owner; all others get generic_nack.
+
+    `window` is how many requests may be unanswered; `enquire_link` and `response_timeout` are seconds.
+    """
+
+    def __init__(
+        self, owner: Owner, serves: frozenset[int], *, window: int, enquire_link: float, response_timeout: float
+    ) -> None:
+        self.bound = False
+        self.peer = ""
+        self.closed = False
+        self.closing = False
+        self.enquiring = False
+        self.why_closed = ""
+        self._owner = owner
+        self._serves = serves
+        self._window = window
+        self._enquire_link = enquire_link
+        self._response_timeout = response_timeout
+        self._loop = asyncio.get_running_loop()
+        self._pending: dict[int, Exchange] = {}
+        self._sequence = 0
+        self._rest = b""
+        self._writable = True
+        self._reading = True
+        self._reading_since = self._heard_at = self._loop.time()
+        self._transport: asyncio.Transport
+        self._ticker: asyncio.TimerHandle | None = None
+        self._gone = self._loop.create_future()
+
+    # What the owner calls
+
+    @property
+    def room(self) -> int:
+        """How many requests may be sent now."""
+        return max(0, self._window - len(self._pending)) if self._writable and not self.closing else 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer."""
+        return len(self._pending)
+
+    def submit(self, command: int, exchanges: Iterable[Exchange]) -> None:
+        """Send a request for each exchange, in one write. Keep within `room`."""
+        if self.closed or self.closing:
+            for exchange in exchanges:
+                exchange.lost(self.why_closed or "the connection is closing")
+            return
+        now = self._loop.time()
+        pack, pending, sequence = pdu.HEADER.pack, self._pending, self._sequence
+        chunks: list[bytes] = []
+        for exchange in exchanges:
+            sequence = 1 if sequence == LAST_SEQUENCE else sequence + 1
+            exchange.sent_at = now
+            pending[sequence] = exchange
+            chunks += (pack(16 + len(exchange.body), command, 0, sequence), exchange.body)
+        self._sequence = sequence
+        self._write(chunks)
+
+    async def call(self, command: int, body: bytes = b"") -> tuple[int, bytes]:
+        """Send one request and wait: command_status and body of the response. Raises ConnectionError without one."""
+        exchange = _Call(body)
+        self.submit(command, [exchange])
+        return await exchange.answer
+
+    def answer(self, requests: Iterable[Request], status: int = pdu.ESME_ROK, body: bytes = b"") -> None:
+        """Send the same response to each request, in one write. Nothing happens on a closed connection."""
+        pack, length = pdu.HEADER.pack, 16 + len(body)
+        chunks: list[bytes] = []
+        for request in requests:
+            chunks += (pack(length, request.command | pdu.RESPONSE, status, request.sequence), body)
+        self._write(chunks)
+
+    def write(self, pdus: list[bytes]) -> None:
+        """Send whole PDUs that the owner encoded itself."""
+        self._write(pdus)
+
+    def pause_reading(self) -> None:
+        """Let the peer wait: nothing is read, and no response is held late, until `resume_reading`."""
+        if self._reading and not self.closed:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again; the time limits of what is in flight start anew."""
+        if not self._reading and not self.closed:
+            self._reading = True
+            self._reading_since = self._loop.time()
+            self._transport.resume_reading()
+
+    async def unbind(self, seconds: float) -> None:
+        """Say goodbye, wait for the answer at most so long, and close."""
+        if not self.closed:
+            try:
+                await asyncio.wait_for(self.call(pdu.UNBIND), seconds)
+            except (TimeoutError, ConnectionError):
+                pass
+            self.close("unbound")
+        await self.wait_closed()
+
+    def close(self, why: str) -> None:
+        """Close after what was written has left."""
+        if not self.closed and not self.closing:
+            self.closing = True
+            self.why_closed = why
+            self._transport.close()
+
+    def abort(self, why: str) -> None:
+        """Cut the connection now."""
+        if not self.closed:
+            self.closing = True
+            self.why_closed = self.why_closed or why
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Return when the connection is gone."""
+        await asyncio.shield(self._gone)
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.peer = str(transport.get_extra_info("peername"))
+        transport.set_write_buffer_limits(HIGH_WATER)
+        self._tick()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = self.closing = True
+        self.bound = False
+        self.why_closed = self.why_closed or (str(exc) if exc else "") or "the peer closed the connection"
+        if self._ticker is not None:
+            self._ticker.cancel()
+        pending, self._pending = self._pending, {}
+        for exchange in pending.values():
+            exchange.lost(self.why_closed)
+        self._owner.on_closed(self)
+        self._gone.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._owner.on_room(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        buffer = self._rest + data if self._rest else data
+        position, end = 0, len(buffer)
+        requests: list[Request] = []
+        answered = False
+        unpack, pending = pdu.HEADER.unpack_from, self._pending
+        while end - position >= 16:
+            length, command, status, sequence = unpack(buffer, position)
+            if not 16 <= length <= LARGEST_PDU:
+                self._refuse_length(sequence)
+                break
+            if end - position < length:
+                break
+            body = buffer[position + 16 : position + length]
+            position += length
+            if command & pdu.RESPONSE:
+                exchange = pending.pop(sequence, None)
+                if exchange is not None:
+                    answered = True
+                    exchange.answered(status, body)
+            else:
+                requests.append(Request(command, sequence, body))
+        self._rest = buffer[position:]
+        if requests:
+            self._serve(requests)
+        if answered:
+            self._owner.on_room(self)
+
+    # Inside
+
+    def _serve(self, requests: list[Request]) -> None:
+        """Answer what every session answers, hand the rest over."""
+        serves = self._serves
+        theirs = [request for request in requests if request.command in serves]
+        if len(theirs) < len(requests):
+            self._serve_own([request for request in requests if request.command not in serves])
+        if theirs and not self.closed:
+            self._owner.on_requests(self, theirs)
+        if any(request.command == pdu.UNBIND for request in requests):
+            self.close("the peer said unbind")
+
+    def _serve_own(self, requests: list[Request]) -> None:
+        for request in requests:
+            if request.command in (pdu.ENQUIRE_LINK, pdu.UNBIND):
+                self.answer([request])
+            elif request.command not in pdu.UNANSWERED:
+                log.info("smpp.unknown_command", peer=self.peer, command=f"0x{request.command:08X}")
+                self._write([pdu.encode(pdu.GENERIC_NACK, pdu.ESME_RINVCMDID, request.sequence)])
+
+    def _refuse_length(self, sequence: int) -> None:
+        """The stream cannot be followed any more (SMPP 3.4, 3.2): say so and hang up."""
+        log.warning("smpp.bad_length", peer=self.peer)
+        self._write([pdu.encode(pdu.GENERIC_NACK, pdu.ESME_RINVCMDLEN, sequence)])
+        self.close("a PDU of an impossible length")
+
+    def _write(self, chunks: list[bytes]) -> None:
+        if self.closed or self._transport.is_closing():
+            return
+        self._transport.write(b"".join(chunks))
+        if self._transport.get_write_buffer_size() > LARGEST_BUFFER:
+            self.abort("the peer does not read")
+
+    def _tick(self) -> None:
+        """Look at the clock a few times within each limit: one timer for all requests in flight."""
+        now = self._loop.time()
+        self._expire(now)
+        if self.closed:
+            return
+        if now - self._heard_at >= self._enquire_link and not self.enquiring and self._reading:
+            self.enquiring = True
+            self.submit(pdu.ENQUIRE_LINK, [_Enquiry(self)])
+        self._ticker = self._loop.call_later(min(self._enquire_link, self._response_timeout) / 8, self._tick)
+
+    def _expire(self, now: float) -> None:
+        limit = now - self._response_timeout
+        if not self._reading or self._reading_since > limit:
+            return
+        late = []
+        for sequence, exchange in self._pending.items():
+            if exchange.sent_at > limit:
+                break
+            late.append(sequence)
+        for sequence in late:
+            self._pending.pop(sequence).lost(f"no answer within {self._response_timeout:g} s")
+        if late:
+            self._owner.on_room(self)
