@@ -5,8 +5,8 @@ library itself. Knows nothing of messages, accounts or prices.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 
 import msgspec
 import phonenumbers
@@ -137,15 +137,18 @@ def exact(number: str) -> Phone | None:
 def _compile(number: str) -> _Plan:
     for start in (2, 3, 4):
         code = int(number[1:start])
-        countries = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code)
-        if countries:
-            return _Plan(start, tuple(_rules(code, countries, len(number) - start)))
+        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE and number[1] != "0":
+            return _Plan(start, _rules(code, len(number) - start))
     return _Plan(4, ())
 
 
-def _rules(code: int, countries: tuple[str, ...], length: int) -> Iterator[_Rule]:
+@cache
+def _rules(code: int, length: int) -> tuple[_Rule, ...]:
+    """The rules of all countries of a calling code, for national numbers of one length, in the order of asking."""
+    countries = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
     main = PhoneMetadata.metadata_for_region_or_calling_code(code, countries[0])
     trunk = main.national_prefix_for_parsing if main else None
+    rules = []
     for country in countries:
         plan = PhoneMetadata.metadata_for_region_or_calling_code(code, country)
         if plan is None:
@@ -154,7 +157,8 @@ def _rules(code: int, countries: tuple[str, ...], length: int) -> Iterator[_Rule
         chosen = re.compile(leading).match if leading else None
         valid = _valid(plan, trunk, length)
         if chosen or valid:
-            yield _Rule(country, chosen, valid)
+            rules.append(_Rule(country, chosen, valid))
+    return tuple(rules)
 
 
 def _valid(plan: PhoneMetadata, trunk: str | None, length: int) -> _Match | None:
@@ -185,8 +189,8 @@ _LONGEST_RANGE = 9
 
 
 def warm_carriers() -> None:
-    """Load the number ranges of the operators (about half a second): until then `carrier` answers ""."""
-    from phonenumbers.carrierdata import CARRIER_DATA  # 44 MB: not for a process that never asks
+    """Load the number ranges of the operators (up to half a second): until then `carrier` answers ""."""
+    from phonenumbers.carrierdata import CARRIER_DATA  # tens of MB: not for a process that never asks
 
     _operators.update({digits: names["en"] for digits, names in CARRIER_DATA.items() if "en" in names})
 

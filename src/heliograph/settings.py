@@ -1,4 +1,4 @@
-"""Every option, once: its type, its default, one sentence. The only reader of the environment and of heliograph.toml."""
+"""Every option, once: type, default, one sentence. The only reader of the environment and of heliograph.toml."""
 
 import os
 import re

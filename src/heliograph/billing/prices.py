@@ -3,9 +3,10 @@
 Money is an integer of 1/1,000,000 of the currency unit, everywhere ("micros").
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -39,7 +40,8 @@ Post: a letter with its first page, each page after it, a surcharge for priority
 """
 
 _PLACES = 4
-_LARGEST = 10**12
+_LARGEST = Decimal(10**12)
+_PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)").fullmatch
 _STEP = Decimal("0.000001")
 _EXACT = Context(prec=40)
 
@@ -154,18 +156,17 @@ def _unit_price(where: str, value: Any) -> int:
 
 
 def micros(text: str | Decimal) -> int:
-    """An amount in micros, exactly.
+    """An amount in micros, exactly. A text is plain decimal notation ("12", "-0.5"), without exponent or separators.
 
     Raises ValueError when it is no finite number, has more than 6 decimals, or is 10**12 units or more (micros are
     kept in 64 bits).
     """
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError("This is not a number.") from None
+    if isinstance(text, str) and not _PLAIN(text):
+        raise ValueError("This is not a number.")
+    value = Decimal(text)
     if not value.is_finite():
         raise ValueError("This is not a finite number.")
-    if value and value.adjusted() >= 12:
+    if not -_LARGEST < value < _LARGEST:
         raise ValueError(f"An amount is less than {_LARGEST:,}.")
     rounded = value.quantize(_STEP, context=_EXACT)
     if rounded != value:

@@ -22,6 +22,7 @@ class Dialect:
     for_update = ""
     lock_schema = "BEGIN IMMEDIATE"
     unlock_schema = "COMMIT"
+    version = "SELECT sqlite_version()"
 
     def sql(self, text: str) -> str:
         """Statement text with `?` marks as the driver wants it."""
@@ -46,6 +47,7 @@ class PostgreSQL(Dialect):
     for_update = "FOR UPDATE"
     lock_schema = "SELECT pg_advisory_lock(7213001)"
     unlock_schema = "SELECT pg_advisory_unlock(7213001)"
+    version = "SHOW server_version"
 
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, CursorResult, Executable
 from heliograph.db import dialect as dialects
 
 Clock = Callable[[], float]
+Row = Mapping[str, Any]
 
 
 class Tx:
@@ -30,13 +31,17 @@ class Tx:
         """Run a SQLAlchemy statement."""
         return self.connection.execute(statement, parameters)
 
-    def row(self, statement: Executable) -> Mapping[str, Any] | None:
-        """The first row as a mapping, or None."""
-        return self.connection.execute(statement).mappings().first()
+    def row(self, statement: Executable) -> Row | None:
+        """The first row by column, or None."""
+        found = self.connection.execute(statement)
+        values = found.first()
+        return None if values is None else dict(zip(found.keys(), values, strict=True))
 
-    def rows(self, statement: Executable) -> Sequence[Mapping[str, Any]]:
-        """All rows as mappings."""
-        return self.connection.execute(statement).mappings().all()
+    def rows(self, statement: Executable) -> Sequence[Row]:
+        """All rows, by column."""
+        found = self.connection.execute(statement)
+        names = tuple(found.keys())
+        return [dict(zip(names, values, strict=True)) for values in found]
 
     def scalar(self, statement: Executable) -> Any:
         """The first column of the first row, or None."""

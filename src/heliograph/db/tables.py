@@ -207,7 +207,7 @@ queue = Table(
     Index(None, "channel", "lane", "due_at"),
     Index(None, "user_id", "message_id"),
 )
-"""Work to hand over. Claiming moves `due_at` to the end of the lease, so a lost worker's rows come back by themselves."""
+"""Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
 
 handovers = Table(
     "handovers",

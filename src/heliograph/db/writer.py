@@ -24,7 +24,9 @@ class Piece:
 
     __slots__ = ("failure", "future", "item", "merge", "result", "run")
 
-    def __init__(self, future: "asyncio.Future[Any]", run: Callable[[Tx], Any] | None, merge: Merge | None, item: Any):
+    def __init__(
+        self, future: "asyncio.Future[Any]", run: Callable[[Tx], Any] | None, merge: Merge | None, item: Any
+    ) -> None:
         self.future = future
         self.run = run
         self.merge = merge

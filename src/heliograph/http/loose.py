@@ -51,7 +51,7 @@ def _not_json(problem: Exception) -> BadRequest:
 
 
 def integer(value: Any) -> int:
-    """A whole number out of an int, a float without a fraction, or digits. Raises ValueError with the rest of a sentence."""
+    """A whole number out of an int, a float without a fraction, or digits. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("must be an integer.")
     try:

@@ -77,5 +77,7 @@ def rows(
         base = base.where(wanted)
     field, descending = order(req, columns) or default
     total = int(req.tx.scalar(select(func.count()).select_from(base.subquery())))
-    ordered = base.order_by((desc if descending else asc)(columns[field]), (desc if descending else asc)(columns[default[0]]))
+    ordered = base.order_by(
+        (desc if descending else asc)(columns[field]), (desc if descending else asc)(columns[default[0]])
+    )
     return total, req.tx.rows(ordered.limit(shown.limit).offset(min(shown.offset, total)))

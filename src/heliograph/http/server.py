@@ -95,7 +95,7 @@ class Server:
         except ApiError as refused:
             status, body = refused.status, envelope.failure(refused)
             extra += refused.headers.items()
-        except Exception:  # noqa: BLE001 - a defect must be an answer; its story is in the log under the request id
+        except Exception:
             log.exception("request.failed", request=request_id, path=scope["path"])
             status, body = 500, envelope.failure(InternalError())
         await _answer(send, status, body, [JSON, *extra])

@@ -56,7 +56,7 @@ def store(tx: Tx, arrived: Inbound) -> str | None:
         "from_email": original["from_email"],
         "unread": 0,
     }
-    row["unread"] = int(any([rules(tx, row) for rules in _rules]))
+    row["unread"] = int(_rules[0](tx, row)) if _rules else 0
     tx.insert_rows("inbound", COLUMNS, [tuple(row[column] for column in COLUMNS)])
     return str(row["message_id"])
 

@@ -78,7 +78,7 @@ def oldest_id(at: float) -> str:
 
 def sequence() -> int:
     """Nanoseconds, strictly rising in this process: the order of events of one message."""
-    global _last_seq  # noqa: PLW0603
+    global _last_seq
     _last_seq = max(_last_seq + 1, time.time_ns())
     return _last_seq
 

@@ -129,7 +129,8 @@ def _event_status(row: Mapping[str, Any], receipt: Receipt) -> str:
 def _words(receipt: Receipt) -> str:
     if not receipt.transport:
         return receipt.raw
-    return f"Receipt of {receipt.transport}: {receipt.state}{', error ' + receipt.error if receipt.error else ''}. {receipt.raw}"
+    error = f", error {receipt.error}" if receipt.error else ""
+    return f"Receipt of {receipt.transport}: {receipt.state}{error}. {receipt.raw}"
 
 
 def _ending(receipt: Receipt) -> tuple[str, str, str, str | None, str | None]:
@@ -156,7 +157,7 @@ def _list(tx: Tx, final: Sequence[tuple[dict[str, Any], Receipt]]) -> None:
     wanted: dict[tuple[int, str], int] = {}
     for row, receipt in final:
         entry = _entry(row, receipt)
-        polled = any([report(tx, row, entry) for report in _report])
+        polled = bool(_report) and _report[0](tx, row, entry)
         entries.append((entry, polled))
         if polled:
             owner = (row["user_id"], row["channel"])

@@ -13,10 +13,7 @@ class Router:
     def __init__(self, routes: Sequence[RouteOptions], transports: Mapping[str, Transport]) -> None:
         self.routes = list(routes)
         self.transports = dict(transports)
-
-    def serves(self, channel: str) -> bool:
-        """Whether any route takes messages of this channel."""
-        return any(route.channel == channel for route in self.routes)
+        self.by_account = any(route.account for route in routes)
 
     def capacity(self, channel: str) -> int:
         """How many messages of a channel may be on their way at once."""

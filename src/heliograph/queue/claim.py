@@ -59,10 +59,13 @@ def again(tx: Tx, queue_id: int, due_at: float) -> None:
     tx.driver("UPDATE queue SET claimed = 0, due_at = ? WHERE queue_id = ?", [due_at, queue_id])
 
 
-def withdraw(tx: Tx, user_id: int, message_ids: Sequence[str]) -> list[str]:
+def withdraw(tx: Tx, user_id: int, channel: str, message_ids: Sequence[str]) -> list[str]:
     """Remove rows that nobody has claimed; the ids of those that were still there to remove."""
-    text = "DELETE FROM queue WHERE claimed = 0 AND user_id = ? AND message_id IN ({}) RETURNING message_id"
-    return [row[0] for row in tx.driver_in(text, [user_id], message_ids)]
+    text = (
+        "DELETE FROM queue WHERE claimed = 0 AND user_id = ? AND channel = ? AND message_id IN ({})"
+        " RETURNING message_id"
+    )
+    return [row[0] for row in tx.driver_in(text, [user_id, channel], message_ids)]
 
 
 def next_due(tx: Tx, channel: str) -> float | None:

@@ -101,7 +101,7 @@ class Loop:
         self._running.discard(task)
         self._wake.set()
         if not task.cancelled() and task.exception() is not None:
-            log.error("worker.batch_failed", error=repr(task.exception()))
+            log.error("worker.batch_failed", exc_info=task.exception())
 
 
 class ChannelLoop(Loop):
@@ -156,7 +156,7 @@ class JobLoop(Loop):
         try:
             try:
                 again, why = await self._runners[job.kind](job), "tried again later"
-            except Exception as problem:  # noqa: BLE001 - a bug in one job must not stop the others; it is tried again
+            except Exception as problem:
                 log.exception("job.failed", kind=job.kind, job=job.job_id)
                 again, why = 60.0 * job.attempt, repr(problem)
             if again is None:

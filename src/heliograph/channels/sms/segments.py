@@ -49,7 +49,7 @@ def measure(text: str, limit: int) -> Segmented:
         return Segmented(False, 1, text, False)
     unicode = not _is_gsm(text)
     alphabet = _UCS2 if unicode else _GSM
-    head = text[: max(alphabet.single, limit * alphabet.part) + 1]
+    head = text[: max(alphabet.single, limit * alphabet.part)]
     parts = split(head, unicode)
     if limit == 1 and len(parts) > 1:
         parts = tuple(_cut(head, alphabet.single, alphabet.double))
@@ -75,8 +75,7 @@ def _cut(text: str, room: int, double: re.Pattern[str]) -> Iterator[str]:
     while start < len(text):
         end = start + room
         for pair in double.finditer(text, start, end):
-            if pair.start() >= end - 1:
-                end = min(end, pair.start())
+            if pair.start() >= end:
                 break
             end -= 1
         yield text[start:end]

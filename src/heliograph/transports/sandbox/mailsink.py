@@ -48,7 +48,7 @@ class MailSink:
             self._server.close()
             await self._server.wait_closed()
 
-    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take any recipient but those of the scenarios."""
@@ -57,7 +57,7 @@ class MailSink:
             envelope.rcpt_tos.append(address)
         return refusal or "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Store the mail."""
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
         content = envelope.content

@@ -1,265 +1,429 @@
 """A simulated SMSC: a real SMPP 3.4 server whose subscribers behave by the last digits of their number.
 
-The scenarios stand in docs/sandbox.md. It keeps counters, never the messages.
+docs/sandbox.md lists the scenarios. It counts what it does and keeps no messages but those on their way.
 """
 
 import asyncio
 import itertools
+import ssl
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import msgspec
 import structlog
 
-from heliograph.transports.smpp import text
-from heliograph.transports.smpp.pdu import (
-    BIND_RECEIVER,
-    BIND_TRANSCEIVER,
-    BIND_TRANSMITTER,
-    DELIVER_SM,
-    GENERIC_NACK,
-    MESSAGE_STATE,
-    RECEIPT_TYPE,
-    RECEIPTED_MESSAGE_ID,
-    SUBMIT_SM,
-    UDHI,
-    Message,
-    Pdu,
-    PduError,
-    cstring,
-    frame,
-    message_body,
-    read_bind,
-    read_message,
-)
-from heliograph.transports.smpp.session import Session
+from heliograph.transports.smpp import alphabet, pdu
+from heliograph.transports.smpp.memory import Recent
+from heliograph.transports.smpp.parts import PARTS_TIMEOUT, Assembler, take_apart
+from heliograph.transports.smpp.pdu import Address, Bind, PduError, ShortMessage
+from heliograph.transports.smpp.session import Exchange, Request, Session
 
-BINDS = (BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER)
-THROTTLED_TIMES = 3
-FLUSH = 0.02
-MOST_REMEMBERED = 10_000
 log = structlog.get_logger(__name__)
+
+ESME_RALYBND: Final = 0x05
+SYSTEM_ID: Final = b"heliograph-smsc\0"
+SERVED: Final = pdu.BINDS | {pdu.SUBMIT_SM}
+ENQUIRE_LINK: Final = 30.0
+RESPONSE_TIMEOUT: Final = 10.0
+
+THROTTLINGS: Final = 3
+TRIES_REMEMBERED: Final = 10_000
+TRIES_FORGOTTEN_AFTER: Final = 300.0
+"""Seconds after which the same text to the same number is a new message, throttled or dropped anew."""
+MOST_DELIVERY_TRIES: Final = 5
+MOST_WAITING: Final = 100_000
+"""deliver_sm that wait for one ESME; beyond that its submits are answered with ESME_RMSGQFUL."""
+
+SINGLE_GSM, PART_GSM = 160, 153
+SINGLE_UCS2, PART_UCS2 = 140, 134
+"""Octets of a message alone and beside a concatenation header, one septet an octet (3GPP TS 23.040, 9.2.3.24.1)."""
+
+OnMessage = Callable[[str, str, str], None]
+"""Told of each whole message: sender, recipient, text."""
+Authenticate = Callable[[Bind], bool]
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """How a subscriber behaves. `stat` None: no receipt. `reply`: an MO that comes back ("" echoes the text)."""
+    """How a subscriber behaves. `stat` empty: no receipt. `reply` is the text of an MO that comes back."""
 
-    status: int = 0
-    stat: str | None = "DELIVRD"
+    status: int = pdu.ESME_ROK
+    stat: str = "DELIVRD"
     state: int = 2
     error: str = "000"
     delayed: bool = False
     receipts: int = 1
-    reply: str | None = None
+    reply: str = ""
+    echo: bool = False
     throttled: bool = False
     dropped: bool = False
 
 
-SCENARIOS = {
+SCENARIOS: Final = {
     "999001": Scenario(stat="UNDELIV", state=5, error="001"),
     "999002": Scenario(delayed=True),
-    "999003": Scenario(stat=None),
-    "999004": Scenario(status=0x0B),
+    "999003": Scenario(stat=""),
+    "999004": Scenario(status=pdu.ESME_RINVDSTADR),
     "999005": Scenario(throttled=True),
     "999006": Scenario(reply="STOP"),
-    "999007": Scenario(reply=""),
+    "999007": Scenario(echo=True),
     "999008": Scenario(stat="EXPIRED", state=3, error="003"),
     "999009": Scenario(dropped=True),
     "999010": Scenario(receipts=2),
 }
-ORDINARY = Scenario()
+ORDINARY: Final = Scenario()
+
+
+class _Delivery(Exchange):
+    """A deliver_sm on its way to an ESME; `done` gets the status that it was answered with in the end."""
+
+    __slots__ = ("account", "done", "smsc", "tries")
+
+    def __init__(self, smsc: "SimulatedSmsc", account: str, body: bytes, done: asyncio.Future[int] | None) -> None:
+        super().__init__(body)
+        self.smsc = smsc
+        self.account = account
+        self.done = done
+        self.tries = 1
+
+    def answered(self, status: int, body: bytes) -> None:
+        self.smsc._delivered(self, status)
+
+    def lost(self, why: str) -> None:
+        self.smsc._queue(self.account, [self])
+
+
+class _Account:
+    """An ESME: its receiving binds and what waits for them."""
+
+    def __init__(self) -> None:
+        self.receivers: list[Session] = []
+        self.waiting: deque[_Delivery] = deque()
 
 
 class SimulatedSmsc:
-    """An SMSC on loopback. Receipts come within `receipt_delay` seconds, the delayed ones after `long_delay`."""
+    """An SMPP server. Its counters are `counts`: binds, submits, receipts, mo, undelivered.
+
+    `authenticate` decides on binds; without it every ESME is let in. Receipts and replies come `receipt_delay`
+    seconds after the response, delayed ones after `long_delay`; what an ESME refuses comes again after `retry_delay`.
+    A connection that does not bind within `bind_timeout` seconds is closed. `tls` makes it speak TLS.
+    """
 
     def __init__(
         self,
         *,
-        system_id: str = "",
-        password: str = "",
-        receipt_delay: float = FLUSH,
+        authenticate: Authenticate | None = None,
+        on_message: OnMessage | None = None,
+        receipt_delay: float = 0.02,
         long_delay: float = 30.0,
-        on_message: Callable[[str, str, str], None] | None = None,
+        retry_delay: float = 1.0,
+        bind_timeout: float = 10.0,
+        window: int = 1000,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._credentials = (system_id, password)
-        self._delays = (receipt_delay, long_delay)
-        self._on_message = on_message
-        self._server: asyncio.Server | None = None
-        self._sessions: list[Session] = []
-        self._receivers: list[Session] = []
-        self._ids = itertools.count(int(time.time()) << 20)
-        self._seen: OrderedDict[tuple[str, bytes], int] = OrderedDict()
-        self._pending: list[tuple[Session, bytes]] = []
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._parts = text.Parts()
         self.counts: Counter[str] = Counter()
+        self._authenticate = authenticate
+        self._on_message = on_message
+        self._receipt_delay = receipt_delay
+        self._long_delay = long_delay
+        self._retry_delay = retry_delay
+        self._bind_timeout = bind_timeout
+        self._window = window
+        self._tls = tls
+        self._sessions: set[Session] = set()
+        self._bound: dict[Session, tuple[int, str]] = {}
+        self._accounts: dict[str, _Account] = {}
+        self._ids = itertools.count(int(time.time()) << 20)
+        self._references = itertools.count()
+        self._tries: Recent[tuple[str, int, bytes], tuple[int, float]] = Recent(TRIES_REMEMBERED)
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._assembler: Assembler
+        self._server: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen; the port."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, host, port)
+        """Listen; the port (a free one for 0). Raises OSError when it is taken."""
+        self._loop = asyncio.get_running_loop()
+        self._assembler = Assembler("gsm", self._loop.time)
+        self._server = await self._loop.create_server(self._accept, host, port, ssl=self._tls)
+        self._forget_parts()
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Stop listening and drop every connection."""
+        """Stop listening, cut every connection, forget what was to come."""
         for timer in self._timers:
             timer.cancel()
-        if self._server is not None:
-            self._server.close()
-        for session in list(self._sessions):
-            session.abort()
-        if self._server is not None:
-            await self._server.wait_closed()
+        self._timers.clear()
+        if self._server is None:
+            return
+        self._server.close()
+        sessions = tuple(self._sessions)
+        for session in sessions:
+            session.abort("the SMSC stops")
+        for session in sessions:
+            await session.wait_closed()
+        await self._server.wait_closed()
+        self._server = None
+
+    def disconnect(self) -> None:
+        """Cut every connection and go on listening, as a carrier does that restarts."""
+        for session in tuple(self._sessions):
+            session.abort("the SMSC hangs up")
+
+    async def deliver(self, sender: str, recipient: str, text: str) -> None:
+        """Send an MO to the first ESME that receives; returns when each part of it is acknowledged.
+
+        Raises ConnectionError when nobody is bound, or when the ESME refuses it for good.
+        """
+        account = next((name for name, known in self._accounts.items() if known.receivers), None)
+        if account is None:
+            raise ConnectionError("no receiver is bound")
+        bodies = self._mo(_address(sender), _address(recipient), text)
+        answers: list[asyncio.Future[int]] = [self._loop.create_future() for _ in bodies]
+        self._queue(account, [_Delivery(self, account, *pair) for pair in zip(bodies, answers, strict=True)])
+        for status in await asyncio.gather(*answers):
+            if status != pdu.ESME_ROK:
+                raise ConnectionError(f"the ESME answered {pdu.status_name(status)}")
+        self.counts["mo"] += 1
+
+    # What the sessions call
+
+    def on_requests(self, session: Session, requests: Sequence[Request]) -> None:
+        """Binds and submits of one read: answered in one write, their receipts due at one moment."""
+        answers: list[bytes] = []
+        receipts: list[_Delivery] = []
+        for request in requests:
+            if request.command in pdu.BINDS:
+                answers.append(self._bind(session, request))
+                continue
+            status, remote_id = self._submit(session, request, receipts)
+            if status is None:
+                session.write(answers)
+                session.abort("scenario: the connection drops")
+                return
+            body = pdu.c_string(remote_id) if remote_id else b""
+            answers.append(pdu.encode(request.command | pdu.RESPONSE, status, request.sequence, body))
+        session.write(answers)
+        if receipts:
+            self._later(self._receipt_delay, lambda: self._queue(receipts[0].account, receipts))
+
+    def on_room(self, session: Session) -> None:
+        """The ESME acknowledged something, or reads again."""
+        if session in self._bound:
+            self._pump(self._accounts[self._bound[session][1]])
+
+    def on_closed(self, session: Session) -> None:
+        """A connection is gone; what it had not acknowledged waits for the ESME's next bind."""
+        self._sessions.discard(session)
+        _, name = self._bound.pop(session, (0, ""))
+        account = self._accounts.get(name)
+        if account is not None and session in account.receivers:
+            account.receivers.remove(session)
+            self._pump(account)
+
+    # Binds
 
     def _accept(self) -> Session:
-        session = Session(self._requests, self._closed)
-        self._sessions.append(session)
+        session = Session(
+            self, SERVED, window=self._window, enquire_link=ENQUIRE_LINK, response_timeout=RESPONSE_TIMEOUT
+        )
+        self._sessions.add(session)
+        self._later(self._bind_timeout, lambda: None if session.bound else session.abort("did not bind in time"))
         return session
 
-    def _closed(self, session: Session) -> None:
-        self._sessions.remove(session)
-        if session in self._receivers:
-            self._receivers.remove(session)
+    def _bind(self, session: Session, request: Request) -> bytes:
+        """The response to a bind request; a refused ESME may try again on the same connection (SMPP 3.4, 2.2)."""
+        bind = pdu.decode_bind(request.body)
+        status = pdu.ESME_ROK
+        if session.bound:
+            status = ESME_RALYBND
+        elif self._authenticate is not None and not self._authenticate(bind):
+            status = pdu.ESME_RINVPASWD
+        answer = pdu.encode(request.command | pdu.RESPONSE, status, request.sequence, SYSTEM_ID)
+        if status == pdu.ESME_ROK:
+            session.bound = True
+            self._bound[session] = request.command, bind.system_id
+            account = self._accounts.setdefault(bind.system_id, _Account())
+            if request.command != pdu.BIND_TRANSMITTER:
+                account.receivers.append(session)
+                self._loop.call_soon(self._pump, account)  # the response goes first
+            self.counts["binds"] += 1
+        log.info("smsc.bind", system_id=bind.system_id, peer=session.peer, status=pdu.status_name(status))
+        return answer
 
-    async def deliver(self, sender: str, recipient: str, body: str) -> bool:
-        """Send an MO to the oldest receiver; whether it was acknowledged."""
-        if not self._receivers:
-            return False
-        unicode = any(ord(char) > 0xFF for char in body)
-        data = text.encode(body, unicode, "gsm")
-        coding = 8 if unicode else 0
-        size = 134 if unicode else 153
-        pieces = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
-        heads = text.headers(len(pieces)) if len(pieces) > 1 else [b""]
-        for head, piece in zip(heads, pieces, strict=True):
-            mo = Message(
-                source_ton=1,
-                source_npi=1,
-                source=sender.lstrip("+"),
-                dest=recipient.lstrip("+"),
-                esm_class=UDHI if head else 0,
-                data_coding=coding,
-                short_message=head + piece,
-            )
-            answer = await self._receivers[0].ask(DELIVER_SM, message_body(mo))
-            if answer is None or answer.status:
-                return False
-        self.counts["mo"] += 1
-        return True
+    # Submits
 
-    async def _requests(self, session: Session, pdus: Sequence[Pdu]) -> None:
-        for pdu in pdus:
-            if pdu.command in BINDS:
-                self._bind(session, pdu)
-            elif pdu.command != SUBMIT_SM:
-                session.write(frame(GENERIC_NACK, pdu.sequence, status=0x03))
-            elif not session.bound:
-                session.respond(pdu, status=0x04)
-            else:
-                try:
-                    self._submit(session, pdu, read_message(pdu.body))
-                except PduError as problem:
-                    session.respond(pdu, status=problem.status)
-
-    def _bind(self, session: Session, pdu: Pdu) -> None:
+    def _submit(self, session: Session, request: Request, receipts: list[_Delivery]) -> tuple[int | None, str]:
+        """Status and id for the response; the status is None when the connection is to drop instead."""
+        kind, account = self._bound.get(session, (pdu.BIND_RECEIVER, ""))
+        if kind == pdu.BIND_RECEIVER:
+            return pdu.ESME_RINVBNDSTS, ""
         try:
-            given = read_bind(pdu.body)
-        except PduError as problem:
-            session.respond(pdu, status=problem.status)
-            return
-        if self._credentials[0] and given != self._credentials:
-            session.respond(pdu, status=0x0E)
-            session.close()
-            return
-        session.bound = True
-        session.system_id = given[0]
-        session.respond(pdu, cstring("heliograph-smsc"))
-        if pdu.command != BIND_TRANSMITTER:
-            self._receivers.append(session)
-        self.counts["binds"] += 1
-
-    def _submit(self, session: Session, pdu: Pdu, message: Message) -> None:
-        scenario = SCENARIOS.get(message.dest[-6:], ORDINARY)
-        if scenario.status:
-            session.respond(pdu, status=scenario.status)
-            return
-        tries = self._tries(message) if scenario.throttled or scenario.dropped else 0
-        if scenario.throttled and tries <= THROTTLED_TIMES:
-            session.respond(pdu, status=0x58)
-            return
-        if scenario.dropped and tries == 1:
-            session.abort()
-            return
+            message = pdu.decode_short_message(request.command, request.body)
+        except PduError:
+            return pdu.ESME_RINVPARLEN, ""
+        scenario = SCENARIOS.get(message.dest.text[-6:], ORDINARY)
+        status = self._verdict(message, scenario, account)
+        if status != pdu.ESME_ROK:
+            return status, ""
         remote_id = f"{next(self._ids):x}"
-        session.respond(pdu, cstring(remote_id))
         self.counts["submits"] += 1
-        if message.registered_delivery & 1 and scenario.stat is not None:
-            self._report(session, message, remote_id, scenario)
-        if scenario.reply is not None or self._on_message is not None:
-            for whole in self._parts.add(message, "gsm"):
-                self._arrived(message, whole, scenario)
+        self._report(account, message, remote_id, scenario, receipts)
+        if self._on_message is not None or scenario.reply or scenario.echo:
+            self._arrived(account, message, scenario)
+        return pdu.ESME_ROK, remote_id
 
-    def _tries(self, message: Message) -> int:
-        key = (message.dest, message.payload)
-        self._seen[key] = self._seen.get(key, 0) + 1
-        if len(self._seen) > MOST_REMEMBERED:
-            self._seen.popitem(last=False)
-        return self._seen[key]
+    def _verdict(self, message: ShortMessage, scenario: Scenario, account: str) -> int | None:
+        if not message.dest.text.isdigit():
+            return pdu.ESME_RINVDSTADR
+        if len(self._accounts[account].waiting) >= MOST_WAITING:
+            return pdu.ESME_RMSGQFUL
+        if scenario.throttled and self._try(message) <= THROTTLINGS:
+            return pdu.ESME_RTHROTTLED
+        if scenario.dropped and self._try(message) == 1:
+            return None
+        return scenario.status
 
-    def _arrived(self, message: Message, whole: str, scenario: Scenario) -> None:
-        if self._on_message is not None:
-            self._on_message(message.source, message.dest, whole)
-        if scenario.reply is not None:
-            body = scenario.reply or whole
-            self._later(self._delays[0], lambda: self._reply(message.dest, message.source, body))
+    def _try(self, message: ShortMessage) -> int:
+        """How often this text (or this part of it) was submitted; the reference in its header does not count."""
+        place, octets = take_apart(message)
+        key = (message.dest.text, place.number if place else 0, octets)
+        now = self._loop.time()
+        tries, at = self._tries.get(key) or (0, now)
+        tries = tries + 1 if now - at < TRIES_FORGOTTEN_AFTER else 1
+        self._tries.put(key, (tries, now))
+        return tries
 
-    def _reply(self, sender: str, recipient: str, body: str) -> None:
-        task = asyncio.ensure_future(self.deliver(sender, recipient, body))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    def _report(self, session: Session, message: Message, remote_id: str, scenario: Scenario) -> None:
-        """Queue the receipt; those of the same moment go out in one write."""
-        stamp = time.strftime("%y%m%d%H%M", time.gmtime())
-        words = (
-            f"id:{remote_id} sub:001 dlvrd:{'001' if scenario.state == 2 else '000'} submit date:{stamp} "
-            f"done date:{stamp} stat:{scenario.stat} err:{scenario.error} text:"
-        )
-        body = message_body(
-            Message(
-                source_ton=message.dest_ton,
-                source_npi=message.dest_npi,
-                source=message.dest,
-                dest=message.source,
-                esm_class=RECEIPT_TYPE,
-                short_message=words.encode(),
-                tlvs={RECEIPTED_MESSAGE_ID: cstring(remote_id), MESSAGE_STATE: bytes((scenario.state,))},
-            )
-        )
-        if scenario.delayed:
-            self._later(self._delays[1], lambda: self._send([(session, body)]))
+    def _report(
+        self, account: str, message: ShortMessage, remote_id: str, scenario: Scenario, receipts: list[_Delivery]
+    ) -> None:
+        """Make the receipts that were asked for (registered_delivery 1: any, 2: of failures; SMPP 3.4, 5.2.17)."""
+        wanted = message.registered_delivery & 3
+        if not scenario.stat or not (wanted == 1 or (wanted == 2 and scenario.state != 2)):
             return
-        if not self._pending:
-            self._later(self._delays[0], self._flush)
-        self._pending.extend([(session, body)] * scenario.receipts)
+        body = _receipt(message, remote_id, scenario)
+        made = [_Delivery(self, account, body, None) for _ in range(scenario.receipts)]
+        self.counts["receipts"] += len(made)
+        if scenario.delayed:
+            self._later(self._long_delay, lambda: self._queue(account, made))
+        else:
+            receipts += made
 
-    def _flush(self) -> None:
-        pending, self._pending = self._pending, []
-        self._send(pending)
+    def _arrived(self, account: str, message: ShortMessage, scenario: Scenario) -> None:
+        """Tell of the message once all its parts are there, and let the subscriber answer it."""
+        whole = self._assembler.add(message)
+        if whole is None:
+            return
+        self._assembler.remove(whole)
+        if self._on_message is not None:
+            self._on_message(_number(whole.source), _number(whole.dest), whole.text)
+        text = whole.text if scenario.echo else scenario.reply
+        if text:
+            made = [_Delivery(self, account, body, None) for body in self._mo(whole.dest, whole.source, text)]
+            self.counts["mo"] += 1
+            self._later(self._receipt_delay, lambda: self._queue(account, made))
 
-    def _send(self, reports: Sequence[tuple[Session, bytes]]) -> None:
-        """Receipts go to the session of their message, or to any receiver when that one is gone."""
-        for session, body in reports:
-            target = session if session in self._receivers else next(iter(self._receivers), None)
-            if target is not None:
-                self.counts["receipts"] += 1
-                target.write(target.request(DELIVER_SM, body, lambda _: None))
+    def _forget_parts(self) -> None:
+        for whole in self._assembler.overdue():
+            self._assembler.remove(whole)
+        self._later(PARTS_TIMEOUT / 10, self._forget_parts)
+
+    # Deliveries
+
+    def _mo(self, source: Address, dest: Address, text: str) -> list[bytes]:
+        """Bodies of the deliver_sm of an MO: one, or parts with an 8-bit reference."""
+        try:
+            octets, data_coding, single, part = alphabet.encode_gsm(text), 0, SINGLE_GSM, PART_GSM
+        except UnicodeEncodeError:
+            octets, data_coding, single, part = alphabet.encode_ucs2(text), alphabet.UCS2, SINGLE_UCS2, PART_UCS2
+        ends = pdu.encode_address(source), pdu.encode_address(dest)
+        if len(octets) <= single:
+            return [pdu.encode_short_message(*ends, octets, data_coding=data_coding)]
+        pieces = alphabet.cut(octets, part, data_coding)
+        head = bytes((5, 0, 3, next(self._references) & 0xFF, len(pieces)))
+        return [
+            pdu.encode_short_message(
+                *ends, head + bytes((number,)) + piece, esm_class=pdu.UDHI, data_coding=data_coding
+            )
+            for number, piece in enumerate(pieces, 1)
+        ]
+
+    def _queue(self, name: str, deliveries: Iterable[_Delivery]) -> None:
+        account = self._accounts[name]
+        account.waiting.extend(deliveries)
+        self._pump(account)
+
+    def _pump(self, account: _Account) -> None:
+        """Write what waits, as far as the windows of the receiving binds go."""
+        waiting = account.waiting
+        for session in account.receivers:
+            count = min(session.room, len(waiting))
+            if count:
+                session.submit(pdu.DELIVER_SM, [waiting.popleft() for _ in range(count)])
+
+    def _delivered(self, delivery: _Delivery, status: int) -> None:
+        if status != pdu.ESME_ROK and delivery.tries < MOST_DELIVERY_TRIES:
+            delivery.tries += 1
+            self._later(self._retry_delay, lambda: self._queue(delivery.account, [delivery]))
+            return
+        if status != pdu.ESME_ROK:
+            self.counts["undelivered"] += 1
+            log.warning("smsc.undelivered", system_id=delivery.account, status=pdu.status_name(status))
+        if delivery.done is not None and not delivery.done.done():
+            delivery.done.set_result(status)
 
     def _later(self, delay: float, work: Callable[[], None]) -> None:
         def run() -> None:
             self._timers.discard(timer)
             work()
 
-        timer = asyncio.get_running_loop().call_later(delay, run)
+        timer = self._loop.call_later(delay, run)
         self._timers.add(timer)
+
+
+def _receipt(message: ShortMessage, remote_id: str, scenario: Scenario) -> bytes:
+    """Body of a deliver_sm with the receipt's text (SMPP 3.4, appendix B) and TLVs, from recipient to sender."""
+    stamp = time.strftime("%y%m%d%H%M", time.gmtime())
+    done = "001" if scenario.state == 2 else "000"
+    text = (
+        f"id:{remote_id} sub:001 dlvrd:{done} submit date:{stamp} done date:{stamp} "
+        f"stat:{scenario.stat} err:{scenario.error} text:"
+    )
+    return pdu.encode_short_message(
+        pdu.encode_address(message.dest),
+        pdu.encode_address(message.source),
+        text.encode("ascii"),
+        esm_class=pdu.RECEIPT,
+        tlvs=[
+            (pdu.TAG_RECEIPTED_MESSAGE_ID, pdu.c_string(remote_id)),
+            (pdu.TAG_MESSAGE_STATE, bytes((scenario.state,))),
+        ],
+    )
+
+
+def _address(number: str) -> Address:
+    """A subscriber's or a service's address: international with its plus or from 7 digits on, else a short code."""
+    digits = number.removeprefix("+")
+    if not digits.isdigit():
+        return Address(5, 0, number)
+    return Address(1, 1, digits) if len(digits) > 6 or digits != number else Address(3, 0, digits)
+
+
+def _number(address: Address) -> str:
+    return f"+{address.text}" if address.ton == 1 else address.text
+
+
+async def serve_alone(host: str, port: int, system_id: str, password: str, on_message: OnMessage) -> None:
+    """Run an SMSC until the task is cancelled. An empty `system_id` lets every ESME in. Raises OSError."""
+
+    def known(bind: Bind) -> bool:
+        return (bind.system_id, bind.password) == (system_id, password)
+
+    smsc = SimulatedSmsc(authenticate=known if system_id else None, on_message=on_message)
+    bound_to = await smsc.start(host, port)
+    log.info("smsc.listening", host=host, port=bound_to)
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await smsc.stop()

@@ -1,16 +1,31 @@
-"""Delivery receipts as carriers send them: TLVs first, then the text of SMPP 3.4 appendix B, however it is spelt."""
+"""Receipts as carriers really write them: TLVs first, then the text of SMPP 3.4 appendix B. Knows no sockets."""
 
 import re
-import time
+from typing import Final, Literal
 
-from heliograph.transports.base import Receipt, ReceiptState
-from heliograph.transports.smpp.pdu import MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID, Message
+import msgspec
+import structlog
 
-_ID = re.compile(r"\bid\s*:\s*(\S+)", re.IGNORECASE)
-_STAT = re.compile(r"\bstat\s*:\s*([a-z]+)", re.IGNORECASE)
-_ERR = re.compile(r"\berr\s*:\s*(\S+)", re.IGNORECASE)
+from heliograph.transports.base import ReceiptState
+from heliograph.transports.smpp import pdu
+from heliograph.transports.smpp.pdu import ShortMessage
 
-_BY_STATE: dict[int, ReceiptState] = {
+log = structlog.get_logger(__name__)
+
+IdForm = Literal["same", "hex-to-decimal", "decimal-to-hex"]
+
+_USUAL: Final = re.compile(
+    r"id:(\S+) sub:\S* dlvrd:\S* submit date:\S* done date:\S* stat:(\S+) err:(\S*)(?= |$)", re.IGNORECASE
+)
+_FIELD: Final = re.compile(r"\b(id|stat|err)\s*[:=]\s*([^\s:]*)(?!\S*\s*:)", re.IGNORECASE)
+_TEXT: Final = re.compile(r"\btext\s*[:=]", re.IGNORECASE)
+_PLAIN_ID: Final = re.compile(r"0*([0-9a-f-]+|[0-9A-F-]+)")
+
+_RESPONSE_BASE: Final = {"same": 0, "hex-to-decimal": 16, "decimal-to-hex": 10}
+_RECEIPT_BASE: Final = {"same": 0, "hex-to-decimal": 10, "decimal-to-hex": 16}
+
+_TLV_STATES: Final[dict[int, ReceiptState]] = {
+    0: "enroute",
     1: "enroute",
     2: "delivered",
     3: "expired",
@@ -19,72 +34,121 @@ _BY_STATE: dict[int, ReceiptState] = {
     6: "enroute",
     7: "failed",
     8: "failed",
+    9: "failed",
 }
-_BY_WORD: tuple[tuple[str, ReceiptState], ...] = (
+"""message_state (SMPP 3.4, 5.2.28; 0 and 9 are 5.0's SCHEDULED and SKIPPED)."""
+
+_WORDS: Final[tuple[tuple[str, ReceiptState], ...]] = (
     ("DELIV", "delivered"),
-    ("EXPIR", "expired"),
-    ("ENROU", "enroute"),
-    ("ACCEP", "enroute"),
-    ("BUFFE", "enroute"),
+    ("DLV", "delivered"),
+    ("SUCC", "delivered"),
+    ("UNDEL", "failed"),
+    ("EXP", "expired"),
+    ("DELE", "failed"),
+    ("REJ", "failed"),
+    ("FAIL", "failed"),
+    ("UNKN", "failed"),
+    ("ENR", "enroute"),
+    ("ACC", "enroute"),
+    ("BUFF", "enroute"),
+    ("PEND", "enroute"),
     ("SCHED", "enroute"),
+    ("SENT", "enroute"),
 )
+"""Beginnings of stat words: carriers write DELIVRD, DELIVERED, DELIV, UNDELIVERABLE, REJECTD, REJECTED …"""
 
 
-def read(message: Message, transport: str, ids: str) -> Receipt | None:
-    """The receipt in a deliver_sm, or None when it names no message.
+class Report(msgspec.Struct, frozen=True, gc=False):
+    """A receipt that was read: the id in its canonical form, the state, the carrier's error, its own words."""
 
-    `ids` is the option receipt_ids: how this carrier's receipt ids differ from its submit ids.
+    remote_id: str
+    state: ReceiptState
+    error: str | None
+    raw: str
+
+
+def is_receipt(message: ShortMessage) -> bool:
+    """Whether a deliver_sm reports on a message of ours.
+
+    By esm_class or by TLV: never by its text alone, which anybody with a phone can write.
     """
-    text = message.payload.decode("latin-1")
-    tlv = message.tlvs.get(RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1")
-    found = _ID.search(text)
-    remote_id = tlv or (found.group(1) if found else "")
-    if not remote_id:
-        return None
-    return Receipt(
-        transport=transport,
-        remote_id=convert(remote_id, ids),
-        state=_state(message, text),
-        at=int(time.time()),
-        error=_error(message, text),
-        raw=text[:300],
+    return (message.esm_class & pdu.MESSAGE_TYPE) in (pdu.RECEIPT, pdu.INTERMEDIATE) or (
+        pdu.TAG_RECEIPTED_MESSAGE_ID in message.tlvs
     )
 
 
-def convert(remote_id: str, ids: str) -> str:
-    """An id in the form of the submit response. Leading zeros and case never matter between the two."""
-    try:
-        if ids == "hex-to-decimal":
-            return str(int(remote_id, 16))
-        if ids == "decimal-to-hex":
-            return f"{int(remote_id):x}"
-    except ValueError:
-        pass
-    return normal(remote_id)
+def response_id(message_id: str, form: IdForm) -> str:
+    """Canonical form of the id in a submit_sm_resp; the same message's receipt gives the same (`receipt_id`).
+
+    `hex-to-decimal`: the response counts in hex, the receipt in decimal.
+    """
+    return _canonical(message_id, _RESPONSE_BASE[form])
 
 
-def normal(remote_id: str) -> str:
-    """The form in which ids are stored and compared."""
-    return remote_id.strip().lower().lstrip("0") or "0"
+def receipt_id(message_id: str, form: IdForm) -> str:
+    """Canonical form of the id in a receipt."""
+    return _canonical(message_id, _RECEIPT_BASE[form])
 
 
-def _state(message: Message, text: str) -> ReceiptState:
-    state = message.tlvs.get(MESSAGE_STATE)
-    if state:
-        return _BY_STATE.get(state[0], "failed")
-    found = _STAT.search(text)
-    word = found.group(1).upper() if found else ""
-    for start, meaning in _BY_WORD:
-        if word.startswith(start):
-            return meaning
-    return "failed"
+def _canonical(message_id: str, base: int) -> str:
+    """In decimal when the base is known; else without padding, and lower case where it reads as a hex number.
+
+    Ids of mixed case stay as they are: they may be base 62, where case tells two messages apart.
+    """
+    bare = message_id.strip(" \0\r\n\t")
+    if base:
+        try:
+            return str(int(bare, base))
+        except ValueError:
+            return bare
+    plain = _PLAIN_ID.fullmatch(bare)
+    return plain[1].lower() if plain else bare
 
 
-def _error(message: Message, text: str) -> str | None:
-    code = message.tlvs.get(NETWORK_ERROR_CODE)
-    if code and len(code) == 3:
-        number = int.from_bytes(code[1:])
-        return str(number) if number else None
-    found = _ERR.search(text)
-    error = found.group(1) if found else ""
-    return error if error.strip("0") else None
+def read(message: ShortMessage, form: IdForm) -> Report | None:
+    """Read a receipt; None when it names no message or no state."""
+    octets = message.tlvs.get(pdu.TAG_MESSAGE_PAYLOAD) or message.octets
+    raw = octets.decode("utf-16-be" if message.data_coding & 0x0C == 0x08 else "latin-1", "replace")
+    named, word, error = _fields(raw)
+    tlv_id = message.tlvs.get(pdu.TAG_RECEIPTED_MESSAGE_ID)
+    if tlv_id:
+        named = pdu.read_c_string(tlv_id)[0] or named
+    state = _tlv_state(message.tlvs.get(pdu.TAG_MESSAGE_STATE)) or _word_state(word)
+    if not named or state is None:
+        log.warning("smpp.receipt_unreadable", text=raw, source=message.source.text)
+        return None
+    error = _tlv_error(message.tlvs.get(pdu.TAG_NETWORK_ERROR_CODE)) or error
+    return Report(receipt_id(named, form), state, error if error.strip("0") else None, raw)
+
+
+def _fields(raw: str) -> tuple[str, str, str]:
+    """Id, stat and err of the text. What follows `text:` is the message itself and proves nothing."""
+    usual = _USUAL.match(raw)
+    if usual:
+        return usual[1], usual[2], usual[3]
+    text = _TEXT.search(raw)
+    found: dict[str, str] = {}
+    for name, value in _FIELD.findall(raw[: text.start()] if text else raw):
+        found.setdefault(name.lower(), value)
+    return found.get("id", ""), found.get("stat", ""), found.get("err", "")
+
+
+def _tlv_state(value: bytes | None) -> ReceiptState | None:
+    return _TLV_STATES.get(value[-1]) if value else None
+
+
+def _tlv_error(value: bytes | None) -> str:
+    """network_error_code: a network type and two octets of code (5.3.2.31); 0 is no error."""
+    return str(int.from_bytes(value[-2:], "big") or "") if value and len(value) >= 2 else ""
+
+
+def _word_state(word: str) -> ReceiptState | None:
+    """A word that nobody knows says at least that the message is somewhere: it must not end its life."""
+    if not word:
+        return None
+    upper = word.upper()
+    for beginning, state in _WORDS:
+        if upper.startswith(beginning):
+            return state
+    log.warning("smpp.receipt_unknown_state", stat=word)
+    return "enroute"

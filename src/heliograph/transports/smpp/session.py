@@ -5,7 +5,7 @@ Knows PDUs and time; what a request means is its owner's matter.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import msgspec
 import structlog
@@ -109,7 +109,7 @@ class Session(asyncio.Protocol):
     ) -> None:
         self.bound = False
         self.peer = ""
-        self.closed = False
+        self.closed = True  # until the connection is made
         self.closing = False
         self.enquiring = False
         self.why_closed = ""
@@ -156,7 +156,7 @@ class Session(asyncio.Protocol):
             pending[sequence] = exchange
             chunks += (pack(16 + len(exchange.body), command, 0, sequence), exchange.body)
         self._sequence = sequence
-        self._write(chunks)
+        self.write(chunks)
 
     async def call(self, command: int, body: bytes = b"") -> tuple[int, bytes]:
         """Send one request and wait: command_status and body of the response. Raises ConnectionError without one."""
@@ -170,11 +170,15 @@ class Session(asyncio.Protocol):
         chunks: list[bytes] = []
         for request in requests:
             chunks += (pack(length, request.command | pdu.RESPONSE, status, request.sequence), body)
-        self._write(chunks)
+        self.write(chunks)
 
-    def write(self, pdus: list[bytes]) -> None:
-        """Send whole PDUs that the owner encoded itself."""
-        self._write(pdus)
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Send PDUs that are encoded already, in one write. Nothing happens on a closed connection."""
+        if self.closed or self._transport.is_closing():
+            return
+        self._transport.write(b"".join(chunks))
+        if self._transport.get_write_buffer_size() > LARGEST_BUFFER:
+            self.abort("the peer does not read")
 
     def pause_reading(self) -> None:
         """Let the peer wait: nothing is read, and no response is held late, until `resume_reading`."""
@@ -195,8 +199,12 @@ class Session(asyncio.Protocol):
             try:
                 await asyncio.wait_for(self.call(pdu.UNBIND), seconds)
             except (TimeoutError, ConnectionError):
-                pass
+                log.info("smpp.unbind_unanswered", peer=self.peer)
             self.close("unbound")
+            try:
+                await asyncio.wait_for(self.wait_closed(), seconds)
+            except TimeoutError:
+                self.abort("unbound")
         await self.wait_closed()
 
     def close(self, why: str) -> None:
@@ -220,10 +228,10 @@ class Session(asyncio.Protocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self.closed = False
         self.peer = str(transport.get_extra_info("peername"))
-        transport.set_write_buffer_limits(HIGH_WATER)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
         self._tick()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -277,13 +285,14 @@ class Session(asyncio.Protocol):
     # Inside
 
     def _serve(self, requests: list[Request]) -> None:
-        """Answer what every session answers, hand the rest over."""
+        """Hand over what is the owner's, answer what every session answers."""
         serves = self._serves
         theirs = [request for request in requests if request.command in serves]
-        if len(theirs) < len(requests):
-            self._serve_own([request for request in requests if request.command not in serves])
-        if theirs and not self.closed:
+        if theirs:
             self._owner.on_requests(self, theirs)
+        if len(theirs) == len(requests):
+            return
+        self._serve_own([request for request in requests if request.command not in serves])
         if any(request.command == pdu.UNBIND for request in requests):
             self.close("the peer said unbind")
 
@@ -293,28 +302,19 @@ class Session(asyncio.Protocol):
                 self.answer([request])
             elif request.command not in pdu.UNANSWERED:
                 log.info("smpp.unknown_command", peer=self.peer, command=f"0x{request.command:08X}")
-                self._write([pdu.encode(pdu.GENERIC_NACK, pdu.ESME_RINVCMDID, request.sequence)])
+                self.write([pdu.encode(pdu.GENERIC_NACK, pdu.ESME_RINVCMDID, request.sequence)])
 
     def _refuse_length(self, sequence: int) -> None:
         """The stream cannot be followed any more (SMPP 3.4, 3.2): say so and hang up."""
         log.warning("smpp.bad_length", peer=self.peer)
-        self._write([pdu.encode(pdu.GENERIC_NACK, pdu.ESME_RINVCMDLEN, sequence)])
+        self.write([pdu.encode(pdu.GENERIC_NACK, pdu.ESME_RINVCMDLEN, sequence)])
         self.close("a PDU of an impossible length")
-
-    def _write(self, chunks: list[bytes]) -> None:
-        if self.closed or self._transport.is_closing():
-            return
-        self._transport.write(b"".join(chunks))
-        if self._transport.get_write_buffer_size() > LARGEST_BUFFER:
-            self.abort("the peer does not read")
 
     def _tick(self) -> None:
         """Look at the clock a few times within each limit: one timer for all requests in flight."""
         now = self._loop.time()
         self._expire(now)
-        if self.closed:
-            return
-        if now - self._heard_at >= self._enquire_link and not self.enquiring and self._reading:
+        if now - self._heard_at >= self._enquire_link and not self.enquiring and self._reading and not self.closing:
             self.enquiring = True
             self.submit(pdu.ENQUIRE_LINK, [_Enquiry(self)])
         self._ticker = self._loop.call_later(min(self._enquire_link, self._response_timeout) / 8, self._tick)

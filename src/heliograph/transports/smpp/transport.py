@@ -1,325 +1,365 @@
-"""The SMPP transport: binds to a carrier as ESME, submits within the window, takes receipts and MO."""
+"""The SMPP client of one carrier: spreads messages over its binds within window and rate, and collects the answers.
+
+Knows messages and PDUs; no accounts, no money, no database.
+"""
 
 import asyncio
-import random
-import ssl
-import time
-from collections import OrderedDict
+import itertools
+import math
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
+import msgspec
 import structlog
 
 from heliograph.settings import SmppOptions
-from heliograph.transports.base import (
-    Events,
-    Failed,
-    Inbound,
-    MessageKey,
-    Outcome,
-    Outgoing,
-    Receipt,
-    Retry,
-    Sent,
-    SmsText,
-)
-from heliograph.transports.smpp import receipts, text
-from heliograph.transports.smpp.pdu import (
-    BIND_TRANSCEIVER,
-    DELIVER_SM,
-    MESSAGE_PAYLOAD,
-    OK,
-    SUBMIT_SM,
-    TEMPORARY,
-    THROTTLED,
-    UDHI,
-    Message,
-    Pdu,
-    PduError,
-    bind_body,
-    message_body,
-    read_cstring,
-    read_message,
-    status_name,
-)
-from heliograph.transports.smpp.session import Session, connect
+from heliograph.transports.base import Events, Failed, MessageKey, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.smpp import pdu, receipts
+from heliograph.transports.smpp.bind import Binder
+from heliograph.transports.smpp.inbox import Inbox
+from heliograph.transports.smpp.memory import Recent
+from heliograph.transports.smpp.pace import Pace
+from heliograph.transports.smpp.session import Exchange, Request, Session
+from heliograph.transports.smpp.submit import UnfitMessage, Writer
 
-REMEMBERED = 50_000
-SLOWED = 1.0
-NOT_CONNECTED = Retry(after=2.0, why="The carrier is not connected")
 log = structlog.get_logger(__name__)
 
+REMEMBERED_IDS: Final = 50_000
+REMEMBERED_REFERENCES: Final = 10_000
+SEGMENT_TRIES: Final = 4
+"""How often a segment of a long message is sent before its temporary error becomes the message's."""
 
-class _Batch:
-    """The messages of one `send`: what is still unanswered, and what is known of each."""
+AFTER_DISCONNECT: Final = 5.0
+AFTER_ERROR: Final = 10.0
+AFTER_SILENCE: Final = 10.0
 
-    def __init__(self, messages: Sequence[Outgoing]) -> None:
-        self.messages = messages
-        self.outcomes: list[Outcome | None] = [None] * len(messages)
-        self.ids: list[list[str]] = [[] for _ in messages]
-        self.left = [0] * len(messages)
-        self.open = len(messages)
+THROTTLING: Final = frozenset({pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL})
+TEMPORARY: Final = THROTTLING | {
+    pdu.ESME_RINVBNDSTS,
+    pdu.ESME_RSYSERR,
+    pdu.ESME_RX_T_APPN,
+    pdu.ESME_RUNKNOWNERR,
+}
+"""Statuses that another try may change. ESME_RSUBMITFAIL is none: carriers use it for what they never take."""
+
+NOT_CONNECTED: Final = Retry(AFTER_DISCONNECT, "not connected")
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that no carrier asks to change: pauses, and how long to wait for what may never come."""
+
+    throttle_pause: float = 1.0
+    segment_pause: float = 1.0
+    first_reconnect: float = 0.25
+    open_wait: float = 2.0
+    close_wait: float = 3.0
+    parts_timeout: float = 300.0
+
+
+class _Job:
+    """One call of `send`: a place for each outcome, and one future for all."""
+
+    __slots__ = ("done", "left", "outcomes")
+
+    def __init__(self, count: int) -> None:
+        self.outcomes: list[Outcome] = [NOT_CONNECTED] * count
+        self.left = count
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def settle(self, at: int, outcome: Outcome) -> None:
-        if self.outcomes[at] is None:
-            self.outcomes[at] = outcome
-            self.open -= 1
-            if not self.open and not self.done.done():
-                self.done.set_result(None)
+    def put(self, index: int, outcome: Outcome) -> None:
+        self.outcomes[index] = outcome
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(None)
+
+
+class _Message:
+    """A message under way: what its segments have come to."""
+
+    __slots__ = ("doubt", "ids", "index", "job", "key", "left", "reference", "taken", "trouble")
+
+    def __init__(self, job: _Job, index: int, key: MessageKey, segments: int, reference: int) -> None:
+        self.job = job
+        self.index = index
+        self.key = key
+        self.reference = reference
+        self.ids = [""] * segments
+        self.left = segments
+        self.taken = 0
+        self.doubt = False
+        self.trouble: Retry | Failed | None = None
+
+    @property
+    def long(self) -> bool:
+        return len(self.ids) > 1
+
+    def outcome(self) -> Outcome:
+        trouble = self.trouble
+        if trouble is None:
+            return Sent(tuple(filter(None, self.ids)))
+        why = f"{trouble.why}; {self.taken} of {len(self.ids)} segments were taken" if self.taken else trouble.why
+        if isinstance(trouble, Failed):
+            return Failed(trouble.code, why)
+        return Retry(trouble.after, why, trouble.code, self.doubt or self.taken > 0)
+
+
+class _Segment(Exchange):
+    """A submit_sm."""
+
+    __slots__ = ("message", "number", "route", "tries")
+
+    def __init__(self, route: "SmppTransport", message: _Message, number: int, body: bytes) -> None:
+        super().__init__(body)
+        self.route = route
+        self.message = message
+        self.number = number
+        self.tries = 1
+
+    def answered(self, status: int, body: bytes) -> None:
+        if status == pdu.ESME_ROK:
+            self.route._accepted(self, body)
+        else:
+            self.route._refused(self, status)
+
+    def lost(self, why: str) -> None:
+        self.message.doubt = True
+        self.route._trouble(self, Retry(AFTER_SILENCE, why))
 
 
 class SmppTransport:
-    """`options.binds` transceiver sessions to one carrier, opened again whenever they are lost."""
+    """A carrier that is reached as an SMPP 3.4 ESME over `options.binds` transceiver binds.
 
-    def __init__(self, name: str, options: SmppOptions) -> None:
+    A long message goes as several submit_sm. A temporary error of one of them is retried here, up to SEGMENT_TRIES
+    times in all. If that does not help, the outcome is Retry with `maybe_sent` as soon as any segment was taken; the
+    next try sends all segments again under the same reference, so that a handset replaces those that it has.
+    `options.rate` counts submit_sm, which is what carriers count.
+    """
+
+    def __init__(self, name: str, options: SmppOptions, *, timing: Timing | None = None) -> None:
         self.name = name
         self._options = options
-        self._sessions: list[Session] = []
-        self._keepers: list[asyncio.Task[None]] = []
-        self._room = asyncio.Semaphore(options.window * options.binds)
-        self._known: OrderedDict[str, MessageKey] = OrderedDict()
-        self._parts = text.Parts()
-        self._slow_until = 0.0
-        self._next_at = 0.0
-        self._events: Events | None = None
-        self._turn = 0
+        self._timing = timing or Timing()
+        self._writer = Writer(options)
+        self._with_validity = True
+        self._known: Recent[str, MessageKey] = Recent(REMEMBERED_IDS)
+        self._references: Recent[MessageKey, int] = Recent(REMEMBERED_REFERENCES)
+        self._next_reference = itertools.count()
+        self._waiting: deque[_Segment] = deque()
+        self._sessions: deque[Session] = deque()
+        self._jobs: set[_Job] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._inbox: Inbox
+        self._pace: Pace
+        self._loop: asyncio.AbstractEventLoop
 
     @property
     def ready(self) -> bool:
-        """Whether a session is bound and the carrier has not just asked us to slow down."""
-        return bool(self._sessions) and time.monotonic() >= self._slow_until
+        """Bound, and not asked by the carrier to slow down at the moment."""
+        return bool(self._sessions) and not self._closing and not self._pace.paused_for
 
     @property
     def capacity(self) -> int:
-        """Twice the window: one to be answered, one to be written next."""
-        if self._options.rate:
-            return max(1, min(2 * self._options.window * self._options.binds, int(self._options.rate)))
-        return 2 * self._options.window * self._options.binds
+        """Two windows, so that the next messages wait here; with a rate, what goes out within a second or two."""
+        windows = 2 * self._options.binds * self._options.window
+        return min(windows, math.ceil(2 * self._options.rate)) if self._options.rate else windows
 
     async def open(self, events: Events) -> None:
-        """Begin to bind; comes back after the first attempt of each bind, however it went."""
-        self._events = events
-        firsts = [asyncio.Event() for _ in range(self._options.binds)]
-        self._keepers = [asyncio.create_task(self._keep(first)) for first in firsts]
-        await asyncio.gather(*(first.wait() for first in firsts))
-
-    async def close(self) -> None:
-        """Unbind; at most two seconds."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        sessions, self._sessions = list(self._sessions), []
-        await asyncio.gather(*(session.unbind(2.0) for session in sessions))
-
-    async def _keep(self, first: asyncio.Event) -> None:
-        """Hold one bind open for ever."""
-        failures = 0
-        while True:
-            session = await self._bind()
-            first.set()
-            if session is not None:
-                failures = 0
-                await session.closed.wait()
-                log.warning("smpp.lost", transport=self.name)
-            else:
-                failures += 1
-            pause = min(0.1 * 2**failures, self._options.reconnect_max)
-            await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
-
-    async def _bind(self) -> Session | None:
-        options = self._options
-        session = Session(
-            self._requests,
-            self._closed,
-            enquire_link=options.enquire_link,
-            response_timeout=options.response_timeout,
-        )
-        try:
-            await connect(session, options.host, options.port, self._tls(), options.response_timeout)
-            body = bind_body(options.system_id, options.password, options.system_type)
-            answer = await session.ask(BIND_TRANSCEIVER, body)
-        except OSError as problem:
-            log.warning("smpp.unreachable", transport=self.name, why=str(problem) or type(problem).__name__)
-            return None
-        if answer is None or answer.status != OK:
-            why = "no answer" if answer is None else status_name(answer.status)
-            log.warning("smpp.bind_refused", transport=self.name, why=why)
-            session.close()
-            return None
-        session.bound = True
-        session.system_id = options.system_id
-        self._sessions.append(session)
-        log.info("smpp.bound", transport=self.name)
-        return session
-
-    def _tls(self) -> ssl.SSLContext | None:
-        return ssl.create_default_context(cafile=self._options.tls_ca or None) if self._options.tls else None
-
-    def _closed(self, session: Session) -> None:
-        if session in self._sessions:
-            self._sessions.remove(session)
+        """Start binding; returns after the first attempts, or after `Timing.open_wait` seconds."""
+        self._loop = asyncio.get_running_loop()
+        timing = self._timing
+        self._pace = Pace(self._options.rate, timing.throttle_pause, self._loop.time)
+        self._inbox = Inbox(self.name, self._options, events, self._known.get, timing.parts_timeout)
+        binders = [
+            Binder(self.name, self._options, self._make_session, self._bound, timing.first_reconnect)
+            for _ in range(self._options.binds)
+        ]
+        self._tasks = [asyncio.create_task(binder.run()) for binder in binders]
+        self._tasks.append(asyncio.create_task(self._keep_house()))
+        first_tries = [asyncio.create_task(binder.tried.wait()) for binder in binders]
+        _, pending = await asyncio.wait(first_tries, timeout=timing.open_wait)
+        for task in pending:
+            task.cancel()
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """Submit the messages; an outcome for each when all are answered."""
-        job = _Batch(batch)
-        for at, message in enumerate(batch):
-            if not self.ready:
-                job.settle(at, NOT_CONNECTED if not self._sessions else Retry(SLOWED, "The carrier asked to slow down"))
-                continue
-            await self._pace()
-            try:
-                bodies = self._bodies(message)
-            except ValueError as problem:
-                job.settle(at, Failed(None, str(problem)))
-                continue
-            job.left[at] = len(bodies)
-            for body in bodies:
-                await self._submit(job, at, body)
-        if job.open:
-            await job.done
-        return [outcome for outcome in job.outcomes if outcome is not None]
+        """Submit messages; returns when each has been answered, refused or given up."""
+        if not self._sessions or self._closing:
+            return [NOT_CONNECTED] * len(batch)
+        job = _Job(len(batch))
+        for index, outgoing in enumerate(batch):
+            self._enqueue(job, index, outgoing)
+        self._jobs.add(job)
+        try:
+            self._pump()
+            if job.left:
+                await job.done
+        finally:
+            self._jobs.discard(job)
+        return job.outcomes
 
-    async def _pace(self) -> None:
-        """Keep to the route's rate."""
-        if self._options.rate:
-            now = time.monotonic()
-            self._next_at = max(self._next_at, now) + 1 / self._options.rate
-            if self._next_at - now > 1 / self._options.rate:
-                await asyncio.sleep(self._next_at - now)
+    async def close(self) -> None:
+        """Let what was written be answered and what was read be stored, unbind, and close: a few seconds at most."""
+        self._closing = True
+        until = self._loop.time() + self._timing.close_wait
+        self._strand()
+        if self._jobs:
+            await asyncio.wait([job.done for job in self._jobs], timeout=self._timing.close_wait)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            async with asyncio.timeout_at(max(until, self._loop.time() + 1)):
+                await self._inbox.settled()
+                await self._inbox.give_up_parts(everything=True)
+        except TimeoutError:
+            log.warning("smpp.closed_with_unstored", transport=self.name)
+        await asyncio.gather(*(session.unbind(1.0) for session in tuple(self._sessions)))
 
-    async def _submit(self, job: _Batch, at: int, body: bytes) -> None:
-        """Write one submit_sm as soon as the window has room."""
-        await self._room.acquire()
-        sessions = self._sessions
-        if not sessions:
-            self._room.release()
-            job.settle(at, Retry(NOT_CONNECTED.after, NOT_CONNECTED.why, maybe_sent=bool(job.ids[at])))
-            return
-        self._turn += 1
-        session = sessions[self._turn % len(sessions)]
-        session.write(session.request(SUBMIT_SM, body, lambda pdu: self._answered(job, at, pdu)))
-        await session.writable()
+    # What the sessions call
 
-    def _answered(self, job: _Batch, at: int, pdu: Pdu | None) -> None:
-        """A submit_sm_resp, or the news that none will come."""
-        self._room.release()
-        if pdu is None:
-            job.settle(at, Retry(2.0, "The carrier did not answer", maybe_sent=True))
-        elif pdu.status == OK:
-            remote_id = receipts.normal(read_cstring(pdu.body + b"\0", 0)[0])
-            job.ids[at].append(remote_id)
-            self._remember(remote_id, job.messages[at].key)
-            job.left[at] -= 1
-            if not job.left[at]:
-                job.settle(at, Sent(tuple(job.ids[at])))
-        else:
-            job.settle(at, self._refused(pdu.status, bool(job.ids[at])))
+    def on_requests(self, session: Session, requests: Sequence[Request]) -> None:
+        """deliver_sm of a session."""
+        self._inbox.put(session, requests)
 
-    def _refused(self, status: int, partly: bool) -> Outcome:
-        why = status_name(status)
-        if status in THROTTLED:
-            self._slow_until = time.monotonic() + SLOWED
-            return Retry(SLOWED, why, status, maybe_sent=partly)
-        if status in TEMPORARY:
-            return Retry(5.0, why, status, maybe_sent=partly)
-        return Failed(status, why)
+    def on_room(self, session: Session) -> None:
+        """A session can take more."""
+        self._pump()
 
-    def _remember(self, remote_id: str, key: MessageKey) -> None:
-        self._known[remote_id] = key
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+    def on_closed(self, session: Session) -> None:
+        """A session is gone; its exchanges have been told."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+        if not self._sessions:
+            self._strand()
 
-    def _bodies(self, message: Outgoing) -> list[bytes]:
-        """The submit_sm bodies of a message. Raises ValueError for what SMPP cannot carry."""
-        content = message.content
-        if not isinstance(content, SmsText):
-            raise ValueError("An SMPP carrier takes SMS only.")
-        options = self._options
-        ton, npi, source = _address(message.sender, options.source_ton)
-        coding = 8 if content.unicode else 0
+    # Binding
 
-        def body(esm_class: int, short: bytes, payload: bytes | None = None) -> bytes:
-            return message_body(
-                Message(
-                    source_ton=ton,
-                    source_npi=npi,
-                    source=source,
-                    dest_ton=options.dest_ton,
-                    dest_npi=options.dest_npi,
-                    dest=message.recipient.lstrip("+"),
-                    esm_class=esm_class,
-                    validity=time.strftime("%y%m%d%H%M%S000+", time.gmtime(message.valid_until)),
-                    registered_delivery=1,
-                    data_coding=coding,
-                    short_message=short,
-                    tlvs={MESSAGE_PAYLOAD: payload} if payload is not None else {},
-                )
-            )
-
-        pieces = [text.encode(part, content.unicode, options.alphabet) for part in content.parts]
-        if len(pieces) == 1:
-            return [body(0, pieces[0])] if len(pieces[0]) <= 254 else [body(0, b"", pieces[0])]
-        if options.long_messages == "payload":
-            return [body(0, b"", b"".join(pieces))]
-        return [body(UDHI, head + piece) for head, piece in zip(text.headers(len(pieces)), pieces, strict=True)]
-
-    async def _requests(self, session: Session, pdus: Sequence[Pdu]) -> None:
-        """deliver_sm: stored first, acknowledged after."""
-        assert self._events is not None
-        arrived: list[Receipt] = []
-        delivered = []
-        for pdu in pdus:
-            if pdu.command != DELIVER_SM:
-                session.respond(Pdu(0, 0, pdu.sequence, b""), status=0x03)
-                continue
-            try:
-                message = read_message(pdu.body)
-            except PduError as problem:
-                session.respond(pdu, b"\0", problem.status)
-                continue
-            delivered.append(pdu)
-            if message.is_receipt:
-                receipt = receipts.read(message, self.name, self._options.receipt_ids)
-                if receipt is not None:
-                    arrived.append(self._with_key(receipt))
-            else:
-                await self._mo(message)
-        if arrived:
-            await self._events.on_receipts(arrived)
-        for pdu in delivered:
-            session.respond(pdu, b"\0")
-
-    def _with_key(self, receipt: Receipt) -> Receipt:
-        key = self._known.get(receipt.remote_id)
-        if key is None:
-            return receipt
-        return Receipt(
-            receipt.transport, receipt.remote_id, receipt.state, receipt.at, receipt.error, receipt.raw, key
+    def _make_session(self) -> Session:
+        return Session(
+            self,
+            frozenset({pdu.DELIVER_SM}),
+            window=self._options.window,
+            enquire_link=self._options.enquire_link,
+            response_timeout=self._options.response_timeout,
         )
 
-    async def _mo(self, message: Message) -> None:
-        assert self._events is not None
-        for whole in self._parts.add(message, self._options.alphabet):
-            await self._events.on_inbound(
-                Inbound(
-                    transport=self.name,
-                    channel="sms",
-                    sender=message.source,
-                    recipient=message.dest,
-                    body=whole,
-                    at=int(time.time()),
-                )
-            )
+    def _bound(self, session: Session) -> None:
+        self._sessions.append(session)
+        self._pump()
 
+    async def _keep_house(self) -> None:
+        """Look after parts that never become whole."""
+        while True:
+            await asyncio.sleep(self._timing.parts_timeout / 10)
+            await self._inbox.give_up_parts()
 
-def _address(sender: str, ton: int) -> tuple[int, int, str]:
-    """(TON, NPI, address) of a sender ID: international without its plus, short code, or alphanumeric (5.2.5)."""
-    digits = sender.lstrip("+")
-    if not digits.isdigit():
-        kind = (5, 0)
-    elif len(digits) <= 6:
-        kind = (3, 0)
-    else:
-        kind = (1, 1)
-    address = digits if digits.isdigit() else sender
-    return (kind[0] if ton < 0 else ton), kind[1], address[:20]
+    # Sending
+
+    def _enqueue(self, job: _Job, index: int, outgoing: Outgoing) -> None:
+        reference = self._references.get(outgoing.key)
+        if reference is None:
+            reference = next(self._next_reference) & 0xFF
+        try:
+            bodies = self._writer.bodies(outgoing, reference, with_validity=self._with_validity)
+        except UnfitMessage as problem:
+            job.put(index, Failed(None, str(problem)))
+            return
+        message = _Message(job, index, outgoing.key, len(bodies), reference)
+        self._waiting.extend(_Segment(self, message, number, body) for number, body in enumerate(bodies))
+
+    def _pump(self) -> None:
+        """Write as much of what waits as windows, sockets and the rate allow."""
+        if not self._waiting or not self._sessions:
+            return
+        self._sessions.rotate()
+        left = min(len(self._waiting), self._pace.allowed())
+        for rank, session in enumerate(tuple(self._sessions)):
+            count = min(session.room, -(-left // (len(self._sessions) - rank)))
+            if count:
+                left -= count
+                self._pace.spend(count)
+                session.submit(pdu.SUBMIT_SM, self._next_segments(count))
+        if self._waiting and self._timer is None and not self._pace.allowed():
+            self._timer = self._loop.call_later(self._pace.wait(), self._pump_again)
+
+    def _pump_again(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _next_segments(self, count: int) -> list[_Segment]:
+        """Taken from the queue, without those whose `send` was cancelled: their caller takes them for unsent."""
+        waiting = self._waiting
+        taken = [waiting.popleft() for _ in range(count)]
+        return [segment for segment in taken if not segment.message.job.done.cancelled()]
+
+    def _strand(self) -> None:
+        """Nothing that waits can be written any more."""
+        stranded, self._waiting = self._waiting, deque()
+        for segment in stranded:
+            self._trouble(segment, NOT_CONNECTED)
+
+    # Answers
+
+    def _accepted(self, segment: _Segment, body: bytes) -> None:
+        message = segment.message
+        remote_id = receipts.response_id(pdu.read_c_string(body)[0], self._options.receipt_ids)
+        if remote_id:
+            message.ids[segment.number] = remote_id
+            self._known.put(remote_id, message.key)
+        message.taken += 1
+        if self._pace.slowed:
+            self._pace.accepted()
+        self._settle(message)
+
+    def _refused(self, segment: _Segment, status: int) -> None:
+        name = pdu.status_name(status)
+        if status in THROTTLING:
+            self._slow_down(name)
+        if status == pdu.ESME_RINVEXPIRY and self._with_validity:
+            log.warning("smpp.validity_refused", transport=self.name)
+            self._with_validity = False
+            self._trouble(segment, Retry(1.0, name, status))
+        elif status not in TEMPORARY:
+            self._trouble(segment, Failed(status, name))
+        elif segment.message.long and segment.tries < SEGMENT_TRIES and not self._closing:
+            self._try_again(segment)
+        else:
+            after = self._pace.paused_for if status in THROTTLING else AFTER_ERROR
+            self._trouble(segment, Retry(after, name, status))
+
+    def _slow_down(self, name: str) -> None:
+        if not self._pace.paused_for:
+            self._pace.throttled()
+            log.warning("smpp.throttled", transport=self.name, status=name, pause=round(self._pace.paused_for, 1))
+
+    def _try_again(self, segment: _Segment) -> None:
+        pause = max(self._pace.paused_for, self._timing.segment_pause * segment.tries)
+        segment.tries += 1
+        self._loop.call_later(pause, self._requeue, segment)
+
+    def _requeue(self, segment: _Segment) -> None:
+        if self._sessions and not self._closing:
+            self._waiting.appendleft(segment)
+            self._pump()
+        else:
+            self._trouble(segment, NOT_CONNECTED)
+
+    def _trouble(self, segment: _Segment, trouble: Retry | Failed) -> None:
+        """A segment that is not taken; a refusal for good outweighs what might pass."""
+        message = segment.message
+        if message.trouble is None or isinstance(trouble, Failed):
+            message.trouble = trouble
+        self._settle(message)
+
+    def _settle(self, message: _Message) -> None:
+        message.left -= 1
+        if message.left:
+            return
+        outcome = message.outcome()
+        if message.long and isinstance(outcome, Retry):
+            self._references.put(message.key, message.reference)
+        message.job.put(message.index, outcome)

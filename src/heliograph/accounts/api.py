@@ -1,0 +1,134 @@
+"""HTTP shapes of the account section: registration and the account's view of itself (endpoints 1 and 2)."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from heliograph import phone
+from heliograph.accounts import account
+from heliograph.accounts.account import NewAccount
+from heliograph.accounts.vault import Vault, hash_password
+from heliograph.billing import currencies, ledger, prices
+from heliograph.db.engine import Tx
+from heliograph.db.tables import ACCESS_FLAGS
+from heliograph.errors import BadRequest
+from heliograph.http.request import Reply, Request
+from heliograph.webhooks.signature import new_secret
+
+NAME = re.compile(r"[\w.@+-]{2,100}")
+MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+
+
+class Registration(msgspec.Struct):
+    """Body of POST /account."""
+
+    username: str
+    password: str
+    user_phone: str
+    user_email: str
+    user_first_name: str
+    user_last_name: str
+    account_name: str
+    country: str
+
+
+async def register(req: Request) -> Reply:
+    """1. Create an account with trial credit."""
+    given = req.decode(Registration)
+    country = given.country.strip().upper()
+    number = phone.parse(given.user_phone, country)
+    faults = {
+        "username": not NAME.fullmatch(given.username) and "Username must have 2 to 100 letters, digits or . @ + - _.",
+        "password": len(given.password) < 4 and "Password must have at least 4 characters.",
+        "user_email": not MAIL.fullmatch(given.user_email) and "User email must be an email address.",
+        "user_phone": number is None and "User phone must be a valid phone number.",
+        "country": not re.fullmatch("[A-Z]{2}", country) and "Country must be a two-letter ISO 3166 code.",
+    }
+    found = {name: text for name, text in faults.items() if text}
+    if found or number is None:
+        raise BadRequest(found)
+    new = NewAccount(
+        username=given.username,
+        email=given.user_email,
+        phone=number.number,
+        first_name=given.user_first_name,
+        last_name=given.user_last_name,
+        account_name=given.account_name,
+        country=country,
+        password_hash=await asyncio.to_thread(hash_password, given.password),
+        webhook_secret=new_secret(),
+        credit_micros=prices.micros(req.services.settings.trial_credit),
+    )
+    return await req.services.database.write(lambda tx: _registered(tx, req.services.vault, new))
+
+
+def _registered(tx: Tx, vault: Vault, new: NewAccount) -> Reply:
+    user_id = account.create(tx, vault, new)
+    made = account.by_user(tx, user_id)
+    assert made is not None
+    return Reply(_shape(tx, vault, user_id, made.subaccount_id))
+
+
+def view(req: Request) -> Reply:
+    """2. The account of whoever asks."""
+    data = _shape(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
+    data |= {
+        "private_uploads": 0,
+        "fax_quality": 0,
+        "setting_sms_hide_your_number": 0,
+        "setting_sms_hide_business_name": 0,
+    }
+    return Reply(data)
+
+
+def _shape(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
+    user, sub = account.profile(tx, user_id, subaccount_id)
+    return {
+        "user_id": user["user_id"],
+        "username": user["username"],
+        "user_email": user["email"],
+        "active": user["active"],
+        "banned": user["banned"],
+        "balance": prices.fixed(ledger.balance(tx, user_id), 6),
+        "user_phone": user["phone"],
+        "reply_to": user["reply_to"],
+        "delivery_to": user["delivery_to"],
+        "user_first_name": user["first_name"],
+        "user_last_name": user["last_name"],
+        "account": 0,
+        "account_name": user["account_name"],
+        "account_billing_email": user["email"],
+        "account_billing_mobile": user["phone"],
+        "country": user["country"],
+        "default_country_sms": user["default_country_sms"],
+        "auto_recharge": user["auto_recharge"],
+        "auto_recharge_amount": prices.fixed(user["auto_recharge_micros"], 2),
+        "low_credit_amount": prices.fixed(user["low_credit_micros"], 2),
+        "setting_unicode_sms": user["setting_unicode_sms"],
+        "setting_email_sms_subject": user["setting_email_sms_subject"],
+        "setting_fix_sender_id": user["setting_fix_sender_id"],
+        "setting_sms_message_char_limit": user["char_limit"],
+        "old_dashboard": 0,
+        "balance_commission": "0.000000",
+        "timezone": user["timezone"],
+        "_currency": currencies.describe(user["currency"]),
+        "_subaccount": _subaccount(vault, sub),
+    }
+
+
+def _subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "subaccount_id": sub["subaccount_id"],
+        "api_username": sub["api_username"],
+        "email": sub["email"],
+        "phone_number": sub["phone_number"],
+        "first_name": sub["first_name"],
+        "last_name": sub["last_name"],
+        "api_key": vault.unseal(sub["key_sealed"]),
+        **{f"access_{flag}": sub[f"access_{flag}"] for flag in ACCESS_FLAGS},
+        "share_campaigns": sub["share_campaigns"],
+        "notes": sub["notes"],
+    }

@@ -1,0 +1,354 @@
+"""The only wiring: database, transports, routes and loops, by name and in order."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount
+from starlette.routing import Route as HttpRoute
+
+from heliograph import phone, routes, settings
+from heliograph.accounts import account
+from heliograph.accounts.account import NewAccount
+from heliograph.accounts.vault import Vault
+from heliograph.automations import rules
+from heliograph.automations.actions import MAIL_JOB, Actions
+from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
+from heliograph.channels.sms import channel as sms
+from heliograph.db import migrate
+from heliograph.db.database import Database
+from heliograph.db.engine import Tx
+from heliograph.files import store as files
+from heliograph.http import idempotency
+from heliograph.http.request import Services
+from heliograph.http.server import Server
+from heliograph.messaging import deliver, inbound, message, receipts
+from heliograph.messaging.routing import Router
+from heliograph.queue import claim
+from heliograph.queue.jobs import Job
+from heliograph.queue.upkeep import Upkeep
+from heliograph.queue.worker import LEASE, ChannelLoop, JobLoop
+from heliograph.settings import Carriers, Settings, SmppOptions, SmtpOptions
+from heliograph.transports.base import Failed, Inbound, Mail, MessageKey, Outcome, Outgoing, Receipt, Retry, Transport
+from heliograph.transports.sandbox.email import SandboxEmail
+from heliograph.transports.sandbox.sms import SandboxSms
+from heliograph.transports.smpp.transport import SmppTransport
+from heliograph.transports.smtp.transport import SmtpTransport
+from heliograph.webhooks import outgoing
+from heliograph.webhooks.deliver import Pusher
+from heliograph.webhooks.fetch import WebClient
+from heliograph.webhooks.signature import new_secret
+
+DEMO_USER, DEMO_KEY = "demo", "DEMO0000-0000-4000-8000-000000000000"
+log = structlog.get_logger(__name__)
+
+
+def database_url(options: Settings) -> str:
+    """Where the database is."""
+    return options.database or f"sqlite:///{(options.data / 'heliograph.db').absolute()}"
+
+
+def mail_folder(options: Settings) -> Path:
+    """Where the built-in mail carrier keeps its mails."""
+    return options.data / "mail"
+
+
+class House:
+    """A running process: what `build` put together."""
+
+    def __init__(self, options: Settings, carriers: Carriers, database: Database) -> None:
+        self.options = options
+        self.database = database
+        self.vault = Vault.open(options.secret, options.data)
+        self.files = files.FileStore(options.data / "files")
+        self.writer = sms.Writer(options)
+        self.carriers = carriers
+        self.router = Router([], {})
+        self.web: WebClient | None = None
+        self._loops: list[ChannelLoop | JobLoop] = []
+        self._upkeep: Upkeep | None = None
+        actions = Actions(options, self.writer)
+        receipts.report_to(actions.on_receipt)
+        inbound.rules_from(actions.on_inbound)
+
+    @property
+    def works(self) -> bool:
+        """Whether this process delivers."""
+        return self.options.role != "api"
+
+    async def start(self) -> None:
+        """Open transports and begin to work."""
+        if self.options.mode == "sandbox":
+            await self.database.write(self._seed)
+        threading.Thread(target=phone.warm_carriers, name="carrier-names", daemon=True).start()
+        if not self.works:
+            return
+        await self.reload(self.carriers)
+        self.web = WebClient(self.options.private_webhooks, float(self.options.webhook_timeout))
+        pusher = Pusher(self.database, self.web, self.options)
+        self._loops = [
+            ChannelLoop(self.database, sms.NAME, Hands(self)),
+            JobLoop(self.database, {outgoing.JOB: pusher.run, MAIL_JOB: self._mail}),
+        ]
+        for loop in self._loops:
+            loop.start()
+        self._upkeep = Upkeep(self.database, [self._expire, self._forget_files, _forget_answers])
+        self._upkeep.start()
+
+    async def stop(self) -> None:
+        """Claim nothing more, finish what is under way, close everything."""
+        if self._upkeep is not None:
+            await self._upkeep.stop()
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
+        await asyncio.gather(*(transport.close() for transport in self.router.transports.values()))
+        if self.web is not None:
+            await self.web.close()
+        await self.database.close()
+
+    async def reload(self, carriers: Carriers) -> None:
+        """Put a configuration in force; transports whose options did not change keep their binds."""
+        old = self.router.transports
+        kept = {
+            name: old[name]
+            for name, options in carriers.transports.items()
+            if name in old and self.carriers.transports.get(name) == options
+        }
+        fresh = {
+            name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
+        }
+        await asyncio.gather(*(transport.open(Arrivals(self.database)) for transport in fresh.values()))
+        self.router = Router(carriers.routes, {**kept, **fresh})
+        self.carriers = carriers
+        await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
+
+    def _transport(self, name: str, options: settings.TransportOptions) -> Transport:
+        if isinstance(options, SmppOptions):
+            return SmppTransport(name, options)
+        if isinstance(options, SmtpOptions):
+            return SmtpTransport(name, options)
+        return SandboxSms(name) if options.channel == "sms" else SandboxEmail(name, mail_folder(self.options))
+
+    def _seed(self, tx: Tx) -> None:
+        """The demo account (with POLL rules, so that receipts and replies can be pulled) and the test users."""
+        known = account.find(tx, DEMO_USER)
+        if known is not None:
+            return
+        demo = NewAccount(
+            username=DEMO_USER,
+            email="demo@example.com",
+            phone="+61411111111",
+            first_name="Demo",
+            last_name="Account",
+            account_name="Demo",
+            api_key=DEMO_KEY,
+            webhook_secret=new_secret(),
+            credit_micros=1_000_000_000,
+        )
+        user_id = account.seed_sandbox(tx, self.vault, demo)
+        for family in (SMS_INBOUND, SMS_RECEIPTS):
+            rules.create(tx, user_id, family.name, {"rule_name": "Poll", "action": "POLL"})
+
+    def _expire(self, tx: Tx) -> bool:
+        return receipts.expire(tx, tx.now - self.options.validity_hours * 3600) > 0
+
+    def _forget_files(self, tx: Tx) -> bool:
+        gone = files.expired(tx)
+        for file_id in gone:
+            self.files.remove(file_id)
+        return bool(gone)
+
+    async def _mail(self, job: Job) -> float | None:
+        """Send a mail of the house through the email routes."""
+        given = job.payload
+        transport = self.router.choose(
+            "email", country="", recipient=given["to"], sender=given["from"], account="", attempt=job.attempt
+        )
+        if transport is None:
+            log.warning("mail.no_route", job=job.job_id)
+            return 300.0
+        key = MessageKey(0, "email", f"job-{job.job_id}")
+        content = Mail(given["subject"], given["text"], given["from"])
+        sent = await transport.send(
+            [Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)]
+        )
+        outcome = sent[0]
+        if isinstance(outcome, Retry):
+            return max(outcome.after, 60.0 * job.attempt) if job.attempt < 20 else None
+        if isinstance(outcome, Failed):
+            log.warning("mail.refused", job=job.job_id, why=outcome.why)
+        return None
+
+    async def ready(self) -> dict[str, bool]:
+        """What this process needs, and whether it has it."""
+        state: dict[str, bool] = {}
+        try:
+            await asyncio.wait_for(self.database.read(lambda tx: tx.driver("SELECT 1").fetchone()), 5)
+            state["database"] = True
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, the answer is: not ready
+            state["database"] = False
+        for name, transport in self.router.transports.items():
+            state["transport " + name] = transport.ready
+        return state
+
+
+def _forget_answers(tx: Tx) -> bool:
+    idempotency.prune(tx)
+    return False
+
+
+class Arrivals:
+    """Stores what transports report."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def on_receipts(self, arrived: Sequence[Receipt]) -> None:
+        """Store receipts; they are durable when this returns."""
+        await self._database.write(lambda tx: receipts.store(tx, arrived), urgent=False)
+
+    async def on_inbound(self, message: Inbound) -> None:
+        """Store an MO; one that answers nobody is logged without its text."""
+        stored = await self._database.write(lambda tx: inbound.store(tx, message), urgent=False)
+        if stored is None:
+            log.warning("inbound.nobody", transport=message.transport, recipient=message.recipient)
+
+
+class Hands:
+    """How the SMS loop takes messages and hands them over."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._names: dict[int, str] = {}
+
+    def room(self) -> int:
+        """Messages that may be on their way at once."""
+        return self._house.router.capacity(sms.NAME)
+
+    async def take(self, limit: int) -> Sequence[deliver.Parcel]:
+        """Claim up to `limit` messages."""
+        validity = self._house.options.validity_hours * 3600.0
+        return await self._house.database.write(
+            lambda tx: deliver.take(tx, sms.NAME, limit, LEASE, validity, sms.compose), urgent=False
+        )
+
+    async def carry(self, parcels: Sequence[deliver.Parcel]) -> None:
+        """Choose a transport for each, hand over, record."""
+        groups: dict[str, list[deliver.Parcel]] = {}
+        for parcel in parcels:
+            groups.setdefault(await self._choose(parcel), []).append(parcel)
+        outcomes = await asyncio.gather(*(self._send(name, group) for name, group in groups.items()))
+        flat = [outcome for group in outcomes for outcome in group]
+        await self._house.database.write(lambda tx: deliver.settle(tx, flat), urgent=False)
+
+    async def _choose(self, parcel: deliver.Parcel) -> str:
+        row = parcel.row
+        transport = self._house.router.choose(
+            sms.NAME,
+            country=row["country"],
+            recipient=row["recipient"],
+            sender=row["sender"],
+            account=await self._username(row["user_id"]) if self._house.router.by_account else "",
+            attempt=parcel.claimed.attempt,
+        )
+        return transport.name if transport else ""
+
+    async def _username(self, user_id: int) -> str:
+        if user_id not in self._names:
+            found = await self._house.database.read(lambda tx: account.by_user(tx, user_id))
+            self._names[user_id] = found.username if found else ""
+        return self._names[user_id]
+
+    async def _send(self, name: str, group: Sequence[deliver.Parcel]) -> list[deliver.Outcome]:
+        said: Sequence[Outcome]
+        if name:
+            said = await self._house.router.transports[name].send([parcel.outgoing for parcel in group])
+        else:
+            said = [Retry(after=60.0, why="no route fits")] * len(group)
+        return [deliver.Outcome(parcel, name, outcome) for parcel, outcome in zip(group, said, strict=True)]
+
+    async def next_due(self) -> float | None:
+        """When the next message is due."""
+        return await self._house.database.read(lambda tx: claim.next_due(tx, sms.NAME))
+
+
+async def build(options: Settings) -> House:
+    """Open everything that the settings name. Raises SettingsError."""
+    carriers = settings.carriers(options) if options.role != "api" else Carriers()
+    options.data.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(migrate.upgrade, database_url(options))
+    return House(options, carriers, Database(database_url(options)))
+
+
+def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> Starlette:
+    """The ASGI application of a process."""
+    house: list[House] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        made = await build(options)
+        await made.start()
+        services = Services(options, made.database, made.vault, made.files)
+        app.state.server = Server(services, routes.table(made.writer))
+        house.append(made)
+        if started is not None:
+            started.set_result(made)
+        yield
+        await made.stop()
+
+    async def api(scope: Any, receive: Any, send: Any) -> None:
+        scope = dict(scope, path=scope["path"])
+        await app.state.server(scope, receive, send)
+
+    async def healthz(request: HttpRequest) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: HttpRequest) -> Response:
+        state = await house[0].ready()
+        return JSONResponse(state, 200 if all(state.values()) else 503)
+
+    async def download(request: HttpRequest) -> Response:
+        return await _download(house[0], request)
+
+    app = Starlette(
+        routes=[
+            HttpRoute("/healthz", healthz),
+            HttpRoute("/readyz", readyz),
+            HttpRoute("/files/{file_id}", download),
+            Mount("/v3", api),
+        ],
+        lifespan=lifespan,
+    )
+    return app
+
+
+async def _download(house: House, request: HttpRequest) -> Response:
+    """A stored file by its unguessable id, always as a download."""
+    file_id = request.path_params["file_id"].partition(".")[0]
+    row = await house.database.read(lambda tx: files.find(tx, file_id))
+    path = house.files.path(row["file_id"]) if row else None
+    if row is None or path is None or not path.exists():
+        return PlainTextResponse("No such file.\n", 404)
+    name = files.safe_name(request.query_params.get("filename", ""), row["name"])
+    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
+    return FileResponse(path, media_type=row["content_type"], filename=name, headers=headers)
+
+
+async def watch(house: House, message_id: str, user_id: int) -> AsyncIterator[tuple[float, str, str]]:
+    """The steps of a message as they happen, until it is final."""
+    seen = 0
+    while True:
+        steps = await house.database.read(lambda tx: message.timeline(tx, user_id, message_id))
+        for step in steps[seen:]:
+            yield step
+        seen = len(steps)
+        row = await house.database.read(lambda tx: message.find(tx, user_id, message_id))
+        if row is None or not message.MOVES[row["status"]]:
+            return
+        await asyncio.sleep(0.05)

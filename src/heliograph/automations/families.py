@@ -1,0 +1,75 @@
+"""The rule families as data: thirty endpoints are six rows of this table and five handlers."""
+
+import msgspec
+
+ACTIONS = (
+    "AUTO_REPLY",
+    "EMAIL_USER",
+    "EMAIL_FIXED",
+    "URL",
+    "SMS",
+    "POLL",
+    "NONE",
+)
+"""What rules can do today. The contact actions and SMPP come with the features they need."""
+
+INBOUND_FIELDS = (
+    "dedicated_number",
+    "rule_name",
+    "message_search_type",
+    "message_search_term",
+    "action",
+    "action_address",
+    "body",
+    "enabled",
+    "webhook_type",
+)
+RECEIPT_FIELDS = ("rule_name", "match_type", "action", "action_address", "enabled")
+
+
+class Family(msgspec.Struct, frozen=True):
+    """One family of rules: its path, key, fields, documented texts and endpoint numbers."""
+
+    name: str
+    path: str
+    key: str
+    fields: tuple[str, ...]
+    numbers: tuple[int, int, int, int, int]
+    listed: str
+    created: str
+    viewed: str
+    updated: str
+    deleted: str
+
+    @property
+    def inbound(self) -> bool:
+        """Whether the family is about arriving messages (else about receipts)."""
+        return self.fields is INBOUND_FIELDS
+
+
+SMS_INBOUND = Family(
+    name="sms-inbound",
+    path="/automations/sms/inbound",
+    key="inbound_rule_id",
+    fields=INBOUND_FIELDS,
+    numbers=(150, 151, 152, 153, 154),
+    listed="Your list of inbound rules.",
+    created="Your record has been added.",
+    viewed="Your inbound rule.",
+    updated="Your record has been updated.",
+    deleted="Your record has been deleted.",
+)
+SMS_RECEIPTS = Family(
+    name="sms-receipts",
+    path="/automations/sms/receipts",
+    key="receipt_rule_id",
+    fields=RECEIPT_FIELDS,
+    numbers=(155, 156, 157, 158, 159),
+    listed="Your list of rule incoming sms receipt.",
+    created="Your new SMS receipt has been added.",
+    # The contract says "voice" here.
+    viewed="Your rule incoming voice receipt.",
+    updated="Your rule incoming sms receipt has been updated.",
+    deleted="Your rule incoming sms receipt has been deleted.",
+)
+FAMILIES = (SMS_INBOUND, SMS_RECEIPTS)

@@ -1,0 +1,126 @@
+"""What is particular to SMS: reading a message out of a request, sender IDs, segments, the content for a carrier."""
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from heliograph import phone
+from heliograph.accounts.account import Principal
+from heliograph.channels.sms import segments
+from heliograph.errors import Status
+from heliograph.messaging.accept import Draft
+from heliograph.settings import Settings
+from heliograph.transports.base import SmsText
+
+NAME = "sms"
+MOST_PARTS = 8
+"""Segments that a message can have at the most (facts F7)."""
+
+FARTHEST = 124 * 24 * 3600
+"""A schedule may lie four months ahead (facts F10)."""
+
+_ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
+_DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
+
+
+class SmsMessage(msgspec.Struct, kw_only=True):
+    """One entry of `messages`. Source: api-v3, "Send SMS" (endpoint 126)."""
+
+    to: str | None = None
+    body: str | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
+    source: str | None = None
+    schedule: int | str | float | None = None
+    custom_string: str | None = None
+    list_id: int | None = None
+    country: str | None = None
+    from_email: str | None = None
+
+
+class Writer:
+    """Makes drafts. Knows the settings and nothing of the database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._shared: dict[str, list[str]] = {}
+        for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
+            known = phone.parse(number)
+            self._shared.setdefault(known.country if known else "", []).append(number)
+        self._all = [number for numbers in self._shared.values() for number in numbers]
+
+    def draft(self, who: Principal, given: SmsMessage, now: float) -> Draft:
+        """What a request asks for, or the first reason to refuse it. Recipient before sender (facts B)."""
+        body = given.body or ""
+        draft = Draft(
+            recipient=given.to or "",
+            sender=given.from_ or "",
+            body=body,
+            custom_string=given.custom_string or "",
+            from_email=given.from_email or None,
+            source=given.source or "",
+        )
+        if given.list_id is not None and not given.to:
+            # Lists arrive with contacts: until an account can own one, every list is somebody else's.
+            return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
+        if not given.to:
+            return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
+        number = phone.parse(given.to, (given.country or who.country).upper()[:2])
+        if number is None:
+            return _refuse(draft, Status.INVALID_RECIPIENT)
+        draft.recipient, draft.country = number.number, number.country
+        draft.carrier = phone.carrier(number)
+        sender = self._sender(draft)
+        if sender is None:
+            return _refuse(draft, Status.INVALID_SENDER_ID)
+        draft.sender = sender
+        if not body.strip():
+            return _refuse(draft, Status.EMPTY_MESSAGE)
+        schedule = _schedule(given.schedule, now)
+        if schedule is None:
+            return _refuse(draft, Status.INVALID_SCHEDULE)
+        measured = segments.measure(body, min(max(who.char_limit, 1), MOST_PARTS))
+        draft.body, draft.units = measured.text, measured.count
+        draft.encoding = "ucs2" if measured.unicode else "gsm"
+        draft.schedule = schedule
+        if phone.is_test(number.number):
+            draft.free, draft.units = True, 0
+        return draft
+
+    def _sender(self, draft: Draft) -> str | None:
+        """The sender ID as it goes out; a shared number when none is given; None for an invalid one (facts F1, F2)."""
+        given = draft.sender.strip()
+        if not given:
+            pool = self._shared.get(draft.country) or self._all
+            return pool[zlib.crc32(draft.recipient.encode()) % len(pool)] if pool else None
+        if _DIGITS.fullmatch(given):
+            return given
+        compact = re.sub(r"[\s()-]", "", given)
+        if _DIGITS.fullmatch(compact):
+            return compact
+        return given if _ALPHANUMERIC.fullmatch(given) else None
+
+
+def _refuse(draft: Draft, status: str) -> Draft:
+    draft.refusal = status
+    return draft
+
+
+def _schedule(given: int | str | float | None, now: float) -> int | None:
+    """Unix seconds; 0: now (not given, or a time that has passed); None: it cannot be used (facts F10, F11)."""
+    if given is None or given in ("", 0):
+        return 0
+    try:
+        at = int(float(given))
+    except (ValueError, OverflowError):
+        return None
+    if at > now + FARTHEST or at < 0:
+        return None
+    return at if at > now else 0
+
+
+def compose(row: Mapping[str, Any]) -> SmsText:
+    """The content for a transport out of the row of a message."""
+    unicode = row["encoding"] == "ucs2"
+    return SmsText(segments.split(row["body"], unicode), unicode)

@@ -1,0 +1,100 @@
+"""What was sent: pages, everything for an export, cancelling. One implementation for all channels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from heliograph.db.engine import Tx
+from heliograph.db.tables import messages, subaccounts
+from heliograph.messaging import counters, deliver, message
+from heliograph.queue import claim
+
+COLUMNS = {
+    "date": messages.c.ordinal,
+    "schedule": messages.c.schedule,
+    "to": messages.c.recipient,
+    "from": messages.c.sender,
+    "body": messages.c.body,
+    "status": messages.c.status,
+    "status_code": messages.c.status_code,
+    "message_id": messages.c.message_id,
+    "message_parts": messages.c.parts,
+    "message_price": messages.c.price_micros,
+    "custom_string": messages.c.custom_string,
+    "from_email": messages.c.from_email,
+    "list_id": messages.c.list_id,
+    "contact_id": messages.c.contact_id,
+    "subaccount_id": messages.c.subaccount_id,
+    "country": messages.c.country,
+    "carrier": messages.c.carrier,
+    "username": subaccounts.c.api_username,
+}
+"""What a history can be searched and sorted by. Ordinals sort as dates do."""
+
+
+def between(tx: Tx, user_id: int, channel: str, start: int | None, end: int | None) -> tuple[int, int]:
+    """(ordinals before the range, last ordinal of the range) of messages dated from `start` to `end` inclusive."""
+    count, _ = counters.extent(tx, user_id, channel)
+    first = 0 if start is None else counters.position(tx, "messages", "date", user_id, channel, count, start)
+    last = count if end is None else counters.position(tx, "messages", "date", user_id, channel, count, end + 1)
+    return first, max(first, last)
+
+
+def selection(user_id: int, channel: str, first: int, last: int) -> Select[Any]:
+    """The messages with ordinals in (first, last], with the names of who sent them."""
+    return (
+        select(messages, subaccounts.c.first_name, subaccounts.c.last_name, subaccounts.c.api_username)
+        .join_from(messages, subaccounts, messages.c.subaccount_id == subaccounts.c.subaccount_id)
+        .where(
+            messages.c.user_id == user_id,
+            messages.c.channel == channel,
+            messages.c.ordinal > first,
+            messages.c.ordinal <= last,
+        )
+    )
+
+
+def page(
+    tx: Tx, user_id: int, channel: str, first: int, last: int, offset: int, limit: int, *, newest_first: bool
+) -> Sequence[Mapping[str, Any]]:
+    """A page by date: its place is computed from the ordinals, so a deep page costs what the first one does."""
+    if newest_first:
+        last -= offset
+        low, high = max(first, last - limit), last
+    else:
+        low, high = first + offset, min(first + offset + limit, last)
+    if low >= high:
+        return []
+    way = messages.c.ordinal.desc() if newest_first else messages.c.ordinal.asc()
+    return tx.rows(selection(user_id, channel, low, high).order_by(way))
+
+
+def everything(tx: Tx, user_id: int, channel: str, first: int, last: int) -> Iterator[Mapping[str, Any]]:
+    """All messages of a range, oldest first, read in slices so that memory does not grow with their number."""
+    while first < last:
+        high = min(first + 1000, last)
+        yield from tx.rows(selection(user_id, channel, first, high).order_by(messages.c.ordinal))
+        first = high
+
+
+def cancel(tx: Tx, user_id: int, channel: str, ids: Sequence[str]) -> int:
+    """Cancel messages that nobody has taken yet, and give their money back; how many were cancelled."""
+    gone = claim.withdraw(tx, user_id, channel, ids)
+    moved = message.move(tx, [(user_id, key) for key in gone], message.CANCELLED, "301", "Cancelled")
+    for row in message.load(tx, moved).values():
+        deliver.refund(tx, row)
+    message.record(
+        tx, [(*key, message.CANCELLED, "Cancelled by the account; the price was refunded.") for key in moved]
+    )
+    return len(moved)
+
+
+def cancel_all(tx: Tx, user_id: int, channel: str) -> int:
+    """Cancel every scheduled message of a channel; how many."""
+    found = tx.driver(
+        "SELECT message_id FROM queue"
+        " WHERE user_id = ? AND channel = ? AND claimed = 0 AND due_at > ? AND attempts = 0",
+        [user_id, channel, tx.clock],
+    ).fetchall()
+    return cancel(tx, user_id, channel, [row[0] for row in found])

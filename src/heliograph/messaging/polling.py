@@ -1,0 +1,87 @@
+"""The lists that customers poll: unread receipts and unread inbound messages, and the marks that end them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+
+from heliograph.db.engine import Tx
+from heliograph.db.tables import inbound as inbound_table
+from heliograph.db.tables import receipts as receipts_table
+from heliograph.messaging import counters
+from heliograph.messaging.receipts import list_name
+
+
+def receipts(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
+    """(how many unread, those of the page), oldest first. Nothing is counted: unread is a range of ordinals."""
+    count, read = counters.extent(tx, user_id, list_name(channel))
+    wanted = (
+        select(receipts_table)
+        .where(
+            receipts_table.c.user_id == user_id,
+            receipts_table.c.channel == channel,
+            receipts_table.c.ordinal > read + offset,
+            receipts_table.c.ordinal <= read + offset + limit,
+        )
+        .order_by(receipts_table.c.ordinal)
+    )
+    return count - read, tx.rows(wanted)
+
+
+def receipt(tx: Tx, user_id: int, channel: str, message_id: str) -> Mapping[str, Any] | None:
+    """The newest receipt of a message."""
+    return tx.row(
+        select(receipts_table)
+        .where(
+            receipts_table.c.user_id == user_id,
+            receipts_table.c.message_id == message_id,
+            receipts_table.c.channel == channel,
+        )
+        .order_by(receipts_table.c.receipt_id.desc())
+        .limit(1)
+    )
+
+
+def mark_receipts(tx: Tx, user_id: int, channel: str, before: int | None) -> None:
+    """Mark receipts as read: all, or those that arrived before a Unix time."""
+    count, read = counters.extent(tx, user_id, list_name(channel))
+    if before is not None:
+        later = select(func.min(receipts_table.c.ordinal)).where(
+            receipts_table.c.user_id == user_id,
+            receipts_table.c.channel == channel,
+            receipts_table.c.ordinal > read,
+            receipts_table.c.timestamp >= before,
+        )
+        first = tx.scalar(later)
+        count = count if first is None else int(first) - 1
+    counters.mark_read(tx, user_id, list_name(channel), count)
+
+
+def _unread(user_id: int, channel: str) -> Any:
+    return (inbound_table.c.user_id == user_id) & (inbound_table.c.channel == channel) & (inbound_table.c.unread == 1)
+
+
+def inbound(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
+    """(how many unread, those of the page), newest first."""
+    mine = _unread(user_id, channel)
+    total = int(tx.scalar(select(func.count()).select_from(inbound_table).where(mine)))
+    rows = select(inbound_table).where(mine).order_by(inbound_table.c.inbound_id.desc()).limit(limit)
+    return total, tx.rows(rows.offset(min(offset, total)))
+
+
+def mark_inbound(tx: Tx, user_id: int, channel: str, before: int | None) -> None:
+    """Mark inbound messages as read: all, or those that arrived before a Unix time."""
+    mine = _unread(user_id, channel)
+    if before is not None:
+        mine = mine & (inbound_table.c.timestamp < before)
+    tx.execute(inbound_table.update().where(mine).values(unread=0))
+
+
+def mark_one(tx: Tx, user_id: int, channel: str, message_id: str) -> bool:
+    """Mark one inbound message as read; whether the account has it."""
+    mine = (
+        (inbound_table.c.user_id == user_id)
+        & (inbound_table.c.channel == channel)
+        & (inbound_table.c.message_id == message_id)
+    )
+    return bool(tx.execute(inbound_table.update().where(mine).values(unread=0)).rowcount)

@@ -1,0 +1,150 @@
+"""Long messages that arrive in parts, put together again. Knows no sockets; time comes from outside."""
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Final
+
+import msgspec
+import structlog
+
+from heliograph.transports.smpp import alphabet, pdu
+from heliograph.transports.smpp.alphabet import Alphabet
+from heliograph.transports.smpp.pdu import Address, ShortMessage
+
+log = structlog.get_logger(__name__)
+
+CONCATENATED_8: Final = 0x00
+CONCATENATED_16: Final = 0x08
+"""Information elements of the user data header (3GPP TS 23.040, 9.2.3.24.1 and 9.2.3.24.8)."""
+
+PARTS_TIMEOUT: Final = 300.0
+MOST_INCOMPLETE: Final = 1000
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a part belongs: the reference of its message, the number of parts, its own number from 1."""
+
+    reference: int
+    total: int
+    number: int
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A message with all the parts that there are; `missing` counts those that never came.
+
+    `key` names a long one among the incomplete ones.
+    """
+
+    source: Address
+    dest: Address
+    text: str
+    key: tuple[str, str, int, int] | None = None
+    missing: int = 0
+
+
+class _Incomplete(msgspec.Struct):
+    first: ShortMessage
+    total: int
+    since: float
+    parts: dict[int, tuple[int, bytes]]
+
+
+def take_apart(message: ShortMessage) -> tuple[Place | None, bytes]:
+    """Place of a part (by its header, else by the sar_* TLVs) and its text without the header.
+
+    A header that is cut short or contradicts itself is no header: the text is then given as it is.
+    """
+    octets = message.tlvs.get(pdu.TAG_MESSAGE_PAYLOAD) or message.octets
+    if message.esm_class & pdu.UDHI and octets and octets[0] < len(octets):
+        header, octets = octets[1 : octets[0] + 1], octets[octets[0] + 1 :]
+        return _place_in_header(header), octets
+    return _place_in_tlvs(message), octets
+
+
+def _place_in_header(header: bytes) -> Place | None:
+    position = 0
+    while position + 2 <= len(header):
+        element, length = header[position], header[position + 1]
+        value = header[position + 2 : position + 2 + length]
+        if element == CONCATENATED_8 and len(value) == 3:
+            return _checked(value[0], value[1], value[2])
+        if element == CONCATENATED_16 and len(value) == 4:
+            return _checked(value[0] << 8 | value[1], value[2], value[3])
+        position += 2 + length
+    return None
+
+
+def _place_in_tlvs(message: ShortMessage) -> Place | None:
+    tags = (pdu.TAG_SAR_MSG_REF_NUM, pdu.TAG_SAR_TOTAL_SEGMENTS, pdu.TAG_SAR_SEGMENT_SEQNUM)
+    if not all(message.tlvs.get(tag) for tag in tags):
+        return None
+    return _checked(*(int.from_bytes(message.tlvs[tag], "big") for tag in tags))
+
+
+def _checked(reference: int, total: int, number: int) -> Place | None:
+    return Place(reference, total, number) if total > 1 and 1 <= number <= total else None
+
+
+class Assembler:
+    """Collects parts by sender, recipient, reference and number of parts; a repeated part replaces the first one.
+
+    `clock` gives seconds. Incomplete messages are overdue after `timeout` seconds, or when there are too many.
+    """
+
+    def __init__(self, alphabet: Alphabet, clock: Callable[[], float], timeout: float = PARTS_TIMEOUT) -> None:
+        self._alphabet: Alphabet = alphabet
+        self._clock = clock
+        self._timeout = timeout
+        self._incomplete: dict[tuple[str, str, int, int], _Incomplete] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more incomplete messages than memory is meant for: see to those that are overdue."""
+        return len(self._incomplete) > MOST_INCOMPLETE
+
+    def add(self, message: ShortMessage) -> Whole | None:
+        """The message, if this was all of it or its last part; None while parts are missing.
+
+        A long one stays here until it is removed, so that a repeated last part finds the others again.
+        """
+        place, octets = take_apart(message)
+        if place is None:
+            text = alphabet.decode(octets, message.data_coding, self._alphabet)
+            return Whole(message.source, message.dest, text)
+        key = (message.source.text, message.dest.text, place.reference, place.total)
+        known = self._incomplete.get(key)
+        if known is None:
+            known = self._incomplete[key] = _Incomplete(message, place.total, self._clock(), {})
+        known.parts[place.number] = (message.data_coding, octets)
+        return self._whole(key, known) if len(known.parts) == place.total else None
+
+    def remove(self, whole: Whole) -> None:
+        """Forget a long message: it is in safe hands."""
+        if whole.key is not None:
+            self._incomplete.pop(whole.key, None)
+
+    def overdue(self, everything: bool = False) -> list[Whole]:
+        """Long messages that were given up (or all there are), as far as they came.
+
+        Their parts were acknowledged and nobody sends them again, so what there is must not be lost.
+        """
+        limit = self._clock() - self._timeout
+        excess = len(self._incomplete) - MOST_INCOMPLETE
+        return [
+            self._whole(key, known)
+            for rank, (key, known) in enumerate(self._incomplete.items())
+            if everything or known.since <= limit or rank < excess
+        ]
+
+    def _whole(self, key: tuple[str, str, int, int], known: _Incomplete) -> Whole:
+        """Octets are joined before they are decoded: a surrogate or escape pair may stand across two parts."""
+        ordered = [known.parts[number] for number in sorted(known.parts)]
+        text = "".join(
+            alphabet.decode(b"".join(octets for _, octets in run), coding, self._alphabet)
+            for coding, run in groupby(ordered, key=lambda part: part[0])
+        )
+        missing = known.total - len(ordered)
+        source, dest = known.first.source, known.first.dest
+        if missing:
+            log.warning("smpp.parts_missing", source=source.text, dest=dest.text, missing=missing, total=known.total)
+        return Whole(source, dest, text, key, missing)

@@ -1,0 +1,202 @@
+"""The HTTP client for URLs that customers give: it never reaches private addresses unless it is allowed to.
+
+Knows nothing of events, rules or retries.
+"""
+
+import ipaddress
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from heliograph import __version__
+
+LONGEST_URL = 2000
+LONGEST_BODY = 2048
+"""Bytes of an answer that are read; the rest is not waited for."""
+CONNECTIONS, CONNECTIONS_PER_HOST = 200, 20
+"""More than the worker has webhooks under way, in all and for one host: waiting here would eat a try's time."""
+KEEP_ALIVE = 4.0
+"""Seconds: less than the 5 s after which common servers drop an idle connection, since a POST that meets a dropped
+connection fails and is not sent again by itself."""
+
+_COMPATIBLE = ipaddress.ip_network("::/96")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: a status and the first LONGEST_BODY bytes, or an error in one sentence. `seconds` it took.
+
+    Both are there when the status came and the body broke off.
+    """
+
+    status: int | None
+    body: str
+    error: str | None
+    seconds: float
+
+
+class _Private(OSError):
+    """An address that the client must not connect to."""
+
+
+def check_url(url: str) -> str | None:
+    """What is wrong with the form of a URL, in one sentence; None when it can be tried. Looks nothing up."""
+    if len(url) > LONGEST_URL:
+        return f"The URL is longer than {LONGEST_URL} characters."
+    if any(character <= " " or character == "\x7f" for character in url):
+        return "The URL has spaces or control characters."
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return "The URL is malformed."
+    if not parsed.scheme:
+        return "The URL has no scheme: it must start with http:// or https://."
+    if parsed.scheme not in ("http", "https"):
+        return "The scheme of the URL must be http or https."
+    return None if parsed.raw_host else "The URL has no host."
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, as the resolver gave it, is one of the public internet. Anything else is not.
+
+    IPv4 inside IPv6 is judged by the inner address: IPv4-mapped (RFC 4291 2.5.5.2), 6to4 (RFC 3056), NAT64 (RFC 6052).
+    Teredo (RFC 4380) and site-local addresses are refused: no web server has one.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.teredo or ip.is_site_local:
+            return False
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is None and (ip in _NAT64 or ip in _COMPATIBLE):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        ip = inner or ip
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+
+
+def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """Called with each resolved address right before it is connected to: no name can change its mind in between."""
+    family, kind, protocol, _, address = info
+    if not is_public(str(address[0])):
+        raise _Private("private address")
+    return socket.socket(family, kind, protocol)
+
+
+class WebClient:
+    """One HTTP client for the whole process. Follows no redirects, keeps no cookies, uses no proxies."""
+
+    def __init__(self, allow_private: bool, timeout: float) -> None:
+        self._allow_private = allow_private
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    def _client(self) -> aiohttp.ClientSession:
+        """Made at the first use, since it belongs to the event loop that runs then."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=CONNECTIONS,
+                    limit_per_host=CONNECTIONS_PER_HOST,
+                    keepalive_timeout=KEEP_ALIVE,
+                    socket_factory=None if self._allow_private else _public_socket,
+                ),
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                headers={"User-Agent": f"Heliograph/{__version__}", "Accept-Encoding": "identity"},
+            )
+        return self._session
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        json: Any = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make a request and wait at most `timeout` seconds for the answer. Never raises for what the peer does.
+
+        `json` is JSON already (bytes, which a signature may cover) or a value to be encoded. `query` is added to what
+        the URL has, written in the same way as a form.
+        """
+        begun = time.monotonic()
+        status, body, error = None, bytearray(), check_url(url)
+        if error is None:
+            target = _with_query(URL(url), query)
+            content, kind = _encode(form, json)
+            every = {**kind, **(headers or {})}
+            try:
+                async with self._client().request(
+                    method, target, data=content, headers=every, allow_redirects=False
+                ) as response:
+                    status = response.status
+                    await _read(response, body)
+            except (aiohttp.ClientError, OSError, ValueError) as problem:
+                error = _sentence(problem, target, self._timeout)
+        return Answer(status, body.decode("utf-8", "replace"), error, time.monotonic() - begun)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _with_query(url: URL, query: Mapping[str, str] | None) -> URL:
+    if not query:
+        return url
+    joint = "&" if url.raw_query_string else "?"
+    return URL(f"{url.with_fragment(None)}{joint}{urlencode(query)}", encoded=True)
+
+
+def _encode(form: Mapping[str, str] | None, json: Any) -> tuple[bytes | None, dict[str, str]]:
+    """The body of a request and its Content-Type header."""
+    if form is not None:
+        return urlencode(form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    if json is not None:
+        content = json if isinstance(json, bytes) else msgspec.json.encode(json)
+        return content, {"Content-Type": "application/json"}
+    return None, {}
+
+
+async def _read(response: aiohttp.ClientResponse, body: bytearray) -> None:
+    """Fill `body` with the beginning of an answer. What is too long, or has no end, is hung up on."""
+    while len(body) < LONGEST_BODY:
+        chunk = await response.content.read(LONGEST_BODY - len(body))
+        if not chunk:
+            return
+        body += chunk
+    response.close()
+
+
+def _sentence(problem: Exception, url: URL, timeout: float) -> str:
+    """Why there is no answer, for the customer. Names the host only: a URL may hold a password or a token."""
+    match problem:
+        case TimeoutError():
+            return f"{url.raw_host} did not answer within {timeout:g} seconds."
+        case aiohttp.InvalidURL():
+            return f"The host {url.raw_host} is malformed."
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
+            return f"The name {url.raw_host} was not found."
+        case aiohttp.ClientConnectorCertificateError():
+            return f"The TLS certificate of {url.raw_host} is not trusted."
+        case aiohttp.ClientConnectorError(os_error=_Private()):
+            return f"The address {url.raw_host} is private and not allowed."
+        case aiohttp.ClientSSLError():
+            return f"{url.raw_host} does not speak TLS on port {url.port}."
+        case aiohttp.ClientConnectorError():
+            return f"{url.raw_host} could not be connected to on port {url.port}."
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | OSError():
+            return f"{url.raw_host} closed the connection before its answer was complete."
+    return f"{url.raw_host} did not give an HTTP answer."

@@ -1,0 +1,120 @@
+"""Events pushed to customers' URLs: a delivery row and a job, in the transaction of what happened."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import select
+
+from heliograph.db.engine import Tx
+from heliograph.db.tables import users, webhook_attempts, webhook_deliveries
+from heliograph.messaging import message
+from heliograph.queue import jobs
+from heliograph.webhooks.fetch import Answer
+
+JOB = "webhook"
+WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What a job needs to push an event."""
+
+    delivery_id: int
+    event_id: str
+    url: str
+    webhook_type: str
+    payload: dict[str, Any]
+    secret: str
+    created_at: int
+
+
+def push(tx: Tx, user_id: int, url: str, webhook_type: str, payload: Mapping[str, Any]) -> int:
+    """Push `payload` to a URL, as `post` (form), `get` (query) or `json`; the delivery_id."""
+    made = webhook_deliveries.insert().values(
+        user_id=user_id,
+        event_id="evt_" + message.new_ids(1, tx.clock)[0].lower(),
+        url=url,
+        webhook_type=webhook_type,
+        payload=msgspec.json.encode(payload).decode(),
+        state=WAITING,
+        created_at=tx.now,
+    )
+    key = int(tx.scalar(made.returning(webhook_deliveries.c.delivery_id)))
+    jobs.enqueue(tx, JOB, {"delivery_id": key}, lane=_lane(url))
+    return key
+
+
+def _lane(url: str) -> str:
+    """Deliveries to one host share a limit, so that a slow host delays only itself."""
+    return "webhook:" + (urlsplit(url).hostname or "")[:200]
+
+
+def load(tx: Tx, delivery_id: int) -> Delivery | None:
+    """A delivery with its account's signing secret."""
+    wanted = (
+        select(webhook_deliveries, users.c.webhook_secret)
+        .join_from(webhook_deliveries, users, webhook_deliveries.c.user_id == users.c.user_id)
+        .where(webhook_deliveries.c.delivery_id == delivery_id)
+    )
+    row = tx.row(wanted)
+    if row is None:
+        return None
+    return Delivery(
+        delivery_id=delivery_id,
+        event_id=row["event_id"],
+        url=row["url"],
+        webhook_type=row["webhook_type"],
+        payload=msgspec.json.decode(row["payload"]),
+        secret=row["webhook_secret"],
+        created_at=row["created_at"],
+    )
+
+
+def attempted(tx: Tx, delivery_id: int, answer: Answer, *, last: bool) -> bool:
+    """Record an attempt; whether the event is delivered (any 2xx)."""
+    delivered = answer.status is not None and 200 <= answer.status < 300
+    tx.execute(
+        webhook_attempts.insert().values(
+            delivery_id=delivery_id,
+            at=tx.now,
+            status=answer.status,
+            seconds=answer.seconds,
+            answer=answer.body,
+            error=answer.error,
+        )
+    )
+    if delivered or last:
+        state = DELIVERED if delivered else GIVEN_UP
+        mine = webhook_deliveries.c.delivery_id == delivery_id
+        tx.execute(webhook_deliveries.update().where(mine).values(state=state))
+    return delivered
+
+
+def replay(tx: Tx, user_id: int, delivery_ids: Sequence[int] | None = None) -> int:
+    """Push again what was given up (or just these deliveries, whatever became of them); how many."""
+    wanted = select(webhook_deliveries.c.delivery_id, webhook_deliveries.c.url).where(
+        webhook_deliveries.c.user_id == user_id
+    )
+    if delivery_ids is None:
+        wanted = wanted.where(webhook_deliveries.c.state == GIVEN_UP)
+    else:
+        wanted = wanted.where(webhook_deliveries.c.delivery_id.in_(delivery_ids))
+    found = tx.rows(wanted)
+    for row in found:
+        mine = webhook_deliveries.c.delivery_id == row["delivery_id"]
+        tx.execute(webhook_deliveries.update().where(mine).values(state=WAITING))
+        jobs.enqueue(tx, JOB, {"delivery_id": row["delivery_id"]}, lane=_lane(row["url"]))
+    return len(found)
+
+
+def listing(tx: Tx, user_id: int, limit: int = 50) -> Sequence[Mapping[str, Any]]:
+    """The newest deliveries of an account."""
+    mine = select(webhook_deliveries).where(webhook_deliveries.c.user_id == user_id)
+    return tx.rows(mine.order_by(webhook_deliveries.c.delivery_id.desc()).limit(limit))
+
+
+def attempts(tx: Tx, delivery_id: int) -> Sequence[Mapping[str, Any]]:
+    """Every attempt of a delivery, oldest first."""
+    mine = select(webhook_attempts).where(webhook_attempts.c.delivery_id == delivery_id)
+    return tx.rows(mine.order_by(webhook_attempts.c.attempt_id))

@@ -1,0 +1,52 @@
+"""The options of the program as Markdown tables, made from the structs that define them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, Meta
+
+from heliograph import settings
+
+NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}
+
+
+def tables() -> Iterator[tuple[str, str]]:
+    """(name of the struct, its table) for the environment, every kind of transport, and routes."""
+    yield settings.Settings.__name__, _table(settings.Settings, lambda name: f"HELIOGRAPH_{name.upper()}")
+    for options in (*get_args(settings.TransportOptions), settings.RouteOptions):
+        yield options.__name__, _table(options, str)
+
+
+def _table(struct: type[msgspec.Struct], spell: Any) -> str:
+    hints = get_type_hints(struct, include_extras=True)
+    lines = ["| Option | Default | Value | Meaning |", "| --- | --- | --- | --- |"]
+    for field in msgspec.structs.fields(struct):
+        value, meaning = _value(hints[field.name])
+        lines.append(f"| `{spell(field.name)}` | {_default(field)} | {value} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is NODEFAULT:
+        return "must be given"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
+    return f"`{field.default}`" if str(field.default) else "empty"
+
+
+def _value(hint: Any) -> tuple[str, str]:
+    """The allowed values and the sentence of an option."""
+    meta = Meta()
+    if get_origin(hint) is Annotated:
+        hint, meta = get_args(hint)
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    value = ", ".join(f"`{choice}`" for choice in choices) or NAMES[hint]
+    if meta.gt is not None:
+        value += f" above {meta.gt}"
+    if meta.ge is not None:
+        value += f" from {meta.ge}"
+    if meta.le is not None:
+        value += f" to {meta.le}"
+    return value, (meta.description or "").replace("<", r"\<").replace("|", r"\|")

@@ -1,0 +1,338 @@
+"""The rules of the house that a program can check. Each test says why; to bend a rule, argue in its list."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from support.settings_tables import tables
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ROOT / "src" / "heliograph"
+
+LEVELS = (
+    ("errors", "settings", "phone"),
+    ("db", "transports"),
+    ("queue",),
+    ("billing", "files", "accounts"),
+    ("http",),
+    ("messaging",),
+    ("contacts", "links", "numbers", "statistics", "reference", "delivery_issues"),
+    ("webhooks",),
+    ("channels",),
+    ("campaigns", "automations"),
+    ("api", "web"),
+    ("routes",),
+    ("app",),
+    ("cli", "__main__"),
+)
+"""From the ground up: a room may use the rooms below it and its neighbours, but never in a circle.
+
+`api` stands for all api.py files: they lie beside their nouns, but belong to the surface.
+"""
+
+ONE_FILE_FEATURES = {"numbers.py", "statistics.py", "reference.py", "delivery_issues.py"}
+"""Features so small that one file holds what api.py and the noun hold elsewhere."""
+
+IMPORTS_INSIDE_FUNCTIONS = {
+    "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
+    "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
+}
+"""file and module -> why it cannot be imported at the top."""
+
+BROAD_EXCEPTS = {
+    "app.py House.ready": "whatever is wrong with the database, the answer is that it is not ready",
+    "db/database.py Database._read": "the rollback of a read on a lost connection: the next read opens a new one",
+    "db/writer.py Writer._work": "the writer's thread must survive a lost database, and each caller is told",
+    "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",
+    "http/server.py Server.__call__": "a defect must be an answer, and its story is in the log",
+    "queue/upkeep.py Upkeep._work": "the failure of one duty must not end the others",
+    "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",
+    "queue/worker.py Loop._pause": "the loop must survive a database that is away for a while",
+    "queue/worker.py Loop._work": "the loop must survive a database that is away for a while",
+    "transports/smpp/inbox.py Inbox._report": "what is not stored is answered with an error, and the carrier keeps it",
+    "transports/smpp/inbox.py Inbox._store": "what is not stored is answered with an error, and the carrier keeps it",
+}
+"""file and function -> why its loop must survive everything."""
+
+OPTIONS = dict(tables())
+"""Name of an options struct -> its table for docs/settings.md."""
+
+MOST_LINES_OF_A_FILE = 500
+MOST_LINES_OF_A_FUNCTION = 80
+TABLES_OF_CODE = ("db/migrations/versions/", "routes.py")
+"""Their functions may be longer: they only list tables, or routes."""
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every source file as a tree, by its path below src/heliograph."""
+    files = sorted(HOUSE.rglob("*.py"))
+    return {file.relative_to(HOUSE).as_posix(): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
+            yield name, node
+
+
+def is_module(dotted: str) -> bool:
+    path = dotted.removeprefix("heliograph").lstrip(".").replace(".", "/")
+    return f"{path}.py" in trees() or f"{path}/__init__.py" in trees()
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The modules that an import statement names; `from package import module` names the module."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield alias.name
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            yield inner if is_module(inner) else str(node.module)
+
+
+def imports() -> Iterator[tuple[str, int, str]]:
+    """(file, line, module) of every import in the house."""
+    for name, node in nodes():
+        for module in imported(node):
+            yield name, getattr(node, "lineno", 0), module
+
+
+def own_imports() -> Iterator[tuple[str, int, str]]:
+    """Imports from the house itself, without its name: (file, line, rest of the module)."""
+    for name, line, module in imports():
+        if module.startswith("heliograph."):
+            yield name, line, module.removeprefix("heliograph.")
+
+
+def room(path: str) -> str:
+    """The level name of a file or a dotted module: its top-level package or module, or `api`."""
+    parts = re.split(r"[/.]", path.removesuffix(".py"))
+    return "api" if parts[-1] == "api" else parts[0]
+
+
+def report(problems: list[str]) -> None:
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def test_every_room_has_its_level() -> None:
+    """A room that is not in the order could be imported from anywhere, and soon would be."""
+    known = {name for level in LEVELS for name in level}
+    rooms = {room(name) for name in trees()} - {"__init__"}
+    report([f"{name}: give it a place in LEVELS" for name in sorted(rooms - known)])
+
+
+def test_imports_point_downwards() -> None:
+    """What a lower room knows of a higher one cannot be read, tested or changed without it."""
+    height = {name: level for level, names in enumerate(LEVELS) for name in names}
+    report(
+        [
+            f"{name}:{line} imports {module}: {room(module)} is above {room(name)}; let app.py pass a function"
+            for name, line, module in own_imports()
+            if height.get(room(module), 0) > height.get(room(name), len(LEVELS))
+        ]
+    )
+
+
+def test_rooms_do_not_import_in_circles() -> None:
+    """Two rooms that need each other are one room with a wall in the wrong place."""
+    needs: dict[str, set[str]] = {}
+    for name, _, module in own_imports():
+        if room(module) != room(name):
+            needs.setdefault(room(name), set()).add(room(module))
+    TopologicalSorter(needs).prepare()
+
+
+def test_http_stays_at_the_surface() -> None:
+    """Rules that know of requests cannot be used by a worker, a campaign or the dashboard."""
+    report(
+        [
+            f"{name}:{line} imports {module}: only api.py files, routes.py and app.py may"
+            for name, line, module in own_imports()
+            if room(module) == "http"
+            and room(name) not in ("http", "api", "routes", "app")
+            and name not in ONE_FILE_FEATURES
+        ]
+    )
+
+
+def test_an_api_is_for_the_route_table_only() -> None:
+    """A noun or a page that goes through an API's shapes is tied to the contract; it wants the noun beside it."""
+    report(
+        [
+            f"{name}:{line} imports {module}: call the noun instead"
+            for name, line, module in own_imports()
+            if room(module) == "api" and room(name) not in ("api", "routes", "app")
+        ]
+    )
+
+
+def test_an_api_holds_no_sql() -> None:
+    """SQL beside the shapes of the contract is a rule that the other users of the noun do not have."""
+    report(
+        [
+            f"{name}:{line} imports {module}: SQL belongs to the noun"
+            for name, line, module in imports()
+            if room(name) == "api" and room(module) == "sqlalchemy"
+        ]
+    )
+
+
+def test_transports_know_only_the_wire() -> None:
+    """A transport that knows accounts or money cannot be tested against a peer alone, nor replaced."""
+    report(
+        [
+            f"{name}:{line} imports {module}: transports import transports, settings and libraries"
+            for name, line, module in own_imports()
+            if room(name) == "transports" and room(module) not in ("transports", "settings")
+        ]
+    )
+
+
+def test_imports_stand_at_the_top() -> None:
+    """A hidden import hides a circle, and fails at three in the morning and not at the start."""
+    found: set[str] = set()
+    for name, node in nodes():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found |= {f"{name} {module}" for inner in ast.walk(node) for module in imported(inner)}
+    compare(found, set(IMPORTS_INSIDE_FUNCTIONS), "IMPORTS_INSIDE_FUNCTIONS")
+
+
+def compare(found: set[str], listed: set[str], where: str) -> None:
+    """Both ways, so that a list never outlives what it excuses."""
+    new = [f"{one}: not in {where}" for one in sorted(found - listed)]
+    gone = [f"{one}: in {where}, but no longer in the source" for one in sorted(listed - found)]
+    report(new + gone)
+
+
+def functions(node: ast.AST, path: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function below a node with its qualified name; an inner one after the one around it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            name = f"{path}.{child.name}".lstrip(".")
+            if not isinstance(child, ast.ClassDef):
+                yield name, child
+            yield from functions(child, name)
+        else:
+            yield from functions(child, path)
+
+
+def test_files_and_functions_stay_small() -> None:
+    """What does not fit on a few screens is not read as a whole, and grows."""
+    problems = []
+    for name, tree in trees().items():
+        lines = len((HOUSE / name).read_text(encoding="utf-8").splitlines())
+        if lines > MOST_LINES_OF_A_FILE:
+            problems.append(f"{name}: {lines} lines, at most {MOST_LINES_OF_A_FILE}")
+        for function, node in functions(tree):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            if size > MOST_LINES_OF_A_FUNCTION and not name.startswith(TABLES_OF_CODE):
+                problems.append(f"{name}:{node.lineno} {function}: {size} lines, at most {MOST_LINES_OF_A_FUNCTION}")
+    report(problems)
+
+
+def swallows_everything(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler takes any exception and does not raise it again at its end."""
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    broad = any(one is None or getattr(one, "id", "") in ("Exception", "BaseException") for one in caught)
+    last = handler.body[-1]
+    return broad and not (isinstance(last, ast.Raise) and last.exc is None)
+
+
+def test_exceptions_are_caught_by_name() -> None:
+    """A broad except turns a defect into silence. Only a loop that must survive may have one, and it logs."""
+    found: set[str] = set()
+    for name, tree in trees().items():
+        owners = {
+            inner: function
+            for function, node in functions(tree)
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.ExceptHandler)
+        }
+        handlers = [
+            node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and swallows_everything(node)
+        ]
+        found |= {f"{name} {owners.get(handler, '(top)')}" for handler in handlers}
+    compare(found, set(BROAD_EXCEPTS), "BROAD_EXCEPTS")
+
+
+def test_only_settings_read_the_environment() -> None:
+    """An option that is read where it is used is in no list, has no type and no page in the manual."""
+    report(
+        [
+            f"{name}:{node.lineno} reads the environment: add an option to settings.py"
+            for name, node in nodes()
+            if name != "settings.py"
+            and (
+                (isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"))
+                or (isinstance(node, ast.ImportFrom) and {one.name for one in node.names} & {"environ", "getenv"})
+            )
+        ]
+    )
+
+
+def test_only_the_command_line_prints() -> None:
+    """A print in a server has no level, no request id, and breaks logs that are JSON."""
+    report(
+        [
+            f"{name}:{node.lineno} prints: use structlog"
+            for name, node in nodes()
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print" and room(name) != "cli"
+        ]
+    )
+
+
+def test_only_the_writer_commits() -> None:
+    """A commit in a rule would cut the transaction of its caller, and of every request in the same group, in two."""
+    report(
+        [
+            f"{name}:{node.lineno} commits: take tx and return"
+            for name, node in nodes()
+            if room(name) != "db"
+            and (
+                (isinstance(node, ast.Attribute) and node.attr in ("commit", "rollback"))
+                or (isinstance(node, ast.Constant) and str(node.value).strip().upper() in ("COMMIT", "ROLLBACK"))
+            )
+        ]
+    )
+
+
+@pytest.mark.parametrize("struct", OPTIONS)
+def test_every_option_is_in_the_manual(struct: str) -> None:
+    """An option that is not in docs/settings.md does not exist for those who run the program."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    table = OPTIONS[struct]
+    assert table in page, f"docs/settings.md lacks the table of {struct} as it is now. Paste:\n\n{table}\n"
+
+
+FOREIGN = re.compile(
+    r"--(?:extra-)?index-url|--find[-]links|files\.pythonhosted\.org|pypi\.org/simple|registry\.(?:npmjs|yarnpkg)"
+    r"|\"resolved\": \"http|(?<![\w.])/(?:work|root|home|Users)/\w"
+)
+
+
+def committed_files() -> list[Path]:
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, capture_output=True, check=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_files_name_no_registry_and_no_machine() -> None:
+    """The project must build behind any mirror and in any folder; such a line works for its writer alone."""
+    problems = []
+    for file in committed_files():
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found = [(number, FOREIGN.search(line)) for number, line in enumerate(lines, 1)]
+        problems += [f"{file.relative_to(ROOT)}:{number}: {hit.group()}" for number, hit in found if hit]
+    report(problems)
