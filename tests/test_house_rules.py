@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "settings", "phone"),
+    ("errors", "settings", "phone", "logs"),
     ("db", "transports"),
     ("queue",),
     ("billing", "files", "accounts"),
@@ -29,6 +29,7 @@ LEVELS = (
     ("api", "web"),
     ("routes",),
     ("app",),
+    ("demo", "doctor"),
     ("cli", "__main__"),
 )
 """From the ground up: a room may use the rooms below it and its neighbours, but never in a circle.
@@ -50,6 +51,7 @@ BROAD_EXCEPTS = {
     "db/database.py Database._read": "the rollback of a read on a lost connection: the next read opens a new one",
     "db/writer.py Writer._work": "the writer's thread must survive a lost database, and each caller is told",
     "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",
+    "doctor.py _database": "each driver has errors of its own, and the reason is the finding",
     "http/server.py Server.__call__": "a defect must be an answer, and its story is in the log",
     "queue/upkeep.py Upkeep._work": "the failure of one duty must not end the others",
     "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount
 from starlette.routing import Route as HttpRoute
 
@@ -26,7 +26,7 @@ from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.files import store as files
-from heliograph.http import idempotency
+from heliograph.http import idempotency, openapi
 from heliograph.http.request import Services
 from heliograph.http.server import Server
 from heliograph.messaging import deliver, inbound, message, receipts
@@ -34,7 +34,7 @@ from heliograph.messaging.routing import Router
 from heliograph.queue import claim
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
-from heliograph.queue.worker import LEASE, ChannelLoop, JobLoop
+from heliograph.queue.worker import ChannelLoop, JobLoop
 from heliograph.settings import Carriers, Settings, SmppOptions, SmtpOptions
 from heliograph.transports.base import Failed, Inbound, Mail, MessageKey, Outcome, Outgoing, Receipt, Retry, Transport
 from heliograph.transports.sandbox.email import SandboxEmail
@@ -234,8 +234,9 @@ class Hands:
     async def take(self, limit: int) -> Sequence[deliver.Parcel]:
         """Claim up to `limit` messages."""
         validity = self._house.options.validity_hours * 3600.0
+        lease = float(self._house.options.lease_seconds)
         return await self._house.database.write(
-            lambda tx: deliver.take(tx, sms.NAME, limit, LEASE, validity, sms.compose), urgent=False
+            lambda tx: deliver.take(tx, sms.NAME, limit, lease, validity, sms.compose), urgent=False
         )
 
     async def carry(self, parcels: Sequence[deliver.Parcel]) -> None:
@@ -295,7 +296,8 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> St
         made = await build(options)
         await made.start()
         services = Services(options, made.database, made.vault, made.files)
-        app.state.server = Server(services, routes.table(made.writer))
+        app.state.routes = routes.table(made.writer)
+        app.state.server = Server(services, app.state.routes)
         house.append(made)
         if started is not None:
             started.set_result(made)
@@ -303,7 +305,6 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> St
         await made.stop()
 
     async def api(scope: Any, receive: Any, send: Any) -> None:
-        scope = dict(scope, path=scope["path"])
         await app.state.server(scope, receive, send)
 
     async def healthz(request: HttpRequest) -> Response:
@@ -313,6 +314,13 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> St
         state = await house[0].ready()
         return JSONResponse(state, 200 if all(state.values()) else 503)
 
+    async def described(request: HttpRequest) -> Response:
+        base = options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+        return JSONResponse(openapi.document(app.state.routes, base))
+
+    async def browsable(request: HttpRequest) -> Response:
+        return HTMLResponse(openapi.page())
+
     async def download(request: HttpRequest) -> Response:
         return await _download(house[0], request)
 
@@ -321,6 +329,8 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> St
             HttpRoute("/healthz", healthz),
             HttpRoute("/readyz", readyz),
             HttpRoute("/files/{file_id}", download),
+            HttpRoute("/v3/openapi.json", described),
+            HttpRoute("/v3/docs", browsable),
             Mount("/v3", api),
         ],
         lifespan=lifespan,

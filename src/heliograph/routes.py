@@ -10,6 +10,8 @@ from heliograph.messaging import api as messaging
 
 DATA = "Here are your data."
 ONE = "/sms/{message_id}"
+DATES = ("date_from", "date_to")
+EXPORT = ("filename", *DATES)
 
 
 def table(writer: Writer) -> list[Route]:
@@ -94,8 +96,16 @@ def table(writer: Writer) -> list[Route]:
             "sms",
             "Your template has been deleted.",
         ),
-        Route(142, "GET", ("/sms/history",), sms.view_history, "reporting", DATA, paged=True),
-        Route(143, "GET", ("/sms/history/export",), sms.export_history, "reporting", "Download your file here."),
+        Route(142, "GET", ("/sms/history",), sms.view_history, "reporting", DATA, paged=True, query=DATES),
+        Route(
+            143,
+            "GET",
+            ("/sms/history/export",),
+            sms.export_history,
+            "reporting",
+            "Download your file here.",
+            query=EXPORT,
+        ),
         # An addition to the contract: every step of a message.
         Route(0, "GET", (ONE + "/timeline",), messaging.view_timeline, "sms", "The timeline of your message."),
     ]

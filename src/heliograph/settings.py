@@ -71,7 +71,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5
     validity_hours: Annotated[int, Meta(ge=1, description="Hours until a message without a receipt fails.")] = 72
-    max_attempts: Annotated[int, Meta(ge=1, description="Tries to hand a message over before it fails.")] = 12
+    lease_seconds: Annotated[
+        int, Meta(ge=1, description="Seconds after which the work of a lost process is taken up by another.")
+    ] = 120
     shared_senders: Annotated[
         str, Meta(description="Numbers (E.164, by commas) that messages without a sender go out from.")
     ] = "+61481074190,+447480737373,+12025550142"

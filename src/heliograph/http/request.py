@@ -121,7 +121,7 @@ class Route(msgspec.Struct, frozen=True):
 
     `paths` starts with the canonical spelling. `access` names the flag that a subaccount needs, "" for none, None for
     a route without credentials. `message` is the documented response_msg; `body` and `answer` are structs for the
-    OpenAPI document; `spends` routes accept an Idempotency-Key.
+    OpenAPI document, `query` its further query parameters; `spends` routes accept an Idempotency-Key.
     """
 
     number: int
@@ -133,4 +133,5 @@ class Route(msgspec.Struct, frozen=True):
     body: Any = None
     answer: Any = None
     paged: bool = False
+    query: tuple[str, ...] = ()
     spends: bool = False

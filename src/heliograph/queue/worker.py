@@ -11,7 +11,6 @@ from heliograph.db.database import Database
 from heliograph.queue import jobs
 
 BATCH = 250
-LEASE = 120.0
 POLL = 1.0
 """Longest wait between two looks at a queue: work put in by another process is found by then."""
 
