@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from heliograph.db import migrate
 from support import postgres
+from support.server import Api, Running
 from support.sockets import loopback_only
 
 
@@ -43,3 +45,40 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     with postgres.database(request.getfixturevalue("postgres_url")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A running server on SQLite, shared by the tests: each makes accounts of its own."""
+    running = Running(tmp_path_factory.mktemp("sqlite"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Running]:
+    """The same on PostgreSQL."""
+    with postgres.database(postgres_url) as url:
+        running = Running(tmp_path_factory.mktemp("postgres"), url)
+        yield running
+        running.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest) -> Running:
+    """A running server; a test that takes it runs once on SQLite and once on PostgreSQL."""
+    found: Running = request.getfixturevalue(f"{request.param}_server")
+    return found
+
+
+@pytest.fixture
+def api(server: Running) -> Api:
+    """A new account with credit, and a client for it."""
+    return server.account()
+
+
+@pytest.fixture
+def migrated_url(database_url: str) -> str:
+    """URL of a fresh database with the newest tables."""
+    migrate.upgrade(database_url)
+    return database_url

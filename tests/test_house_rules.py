@@ -322,13 +322,27 @@ FOREIGN = re.compile(
 
 
 def committed_files() -> list[Path]:
-    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """What git has, or would take. The owner of the folder does not matter (safe.directory): nothing is executed."""
+    git = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "-C",
+        str(ROOT),
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     listed = subprocess.run(git, capture_output=True, check=True, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def test_files_name_no_registry_and_no_machine() -> None:
     """The project must build behind any mirror and in any folder; such a line works for its writer alone."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
     problems = []
     for file in committed_files():
         try:

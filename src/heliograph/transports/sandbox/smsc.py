@@ -193,18 +193,19 @@ class SimulatedSmsc:
         """Binds and submits of one read: answered in one write, their receipts due at one moment."""
         answers: list[bytes] = []
         receipts: list[_Delivery] = []
+        status: int | None = pdu.ESME_ROK
         for request in requests:
             if request.command in pdu.BINDS:
                 answers.append(self._bind(session, request))
                 continue
             status, remote_id = self._submit(session, request, receipts)
             if status is None:
-                session.write(answers)
-                session.abort("scenario: the connection drops")
-                return
+                break
             body = pdu.c_string(remote_id) if remote_id else b""
             answers.append(pdu.encode(request.command | pdu.RESPONSE, status, request.sequence, body))
         session.write(answers)
+        if status is None:
+            session.close("scenario: the connection drops")
         if receipts:
             self._later(self._receipt_delay, lambda: self._queue(receipts[0].account, receipts))
 
@@ -255,7 +256,7 @@ class SimulatedSmsc:
     # Submits
 
     def _submit(self, session: Session, request: Request, receipts: list[_Delivery]) -> tuple[int | None, str]:
-        """Status and id for the response; the status is None when the connection is to drop instead."""
+        """Status and id for the response; the status is None when the connection is to drop after the message is taken."""
         kind, account = self._bound.get(session, (pdu.BIND_RECEIVER, ""))
         if kind == pdu.BIND_RECEIVER:
             return pdu.ESME_RINVBNDSTS, ""
@@ -272,17 +273,16 @@ class SimulatedSmsc:
         self._report(account, message, remote_id, scenario, receipts)
         if self._on_message is not None or scenario.reply or scenario.echo:
             self._arrived(account, message, scenario)
-        return pdu.ESME_ROK, remote_id
+        dropped = scenario.dropped and self._try(message) == 1
+        return None if dropped else pdu.ESME_ROK, remote_id
 
-    def _verdict(self, message: ShortMessage, scenario: Scenario, account: str) -> int | None:
+    def _verdict(self, message: ShortMessage, scenario: Scenario, account: str) -> int:
         if not message.dest.text.isdigit():
             return pdu.ESME_RINVDSTADR
         if len(self._accounts[account].waiting) >= MOST_WAITING:
             return pdu.ESME_RMSGQFUL
         if scenario.throttled and self._try(message) <= THROTTLINGS:
             return pdu.ESME_RTHROTTLED
-        if scenario.dropped and self._try(message) == 1:
-            return None
         return scenario.status
 
     def _try(self, message: ShortMessage) -> int:

@@ -1,0 +1,44 @@
+"""Endpoints in the table are served, served endpoints are in the table, and the list of missing ones only shrinks."""
+
+from pathlib import Path
+
+from contract import oracle
+from heliograph import routes, settings
+from heliograph.channels.sms.channel import Writer
+
+MISSING = Path(__file__).parent / "missing.txt"
+ADDITIONS = {
+    ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+}
+
+
+def served() -> dict[tuple[str, str], int]:
+    rows = routes.table(Writer(settings.Settings()))
+    return {(row.method, path): row.number for row in rows for path in row.paths}
+
+
+def missing() -> set[str]:
+    return {line.strip() for line in MISSING.read_text().splitlines() if line.strip() and not line.startswith("#")}
+
+
+def test_every_endpoint_is_served_or_listed_as_missing() -> None:
+    numbers = set(served().values())
+    open_ = {f"{one.method} {one.path}" for one in oracle.endpoints() if one.number not in numbers}
+    assert open_ == missing()
+
+
+def test_served_endpoints_have_the_documents_paths_and_verbs() -> None:
+    known = {one.number: one for one in oracle.endpoints()}
+    for (method, path), number in served().items():
+        if number:
+            assert method in known[number].methods
+            assert path in (known[number].path, known[number].alias)
+        else:
+            assert (method, path) in ADDITIONS
+
+
+def test_both_spellings_are_served() -> None:
+    rows = served()
+    for one in oracle.endpoints():
+        if one.number in rows.values() and one.alias:
+            assert (one.method, one.alias) in rows
