@@ -65,10 +65,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres_url: str)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest) -> Running:
+def server(request: pytest.FixtureRequest) -> Iterator[Running]:
     """A running server; a test that takes it runs once on SQLite and once on PostgreSQL."""
     found: Running = request.getfixturevalue(f"{request.param}_server")
-    return found
+    yield found
+    found.close_clients()
 
 
 @pytest.fixture

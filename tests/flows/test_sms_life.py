@@ -25,7 +25,9 @@ class Hook:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
-                hook.heard.put((self.command, self.path, dict(self.headers), body))
+                hook.heard.put(
+                    (self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                )
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -109,7 +111,7 @@ def test_a_reply_reaches_poll_webhook_mail_and_is_answered(server: Running, api:
     assert got[0]["custom_string"] == "c7"
     _, _, headers, body = hook.heard.get(timeout=10)
     assert '"body":"PING pong"' in body
-    assert headers["Webhook-Signature"].startswith("v1,")
+    assert headers["webhook-signature"].startswith("v1,")
     assert api.put(f"/sms/inbound-read/{got[0]['message_id']}") == 1
     folder = server.options.data / "mail"
     api.until(lambda: any(m.recipient == f"{api.username}@example.org" for m in mailsink.listing(folder)))
@@ -126,7 +128,7 @@ def test_receipts_are_pushed_as_forms_and_match_types_are_kept(api: Api) -> None
     method, _, headers, body = hook.heard.get(timeout=10)
     fields = parse_qs(body)
     assert method == "POST"
-    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
     assert fields["message_id"] == fields["messageid"] == [sent["message_id"]]
     assert (fields["status"], fields["status_code"], fields["message_type"]) == (["Delivered"], ["201"], ["sms"])
     assert other.heard.empty()

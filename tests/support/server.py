@@ -33,6 +33,7 @@ class Running:
     def __init__(self, data: Path, database: str = "", **options: Any) -> None:
         self.options = settings.load(data=data, database=database, host="127.0.0.1", port=0, **options)
         self._ready = threading.Event()
+        self._clients: list[Api] = []
         self._failure: BaseException | None = None
         self.house: House
         self.loop: asyncio.AbstractEventLoop
@@ -47,7 +48,7 @@ class Running:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve())
-        except BaseException as problem:  # the test thread raises it
+        except BaseException as problem:  # noqa: BLE001 - the test thread raises it
             self._failure = problem
         finally:
             self._ready.set()
@@ -61,7 +62,7 @@ class Running:
         if task.done():
             await task
         self.house = started.result()
-        while not self._server.started:
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn has only this flag
             await asyncio.sleep(0.005)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self._ready.set()
@@ -92,7 +93,17 @@ class Running:
         values = {"email": f"{name}@example.com", "phone": "+61411111111", "api_key": f"key-{name}", **more}
         new = NewAccount(username=name, credit_micros=credit, webhook_secret=new_secret(), **values)
         user_id = self.write(lambda tx: account.create(tx, self.house.vault, new))
-        return Api(self, name, values["api_key"], user_id)
+        return self.client(name, values["api_key"], user_id)
+
+    def client(self, username: str, key: str, user_id: int = 0) -> "Api":
+        """A client with these credentials."""
+        self._clients.append(Api(self, username, key, user_id))
+        return self._clients[-1]
+
+    def close_clients(self) -> None:
+        """Close the connections that a test has opened."""
+        while self._clients:
+            self._clients.pop().close()
 
 
 @dataclass
@@ -128,6 +139,9 @@ class Api:
         if method != "OPTIONS":
             JUDGE.check(method, path, answer.status, answer.body)
         return answer
+
+    def close(self) -> None:
+        self._connection.close()
 
     def get(self, path: str) -> Any:
         return self._good("GET", path)

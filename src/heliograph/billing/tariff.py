@@ -2,9 +2,9 @@
 
 from sqlalchemy import select
 
-from heliograph.billing.prices import Rates, default
+from heliograph.billing.prices import Rates, RatesError, default
 from heliograph.db.engine import Tx
-from heliograph.db.tables import epochs, rates
+from heliograph.db.tables import epochs, rates, users
 
 _cached: dict[int, Rates] = {}
 
@@ -25,6 +25,9 @@ def rates_of(tx: Tx) -> Rates:
 def import_rates(tx: Tx, text: str) -> Rates:
     """Put a rates file in force from the next transaction on. Raises RatesError for a wrong one."""
     parsed = Rates.parse(text)
+    used = {row[0] for row in tx.execute(select(users.c.currency).distinct())}
+    if lost := used - parsed.currencies:
+        raise RatesError(f"There are accounts in {', '.join(sorted(lost))}, which the file does not price.")
     made = tx.scalar(
         rates.insert().values(version=parsed.version, text=text, imported_at=tx.now).returning(rates.c.rates_id)
     )

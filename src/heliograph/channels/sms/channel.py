@@ -19,6 +19,9 @@ NAME = "sms"
 MOST_PARTS = 8
 """Segments that a message can have at the most (facts F7)."""
 
+NO_COUNTRY = "001"
+"""What satellite and other global networks have for a country: there is no price for it."""
+
 FARTHEST = 124 * 24 * 3600
 """A schedule may lie four months ahead (facts F10)."""
 
@@ -66,8 +69,8 @@ class Writer:
             return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
         if not given.to:
             return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
-        number = phone.parse(given.to, (given.country or who.country).upper()[:2])
-        if number is None:
+        number = phone.parse(given.to, (given.country or who.country).upper())
+        if number is None or number.country == NO_COUNTRY:
             return _refuse(draft, Status.INVALID_RECIPIENT)
         draft.recipient, draft.country = number.number, number.country
         draft.carrier = phone.carrier(number)

@@ -256,7 +256,7 @@ class SimulatedSmsc:
     # Submits
 
     def _submit(self, session: Session, request: Request, receipts: list[_Delivery]) -> tuple[int | None, str]:
-        """Status and id for the response; the status is None when the connection is to drop after the message is taken."""
+        """Status and id for the response; None as status: taken, but the connection drops."""
         kind, account = self._bound.get(session, (pdu.BIND_RECEIVER, ""))
         if kind == pdu.BIND_RECEIVER:
             return pdu.ESME_RINVBNDSTS, ""
