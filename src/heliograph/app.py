@@ -11,7 +11,6 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount
 from starlette.routing import Route as HttpRoute
 
 from heliograph import phone, routes, settings
@@ -46,6 +45,7 @@ from heliograph.webhooks.deliver import Pusher
 from heliograph.webhooks.fetch import WebClient
 from heliograph.webhooks.signature import new_secret
 
+PAGES = ("/v3/openapi.json", "/v3/docs")
 DEMO_USER, DEMO_KEY = "demo", "DEMO0000-0000-4000-8000-000000000000"
 log = structlog.get_logger(__name__)
 
@@ -287,8 +287,11 @@ async def build(options: Settings) -> House:
     return House(options, carriers, Database(database_url(options)))
 
 
-def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> Starlette:
-    """The ASGI application of a process."""
+def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> Any:
+    """The ASGI application of a process: Starlette for the pages, the API beside it.
+
+    The API does not go through Starlette's layers: they would take a fifth of a send's time.
+    """
     house: list[House] = []
 
     @contextlib.asynccontextmanager
@@ -303,9 +306,6 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> St
             started.set_result(made)
         yield
         await made.stop()
-
-    async def api(scope: Any, receive: Any, send: Any) -> None:
-        await app.state.server(scope, receive, send)
 
     async def healthz(request: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
@@ -331,11 +331,16 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> St
             HttpRoute("/files/{file_id}", download),
             HttpRoute("/v3/openapi.json", described),
             HttpRoute("/v3/docs", browsable),
-            Mount("/v3", api),
         ],
         lifespan=lifespan,
     )
-    return app
+
+    async def entrance(scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        own = scope["type"] == "http" and (path.startswith("/v3/") or path == "/v3") and path not in PAGES
+        await (app.state.server if own else app)(scope, receive, send)
+
+    return entrance
 
 
 async def _download(house: House, request: HttpRequest) -> Response:

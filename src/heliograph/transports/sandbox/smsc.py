@@ -103,7 +103,7 @@ class _Account:
 
 
 class SimulatedSmsc:
-    """An SMPP server. Its counters are `counts`: binds, submits, receipts, mo, undelivered.
+    """An SMPP server. Its counters are `counts`: binds, submits, receipts, mo, acknowledged, undelivered.
 
     `authenticate` decides on binds; without it every ESME is let in. Receipts and replies come `receipt_delay`
     seconds after the response, delayed ones after `long_delay`; what an ESME refuses comes again after `retry_delay`.
@@ -370,6 +370,8 @@ class SimulatedSmsc:
         if status != pdu.ESME_ROK:
             self.counts["undelivered"] += 1
             log.warning("smsc.undelivered", system_id=delivery.account, status=pdu.status_name(status))
+        else:
+            self.counts["acknowledged"] += 1
         if delivery.done is not None and not delivery.done.done():
             delivery.done.set_result(status)
 

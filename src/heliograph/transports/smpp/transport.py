@@ -30,7 +30,7 @@ REMEMBERED_REFERENCES: Final = 10_000
 SEGMENT_TRIES: Final = 4
 """How often a segment of a long message is sent before its temporary error becomes the message's."""
 
-AFTER_DISCONNECT: Final = 5.0
+AFTER_DISCONNECT: Final = 2.0
 AFTER_ERROR: Final = 10.0
 AFTER_SILENCE: Final = 10.0
 
@@ -142,7 +142,7 @@ class SmppTransport:
         self._timing = timing or Timing()
         self._writer = Writer(options)
         self._with_validity = True
-        self._known: Recent[str, MessageKey] = Recent(REMEMBERED_IDS)
+        self._known: Recent[str, MessageKey] = Recent(2 * REMEMBERED_IDS)  # it keeps half for sure
         self._references: Recent[MessageKey, int] = Recent(REMEMBERED_REFERENCES)
         self._next_reference = itertools.count()
         self._waiting: deque[_Segment] = deque()
@@ -202,6 +202,8 @@ class SmppTransport:
     async def close(self) -> None:
         """Let what was written be answered and what was read be stored, unbind, and close: a few seconds at most."""
         self._closing = True
+        if not self._tasks:
+            return
         until = self._loop.time() + self._timing.close_wait
         self._strand()
         if self._jobs:

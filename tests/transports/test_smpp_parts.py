@@ -1,0 +1,163 @@
+"""Long messages put together again, by 3GPP TS 23.040 and SMPP 3.4."""
+
+import random
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.transports.smpp import alphabet, parts
+from heliograph.transports.smpp.parts import Assembler, Place
+from heliograph.transports.smpp.pdu import Address, ShortMessage
+
+HANDSET, SERVICE = Address(1, 1, "61491570156"), Address(1, 1, "61481074190")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def message(
+    octets: bytes, esm_class: int = 0, data_coding: int = 0, tlvs: Mapping[int, bytes] | None = None
+) -> ShortMessage:
+    return ShortMessage(HANDSET, SERVICE, esm_class, data_coding, 0, octets, tlvs or {})
+
+
+def part(reference: int, total: int, number: int, octets: bytes, data_coding: int = 0) -> ShortMessage:
+    return message(bytes((5, 0, 3, reference, total, number)) + octets, 0x40, data_coding)
+
+
+def assembler(clock: Clock | None = None) -> Assembler:
+    return Assembler("gsm", clock or Clock(), 300)
+
+
+@pytest.mark.parametrize(
+    ("header", "place"),
+    [
+        (b"\x05\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+        (b"\x06\x08\x04\x01\x02\x02\x01", Place(0x102, 2, 1)),
+        (b"\x0b\x05\x04\x15\x81\x15\x81\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+        (b"\x06\x05\x04\x15\x81\x15\x81", None),
+        (b"\x05\x00\x03\x09\x01\x01", None),
+        (b"\x05\x00\x03\x09\x02\x03", None),
+        (b"\x05\x00\x03\x09\x02\x00", None),
+        (b"\x03\x00\x03\x09", None),
+        (b"\x00", None),
+    ],
+    ids=["8-bit", "16-bit", "after ports", "ports", "1 of 1", "3 of 2", "0 of 2", "cut short", "empty"],
+)
+def test_headers(header: bytes, place: Place | None) -> None:
+    assert parts.take_apart(message(header + b"text", 0x40)) == (place, b"text")
+
+
+def test_a_header_longer_than_the_text_is_text() -> None:
+    assert parts.take_apart(message(b"\x30hello", 0x40)) == (None, b"\x30hello")
+    assert parts.take_apart(message(b"", 0x40)) == (None, b"")
+
+
+def test_without_the_flag_there_is_no_header() -> None:
+    assert parts.take_apart(message(b"\x05\x00\x03\x09\x02\x01text")) == (None, b"\x05\x00\x03\x09\x02\x01text")
+
+
+def test_sar_tlvs() -> None:
+    tlvs = {0x020C: b"\x01\x02", 0x020E: b"\x03", 0x020F: b"\x02"}
+    assert parts.take_apart(message(b"text", tlvs=tlvs)) == (Place(0x102, 3, 2), b"text")
+    assert parts.take_apart(message(b"text", tlvs={0x020C: b"\x01\x02"})) == (None, b"text")
+
+
+def test_a_payload_may_have_a_header() -> None:
+    tlvs = {0x0424: b"\x05\x00\x03\x09\x02\x01text"}
+    assert parts.take_apart(message(b"", 0x40, tlvs=tlvs)) == (Place(9, 2, 1), b"text")
+
+
+def test_a_single_message_is_whole_at_once() -> None:
+    whole = assembler().add(message(b"Hello"))
+    assert whole is not None
+    assert (whole.source, whole.dest, whole.text, whole.missing) == (HANDSET, SERVICE, "Hello", 0)
+
+
+@given(
+    text=st.text("ab€[😀\u0436", min_size=200, max_size=500),
+    order=st.randoms(use_true_random=False),
+    size=st.integers(80, 134),
+)
+def test_any_order_and_any_cut_give_the_text(text: str, order: random.Random, size: int) -> None:
+    """Carriers cut where they like: also inside a surrogate pair or an escape pair."""
+    try:
+        octets, data_coding = alphabet.encode_gsm(text), 0
+    except UnicodeEncodeError:
+        octets, data_coding = alphabet.encode_ucs2(text), 8
+    pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
+    arriving = [part(7, len(pieces), number, piece, data_coding) for number, piece in enumerate(pieces, 1)]
+    order.shuffle(arriving)
+    collector = assembler()
+    *before, last = [collector.add(one) for one in arriving]
+    assert before == [None] * len(before)
+    assert last is not None
+    assert last.text == text
+
+
+def test_parts_in_different_codings_are_decoded_each_in_its_own() -> None:
+    collector = assembler()
+    collector.add(part(7, 2, 1, b"one "))
+    whole = collector.add(part(7, 2, 2, "\u0436".encode("utf-16-be"), 8))
+    assert whole is not None
+    assert whole.text == "one \u0436"
+
+
+def test_messages_do_not_mix() -> None:
+    collector = assembler()
+    assert collector.add(part(7, 2, 1, b"a")) is None
+    assert collector.add(part(8, 2, 2, b"b")) is None
+    assert collector.add(part(7, 3, 2, b"c")) is None
+    other = ShortMessage(SERVICE, HANDSET, 0x40, 0, 0, b"\x05\x00\x03\x07\x02\x02d", {})
+    assert collector.add(other) is None
+
+
+def test_a_repeated_part_is_no_second_one() -> None:
+    collector = assembler()
+    assert collector.add(part(7, 2, 1, b"a")) is None
+    assert collector.add(part(7, 2, 1, b"a")) is None
+    whole = collector.add(part(7, 2, 2, b"b"))
+    assert whole is not None
+    assert whole.text == "ab"
+
+
+def test_a_whole_stays_until_it_is_removed() -> None:
+    """What could not be stored is delivered again by its last part alone."""
+    collector = assembler()
+    collector.add(part(7, 2, 1, b"a"))
+    whole = collector.add(part(7, 2, 2, b"b"))
+    assert whole is not None
+    assert collector.add(part(7, 2, 2, b"b")) == whole
+    collector.remove(whole)
+    assert collector.add(part(7, 2, 2, b"b")) is None
+
+
+def test_what_is_overdue_is_given_as_far_as_it_came() -> None:
+    clock = Clock()
+    collector = assembler(clock)
+    collector.add(part(7, 3, 3, b"c"))
+    collector.add(part(7, 3, 1, b"a"))
+    clock.now += 299
+    collector.add(part(8, 2, 1, b"x"))
+    assert collector.overdue() == []
+    clock.now += 1
+    (whole,) = collector.overdue()
+    assert (whole.text, whole.missing) == ("ac", 1)
+    collector.remove(whole)
+    assert [one.text for one in collector.overdue(everything=True)] == ["x"]
+
+
+def test_memory_is_bounded_by_giving_up_the_oldest() -> None:
+    collector = assembler()
+    for sender in range(parts.MOST_INCOMPLETE + 2):
+        assert collector.full == (sender > parts.MOST_INCOMPLETE)
+        source = Address(1, 1, str(sender))
+        collector.add(ShortMessage(source, SERVICE, 0x40, 0, 0, b"\x05\x00\x03\x07\x02\x02d", {}))
+    assert [whole.source.text for whole in collector.overdue()] == ["0", "1"]
