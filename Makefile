@@ -17,10 +17,10 @@ help:  ## this list
 
 setup: .venv/.run-installed  ## make .venv with what the program needs, and nothing else
 
-run: setup  ## start the demo server: account, carriers and dashboard on loopback
+run: setup  ## start the demo server: account, carriers, a first SMS
 	@$(BIN)/heliograph demo --serve $(ARGS)
 
-demo: setup  ## send messages through the whole house and show what became of them
+demo: setup  ## the same, and end
 	@$(BIN)/heliograph demo $(ARGS)
 
 test: .venv/.dev-installed packages  ## all tests, on SQLite and on PostgreSQL; ARGS='-k ledger' for some

@@ -169,7 +169,7 @@ def test_no_answer_in_time_is_in_doubt() -> None:
 def test_window_is_kept() -> None:
     async def scenario() -> None:
         async with with_carrier(window=3) as (transport, wire, _):
-            sending = asyncio.create_task(transport.send([outgoing() for _ in range(5)]))
+            sending = asyncio.create_task(transport.send([outgoing() for _ in range(5)]))  # noqa: RUF006 - awaited below
             first = [await wire.read() for _ in range(3)]
             assert not sending.done()
             with pytest.raises(TimeoutError):

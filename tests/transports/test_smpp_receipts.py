@@ -74,8 +74,10 @@ def test_tlvs_suffice() -> None:
 
 @pytest.mark.parametrize(
     ("value", "state"),
-    enumerate(
-        ["enroute", "enroute", "delivered", "expired", "failed", "failed", "enroute", "failed", "failed", "failed"]
+    list(
+        enumerate(
+            ["enroute", "enroute", "delivered", "expired", "failed", "failed", "enroute", "failed", "failed", "failed"]
+        )
     ),
 )
 def test_message_states(value: int, state: ReceiptState) -> None:

@@ -127,11 +127,14 @@ class Server:
             extra += self._calls.hit(route.paths[0], client)
             return None
         header = headers.get("authorization", "")
-        try:
-            who = await self._authenticator.principal(header)
-        except Unauthorized:
-            extra += self._logins.hit(client)
-            raise
+        who = self._authenticator.known(header)
+        if who is None:
+            self._logins.check(client)
+            try:
+                who = await self._authenticator.principal(header)
+            except Unauthorized:
+                extra += self._logins.hit(client)
+                raise
         extra += self._calls.hit(route.paths[0], str(who.user_id))
         _admit(route, who)
         return who

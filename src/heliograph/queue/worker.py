@@ -167,6 +167,7 @@ class JobLoop(Loop):
             self._lanes[job.lane] -= 1
 
     async def _due(self) -> float | None:
-        if len(self._running) >= JOBS_AT_ONCE:
-            return None
+        full = any(running >= JOBS_A_LANE for running in self._lanes.values())
+        if full or len(self._running) >= JOBS_AT_ONCE:
+            return None  # what ends will wake us
         return await self._database.read(jobs.next_due)

@@ -1,0 +1,147 @@
+"""The simulated SMSC, asked PDU by PDU."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from heliograph.transports.sandbox.smsc import SimulatedSmsc
+from heliograph.transports.smpp import pdu
+from transports.wire import Pdu, Wire, submit
+
+
+@asynccontextmanager
+async def connected(**options: Any) -> AsyncIterator[tuple[SimulatedSmsc, Wire]]:
+    smsc = SimulatedSmsc(**({"receipt_delay": 0.001} | options))
+    wire = await Wire.connect(await smsc.start())
+    try:
+        yield smsc, wire
+    finally:
+        await wire.close()
+        await smsc.stop()
+
+
+async def delivered(wire: Wire) -> pdu.ShortMessage:
+    """The next deliver_sm, acknowledged."""
+    request = await wire.read()
+    assert request.command == pdu.DELIVER_SM
+    wire.write(Pdu(request.command | pdu.RESPONSE, 0, request.sequence, b"\0"))
+    return pdu.decode_short_message(request.command, request.body)
+
+
+async def silent(wire: Wire) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wire.read(), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("digits", "words", "receipts"),
+    [
+        ("000001", "stat:DELIVRD err:000", 1),
+        ("999001", "stat:UNDELIV err:001", 1),
+        ("999002", "stat:DELIVRD err:000", 1),
+        ("999003", "", 0),
+        ("999008", "stat:EXPIRED err:003", 1),
+        ("999010", "stat:DELIVRD err:000", 2),
+    ],
+)
+def test_receipts(digits: str, words: str, receipts: int) -> None:
+    async def scenario() -> None:
+        async with connected(long_delay=0.01) as (_, wire):
+            await wire.bind()
+            response = await wire.ask(pdu.SUBMIT_SM, submit(f"61400{digits}"), 2)
+            assert (response.command, response.status) == (pdu.SUBMIT_SM | pdu.RESPONSE, 0)
+            for _ in range(receipts):
+                receipt = await delivered(wire)
+                assert words in receipt.octets.decode()
+                assert receipt.tlvs[0x001E] == response.body
+            await silent(wire)
+
+    asyncio.run(scenario())
+
+
+def test_delayed_receipt_waits() -> None:
+    async def scenario() -> None:
+        async with connected(long_delay=60) as (_, wire):
+            await wire.bind()
+            await wire.ask(pdu.SUBMIT_SM, submit("61400999002"), 2)
+            await silent(wire)
+
+    asyncio.run(scenario())
+
+
+def test_refused_and_throttled() -> None:
+    async def scenario() -> None:
+        async with connected() as (_, wire):
+            await wire.bind()
+            assert (await wire.ask(pdu.SUBMIT_SM, submit("61400999004"), 2)).status == 0x0B
+            body = submit("61400999005", receipt=0)
+            assert [(await wire.ask(pdu.SUBMIT_SM, body, 3 + n)).status for n in range(4)] == [0x58, 0x58, 0x58, 0]
+
+    asyncio.run(scenario())
+
+
+def test_connection_drops_once() -> None:
+    async def scenario() -> None:
+        async with connected() as (smsc, wire):
+            await wire.bind()
+            wire.write(Pdu(pdu.SUBMIT_SM, 0, 2, submit("61400999009")))
+            assert await wire.ended()
+            assert smsc.counts["submits"] == 1  # taken, though nobody was told
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("digits", "reply"), [("999006", b"STOP"), ("999007", b"hello")])
+def test_replies(digits: str, reply: bytes) -> None:
+    async def scenario() -> None:
+        async with connected() as (_, wire):
+            await wire.bind()
+            await wire.ask(pdu.SUBMIT_SM, submit(f"61400{digits}", receipt=0), 2)
+            mo = await delivered(wire)
+            assert (mo.octets, mo.source.text, mo.dest.text) == (reply, f"61400{digits}", "61481074190")
+
+    asyncio.run(scenario())
+
+
+def test_bind_states_and_credentials() -> None:
+    async def scenario() -> None:
+        async with connected(authenticate=lambda bind: bind.password == "right") as (_, wire):
+            assert (await wire.ask(pdu.SUBMIT_SM, submit("61400000001"))).status == pdu.ESME_RINVBNDSTS
+            assert (await wire.bind(password="wrong")).status == pdu.ESME_RINVPASWD
+            assert (await wire.bind(pdu.BIND_RECEIVER, password="right")).status == 0
+            assert (await wire.ask(pdu.SUBMIT_SM, submit("61400000001"))).status == pdu.ESME_RINVBNDSTS
+            assert (await wire.ask(pdu.ENQUIRE_LINK)).command == pdu.ENQUIRE_LINK | pdu.RESPONSE
+            unknown = await wire.ask(0x03, sequence=77)
+            assert unknown == Pdu(pdu.GENERIC_NACK, pdu.ESME_RINVCMDID, 77, b"")
+            assert (await wire.ask(pdu.UNBIND)).command == pdu.UNBIND | pdu.RESPONSE
+            assert await wire.ended()
+
+    asyncio.run(scenario())
+
+
+def test_impossible_length_ends_the_connection() -> None:
+    async def scenario() -> None:
+        async with connected() as (_, wire):
+            wire.writer.write(pdu.HEADER.pack(10_000_000, pdu.SUBMIT_SM, 0, 5))
+            assert await wire.read() == Pdu(pdu.GENERIC_NACK, pdu.ESME_RINVCMDLEN, 5, b"")
+            assert await wire.ended()
+
+    asyncio.run(scenario())
+
+
+def test_mo_is_delivered_and_needs_a_receiver() -> None:
+    async def scenario() -> None:
+        async with connected() as (smsc, wire):
+            with pytest.raises(ConnectionError):
+                await smsc.deliver("+61400000001", "+61481074190", "hi")
+            await wire.bind(pdu.BIND_RECEIVER)
+            sending = asyncio.create_task(smsc.deliver("+61400000001", "+61481074190", "x" * 300))
+            parts = [await delivered(wire) for _ in range(2)]
+            await asyncio.wait_for(sending, 5)
+            assert [part.esm_class for part in parts] == [0x40, 0x40]
+            assert b"".join(part.octets[6:] for part in parts) == b"x" * 300
+
+    asyncio.run(scenario())
