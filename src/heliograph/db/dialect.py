@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
@@ -28,6 +29,10 @@ class Dialect:
         """Statement text with `?` marks as the driver wants it."""
         return text
 
+    def conflict(self, problem: BaseException) -> bool:
+        """Whether another process was in the way, so that the same transaction may simply be run again."""
+        return False
+
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
         for chunk in chunks(rows, ROWS_A_STATEMENT):
@@ -52,6 +57,11 @@ class PostgreSQL(Dialect):
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""
         return text.replace("?", "%s")
+
+    def conflict(self, problem: BaseException) -> bool:
+        """Deadlocks and serialization failures."""
+        cause = getattr(problem, "orig", problem)
+        return isinstance(cause, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY from 50 rows up, one multi-row INSERT below that."""

@@ -14,6 +14,7 @@ import structlog
 from heliograph.db.engine import Connector, Tx
 
 MOST_PIECES = 256
+MOST_CONFLICTS = 5
 log = structlog.get_logger(__name__)
 
 Merge = Callable[[Tx, list[Any]], Sequence[Any]]
@@ -81,15 +82,23 @@ class Writer:
                 batch = self._next_batch()
                 if not batch:
                     return
-            wakes: set[str] = set()
+            wakes = self._commit_until_done(batch)
+            self._loop.call_soon_threadsafe(self._answer, batch, wakes)
+
+    def _commit_until_done(self, batch: list[Piece]) -> set[str]:
+        """Commit; again when another process was in the way. When the database is lost, every caller is told."""
+        for attempt in range(MOST_CONFLICTS):
             try:
-                wakes = self._commit(batch)
-            except BaseException as problem:  # noqa: BLE001 - the thread must survive a lost database; each caller is told
+                return self._commit(batch)
+            except BaseException as problem:  # noqa: BLE001 - the thread must survive a lost database; callers are told
+                self._connector.reset()
+                if self._connector.dialect.conflict(problem) and attempt < MOST_CONFLICTS - 1:
+                    continue
                 log.error("database.commit_failed", error=repr(problem), pieces=len(batch))
                 for piece in batch:
                     piece.failure = problem
-                self._connector.reset()
-            self._loop.call_soon_threadsafe(self._answer, batch, wakes)
+                break
+        return set()
 
     def _next_batch(self) -> list[Piece]:
         self._turn = not self._turn
@@ -99,6 +108,8 @@ class Writer:
 
     def _commit(self, batch: list[Piece]) -> set[str]:
         tx = self._connector.begin_write()
+        for piece in batch:
+            piece.failure = None
         units = _units(batch)
         alone = len(units) == 1 and len(batch) == 1
         kept = 0
@@ -128,7 +139,9 @@ class Writer:
             finally:
                 if not alone:
                     tx.driver("RELEASE SAVEPOINT piece")
-        except Exception as problem:  # noqa: BLE001 - it belongs to the caller, who gets it from the future
+        except Exception as problem:
+            if self._connector.dialect.conflict(problem):
+                raise
             if len(unit) > 1:
                 return sum(self._run_unit(tx, [piece], alone=False) for piece in unit)
             unit[0].failure = problem

@@ -1,42 +1,28 @@
-"""The built-in mail carrier: a mail sink on loopback, reached over real SMTP."""
+"""The built-in carrier of the email channel: the SMTP transport, bound to a mail server of its own on loopback."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from heliograph.settings import SmtpOptions
-from heliograph.transports.base import Events, Outcome, Outgoing
+from heliograph.transports.base import Events
 from heliograph.transports.sandbox.mailsink import MailSink
 from heliograph.transports.smtp.transport import SmtpTransport
 
 
-class SandboxEmail:
-    """A transport with its own peer."""
-
-    capacity = 20
+class SandboxEmail(SmtpTransport):
+    """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
+        super().__init__(name, SmtpOptions(host="127.0.0.1"))
         self._sink = MailSink(folder)
-        self._inner: SmtpTransport | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether the sink listens."""
-        return self._inner is not None
 
     async def open(self, events: Events) -> None:
-        """Start the sink."""
-        port = await self._sink.start()
-        self._inner = SmtpTransport(self.name, SmtpOptions(host="127.0.0.1", port=port))
-        await self._inner.open(events)
-
-    async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """Hand over to the sink."""
-        assert self._inner is not None
-        return await self._inner.send(batch)
+        """Start the mail server on a free port, then connect to it. Raises OSError when the folder cannot be made."""
+        self._options = msgspec.structs.replace(self._options, port=await self._sink.start())
+        await super().open(events)
 
     async def close(self) -> None:
-        """Leave and stop the sink."""
-        if self._inner is not None:
-            await self._inner.close()
+        """Close the connections, then the mail server."""
+        await super().close()
         await self._sink.stop()

@@ -1,22 +1,40 @@
-"""A mail server that keeps what it gets: files in a folder, the newest 1000."""
+"""The built-in mail server: a real SMTP server on loopback that keeps every mail as a file. Delivers nothing onward."""
 
 import asyncio
 import os
-import time
-import uuid
-from email import message_from_bytes, policy
+import re
+import secrets
+from collections import deque
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
+from weakref import WeakSet
 
 import msgspec
+import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-MOST = 1000
-REFUSED = {"bounce": "550 5.1.1 No such user here", "later": "451 4.7.1 Try again later"}
-"""What these local parts answer, for tests of failures."""
+KEEP = 1000
+"""Mails that stay in the folder; older ones are removed."""
+
+SCENARIOS = {
+    "bounce": "550 5.1.1 The sandbox has no mailbox of this name",
+    "later": "451 4.2.1 The sandbox mailbox is not available now",
+}
+"""Answers to RCPT by the local part of the recipient, in any case of letters."""
+
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.eml")
+
+log = structlog.get_logger(__name__)
 
 
 class StoredMail(msgspec.Struct, frozen=True):
-    """A mail in the sink. `at` is in Unix seconds."""
+    """A mail in the folder. `at` is in Unix seconds; `sender` and `recipient` (one or more, by commas) are those of the
+    envelope.
+    """
 
     id: str
     at: int
@@ -27,66 +45,120 @@ class StoredMail(msgspec.Struct, frozen=True):
 
 
 class MailSink:
-    """A real SMTP server on loopback."""
+    """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._kept: deque[str] = deque()
+        self._storing = asyncio.Lock()
+        self._sessions: WeakSet[SMTP] = WeakSet()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """Listen; the port."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: SMTP(self, hostname="heliograph-sink", loop=loop, enable_SMTPUTF8=True), "127.0.0.1", 0
-        )
+        """Listen on a free port of 127.0.0.1 and tell which. Raises OSError when the folder cannot be made."""
+        self._kept = deque(await asyncio.to_thread(_prepare, self._folder))
+        self._server = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", 0)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        """Stop to listen and drop the connections that are left."""
+        if self._server is None:
+            return
+        self._server.close()
+        for session in self._sessions:
+            if session.transport is not None:
+                session.transport.close()
+        await self._server.wait_closed()
+        self._server = None
+
+    def _session(self) -> SMTP:
+        session = SMTP(self, hostname="localhost", enable_SMTPUTF8=True, loop=asyncio.get_running_loop())
+        self._sessions.add(session)
+        return session
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Take any recipient but those of the scenarios."""
-        refusal = REFUSED.get(address.partition("@")[0].lower())
-        if refusal is None:
-            envelope.rcpt_tos.append(address)
-        return refusal or "250 OK"
+        """Take a recipient, or answer as its scenario says."""
+        answer = SCENARIOS.get(address.partition("@")[0].lower())
+        if answer is not None:
+            return answer
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Store the mail."""
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
-        content = envelope.content
-        raw = content if isinstance(content, bytes) else (content or "").encode()
-        await asyncio.to_thread(self._store, name, raw)
-        return f"250 OK stored as {name}"
+        """Keep a mail. A full disk is a reason to try again, not to give the mail up."""
+        async with self._storing:
+            try:
+                name = await asyncio.to_thread(self._store, envelope)
+            except OSError as problem:
+                log.error("mailsink.not_stored", problem=str(problem))
+                return "452 4.3.1 The sandbox could not store the mail"
+        return f"250 2.0.0 Kept as {name}"
 
-    def _store(self, name: str, raw: bytes) -> None:
-        part = self._folder / f".{name}"
-        part.write_bytes(raw)
-        part.rename(self._folder / f"{name}.eml")
-        for old in sorted(entry for entry in os.listdir(self._folder) if entry.endswith(".eml"))[:-MOST]:
-            (self._folder / old).unlink(missing_ok=True)
+    def _store(self, envelope: Envelope) -> str:
+        """Write a mail with its envelope on top (Return-Path, RFC 5321 section 4.4; Delivered-To), drop the oldest."""
+        trace = [f"Return-Path: <{envelope.mail_from}>", *(f"Delivered-To: {to}" for to in envelope.rcpt_tos)]
+        head = "".join(line + "\r\n" for line in trace).encode("utf-8", "surrogateescape")
+        content = envelope.content
+        body = content.encode() if isinstance(content, str) else content or b""
+        name = f"{datetime.now(UTC).strftime(_TIME)}-{secrets.token_hex(6)}.eml"
+        unfinished = self._folder / f".{name}.part"
+        try:
+            unfinished.write_bytes(head + body)
+            os.replace(unfinished, self._folder / name)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        self._kept.append(name)
+        while len(self._kept) > KEEP:
+            (self._folder / self._kept.popleft()).unlink(missing_ok=True)
+        return name
+
+
+def _prepare(folder: Path) -> list[str]:
+    """Make the folder, readable by its owner only; the names of the mails that it holds, oldest first."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _names(folder)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if _NAME.fullmatch(entry.name))
 
 
 def listing(folder: Path) -> list[StoredMail]:
-    """The mails of a sink's folder, newest last."""
-    found = []
-    for path in sorted(folder.glob("*.eml")):
-        mail = message_from_bytes(path.read_bytes(), policy=policy.default)
-        body = mail.get_body(("plain",))
-        found.append(
-            StoredMail(
-                id=path.stem,
-                at=int(path.stem[:20]) // 10**9,
-                sender=str(mail["From"]),
-                recipient=str(mail["To"]),
-                subject=str(mail["Subject"]),
-                text=body.get_content() if body is not None else "",
-            )
-        )
-    return found
+    """The mails of a folder, newest last; none when there is no such folder. Reads every file: not for a request."""
+    if not folder.exists():
+        return []
+    mails = []
+    for name in _names(folder):
+        try:
+            mails.append(_read(name, (folder / name).read_bytes()))
+        except FileNotFoundError:  # a newer mail has just pushed it out
+            continue
+    return mails
+
+
+def _read(name: str, content: bytes) -> StoredMail:
+    time, _, rest = name.partition("-")
+    mail = message_from_bytes(content, _class=EmailMessage, policy=default)
+    return StoredMail(
+        id=rest.removesuffix(".eml"),
+        at=int(datetime.strptime(time, _TIME).replace(tzinfo=UTC).timestamp()),
+        sender=str(mail.get("Return-Path", "")).strip("<> "),
+        recipient=", ".join(str(to) for to in mail.get_all("Delivered-To", [])),
+        subject=str(mail.get("Subject", "")),
+        text=_text(mail),
+    )
+
+
+def _text(mail: EmailMessage) -> str:
+    """The plain text (HTML when there is none), without the line end that every body closes with."""
+    body = mail.get_body(("plain", "html"))
+    if body is None:
+        return ""
+    try:
+        text = str(body.get_content())
+    except LookupError:  # a charset that nobody knows
+        text = bytes(body.get_payload(decode=True)).decode("ascii", "replace")
+    return text.replace("\r\n", "\n").removesuffix("\n")

@@ -158,7 +158,7 @@ class SimulatedSmsc:
         if self._server is None:
             return
         self._server.close()
-        sessions = tuple(self._sessions)
+        sessions = [session for session in self._sessions if not session.closed]
         for session in sessions:
             session.abort("the SMSC stops")
         for session in sessions:
@@ -230,8 +230,14 @@ class SimulatedSmsc:
             self, SERVED, window=self._window, enquire_link=ENQUIRE_LINK, response_timeout=RESPONSE_TIMEOUT
         )
         self._sessions.add(session)
-        self._later(self._bind_timeout, lambda: None if session.bound else session.abort("did not bind in time"))
+        self._later(self._bind_timeout, lambda: self._drop_unbound(session))
         return session
+
+    def _drop_unbound(self, session: Session) -> None:
+        if session.closed:  # also one whose TLS handshake failed: nobody else tells of it
+            self._sessions.discard(session)
+        elif not session.bound:
+            session.abort("did not bind in time")
 
     def _bind(self, session: Session, request: Request) -> bytes:
         """The response to a bind request; a refused ESME may try again on the same connection (SMPP 3.4, 2.2)."""

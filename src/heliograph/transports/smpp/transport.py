@@ -195,6 +195,9 @@ class SmppTransport:
             self._pump()
             if job.left:
                 await job.done
+        except asyncio.CancelledError:
+            self._forget(job)
+            raise
         finally:
             self._jobs.discard(job)
         return job.outcomes
@@ -275,28 +278,28 @@ class SmppTransport:
 
     def _pump(self) -> None:
         """Write as much of what waits as windows, sockets and the rate allow."""
-        if not self._waiting or not self._sessions:
+        waiting = self._waiting
+        if not waiting or not self._sessions:
             return
         self._sessions.rotate()
-        left = min(len(self._waiting), self._pace.allowed())
+        left = min(len(waiting), self._pace.allowed())
         for rank, session in enumerate(tuple(self._sessions)):
             count = min(session.room, -(-left // (len(self._sessions) - rank)))
             if count:
                 left -= count
                 self._pace.spend(count)
-                session.submit(pdu.SUBMIT_SM, self._next_segments(count))
-        if self._waiting and self._timer is None and not self._pace.allowed():
+                session.submit(pdu.SUBMIT_SM, [waiting.popleft() for _ in range(count)])
+        if waiting and self._timer is None and not self._pace.allowed():
             self._timer = self._loop.call_later(self._pace.wait(), self._pump_again)
 
     def _pump_again(self) -> None:
         self._timer = None
         self._pump()
 
-    def _next_segments(self, count: int) -> list[_Segment]:
-        """Taken from the queue, without those whose `send` was cancelled: their caller takes them for unsent."""
-        waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(count)]
-        return [segment for segment in taken if not segment.message.job.done.cancelled()]
+    def _forget(self, job: _Job) -> None:
+        """What was not written of a cancelled call must not be: its caller takes it for unsent."""
+        self._waiting = deque(segment for segment in self._waiting if segment.message.job is not job)
+        self._pump()
 
     def _strand(self) -> None:
         """Nothing that waits can be written any more."""
@@ -344,6 +347,8 @@ class SmppTransport:
         self._loop.call_later(pause, self._requeue, segment)
 
     def _requeue(self, segment: _Segment) -> None:
+        if segment.message.job.done.cancelled():
+            return
         if self._sessions and not self._closing:
             self._waiting.appendleft(segment)
             self._pump()

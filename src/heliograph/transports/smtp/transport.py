@@ -1,120 +1,322 @@
-"""The mail transport: hands messages to an SMTP relay over kept connections."""
+"""Emails to a relay over SMTP (RFC 5321). Owns the connections and the form of a mail; knows nothing of who pays."""
 
 import asyncio
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 
 import aiosmtplib
+import msgspec
+import structlog
+from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPStatus
 
 from heliograph.settings import SmtpOptions
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
 
+MAILS_PER_CONNECTION = 16
+"""Mails that may wait for one connection: enough to keep it busy, few enough that none waits for long."""
+PATIENCE = 3.0
+"""A mail gets this many times `options.timeout` in all, from the wait for a connection to the last answer."""
+AWAY = 5.0
+"""Seconds until a mail is tried again that met no working connection."""
+LATER = 60.0
+"""Seconds until a mail is tried again that the relay put off: greylisting asks for a minute or more."""
+GRACE = 5.0
+"""Seconds that mails under way get to end when the transport closes."""
+QUIT_TIMEOUT = 2.0
+RECONNECT_FIRST, RECONNECT_LONGEST = 0.5, 30.0
+LOOK = 1.0
+"""Seconds between two looks whether a connection is left."""
+LONGEST_ANSWER = 500
+
+SERVICE_CLOSING = 421
+"""RFC 5321 section 3.8: the relay is about to close this connection; it says nothing about the mail."""
+
+_ATOM = r'[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@<>()\[\]\\,;:".]+'
+_ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_ATOM}(\.{_ATOM})*")
+_NOT_IN_HEADERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_IN_TEXTS = re.compile(r"[\x00\ud800-\udfff]")
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+
+log = structlog.get_logger(__name__)
+
+
+class _Letter(msgspec.Struct, frozen=True):
+    """A mail as it goes over the wire; `utf8` says that an address needs SMTPUTF8 (RFC 6531)."""
+
+    sender: str
+    recipient: str
+    data: bytes
+    utf8: bool
+
+
+def _letter(message: Outgoing) -> _Letter | Failed:
+    """RFC 5322 form of a message, or why it has none. Nothing that could start another header gets in."""
+    mail = message.content
+    if not isinstance(mail, Mail):
+        return Failed(None, "A mail relay takes nothing but emails")
+    addresses = {"sender": message.sender, "recipient": message.recipient, "reply-to": mail.reply_to or message.sender}
+    for what, address in addresses.items():
+        if not _ADDRESS.fullmatch(address):
+            return Failed(None, f"The {what} is not an email address")
+    if _NOT_IN_HEADERS.search(mail.subject):
+        return Failed(None, "The subject has a line break or another control character")
+    if _NOT_IN_TEXTS.search(mail.text):
+        return Failed(None, "The text has characters that an email cannot carry")
+    utf8 = not "".join(addresses.values()).isascii()
+    return _Letter(message.sender, message.recipient, _rfc5322(message, mail, utf8), utf8)
+
+
+def _rfc5322(message: Outgoing, mail: Mail, utf8: bool) -> bytes:
+    """The bytes to send, lines ending in CRLF. Bodies are 7 bit, so that no relay has to know 8BITMIME.
+
+    The Message-ID depends on the message's key alone: a mail that is handed over twice can be told by it.
+    """
+    letter = EmailMessage(policy=(SMTPUTF8 if utf8 else SMTP).clone(cte_type="7bit"))
+    letter["From"] = message.sender
+    letter["To"] = message.recipient
+    if mail.reply_to:
+        letter["Reply-To"] = mail.reply_to
+    letter["Subject"] = mail.subject
+    letter["Date"] = datetime.now(UTC)
+    letter["Message-ID"] = f"<{message.key.message_id.lower()}@{message.sender.rpartition('@')[2]}>"
+    letter.set_content(mail.text)
+    return letter.as_bytes()
+
+
+class _Line:
+    """One connection to the relay: opened when needed, used for one mail after another."""
+
+    def __init__(self, options: SmtpOptions) -> None:
+        self._timeout = options.timeout
+        self._client = aiosmtplib.SMTP(
+            hostname=options.host,
+            port=options.port,
+            username=options.username or None,
+            password=options.password or None,
+            timeout=options.timeout,
+            use_tls=options.tls == "implicit",
+            start_tls=options.tls == "starttls",
+        )
+        self.in_doubt = False
+        """The last mail went out whole, and its answer did not come."""
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected
+
+    async def connect(self) -> None:
+        """Connect, protect, log in. Raises SMTPException or OSError."""
+        self.in_doubt = False
+        await self._client.connect()
+
+    async def offers_utf8(self) -> bool:
+        """Whether the relay takes addresses outside ASCII. Raises SMTPException or OSError."""
+        if self._client.is_ehlo_or_helo_needed:
+            await self._client.ehlo()
+        return self._client.supports_extension("smtputf8")
+
+    async def hand_over(self, letter: _Letter) -> str:
+        """One mail transaction (RFC 5321 section 3.3); the relay's answer. Raises SMTPException or OSError."""
+        encoding, options = ("utf-8", ["SMTPUTF8"]) if letter.utf8 else ("ascii", [])
+        try:
+            await self._client.mail(letter.sender, options=options, encoding=encoding)
+            await self._client.rcpt(letter.recipient, encoding=encoding)
+            return await self._content(letter.data)
+        except SMTPResponseException as answer:
+            if answer.code // 100 in (4, 5) and answer.code != SERVICE_CLOSING:
+                await self._reset()
+            else:
+                self.drop()
+            raise
+
+    async def _content(self, data: bytes) -> str:
+        """DATA in two steps: the library's one step does not tell an answer lost after the mail from one before it."""
+        start = await self._client.execute_command(b"DATA")
+        if start.code != SMTPStatus.start_input:
+            raise SMTPDataError(start.code, start.message)
+        protocol = self._client.protocol
+        if protocol is None:
+            raise SMTPServerDisconnected("Connection lost")
+        protocol.write(_LEADING_DOT.sub(b"..", data) + b".\r\n")
+        self.in_doubt = True
+        answer = await protocol.read_response(timeout=self._timeout)
+        self.in_doubt = answer.code // 100 not in (2, 4, 5)
+        if answer.code // 100 != 2:
+            raise SMTPDataError(answer.code, answer.message)
+        return _words(answer.code, answer.message)
+
+    async def _reset(self) -> None:
+        try:
+            await self._client.rset()
+        except (SMTPException, OSError):
+            self.drop()
+
+    async def quit(self) -> None:
+        """Say goodbye and release the connection."""
+        try:
+            await self._client.quit(timeout=QUIT_TIMEOUT)
+        except (SMTPException, OSError):
+            self.drop()
+
+    def drop(self) -> None:
+        """Release the connection at once."""
+        self._client.close()
+
 
 class SmtpTransport:
-    """A relay. It gives no receipts: what it took counts as delivered."""
+    """Emails through a relay, over at most `options.connections` connections that stay open between mails.
+
+    One is opened at the start and replaced when it is lost; the others are opened when there is work for them.
+    While the relay is away mails are put off at once and only the transport itself keeps trying to connect.
+    """
 
     def __init__(self, name: str, options: SmtpOptions) -> None:
         self.name = name
         self._options = options
-        self._idle: list[aiosmtplib.SMTP] = []
-        self._slots = asyncio.Semaphore(options.connections)
+        self._lines: list[_Line] = []
+        self._idle: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
+        self._running: set[asyncio.Task[Outcome]] = set()
+        self._keeper: asyncio.Task[None] | None = None
         self._open = False
+        self._away = False
 
     @property
     def ready(self) -> bool:
-        """A relay is asked when there is something for it; until then it counts as reachable."""
-        return self._open
+        """Whether a connection to the relay stands."""
+        return any(line.connected for line in self._lines)
 
     @property
     def capacity(self) -> int:
-        """A few mails for each connection."""
-        return 10 * self._options.connections
+        """Mails that it is sensible to have inside `send` at once."""
+        return self._options.connections * MAILS_PER_CONNECTION
 
     async def open(self, events: Events) -> None:
-        """Connections are made when the first mails come."""
-        self._open = True
-
-    async def close(self) -> None:
-        """Leave the relay; at most two seconds for each idle connection."""
-        self._open = False
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*(self._quit(client) for client in idle))
-
-    async def _quit(self, client: aiosmtplib.SMTP) -> None:
-        try:
-            await asyncio.wait_for(client.quit(), 2.0)
-        except (aiosmtplib.SMTPException, OSError):
-            client.close()
+        """Start to connect in the background. A relay reports nothing later, so `events` is not used."""
+        self._lines = [_Line(self._options) for _ in range(self._options.connections)]
+        self._idle = asyncio.LifoQueue()
+        for line in self._lines:
+            self._idle.put_nowait(line)
+        self._open, self._away = True, False
+        self._keeper = asyncio.create_task(self._keep())
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """One outcome for each mail."""
-        return await asyncio.gather(*(self._one(message) for message in batch))
+        """Hand over; one outcome for each message, in order."""
+        tasks = [asyncio.create_task(self._deliver(message)) for message in batch]
+        for task in tasks:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await asyncio.gather(*tasks)
 
-    async def _one(self, message: Outgoing) -> Outcome:
+    async def close(self) -> None:
+        """Let mails under way end (GRACE seconds), then quit. Those that did not begin are told to try again."""
+        self._open = False
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*(line.quit() for line in self._lines))
+
+    async def _keep(self) -> None:
+        """Keep one connection standing, so that `ready` tells whether the relay is there."""
+        pause = RECONNECT_FIRST
+        while self._open:
+            up = self.ready or await self._revive()
+            if self._open:  # asyncio.wait_for, inside the library, may swallow the cancellation that `close` asks for
+                await asyncio.sleep(LOOK if up else pause)
+            pause = RECONNECT_FIRST if up else min(pause * 2, RECONNECT_LONGEST)
+
+    async def _revive(self) -> bool:
+        line = await self._idle.get()
         try:
-            mail = compose(message)
-        except ValueError as problem:
-            return Failed(None, f"The mail cannot be written: {problem}")
-        async with self._slots:
-            return await self._hand_over(message, mail)
+            return line.connected or await self._connect(line) is None
+        finally:
+            self._idle.put_nowait(line)
 
-    async def _hand_over(self, message: Outgoing, mail: EmailMessage) -> Outcome:
+    async def _connect(self, line: _Line) -> Retry | None:
+        """Nothing when the line stands; otherwise what to tell those who wanted it. Details are for the log only."""
         try:
-            client = await self._client()
-        except (aiosmtplib.SMTPException, OSError) as problem:
-            return Retry(after=30.0, why=f"The relay cannot be reached: {problem}")
+            await line.connect()
+        except (SMTPException, OSError) as problem:
+            if not self.ready:
+                if not self._away:
+                    log.warning("smtp.away", transport=self.name, problem=str(problem))
+                self._away = True
+            code = problem.code if isinstance(problem, SMTPResponseException) else None
+            return Retry(AWAY, "The mail relay gives no connection", code)
+        if self._away:
+            log.info("smtp.back", transport=self.name)
+        self._away = False
+        return None
+
+    async def _deliver(self, message: Outgoing) -> Outcome:
+        letter = _letter(message)
+        if isinstance(letter, Failed):
+            return letter
+        line: _Line | None = None
         try:
-            _, answer = await client.send_message(mail, sender=message.sender, recipients=[message.recipient])
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            self._idle.append(client)
-            first = refused.recipients[0]
-            return _refused(first.code, first.message)
-        except aiosmtplib.SMTPResponseException as refused:
-            client.close()
-            return _refused(refused.code, refused.message)
-        except (aiosmtplib.SMTPException, OSError) as problem:
-            client.close()
-            return Retry(after=30.0, why=f"The relay's answer was lost: {problem}", maybe_sent=True)
-        self._idle.append(client)
-        return Sent(detail=answer)
+            async with asyncio.timeout(PATIENCE * self._options.timeout):
+                if self._open and not self._away:
+                    line = await self._idle.get()
+                return await self._over(line, letter)
+        except (TimeoutError, asyncio.CancelledError) as ended:
+            doubt = _abandon(line)
+            if isinstance(ended, asyncio.CancelledError) and self._open:
+                raise
+            return Retry(AWAY, "The mail relay did not answer in time", maybe_sent=doubt)
+        finally:
+            if line is not None:
+                self._idle.put_nowait(line)
 
-    async def _client(self) -> aiosmtplib.SMTP:
-        while self._idle:
-            client = self._idle.pop()
-            if client.is_connected:
-                return client
-        options = self._options
-        client = aiosmtplib.SMTP(
-            hostname=options.host,
-            port=options.port,
-            use_tls=options.tls == "implicit",
-            start_tls=options.tls == "starttls",
-            timeout=options.timeout,
-        )
-        await client.connect()
-        if options.username:
-            await client.login(options.username, options.password)
-        return client
+    async def _over(self, line: _Line | None, letter: _Letter) -> Outcome:
+        """One mail over a line. A connection that the relay had closed while it was idle is replaced once."""
+        if not self._open:
+            return Retry(AWAY, "The connections to the mail relay are closed")
+        if line is None or (self._away and not line.connected):
+            return Retry(AWAY, "The mail relay gives no connection")
+        reused = line.connected
+        refused = None if reused else await self._connect(line)
+        if refused is not None:
+            return refused
+        try:
+            if letter.utf8 and not await line.offers_utf8():
+                return Failed(None, "The mail relay takes no addresses outside ASCII")
+            return Sent(detail=await line.hand_over(letter))
+        except SMTPResponseException as answer:
+            stale = reused and answer.code == SERVICE_CLOSING
+            outcome = _refusal(answer, line.in_doubt)
+        except (SMTPException, OSError) as problem:
+            line.drop()
+            stale = reused and not line.in_doubt and isinstance(problem, SMTPServerDisconnected)
+            outcome = Retry(AWAY, "The connection to the mail relay broke", maybe_sent=line.in_doubt)
+        return await self._over(line, letter) if stale else outcome
 
 
-def _refused(code: int, answer: str) -> Outcome:
-    """4yz may be tried again, 5yz is final (RFC 5321, 4.2.1)."""
-    return Retry(after=60.0, why=f"{code} {answer}", code=code) if 400 <= code < 500 else Failed(code, answer)
+def _abandon(line: _Line | None) -> bool:
+    """Drop a line in the middle of a mail; whether the relay may have taken that mail."""
+    if line is None:
+        return False
+    line.drop()
+    return line.in_doubt
 
 
-def compose(message: Outgoing) -> EmailMessage:
-    """The mail as it goes out. Raises ValueError for what no mail can hold (a line break in a header)."""
-    content = message.content
-    if not isinstance(content, Mail):
-        raise ValueError("a mail relay takes mails only")
-    mail = EmailMessage(policy=SMTP)
-    mail["From"] = message.sender
-    mail["To"] = message.recipient
-    mail["Subject"] = content.subject
-    domain = message.sender.rpartition("@")[2].rstrip("> ") or "localhost"
-    mail["Message-ID"] = f"<{message.key.message_id.lower()}@{domain}>"
-    if content.reply_to:
-        mail["Reply-To"] = content.reply_to
-    mail.set_content(content.text)
-    return mail
+def _refusal(answer: SMTPResponseException, in_doubt: bool) -> Outcome:
+    """RFC 5321 section 4.2.1: the first digit decides; what is no reply at all says nothing about the mail."""
+    words = _words(answer.code, answer.message)
+    if answer.code // 100 == 5:
+        return Failed(answer.code, words)
+    if answer.code // 100 == 4:
+        return Retry(LATER, words, answer.code)
+    return Retry(AWAY, f"The mail relay gave an odd answer: {words}", maybe_sent=in_doubt)
+
+
+def _words(code: int, text: str) -> str:
+    """A relay's reply on one line. Replies are bytes of any kind: what is no UTF-8 is replaced."""
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join(f"{code} {clean}".split())[:LONGEST_ANSWER].rstrip(".")
