@@ -293,16 +293,16 @@ def credit(username: str, amount: Decimal, *, data: Data = None, as_json: AsJson
 def list_routes(*, config: str | None = None, data: Data = None, as_json: AsJson = False) -> None:
     """Show the transports and routes in force."""
     found = settings.carriers(settings.load(data=data, config=config))
-    table = Table("channel", "transport", "kind", "country", "prefix", "sender", "account", "priority", "weight")
+    names = ("channel", "transport", "kind", "country", "prefix", "sender", "account", "priority", "weight")
     rows = []
     for route in sorted(found.routes, key=lambda route: (route.channel, route.priority)):
         kind = type(found.transports[route.transport]).__name__.removesuffix("Options").lower()
-        row = [route.channel, route.transport, kind, route.country, route.prefix, route.sender, route.account]
-        rows.append([*row, str(route.priority), str(route.weight)])
-        table.add_row(*rows[-1])
-    _show(
-        as_json, [dict(zip([str(column.header) for column in table.columns], row, strict=True)) for row in rows], table
-    )
+        rows.append({name: kind if name == "kind" else str(getattr(route, name)) for name in names})
+    used = [name for name in names if any(row[name] for row in rows)]
+    table = Table(*used)
+    for row in rows:
+        table.add_row(*(row[name] for name in used))
+    _show(as_json, rows, table)
 
 
 @carrier_routes.command
