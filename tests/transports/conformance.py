@@ -39,7 +39,7 @@ async def until(condition: Callable[[], object]) -> None:
     """Return when something that cannot be awaited has come true, or fail."""
 
     async def look() -> None:
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for announces nothing
             await asyncio.sleep(0.002)
 
     await soon(look())

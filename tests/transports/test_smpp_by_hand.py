@@ -17,7 +17,7 @@ from heliograph.transports.smpp.transport import SmppTransport, Timing
 from transports.conformance import Recorder, until
 from transports.wire import Carrier, Pdu, Wire, report
 
-QUICK = Timing(throttle_pause=0.02, segment_pause=0.02, first_reconnect=0.02, open_wait=1.0)
+QUICK = Timing(unbind_wait=0.05, throttle_pause=0.02, segment_pause=0.02, first_reconnect=0.02, open_wait=1.0)
 ORDINARY = "+61400000001"
 _numbers = itertools.count(1)
 

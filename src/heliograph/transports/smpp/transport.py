@@ -54,6 +54,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     first_reconnect: float = 0.25
     open_wait: float = 2.0
     close_wait: float = 3.0
+    unbind_wait: float = 1.0
     parts_timeout: float = 300.0
 
 
@@ -222,7 +223,7 @@ class SmppTransport:
                 await self._inbox.give_up_parts(everything=True)
         except TimeoutError:
             log.warning("smpp.closed_with_unstored", transport=self.name)
-        await asyncio.gather(*(session.unbind(1.0) for session in tuple(self._sessions)))
+        await asyncio.gather(*(session.unbind(self._timing.unbind_wait) for session in tuple(self._sessions)))
 
     # What the sessions call
 
