@@ -1,13 +1,14 @@
 """The simulated SMSC, asked PDU by PDU."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from heliograph.transports.sandbox.smsc import SimulatedSmsc
+from heliograph.transports.sandbox.smsc import SimulatedSmsc, serve_alone
 from heliograph.transports.smpp import pdu
 from transports.wire import Pdu, Wire, submit
 
@@ -145,3 +146,137 @@ def test_mo_is_delivered_and_needs_a_receiver() -> None:
             assert b"".join(part.octets[6:] for part in parts) == b"x" * 300
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("asked", "digits", "receipts"),
+    [(0, "000001", 0), (2, "000001", 0), (2, "999001", 1), (17, "000001", 1)],
+    ids=["none", "of failures, delivered", "of failures, failed", "with other flags"],
+)
+def test_receipts_are_sent_as_they_are_asked_for(asked: int, digits: str, receipts: int) -> None:
+    async def scenario() -> None:
+        async with connected() as (_, wire):
+            await wire.bind()
+            await wire.ask(pdu.SUBMIT_SM, submit(f"61400{digits}", receipt=asked), 2)
+            for _ in range(receipts):
+                await delivered(wire)
+            await silent(wire)
+
+    asyncio.run(scenario())
+
+
+def test_refused_deliveries_come_again_and_are_given_up() -> None:
+    async def scenario() -> None:
+        async with connected(retry_delay=0.001) as (smsc, wire):
+            await wire.bind()
+            await wire.ask(pdu.SUBMIT_SM, submit("61400000001"), 2)
+            bodies = set()
+            for _ in range(5):
+                request = await wire.read()
+                bodies.add(request.body)
+                wire.write(Pdu(request.command | pdu.RESPONSE, pdu.ESME_RX_T_APPN, request.sequence, b"\0"))
+            await wire.ask(pdu.ENQUIRE_LINK, sequence=9)
+            assert len(bodies) == 1
+            assert (smsc.counts["undelivered"], smsc.counts["acknowledged"]) == (1, 0)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_not_acknowledged_comes_at_the_next_bind() -> None:
+    async def scenario() -> None:
+        async with connected() as (smsc, wire):
+            await wire.bind()
+            response = await wire.ask(pdu.SUBMIT_SM, submit("61400000001"), 2)
+            assert (await wire.read()).command == pdu.DELIVER_SM
+            smsc.disconnect()
+            assert await wire.ended()
+            port = wire.writer.get_extra_info("peername")[1]
+            other, again = await Wire.connect(port), await Wire.connect(port)
+            await other.bind(system_id="somebody else")
+            await silent(other)
+            await again.bind()
+            assert (await delivered(again)).tlvs[0x001E] == response.body
+            await again.ask(pdu.ENQUIRE_LINK, sequence=9)
+            assert smsc.counts["acknowledged"] == 1
+            await other.close()
+            await again.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_does_not_bind_is_closed() -> None:
+    async def scenario() -> None:
+        async with connected(bind_timeout=0.02) as (_, wire):
+            assert await wire.ended()
+
+    asyncio.run(scenario())
+
+
+def test_an_unreadable_submit_is_refused() -> None:
+    async def scenario() -> None:
+        async with connected() as (_, wire):
+            await wire.bind()
+            assert (await wire.ask(pdu.SUBMIT_SM, b"\0\1\1no end", 2)).status == pdu.ESME_RINVPARLEN
+            assert (await wire.ask(pdu.SUBMIT_SM, submit("Bank"), 3)).status == pdu.ESME_RINVDSTADR
+
+    asyncio.run(scenario())
+
+
+def test_parts_are_told_of_as_one_message() -> None:
+    async def scenario() -> None:
+        told: list[tuple[str, str, str]] = []
+        async with connected(on_message=lambda *message: told.append(message)) as (_, wire):
+            await wire.bind()
+            await wire.ask(pdu.SUBMIT_SM, submit("61400000001", b"\x05\0\x03\7\2\2you", receipt=0, esm_class=0x40), 2)
+            assert told == []
+            await wire.ask(
+                pdu.SUBMIT_SM, submit("61400000001", b"\x05\0\x03\7\2\1Hello ", receipt=0, esm_class=0x40), 3
+            )
+            assert told == [("+61481074190", "+61400000001", "Hello you")]
+
+    asyncio.run(scenario())
+
+
+def test_a_receipt_never_overtakes_its_response() -> None:
+    async def scenario() -> None:
+        async with connected(receipt_delay=0) as (_, wire):
+            await wire.bind()
+            wire.write(*(Pdu(pdu.SUBMIT_SM, 0, number, submit("61400000001")) for number in range(2, 102)))
+            named: set[bytes] = set()
+            for _ in range(200):
+                read = await wire.read()
+                if read.command == pdu.DELIVER_SM:
+                    assert pdu.decode_short_message(read.command, read.body).tlvs[0x001E] in named
+                else:
+                    named.add(read.body)
+            assert len(named) == 100
+
+    asyncio.run(scenario())
+
+
+def test_served_alone_it_checks_the_password() -> None:
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        told: list[tuple[str, str, str]] = []
+        serving = asyncio.create_task(serve_alone("127.0.0.1", port, "me", "right", lambda *one: told.append(one)))
+        wire = await listening(port)
+        assert (await wire.bind(system_id="me", password="wrong")).status == pdu.ESME_RINVPASWD
+        assert (await wire.bind(system_id="me", password="right")).status == 0
+        await wire.ask(pdu.SUBMIT_SM, submit("61400000001", receipt=0), 2)
+        assert told == [("+61481074190", "+61400000001", "hello")]
+        serving.cancel()
+        assert await wire.ended()
+        await wire.close()
+        await asyncio.wait([serving])
+
+    asyncio.run(scenario())
+
+
+async def listening(port: int) -> Wire:
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await Wire.connect(port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.002)

@@ -20,7 +20,7 @@ from webhooks.sites import Site, client, dead_port, run, says, scripted, serving
 def test_a_form_a_json_value_ready_json_and_a_query() -> None:
     async def scenario() -> None:
         site = Site()
-        fields = {"body": "Zażółć & 50 % = +", "user": "7"}
+        fields = {"body": "Zażółć & 50 % = +", "user": "a/b:c@d!"}
         async with serving(site) as url, client() as web_client:
             answers = [
                 await web_client.send("POST", url + "/hook", form=fields, headers={"webhook-id": "evt_1"}),
@@ -31,7 +31,7 @@ def test_a_form_a_json_value_ready_json_and_a_query() -> None:
             ]
         assert [(answer.status, answer.error) for answer in answers] == [(200, None)] * 5
         (form, form_body), (value, value_body), (ready, ready_body), (query, query_body), (bare, _) = site.asked
-        encoded = "body=Za%C5%BC%C3%B3%C5%82%C4%87+%26+50+%25+%3D+%2B&user=7"
+        encoded = "body=Za%C5%BC%C3%B3%C5%82%C4%87+%26+50+%25+%3D+%2B&user=a%2Fb%3Ac%40d%21"
         assert (form.method, form_body) == ("POST", encoded.encode())
         assert form.headers["Content-Type"] == "application/x-www-form-urlencoded"
         assert form.headers["webhook-id"] == "evt_1"

@@ -25,7 +25,6 @@ KEEP_ALIVE = 4.0
 """Seconds: less than the 5 s after which common servers drop an idle connection, since a POST that meets a dropped
 connection fails and is not sent again by itself."""
 
-_COMPATIBLE = ipaddress.ip_network("::/96")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -66,17 +65,17 @@ def is_public(address: str) -> bool:
     """Whether an IP address, as the resolver gave it, is one of the public internet. Anything else is not.
 
     IPv4 inside IPv6 is judged by the inner address: IPv4-mapped (RFC 4291 2.5.5.2), 6to4 (RFC 3056), NAT64 (RFC 6052).
-    Teredo (RFC 4380) and site-local addresses are refused: no web server has one.
+    No other form that hides an IPv4 address (IPv4-compatible, Teredo) is of the public internet.
     """
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.teredo or ip.is_site_local:
+        if ip.is_site_local:
             return False
         inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and (ip in _NAT64 or ip in _COMPATIBLE):
+        if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         ip = inner or ip
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
@@ -156,6 +155,7 @@ class WebClient:
 def _with_query(url: URL, query: Mapping[str, str] | None) -> URL:
     if not query:
         return url
+    # yarl's own encoding leaves more characters as they are, and a signature covers what urlencode makes.
     joint = "&" if url.raw_query_string else "?"
     return URL(f"{url.with_fragment(None)}{joint}{urlencode(query)}", encoded=True)
 
@@ -171,13 +171,12 @@ def _encode(form: Mapping[str, str] | None, json: Any) -> tuple[bytes | None, di
 
 
 async def _read(response: aiohttp.ClientResponse, body: bytearray) -> None:
-    """Fill `body` with the beginning of an answer. What is too long, or has no end, is hung up on."""
+    """Fill `body` with the beginning of an answer. A connection that still has more to say is closed when released."""
     while len(body) < LONGEST_BODY:
         chunk = await response.content.read(LONGEST_BODY - len(body))
         if not chunk:
             return
         body += chunk
-    response.close()
 
 
 def _sentence(problem: Exception, url: URL, timeout: float) -> str:

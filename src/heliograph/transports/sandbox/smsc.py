@@ -134,7 +134,7 @@ class SimulatedSmsc:
         self._sessions: set[Session] = set()
         self._bound: dict[Session, tuple[int, str]] = {}
         self._accounts: dict[str, _Account] = {}
-        self._ids = itertools.count(int(time.time()) << 20)
+        self._ids = itertools.count(time.time_ns())
         self._references = itertools.count()
         self._tries: Recent[tuple[str, int, bytes], tuple[int, float]] = Recent(TRIES_REMEMBERED)
         self._timers: set[asyncio.TimerHandle] = set()

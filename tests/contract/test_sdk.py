@@ -1,0 +1,89 @@
+"""The official Python SDK (clicksend-client 5.0.78) against this server: nothing but its host is changed."""
+
+import ast
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import clicksend_client as sdk
+import pytest
+
+from support.server import Api, Running
+
+NUMBER = "+61491570006"
+
+
+@pytest.fixture
+def client(server: Running, api: Api) -> Iterator[sdk.ApiClient]:
+    configuration = sdk.Configuration()
+    configuration.host = f"http://127.0.0.1:{server.port}/v3"
+    configuration.username, configuration.password = api.username, api.key
+    made = sdk.ApiClient(configuration)
+    yield made
+    made.rest_client.pool_manager.clear()
+    made.pool.close()
+    made.pool.join()
+
+
+def data(answer: str) -> Any:
+    """5.x answers with the repr of the decoded body."""
+    body = ast.literal_eval(answer)
+    assert body["response_code"] == "SUCCESS"
+    return body["data"]
+
+
+def messages(*bodies: str, **more: Any) -> sdk.SmsMessageCollection:
+    return sdk.SmsMessageCollection(
+        messages=[sdk.SmsMessage(source="sdk", body=body, to=NUMBER, **more) for body in bodies]
+    )
+
+
+def test_send_price_history_receipts(client: sdk.ApiClient, api: Api) -> None:
+    rules = sdk.SMSDeliveryReceiptRulesApi(client)
+    rule = sdk.DeliveryReceiptRule(rule_name="poll", match_type=0, action="POLL", action_address="", enabled=1)
+    data(rules.sms_delivery_receipt_automation_post(rule))
+    sms = sdk.SMSApi(client)
+    assert data(sms.sms_price_post(messages("one", "two")))["total_price"] == 0.143
+    sent = data(sms.sms_send_post(messages("one", "two")))
+    assert [message["status"] for message in sent["messages"]] == ["SUCCESS", "SUCCESS"]
+    for message in sent["messages"]:
+        api.final(message["message_id"])
+    listed = data(sms.sms_history_get(q="status:completed", page=1, limit=15))
+    assert {row["message_id"] for row in listed["data"]} == {message["message_id"] for message in sent["messages"]}
+    receipts = data(sms.sms_receipts_get(page=1, limit=15))
+    assert {row["message_id"] for row in receipts["data"]} == {message["message_id"] for message in sent["messages"]}
+    data(sms.sms_receipts_read_put())
+    assert data(sms.sms_receipts_get(page=1, limit=15))["total"] == 0
+
+
+def test_schedule_and_cancel(client: sdk.ApiClient) -> None:
+    sms = sdk.SMSApi(client)
+    later = int(time.time()) + 600
+    first, _ = data(sms.sms_send_post(messages("one", "two", schedule=later)))["messages"]
+    assert data(sms.sms_cancel_by_message_id_put(first["message_id"])) == []
+    assert data(sms.sms_cancel_all_put()) == {"count": 1}
+
+
+def test_templates_and_account(client: sdk.ApiClient, api: Api) -> None:
+    sms = sdk.SMSApi(client)
+    made = data(sms.sms_templates_post(sdk.SmsTemplate(template_name="greeting", body="Hello")))
+    key = made["template_id"]
+    changed = sms.sms_templates_by_template_id_put(key, sdk.SmsTemplate(template_name="greeting", body="Hi"))
+    assert data(changed)["body"] == "Hi"
+    assert data(sms.sms_templates_get())["total"] == 1
+    data(sms.sms_templates_by_template_id_delete(key))
+    account = data(sdk.AccountApi(client).account_get())
+    assert account["username"] == api.username
+
+
+def test_a_wrong_key_is_an_api_exception(server: Running) -> None:
+    configuration = sdk.Configuration()
+    configuration.host = f"http://127.0.0.1:{server.port}/v3"
+    configuration.username, configuration.password = "nobody", "nothing"
+    client = sdk.ApiClient(configuration)
+    with pytest.raises(sdk.rest.ApiException) as refused:
+        sdk.AccountApi(client).account_get()
+    assert refused.value.status == 401
+    client.rest_client.pool_manager.clear()
+    client.pool.close()
+    client.pool.join()
