@@ -1,6 +1,7 @@
 """What every test may use: fresh databases of both kinds, and no way out of this machine."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,8 +79,31 @@ def api(server: Running) -> Api:
     return server.account()
 
 
-@pytest.fixture
-def migrated_url(database_url: str) -> str:
-    """URL of a fresh database with the newest tables."""
-    migrate.upgrade(database_url)
-    return database_url
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the newest tables. The migrations run once; a test gets a copy of what they made."""
+    path = tmp_path_factory.mktemp("template") / "heliograph.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    assert not path.with_name("heliograph.db-wal").exists(), "the file alone would be half of the database"
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The same on PostgreSQL."""
+    with postgres.database(postgres_url) as url:
+        migrate.upgrade(url)
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a fresh database with the newest tables and no rows, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        path = tmp_path / "heliograph.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    template = request.getfixturevalue("postgres_template")
+    with postgres.database(request.getfixturevalue("postgres_url"), template) as url:
+        yield url

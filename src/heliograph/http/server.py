@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import structlog
 
@@ -54,6 +54,8 @@ class Table:
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route and the parameters of the path. Raises NotFound, MethodNotAllowed."""
         path = path.rstrip("/")
+        if "\x00" in path:
+            raise NotFound  # no id holds it, and a database would choke on it
         verbs = self._fixed.get(path)
         if verbs and method in verbs:
             return verbs[method], {}
@@ -109,7 +111,7 @@ class Server:
         req = Request(
             route=route,
             request_id=request_id,
-            params={name: unquote(value) for name, value in params.items()},
+            params=params,
             query=_query(scope["query_string"]),
             headers=headers,
             body=body,
