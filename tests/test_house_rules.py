@@ -249,6 +249,13 @@ def swallows_everything(handler: ast.ExceptHandler) -> bool:
     return broad and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
+def suppresses_everything(node: ast.AST) -> bool:
+    """Whether this is `contextlib.suppress(Exception)`: a broad except by another name."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func).rsplit(".", 1)[-1] != "suppress":
+        return False
+    return any(ast.unparse(one) in ("Exception", "BaseException") for one in node.args)
+
+
 def test_exceptions_are_caught_by_name() -> None:
     """A broad except turns a defect into silence. Only a loop that must survive may have one, and it logs."""
     found: set[str] = set()
@@ -263,6 +270,7 @@ def test_exceptions_are_caught_by_name() -> None:
             node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and swallows_everything(node)
         ]
         found |= {f"{name} {owners.get(handler, '(top)')}" for handler in handlers}
+        found |= {f"{name} suppress" for node in ast.walk(tree) if suppresses_everything(node)}
     compare(found, set(BROAD_EXCEPTS), "BROAD_EXCEPTS")
 
 
@@ -316,7 +324,7 @@ def test_every_option_is_in_the_manual(struct: str) -> None:
 
 
 FOREIGN = re.compile(
-    r"--(?:extra-)?index-url|--find[-]links|files\.pythonhosted\.org|pypi\.org/simple|registry\.(?:npmjs|yarnpkg)"
+    r"--(?:extra-)?index-url|--find[-]links|files\.pythonhosted\.org|https?://\S+/simple\b|registry\.(?:npmjs|yarnpkg)"
     r"|\"resolved\": \"http|(?<![\w.])/(?:work|root|home|Users)/\w"
 )
 

@@ -1,4 +1,4 @@
-"""Keeps the tests on this machine: a connection to anything but loopback is refused before it leaves."""
+"""Keeps the tests on this machine: what would go anywhere but to loopback is refused before it leaves."""
 
 import ipaddress
 import socket
@@ -7,37 +7,78 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 
 class LeavesTheMachine(BaseException):
-    """A test wanted to connect to another machine. No Exception: code under test must not take it for a dead peer."""
+    """A test wanted to reach another machine. No Exception: code under test must not take it for a dead peer."""
 
 
-def _is_local(family: int, address: Any) -> bool:
-    if family not in (socket.AF_INET, socket.AF_INET6):
-        return True
-    host = address[0]
-    if host == "localhost":
-        return True
+def _may_connect(host: Any) -> None:
+    address = _address(host)
+    if address is not None and not address.is_loopback:
+        raise LeavesTheMachine(f"tests stay on loopback, but something connects to {host!r}")
+
+
+def _address(host: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that `host` is, or None for this machine. Raises LeavesTheMachine for a name.
+
+    A name other than localhost would be looked up in the network.
+    """
+    text = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+    if text == "localhost":
+        return None
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False  # any other name would be looked up in the network
+        raise LeavesTheMachine(f"tests stay on loopback, but something looks up {host!r}") from None
 
 
 @contextmanager
 def loopback_only() -> Iterator[None]:
-    """While open, `connect` and `connect_ex` of sockets raise LeavesTheMachine for other machines' addresses."""
+    """While open, connecting, sending a datagram or looking up a name raises LeavesTheMachine for other machines.
+
+    uvloop does these things below Python's sockets, so its loop is guarded as well. What a C library does by itself
+    (libpq) is out of reach.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "connect_ex"):
-            patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, _guarded_socket(getattr(socket.socket, name)))
+        patch.setattr(socket, "getaddrinfo", _guarded_look_up(socket.getaddrinfo))
+        patch.setattr(uvloop.Loop, "getaddrinfo", _guarded_loop_look_up(uvloop.Loop.getaddrinfo))
+        patch.setattr(uvloop.Loop, "create_connection", _guarded_connection(uvloop.Loop.create_connection))
         yield
 
 
-def _guarded(connect: Any) -> Any:
-    def guarded(self: socket.socket, address: Any) -> Any:
-        if not _is_local(self.family, address):
-            raise LeavesTheMachine(f"tests stay on loopback, but something connects to {address!r}")
-        return connect(self, address)
+def _guarded_socket(reach: Any) -> Any:
+    def guarded(self: socket.socket, *arguments: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _may_connect(arguments[-1][0])  # the peer's address is the last argument of all three
+        return reach(self, *arguments)
+
+    return guarded
+
+
+def _guarded_look_up(look_up: Any) -> Any:
+    def guarded(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
+        if not options.get("flags", 0) & socket.AI_NUMERICHOST:  # with it, a name is an error at once
+            _address(host)
+        return look_up(host, port, *arguments, **options)
+
+    return guarded
+
+
+def _guarded_loop_look_up(look_up: Any) -> Any:
+    async def guarded(self: uvloop.Loop, host: Any, port: Any, **options: Any) -> Any:
+        _address(host)
+        return await look_up(self, host, port, **options)
+
+    return guarded
+
+
+def _guarded_connection(connect: Any) -> Any:
+    async def guarded(self: uvloop.Loop, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        _may_connect(host)
+        return await connect(self, factory, host, port, **options)
 
     return guarded

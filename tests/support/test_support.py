@@ -1,12 +1,16 @@
 """The tests' own tools: what they promise is what every other test rests on."""
 
+import asyncio
 import socket
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import inspect, text
+import uvloop
+from sqlalchemy import func, inspect, select, text
 
 from heliograph.db import dialect
+from heliograph.db.tables import metadata
 from support import postgres
 from support.sockets import LeavesTheMachine
 
@@ -37,9 +41,66 @@ def test_sockets_reach_loopback() -> None:
         assert client.getpeername() == server.getsockname()
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "10.0.0.1", "0.0.0.0", "example.org"])
+OTHERS = ["192.0.2.1", "10.0.0.1", "0.0.0.0", "2001:db8::1", "example.org"]
+LOOPS = [asyncio.SelectorEventLoop, uvloop.new_event_loop]
+
+
+@pytest.mark.parametrize("host", OTHERS)
 def test_sockets_reach_nothing_else(host: str) -> None:
     with socket.socket() as client, pytest.raises(LeavesTheMachine, match=host):
         client.connect((host, 80))
     with socket.socket() as client, pytest.raises(LeavesTheMachine, match=host):
         client.connect_ex((host, 80))
+    with socket.socket(type=socket.SOCK_DGRAM) as client, pytest.raises(LeavesTheMachine, match=host):
+        client.sendto(b"datagram", 0, (host, 80))
+
+
+@pytest.mark.parametrize("host", OTHERS)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_event_loops_reach_nothing_else(loop: Any, host: str) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner, pytest.raises(LeavesTheMachine, match=host):
+        runner.run(asyncio.wait_for(asyncio.open_connection(host, 80), 5))
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_names_are_not_looked_up_in_the_network(loop: Any) -> None:
+    async def look_up(host: str) -> Any:
+        return await asyncio.get_running_loop().getaddrinfo(host, 80)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(look_up("localhost"))
+        assert runner.run(look_up("192.0.2.1")), "an address needs no network"
+        with pytest.raises(LeavesTheMachine, match=r"example\.org"):
+            runner.run(look_up("example.org"))
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_event_loops_reach_loopback(loop: Any) -> None:
+    async def scenario() -> None:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            assert await reader.read() == b""
+            writer.close()
+            await writer.wait_closed()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scenario())
+
+
+def test_each_test_has_a_migrated_database_without_rows(migrated_url: str) -> None:
+    engine, _ = dialect.engine(migrated_url)
+    with engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+        for table in metadata.sorted_tables:
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0, table.name
+    engine.dispose()
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+def test_copies_of_a_migrated_database_are_apart(migrated_url: str, round_: int) -> None:
+    engine, _ = dialect.engine(migrated_url)
+    with engine.connect() as connection:
+        assert "left_behind" not in inspect(connection).get_table_names()
+        connection.execute(text("CREATE TABLE left_behind (id INTEGER)"))
+    engine.dispose()

@@ -30,8 +30,7 @@ class RelayPeer(Peer):
     async def _cut(self, relay: Relay) -> None:
         for session in relay.sessions:
             if session.envelope is not None and session.envelope.rcpt_tos == ["cut@example.net"]:
-                assert isinstance(session.transport, asyncio.Transport)
-                session.transport.abort()
+                cast(asyncio.Transport, session.transport).abort()
                 await asyncio.Event().wait()
 
     async def stop(self) -> None:

@@ -38,7 +38,7 @@ class SentSms(msgspec.Struct, kw_only=True):
     body: str
     from_: str = msgspec.field(name="from")
     schedule: int | str
-    message_id: str
+    message_id: str | msgspec.UnsetType = msgspec.UNSET
     custom_string: str
     status: str
     direction: str | msgspec.UnsetType = msgspec.UNSET
@@ -110,21 +110,45 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
 
     return (
         Merged(lambda req: prepare(req, False), merge, _sent),
-        Merged(lambda req: prepare(req, True), merge, _sent),
+        Merged(lambda req: prepare(req, True), merge, _priced),
     )
 
 
 def _sent(req: Request, fates: list[Accepted]) -> Reply:
+    return _answer(req, fates, [_one(req, fate) for fate in fates])
+
+
+def _priced(req: Request, fates: list[Accepted]) -> Reply:
+    """127 shows less of a message: it has no id, nor anything else that only a sent one has."""
+    return _answer(req, fates, [_quoted(fate) for fate in fates])
+
+
+def _answer(req: Request, fates: list[Accepted], messages: list[SentSms]) -> Reply:
     good = [fate for fate in fates if fate.status == Status.SUCCESS]
     return Reply(
         SendSmsAnswer(
             total_price=prices.number(sum(fate.price_micros for fate in good)),
             total_count=len(fates),
             queued_count=len(good),
-            messages=[_one(req, fate) for fate in fates],
+            messages=messages,
             currency=currencies.describe(req.who.currency),
             blocked_count=sum(fate.status == Status.COUNTRY_NOT_ENABLED for fate in fates),
         )
+    )
+
+
+def _quoted(fate: Accepted) -> SentSms:
+    draft = fate.draft
+    return SentSms(
+        to=draft.recipient,
+        body=draft.body,
+        from_=draft.sender,
+        schedule=draft.schedule or fate.date,
+        message_parts=draft.units if draft.refusal is None else 0,
+        message_price=prices.fixed(fate.price_micros, 4),
+        custom_string=draft.custom_string,
+        country=draft.country,
+        status=fate.status,
     )
 
 
