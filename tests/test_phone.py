@@ -147,6 +147,12 @@ def test_the_prefix_for_abroad_of_a_country_is_not_read_as_a_foreign_one() -> No
     assert parse("+1 1 658 923 4567") == Phone("+16589234567", "JM")
 
 
+def test_a_carrier_prefix_does_not_cut_into_an_international_number() -> None:
+    # 00 22 and 009 choose a carrier in Brazil and Colombia; read so, a valid number of another country is left.
+    assert parse("00 224 601 123 456", "BR") == Phone("+224601123456", "GN")
+    assert parse("00 91 81234 56789", "CO") == Phone("+918123456789", "IN")
+
+
 @pytest.mark.parametrize(
     "text",
     [

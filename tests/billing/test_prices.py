@@ -14,6 +14,7 @@ source = "A test."
 [AUD.sms.message]
 "*" = "0.1"
 AU = "0.0715"
+CX = "0"
 [AUD.post]
 letter_black = { "*" = "2", AU = "1.397" }
 [BRL.sms.message]
@@ -34,6 +35,7 @@ def test_a_price_is_that_of_the_country_or_of_all_others() -> None:
     assert rates.price("sms", "message", "AU", "AUD") == 71_500
     assert rates.price("sms", "message", "NZ", "AUD") == 100_000
     assert rates.price("sms", "message", "", "AUD") == 100_000
+    assert rates.price("sms", "message", "CX", "AUD") == 0
     assert rates.price("post", "letter_black", "AU", "AUD") == 1_397_000
     assert rates.price("sms", "message", "AU", "BRL") == 0
 
