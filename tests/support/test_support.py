@@ -69,7 +69,8 @@ def test_names_are_not_looked_up_in_the_network(loop: Any) -> None:
 
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(look_up("localhost"))
-        assert runner.run(look_up("192.0.2.1")), "an address needs no network"
+        for address in ("192.0.2.1", "0x7f.1", "::1"):
+            assert runner.run(look_up(address)), "an address needs no network, however it is written"
         with pytest.raises(LeavesTheMachine, match=r"example\.org"):
             runner.run(look_up("example.org"))
 

@@ -192,23 +192,29 @@ def test_what_is_not_answered_in_time_is_lost_and_leaves_the_window() -> None:
     play(scenario, window=1, response_timeout=0.05)
 
 
+async def time_passes(seconds: float) -> None:
+    """Wait until another session has lost a request for being so late."""
+    control = Noted()
+    async with connected(Owner(), response_timeout=seconds) as (other, _):
+        other.submit(pdu.SUBMIT_SM, [control])
+        await until(lambda: control.ends)
+
+
 def test_time_does_not_run_while_we_do_not_read() -> None:
     async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
-        paused, control = Noted(), Noted()
+        exchange = Noted()
         ours.pause_reading()
-        ours.submit(pdu.SUBMIT_SM, [paused])
-        other = Owner()
-        async with connected(other, response_timeout=0.05) as (second, _):
-            second.submit(pdu.SUBMIT_SM, [control])
-            await until(lambda: control.ends)  # as much time is enough elsewhere
-        assert paused.ends == []
+        ours.submit(pdu.SUBMIT_SM, [exchange])
+        await time_passes(0.25)
+        assert exchange.ends == []
+        ours.resume_reading()
+        await time_passes(0.06)
         asked = await wire.read()
         wire.write(Pdu(asked.command | pdu.RESPONSE, 0, asked.sequence, b"here"))
-        ours.resume_reading()
-        await until(lambda: paused.ends)
-        assert paused.ends == [(0, b"here")]
+        await until(lambda: exchange.ends)
+        assert exchange.ends == [(0, b"here")]
 
-    play(scenario, response_timeout=0.05)
+    play(scenario, response_timeout=0.2)
 
 
 def test_a_lost_connection_is_told_to_every_request() -> None:

@@ -18,6 +18,7 @@ from heliograph.settings import SmppOptions
 from heliograph.transports.base import Failed, Outgoing, Retry, Sent
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp import pdu
+from heliograph.transports.smpp.inbox import MOST_WAITING
 from heliograph.transports.smpp.transport import SEGMENT_TRIES, SmppTransport, Timing
 from transports.conformance import Conformance, Fate, Peer, Recorder, run, sms, soon, until
 from transports.wire import Carrier, Pdu, Wire
@@ -340,6 +341,10 @@ def test_a_long_message_survives_a_failure_at_its_last_part() -> None:
         wire.write(deliver(b"\x05\x00\x03\x07\x02\x02you", 0x40, 3))
         assert (await wire.read()).status == 0
         assert [message.body for message in events.inbound] == ["Hello you"] * 2
+        # The reference may be used again: nothing of the first message is left.
+        wire.write(deliver(b"\x05\x00\x03\x07\x02\x02new", 0x40, 4))
+        assert (await wire.read()).status == 0
+        assert len(events.inbound) == 2
 
     play(scenario)
 
@@ -380,7 +385,9 @@ def test_many_deliveries_make_the_carrier_wait_and_none_is_lost() -> None:
         count = 12_000
         events.gate.clear()
         wire.write(*(deliver(b"id:%d stat:DELIVRD" % number, pdu.RECEIPT, number) for number in range(1, count + 1)))
-        await until(lambda: events.calls)
+        await until(lambda: len(transport._inbox._waiting) > MOST_WAITING)
+        assert not transport._sessions[0]._reading
+        assert len(transport._inbox._waiting) < count
         sending = asyncio.create_task(transport.send([sms(TAKEN)]))
         request = await wire.read()
         wire.write(response(request, 0, "1"))
@@ -407,6 +414,22 @@ def test_close_waits_for_answers_under_way() -> None:
         await soon(closing)
 
     play(scenario)
+
+
+def test_close_writes_nothing_more() -> None:
+    async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
+        sending = asyncio.create_task(transport.send([sms(TAKEN, number=number) for number in range(2)]))
+        request = await wire.read()
+        closing = asyncio.create_task(transport.close())
+        wire.write(response(request, 0, "1"))
+        first, second = await soon(sending)
+        assert first == Sent(("1",))
+        assert isinstance(second, Retry)
+        assert not second.maybe_sent
+        assert (await wire.read()).command == pdu.UNBIND
+        await soon(closing)
+
+    play(scenario, window=1)
 
 
 def test_close_gives_up_on_a_carrier_that_says_nothing() -> None:
@@ -457,6 +480,9 @@ def test_binds_share_the_load() -> None:
             outcomes = await soon(transport.send([sms(TAKEN, number=number) for number in range(90)]))
             assert all(isinstance(outcome, Sent) for outcome in outcomes)
             assert loads == [30, 30, 30]
+            for number in range(3):
+                await soon(transport.send([sms(TAKEN, number=number)]))
+            assert loads == [31, 31, 31]
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
