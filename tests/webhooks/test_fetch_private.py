@@ -24,7 +24,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     run(scenario())
 
 
-LOOPBACKS = ["127.0.0.1", "127.1", "2130706433", "017700000001", "0177.0.0.1", "0.0.0.0", "0"]
+LOOPBACKS = ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "0.0.0.0", "0"]
 LOOPBACKS += ["localhost", "LOCALHOST", "127.0.0.2", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]"]
 ELSEWHERE = ["169.254.169.254", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "255.255.255.255", "224.0.0.1"]
 ELSEWHERE += [
@@ -136,7 +136,7 @@ def test_a_name_is_judged_by_each_address_that_it_has_at_that_moment(monkeypatch
         *("64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b::6440:1", "64:ff9b:1::808:808"),
         *("2002:7f00:1::", "2002:a00:1::1", "2002:c0a8:101::", "2002:e000:1::"),
         *("2001:0:808:808:0:0:f7f7:f7f7", "2001:0:4136:e378:8000:63bf:80ff:fffe"),
-        *("", "127.1", "2130706433", "localhost", "8.8.8.8.8"),
+        *("", "127.1", "2130706433", "0x7f000001", "localhost", "8.8.8.8.8"),
     ],
 )
 def test_addresses_that_are_not_of_the_public_internet(address: str) -> None:
