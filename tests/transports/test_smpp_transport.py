@@ -205,6 +205,21 @@ def test_throttling_holds_back_what_waits_and_loses_nothing() -> None:
     play(scenario, window=1)
 
 
+def test_only_throttlings_in_a_row_make_the_pause_longer() -> None:
+    async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
+        pauses = []
+        for status in (pdu.ESME_RTHROTTLED, pdu.ESME_RTHROTTLED, pdu.ESME_ROK, pdu.ESME_RTHROTTLED):
+            await until(lambda: transport.ready)
+            sending = asyncio.create_task(transport.send([sms(TAKEN)]))
+            wire.write(response(await wire.read(), status))
+            (outcome,) = await soon(sending)
+            if isinstance(outcome, Retry):
+                pauses.append(outcome.after)
+        assert pauses == pytest.approx([0.02, 0.04, 0.02], rel=0.25)
+
+    play(scenario)
+
+
 def test_a_carrier_that_refuses_validity_gets_none_from_then_on() -> None:
     async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
         sending = asyncio.create_task(transport.send([sms(TAKEN)]))

@@ -22,7 +22,6 @@ from heliograph.transports.smpp.session import Exchange, Request, Session
 
 log = structlog.get_logger(__name__)
 
-ESME_RALYBND: Final = 0x05
 SYSTEM_ID: Final = b"heliograph-smsc\0"
 SERVED: Final = pdu.BINDS | {pdu.SUBMIT_SM}
 ENQUIRE_LINK: Final = 30.0
@@ -244,7 +243,7 @@ class SimulatedSmsc:
         bind = pdu.decode_bind(request.body)
         status = pdu.ESME_ROK
         if session.bound:
-            status = ESME_RALYBND
+            status = pdu.ESME_RALYBND
         elif self._authenticate is not None and not self._authenticate(bind):
             status = pdu.ESME_RINVPASWD
         answer = pdu.encode(request.command | pdu.RESPONSE, status, request.sequence, SYSTEM_ID)
