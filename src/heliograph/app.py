@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,15 @@ from heliograph.files import store as files
 from heliograph.http import idempotency, openapi
 from heliograph.http.request import Services
 from heliograph.http.server import Server
-from heliograph.messaging import deliver, inbound, message, receipts
+from heliograph.messaging import message, receipts
+from heliograph.messaging.deliver import Compose
+from heliograph.messaging.handover import Arrivals, Handover
 from heliograph.messaging.routing import Router
-from heliograph.queue import claim
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
 from heliograph.settings import Carriers, Settings, SmppOptions, SmtpOptions
-from heliograph.transports.base import Failed, Inbound, Mail, MessageKey, Outcome, Outgoing, Receipt, Retry, Transport
+from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry, Transport
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.sms import SandboxSms
 from heliograph.transports.smpp.transport import SmppTransport
@@ -74,9 +75,7 @@ class House:
         self.web: WebClient | None = None
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
-        actions = Actions(options, self.writer)
-        receipts.report_to(actions.on_receipt)
-        inbound.rules_from(actions.on_inbound)
+        self.actions = Actions(options, self.writer)
 
     @property
     def works(self) -> bool:
@@ -94,7 +93,7 @@ class House:
         self.web = WebClient(self.options.private_webhooks, float(self.options.webhook_timeout))
         pusher = Pusher(self.database, self.web, self.options)
         self._loops = [
-            ChannelLoop(self.database, sms.NAME, Hands(self)),
+            ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
             JobLoop(self.database, {outgoing.JOB: pusher.run, MAIL_JOB: self._mail}),
         ]
         for loop in self._loops:
@@ -123,10 +122,22 @@ class House:
         fresh = {
             name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
         }
-        await asyncio.gather(*(transport.open(Arrivals(self.database)) for transport in fresh.values()))
+        arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound)
+        await asyncio.gather(*(transport.open(arrivals) for transport in fresh.values()))
         self.router = Router(carriers.routes, {**kept, **fresh})
         self.carriers = carriers
         await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
+
+    def _handover(self, channel: str, compose: Compose) -> Handover:
+        return Handover(
+            self.database,
+            lambda: self.router,
+            channel,
+            compose,
+            self.actions.on_receipt,
+            lease=float(self.options.lease_seconds),
+            validity=self.options.validity_hours * 3600.0,
+        )
 
     def _transport(self, name: str, options: settings.TransportOptions) -> Transport:
         if isinstance(options, SmppOptions):
@@ -156,7 +167,8 @@ class House:
             rules.create(tx, user_id, family.name, {"rule_name": "Poll", "action": "POLL"})
 
     def _expire(self, tx: Tx) -> bool:
-        return receipts.expire(tx, tx.now - self.options.validity_hours * 3600) > 0
+        before = tx.now - self.options.validity_hours * 3600
+        return receipts.expire(tx, before, self.actions.on_receipt) > 0
 
     def _forget_files(self, tx: Tx) -> bool:
         gone = files.expired(tx)
@@ -201,82 +213,6 @@ class House:
 def _forget_answers(tx: Tx) -> bool:
     idempotency.prune(tx)
     return False
-
-
-class Arrivals:
-    """Stores what transports report."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def on_receipts(self, arrived: Sequence[Receipt]) -> None:
-        """Store receipts; they are durable when this returns."""
-        await self._database.write(lambda tx: receipts.store(tx, arrived), urgent=False)
-
-    async def on_inbound(self, message: Inbound) -> None:
-        """Store an MO; one that answers nobody is logged without its text."""
-        stored = await self._database.write(lambda tx: inbound.store(tx, message), urgent=False)
-        if stored is None:
-            log.warning("inbound.nobody", transport=message.transport, recipient=message.recipient)
-
-
-class Hands:
-    """How the SMS loop takes messages and hands them over."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._names: dict[int, str] = {}
-
-    def room(self) -> int:
-        """Messages that may be on their way at once."""
-        return self._house.router.capacity(sms.NAME)
-
-    async def take(self, limit: int) -> Sequence[deliver.Parcel]:
-        """Claim up to `limit` messages."""
-        validity = self._house.options.validity_hours * 3600.0
-        lease = float(self._house.options.lease_seconds)
-        return await self._house.database.write(
-            lambda tx: deliver.take(tx, sms.NAME, limit, lease, validity, sms.compose), urgent=False
-        )
-
-    async def carry(self, parcels: Sequence[deliver.Parcel]) -> None:
-        """Choose a transport for each, hand over, record."""
-        groups: dict[str, list[deliver.Parcel]] = {}
-        for parcel in parcels:
-            groups.setdefault(await self._choose(parcel), []).append(parcel)
-        outcomes = await asyncio.gather(*(self._send(name, group) for name, group in groups.items()))
-        flat = [outcome for group in outcomes for outcome in group]
-        await self._house.database.write(lambda tx: deliver.settle(tx, flat), urgent=False)
-
-    async def _choose(self, parcel: deliver.Parcel) -> str:
-        row = parcel.row
-        transport = self._house.router.choose(
-            sms.NAME,
-            country=row["country"],
-            recipient=row["recipient"],
-            sender=row["sender"],
-            account=await self._username(row["user_id"]) if self._house.router.by_account else "",
-            attempt=parcel.claimed.attempt,
-        )
-        return transport.name if transport else ""
-
-    async def _username(self, user_id: int) -> str:
-        if user_id not in self._names:
-            found = await self._house.database.read(lambda tx: account.by_user(tx, user_id))
-            self._names[user_id] = found.username if found else ""
-        return self._names[user_id]
-
-    async def _send(self, name: str, group: Sequence[deliver.Parcel]) -> list[deliver.Outcome]:
-        said: Sequence[Outcome]
-        if name:
-            said = await self._house.router.transports[name].send([parcel.outgoing for parcel in group])
-        else:
-            said = [Retry(after=60.0, why="no route fits")] * len(group)
-        return [deliver.Outcome(parcel, name, outcome) for parcel, outcome in zip(group, said, strict=True)]
-
-    async def next_due(self) -> float | None:
-        """When the next message is due."""
-        return await self._house.database.read(lambda tx: claim.next_due(tx, sms.NAME))
 
 
 async def build(options: Settings) -> House:

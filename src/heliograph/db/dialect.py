@@ -1,6 +1,7 @@
 """All SQL that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -38,7 +39,7 @@ class Dialect:
         for chunk in chunks(rows, ROWS_A_STATEMENT):
             one = "(" + ",".join([self.mark] * len(columns)) + ")"
             text = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * len(chunk))  # noqa: S608
-            cursor.execute(text, [value for row in chunk for value in row])
+            cursor.execute(text, list(chain.from_iterable(chunk)))
 
 
 class PostgreSQL(Dialect):

@@ -157,6 +157,7 @@ messages = Table(
     Column("schedule", BigInteger, nullable=False),
     Column("sender", Text, nullable=False),
     Column("recipient", Text, nullable=False),
+    Column("msisdn", BigInteger),
     Column("country", Text, nullable=False),
     Column("carrier", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -177,8 +178,10 @@ messages = Table(
     Column("request_id", Text, nullable=False),
     PrimaryKeyConstraint("user_id", "channel", "ordinal"),
     UniqueConstraint("user_id", "message_id"),
-    Index(None, "recipient", "message_id"),
+    Index(None, "msisdn", "date"),
 )
+"""`msisdn` is a recipient's number without the plus, null for what is none: its index is the only one that grows at
+random places, so an entry must be small (docs/performance.md)."""
 
 message_events = Table(
     "message_events",

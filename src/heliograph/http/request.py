@@ -119,14 +119,14 @@ class Merged(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """A row of routes.py. `number` is the endpoint's in the contract, 0 for our additions.
 
-    `paths` starts with the canonical spelling. `access` names the flag that a subaccount needs, "" for none, None for
-    a route without credentials. `message` is the documented response_msg; `body` and `answer` are structs for the
-    OpenAPI document, `query` its further query parameters; `spends` routes accept an Idempotency-Key.
+    `at` is the verb and the canonical path, `also` its other spellings. `access` names the flag that a subaccount
+    needs, "" for none, None for a route without credentials. `message` is the documented response_msg; `body` and
+    `answer` are structs for the OpenAPI document, `query` its further query parameters; `spends` routes accept an
+    Idempotency-Key.
     """
 
     number: int
-    method: str
-    paths: tuple[str, ...]
+    at: str
     handler: Plain | Edge | Merged
     access: str | None
     message: str
@@ -135,3 +135,14 @@ class Route(msgspec.Struct, frozen=True):
     paged: bool = False
     query: tuple[str, ...] = ()
     spends: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The verb."""
+        return self.at.partition(" ")[0]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every spelling of the path, the canonical one first."""
+        return (self.at.partition(" ")[2], *self.also)

@@ -3,6 +3,7 @@
 A price request runs the same code and stops before the charge.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -117,13 +118,12 @@ def _judge(
 def _recent(tx: Tx, orders: Sequence[Order]) -> set[tuple[int, str, str]]:
     """(user, recipient, body) of what was accepted within the throttle window of these orders."""
     window = max((order.throttle for order in orders), default=0)
-    recipients = {d.recipient for order in orders if order.throttle for d in order.drafts if d.refusal is None}
-    if not window or not recipients:
+    drafts = [d for order in orders if order.throttle for d in order.drafts if d.refusal is None]
+    numbers = {message.msisdn(draft.recipient) for draft in drafts}
+    if not window or not numbers:
         return set()
     found = tx.driver_in(
-        "SELECT user_id, recipient, body FROM messages WHERE message_id >= ? AND recipient IN ({})",
-        [message.oldest_id(tx.clock - window)],
-        recipients,
+        "SELECT user_id, recipient, body FROM messages WHERE date >= ? AND msisdn IN ({})", [tx.now - window], numbers
     )
     return {(row[0], row[1], row[2]) for row in found}
 
@@ -132,21 +132,25 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     """Insert the messages and their queue rows: one multi-row insert for all orders together."""
     rows: list[tuple[object, ...]] = []
     queued: dict[str, list[tuple[int, float, int, str]]] = {}
-    for order, fates in accepted:
-        good = [fate for fate in fates if fate.status == Status.SUCCESS]
-        if not good:
+    good = [(order, [fate for fate in fates if fate.status == Status.SUCCESS]) for order, fates in accepted]
+    wanted: Counter[tuple[int, str]] = Counter()
+    for order, fates in good:
+        wanted[order.principal.user_id, order.channel] += len(fates)
+    places = {key: counters.take(tx, *key, count) for key, count in wanted.items() if count}
+    for order, fates in good:
+        if not fates:
             continue
-        who = order.principal
-        ordinal, date = counters.take(tx, who.user_id, order.channel, len(good))
-        lane = claim.LANES[2] if len(fates) > BULK else claim.LANES[1]
-        work = queued.setdefault(order.channel, [])
-        for fate in good:
+        user_id, channel = order.principal.user_id, order.channel
+        ordinal, date = places[user_id, channel]
+        places[user_id, channel] = ordinal + len(fates), date
+        lane = claim.LANES[2] if len(order.drafts) > BULK else claim.LANES[1]
+        work = queued.setdefault(channel, [])
+        for at, fate in enumerate(fates, ordinal):
             later = fate.draft.schedule > date
-            rows.append(_row(order, fate, ordinal, date, later))
-            ordinal += 1
+            rows.append(_row(order, fate, at, date, later))
             fate.date = date
             if not fate.draft.free:
-                work.append((lane, fate.draft.schedule if later else tx.clock, who.user_id, fate.message_id))
+                work.append((lane, fate.draft.schedule if later else tx.clock, user_id, fate.message_id))
     tx.insert_rows("messages", message.COLUMNS, rows)
     for channel, work in queued.items():
         if work:
@@ -166,6 +170,7 @@ def _row(order: Order, fate: Accepted, ordinal: int, date: int, later: bool) -> 
         draft.schedule or date,
         draft.sender,
         draft.recipient,
+        message.msisdn(draft.recipient),
         draft.country,
         draft.carrier,
         draft.body,

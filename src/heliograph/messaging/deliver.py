@@ -11,6 +11,7 @@ import msgspec
 from heliograph.billing import ledger
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts
+from heliograph.messaging.receipts import Report
 from heliograph.queue import claim, retry
 from heliograph.queue.claim import Claimed
 from heliograph.transports.base import Failed, MessageKey, Outgoing, Receipt, Retry, Sent
@@ -18,11 +19,9 @@ from heliograph.transports.base import Failed, MessageKey, Outgoing, Receipt, Re
 Compose = Callable[[dict[str, Any]], Any]
 """Makes a transport's content (SmsText, Mail) out of the row of a message. Given by the channel."""
 
-Key = tuple[int, str]
-
 
 class Parcel(msgspec.Struct):
-    """A claimed message on its way: its row, what the transport gets, and the usernames that routes match on."""
+    """A claimed message on its way: its row, and what the transport gets."""
 
     claimed: Claimed
     row: dict[str, Any]
@@ -37,14 +36,19 @@ class Outcome(msgspec.Struct):
     said: Sent | Retry | Failed
 
 
-def take(tx: Tx, channel: str, limit: int, lease: float, validity: float, compose: Compose) -> list[Parcel]:
-    """Claim due messages and run the steps that need the database: still wanted, not expired."""
+def take(
+    tx: Tx, channel: str, limit: int, lease: float, validity: float, compose: Compose, report: Report
+) -> list[Parcel]:
+    """Claim due messages and run the steps that need the database: still wanted, not expired.
+
+    `lease` and `validity` are in seconds; `report` runs the receipt rules for what expired.
+    """
     claimed = claim.claim(tx, channel, limit, lease)
     rows = message.load(tx, [(work.user_id, work.message_id) for work in claimed])
     parcels = []
     for work in claimed:
         row = rows.get((work.user_id, work.message_id))
-        if row is not None and _still_wanted(tx, work, row) and _not_expired(tx, work, row, validity):
+        if row is not None and _still_wanted(tx, work, row) and _not_expired(tx, work, row, validity, report):
             if work.lost:
                 note = "Claimed again: an earlier hand-over ended without an answer, so it may be sent twice."
                 message.record(tx, [(work.user_id, work.message_id, row["status"], note)])
@@ -62,11 +66,11 @@ def _still_wanted(tx: Tx, work: Claimed, row: dict[str, Any]) -> bool:
     return False
 
 
-def _not_expired(tx: Tx, work: Claimed, row: dict[str, Any], validity: float) -> bool:
+def _not_expired(tx: Tx, work: Claimed, row: dict[str, Any], validity: float, report: Report) -> bool:
     if tx.clock <= _valid_until(row, validity):
         return True
     claim.done(tx, [work.queue_id])
-    _fail(tx, [(row, None, "The message expired before a carrier took it.")])
+    _fail(tx, [(row, None, "The message expired before a carrier took it.")], report)
     return False
 
 
@@ -85,9 +89,9 @@ def _outgoing(row: dict[str, Any], attempt: int, validity: float, compose: Compo
     )
 
 
-def settle(tx: Tx, outcomes: Sequence[Outcome]) -> None:
-    """Record what became of parcels: sent, due again, or failed with a refund."""
-    _settle_sent(tx, [(o.parcel, o.transport, o.said) for o in outcomes if isinstance(o.said, Sent)])
+def settle(tx: Tx, outcomes: Sequence[Outcome], report: Report) -> None:
+    """Record what became of parcels: sent, due again, or failed with a refund. `report` runs the receipt rules."""
+    _settle_sent(tx, [(o.parcel, o.transport, o.said) for o in outcomes if isinstance(o.said, Sent)], report)
     events = []
     for outcome in outcomes:
         if isinstance(outcome.said, Retry):
@@ -101,10 +105,10 @@ def settle(tx: Tx, outcomes: Sequence[Outcome]) -> None:
     message.record(tx, events)
     failed = [(o.parcel, o.said) for o in outcomes if isinstance(o.said, Failed)]
     claim.done(tx, [parcel.claimed.queue_id for parcel, _ in failed])
-    _fail(tx, [(parcel.row, said.code, said.why) for parcel, said in failed])
+    _fail(tx, [(parcel.row, said.code, said.why) for parcel, said in failed], report)
 
 
-def _settle_sent(tx: Tx, sent: Sequence[tuple[Parcel, str, Sent]]) -> None:
+def _settle_sent(tx: Tx, sent: Sequence[tuple[Parcel, str, Sent]], report: Report) -> None:
     if not sent:
         return
     claim.done(tx, [parcel.claimed.queue_id for parcel, _, _ in sent])
@@ -123,23 +127,26 @@ def _settle_sent(tx: Tx, sent: Sequence[tuple[Parcel, str, Sent]]) -> None:
         for remote_id in said.remote_ids:
             handed[name, remote_id] = (name, remote_id, row["user_id"], row["channel"], row["message_id"], tx.now)
         if said.remote_ids and len(said.remote_ids) != row["parts"]:
-            _expect(tx, key, len(said.remote_ids) - row["parts"])
+            _expect(tx, row, name, said, report)
     message.record(tx, events)
-    receipts.remember(tx, handed)
+    receipts.remember(tx, handed, report)
 
 
-def _expect(tx: Tx, key: Key, change: int) -> None:
-    """The carrier sends fewer (message_payload) receipts than the message has parts."""
-    tx.driver(
-        "UPDATE messages SET parts_left = parts_left + ? WHERE user_id = ? AND message_id = ?",
-        [change, *key],
-    )
-    row = message.find(tx, *key)
-    if row is not None and row["parts_left"] <= 0:
-        message.move(tx, [key], message.COMPLETED, "201", message.DELIVERED_TEXT)
+def _expect(tx: Tx, row: dict[str, Any], name: str, said: Sent, report: Report) -> None:
+    """The carrier sends fewer (message_payload) receipts than the message has parts.
+
+    Those that came already were taken for receipts of single parts: when they were all, the message is delivered.
+    """
+    key = (row["user_id"], row["message_id"])
+    update = "UPDATE messages SET parts_left = parts_left + ? WHERE user_id = ? AND message_id = ? RETURNING parts_left"
+    (left,) = tx.driver(update, [len(said.remote_ids) - row["parts"], *key]).fetchone()
+    if left <= 0:
+        whole = MessageKey(row["user_id"], row["channel"], row["message_id"])
+        last = Receipt(transport=name, remote_id=said.remote_ids[-1], state="delivered", at=tx.now, key=whole)
+        receipts.apply(tx, [last], report)
 
 
-def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]]) -> None:
+def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]], report: Report) -> None:
     """Failed before the carrier took it: final, refunded, and reported like any other end."""
     reports = [
         Receipt(
@@ -155,7 +162,7 @@ def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]]) -> N
     ]
     if not reports:
         return
-    ended = receipts.apply(tx, reports)
+    ended = receipts.apply(tx, reports, report)
     for row, _, _ in failed:
         if (row["user_id"], row["message_id"]) in ended:
             refund(tx, row)

@@ -25,15 +25,8 @@ COLUMNS = (
     "unread",
 )
 
-_rules: list[Rules] = []
 
-
-def rules_from(rules: Rules) -> None:
-    """Name the function that runs the rules (app.py does; messaging must not import what stands above it)."""
-    _rules[:] = [rules]
-
-
-def store(tx: Tx, arrived: Inbound) -> str | None:
+def store(tx: Tx, arrived: Inbound, rules: Rules) -> str | None:
     """Store an MO for the account it answers and run its rules; the new message_id, or None when it is nobody's.
 
     It belongs to whoever sent the newest message from that number to that number.
@@ -56,7 +49,7 @@ def store(tx: Tx, arrived: Inbound) -> str | None:
         "from_email": original["from_email"],
         "unread": 0,
     }
-    row["unread"] = int(_rules[0](tx, row)) if _rules else 0
+    row["unread"] = int(rules(tx, row))
     tx.insert_rows("inbound", COLUMNS, [tuple(row[column] for column in COLUMNS)])
     return str(row["message_id"])
 
@@ -68,9 +61,9 @@ def _plus(number: str) -> str:
 def _original(tx: Tx, arrived: Inbound) -> Mapping[str, Any] | None:
     """The newest message from `recipient` to `sender`, numbers compared without the plus."""
     found = tx.driver(
-        "SELECT user_id, message_id, sender FROM messages WHERE recipient = ? AND channel = ?"
-        " ORDER BY message_id DESC LIMIT 50",
-        [_plus(arrived.sender), arrived.channel],
+        "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"
+        " ORDER BY date DESC, message_id DESC LIMIT 50",
+        [message.msisdn(_plus(arrived.sender)), arrived.channel],
     ).fetchall()
     for user_id, key, sender in found:
         if sender.lstrip("+") == arrived.recipient.lstrip("+"):

@@ -1,6 +1,8 @@
 """What a message is: its statuses, the moves between them, its ids, its timeline."""
 
+import io
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -38,6 +40,7 @@ COLUMNS = (
     "schedule",
     "sender",
     "recipient",
+    "msisdn",
     "country",
     "carrier",
     "body",
@@ -56,24 +59,35 @@ COLUMNS = (
 )
 
 _last_seq = 0
+_noise = io.BytesIO()
+_E164 = re.compile(r"\+[0-9]{1,18}").fullmatch
+
+
+def msisdn(recipient: str) -> int | None:
+    """The digits of an E.164 number, which messages are looked up by; None for a recipient that is no number."""
+    return int(recipient) if _E164(recipient) else None
+
+
+def _random(count: int) -> bytes:
+    """Random octets, taken from the system in large pieces: each call to it gives the interpreter away."""
+    global _noise
+    taken = _noise.read(count)
+    if len(taken) < count:
+        _noise = io.BytesIO(os.urandom(65536 + count))
+        taken = _noise.read(count)
+    return taken
 
 
 def new_ids(count: int, now: float) -> list[str]:
     """Upper-case UUIDs of version 7 (RFC 9562, 5.7) for `now`: they sort by time and go to the end of an index."""
     head = int(now * 1000) << 80 | 0x7000 << 64 | 0x8000 << 48
-    noise = os.urandom(10 * count)
+    noise = _random(10 * count)
     ids = []
     for at in range(0, 10 * count, 10):
         bits = int.from_bytes(noise[at : at + 10]) & 0x0FFF_3FFF_FFFF_FFFF_FFFF
         text = f"{head | bits:032X}"
         ids.append(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
     return ids
-
-
-def oldest_id(at: float) -> str:
-    """A text that sorts before every id made at `at` or later."""
-    text = f"{int(max(at, 0) * 1000):012X}"
-    return f"{text[:8]}-{text[8:]}-7"
 
 
 def sequence() -> int:

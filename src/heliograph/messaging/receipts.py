@@ -29,15 +29,8 @@ COLUMNS = (
     "custom_string",
 )
 
-_report: list[Report] = []
 
-
-def report_to(report: Report) -> None:
-    """Name the function that runs the rules (app.py does; messaging must not import what stands above it)."""
-    _report[:] = [report]
-
-
-def remember(tx: Tx, handed: Mapping[tuple[str, str], tuple[Any, ...]]) -> None:
+def remember(tx: Tx, handed: Mapping[tuple[str, str], tuple[Any, ...]], report: Report) -> None:
     """Record which message a carrier's id belongs to, and apply the receipts that came before.
 
     Rows are (transport, remote_id, user_id, channel, message_id, at). A carrier that gives an id twice gets the
@@ -51,10 +44,10 @@ def remember(tx: Tx, handed: Mapping[tuple[str, str], tuple[Any, ...]]) -> None:
     columns = ("transport", "remote_id", "user_id", "channel", "message_id", "at")
     tx.insert_rows("handovers", columns, list(handed.values()))
     if tx.driver("SELECT 1 FROM parked_receipts LIMIT 1").fetchone():
-        unpark(tx, list(handed))
+        unpark(tx, list(handed), report)
 
 
-def unpark(tx: Tx, handed: Sequence[tuple[str, str]]) -> None:
+def unpark(tx: Tx, handed: Sequence[tuple[str, str]], report: Report) -> None:
     """Apply the parked receipts of these (transport, remote id) pairs."""
     found: list[Receipt] = []
     for name in {transport for transport, _ in handed}:
@@ -62,10 +55,10 @@ def unpark(tx: Tx, handed: Sequence[tuple[str, str]]) -> None:
         sql = "DELETE FROM parked_receipts WHERE transport = ? AND remote_id IN ({}) RETURNING payload"
         found.extend(msgspec.json.decode(row[0], type=Receipt) for row in tx.driver_in(sql, [name], ids))
     if found:
-        apply(tx, found)
+        apply(tx, found, report)
 
 
-def store(tx: Tx, arrived: Sequence[Receipt]) -> None:
+def store(tx: Tx, arrived: Sequence[Receipt], report: Report) -> None:
     """Take receipts from a transport: join each to its message, or park it until the hand-over is recorded."""
     unknown = [receipt for receipt in arrived if receipt.key is None]
     keys: dict[tuple[str, str], MessageKey] = {}
@@ -84,10 +77,10 @@ def store(tx: Tx, arrived: Sequence[Receipt]) -> None:
             parked.append((receipt.transport, receipt.remote_id, msgspec.json.encode(receipt).decode(), tx.now))
     tx.insert_rows("parked_receipts", ("transport", "remote_id", "payload", "at"), parked)
     if joined:
-        apply(tx, joined)
+        apply(tx, joined, report)
 
 
-def apply(tx: Tx, joined: Sequence[Receipt]) -> set[Key]:
+def apply(tx: Tx, joined: Sequence[Receipt], report: Report) -> set[Key]:
     """Change the messages that these receipts (all with a key) speak of; the keys of those that became final."""
     rows = message.load(tx, {_key(receipt) for receipt in joined})
     last: dict[Key, Receipt] = {}
@@ -111,7 +104,7 @@ def apply(tx: Tx, joined: Sequence[Receipt]) -> set[Key]:
         last[key] = receipt
     moved = _finish(tx, last)
     message.record(tx, events)
-    _list(tx, [(rows[key], receipt) for key, receipt in last.items() if key in moved])
+    _list(tx, [(rows[key], receipt) for key, receipt in last.items() if key in moved], report)
     return moved
 
 
@@ -151,13 +144,13 @@ def _finish(tx: Tx, last: Mapping[Key, Receipt]) -> set[Key]:
     return moved
 
 
-def _list(tx: Tx, final: Sequence[tuple[dict[str, Any], Receipt]]) -> None:
+def _list(tx: Tx, final: Sequence[tuple[dict[str, Any], Receipt]], report: Report) -> None:
     """Insert receipt rows; those that a POLL rule asked for get a place in the polled list."""
     entries: list[tuple[dict[str, Any], bool]] = []
     wanted: dict[tuple[int, str], int] = {}
     for row, receipt in final:
         entry = _entry(row, receipt)
-        polled = bool(_report) and _report[0](tx, row, entry)
+        polled = report(tx, row, entry)
         entries.append((entry, polled))
         if polled:
             owner = (row["user_id"], row["channel"])
@@ -197,7 +190,7 @@ def _entry(row: Mapping[str, Any], receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def expire(tx: Tx, before: int, limit: int = 500) -> int:
+def expire(tx: Tx, before: int, report: Report, limit: int = 500) -> int:
     """End messages that have waited since before `before` for a receipt; how many hand-overs were looked at."""
     old = tx.driver(
         "SELECT transport, remote_id, user_id, channel, message_id FROM handovers WHERE at < ? ORDER BY at LIMIT ?",
@@ -212,7 +205,7 @@ def expire(tx: Tx, before: int, limit: int = 500) -> int:
     rows = message.load(tx, late)
     waiting = [receipt for key, receipt in late.items() if key in rows and rows[key]["status"] == message.SENT]
     if waiting:
-        apply(tx, waiting)
+        apply(tx, waiting, report)
     for transport in {row[0] for row in old}:
         ids = [row[1] for row in old if row[0] == transport]
         tx.driver_in("DELETE FROM handovers WHERE transport = ? AND remote_id IN ({})", [transport], ids)

@@ -134,6 +134,7 @@ def upgrade() -> None:
         sa.Column("schedule", sa.BigInteger(), nullable=False),
         sa.Column("sender", sa.Text(), nullable=False),
         sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("msisdn", sa.BigInteger(), nullable=True),
         sa.Column("country", sa.Text(), nullable=False),
         sa.Column("carrier", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -155,7 +156,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "channel", "ordinal", name=op.f("pk_messages")),
         sa.UniqueConstraint("user_id", "message_id", name=op.f("uq_messages_user_id_message_id")),
     )
-    op.create_index(op.f("ix_messages_recipient_message_id"), "messages", ["recipient", "message_id"], unique=False)
+    op.create_index(op.f("ix_messages_msisdn_date"), "messages", ["msisdn", "date"], unique=False)
     op.create_table(
         "parked_receipts",
         sa.Column("parked_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
