@@ -18,7 +18,7 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
-from heliograph.automations.actions import MAIL_JOB, Actions
+from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.channels.sms import channel as sms
 from heliograph.db import migrate
@@ -32,6 +32,7 @@ from heliograph.messaging import message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
 from heliograph.messaging.routing import Router
+from heliograph.queue import mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
@@ -94,7 +95,7 @@ class House:
         pusher = Pusher(self.database, self.web, self.options)
         self._loops = [
             ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
-            JobLoop(self.database, {outgoing.JOB: pusher.run, MAIL_JOB: self._mail}),
+            JobLoop(self.database, {outgoing.JOB: pusher.run, mail.JOB: self._mail}),
         ]
         for loop in self._loops:
             loop.start()

@@ -10,11 +10,9 @@ from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.channels.sms.channel import SmsMessage, Writer
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept
-from heliograph.queue import jobs
+from heliograph.queue import mail
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, payloads
-
-MAIL_JOB = "mail"
 
 
 class Actions:
@@ -76,11 +74,7 @@ class Actions:
         return f"{arrived['sender']}@{self._settings.reply_domain}"
 
     def _mail(self, tx: Tx, to: str, subject: str, text: str, reply_to: str | None = None) -> None:
-        jobs.enqueue(
-            tx,
-            MAIL_JOB,
-            {"from": reply_to or self._settings.mail_from, "to": to, "subject": subject, "text": text},
-        )
+        mail.enqueue(tx, reply_to or self._settings.mail_from, to, subject, text)
 
     def _sms(self, tx: Tx, row: Mapping[str, Any], to: str, sender: str, body: str) -> None:
         """Send in the account's name and at its cost; a refusal (no credit, bad number) ends it here."""

@@ -69,6 +69,7 @@ users = Table(
     Column("setting_fix_sender_id", SmallInteger, nullable=False),
     Column("char_limit", SmallInteger, nullable=False),
     Column("cors_origins", Text, nullable=False),
+    Column("throttle_seconds", Integer),
     Column("webhook_secret", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("username"),
@@ -366,4 +367,71 @@ idempotency = Table(
     Column("answer", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False, index=True),
     PrimaryKeyConstraint("user_id", "key"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("target", Text, nullable=False, index=True),
+    Column("tries", SmallInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("issued", Integer, nullable=False),
+    Column("window_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("user_id", "purpose"),
+)
+"""The newest secret sent to a user for a purpose; an empty hash opens nothing. `issued` counts since `window_at`."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index(None, "user_id", "audit_id"),
+)
+
+daily_usage = Table(
+    "daily_usage",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("day", BigInteger, nullable=False),
+    Column("subaccount_id", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    PrimaryKeyConstraint("user_id", "channel", "day", "subaccount_id"),
+)
+"""Counters per day (midnight UTC): messages sent and what they cost, messages received, messages that failed."""
+
+user_countries = Table(
+    "user_countries",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("agreed_at", BigInteger),
+    PrimaryKeyConstraint("user_id", "country"),
+)
+
+delivery_issues = Table(
+    "delivery_issues",
+    metadata,
+    Column("issue_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("message_id", Text),
+    Column("type", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("client_comments", Text),
+    Column("support_comments", Text),
+    Column("status", Text),
+    Column("date_added", BigInteger, nullable=False),
+    Column("resolved", SmallInteger, nullable=False),
+    Column("email_address", Text, nullable=False),
 )

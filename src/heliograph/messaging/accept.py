@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from heliograph.accounts.account import Principal
-from heliograph.billing import ledger
+from heliograph.billing import ledger, usage
 from heliograph.billing.prices import Rates
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
@@ -137,12 +137,16 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     for order, fates in good:
         wanted[order.principal.user_id, order.channel] += len(fates)
     places = {key: counters.take(tx, *key, count) for key, count in wanted.items() if count}
+    tally = usage.Tally()
     for order, fates in good:
         if not fates:
             continue
         user_id, channel = order.principal.user_id, order.channel
         ordinal, date = places[user_id, channel]
         places[user_id, channel] = ordinal + len(fates), date
+        day = tally.of(user_id, channel, date, order.principal.subaccount_id)
+        day.sent += len(fates)
+        day.micros += sum(fate.price_micros for fate in fates)
         lane = claim.LANES[2] if len(order.drafts) > BULK else claim.LANES[1]
         work = queued.setdefault(channel, [])
         for at, fate in enumerate(fates, ordinal):
@@ -152,6 +156,7 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
             if not fate.draft.free:
                 work.append((lane, fate.draft.schedule if later else tx.clock, user_id, fate.message_id))
     tx.insert_rows("messages", message.COLUMNS, rows)
+    tally.write(tx)
     for channel, work in queued.items():
         if work:
             claim.enqueue(tx, channel, work)

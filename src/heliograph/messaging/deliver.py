@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from heliograph.billing import ledger
+from heliograph.billing import ledger, usage
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts
 from heliograph.messaging.receipts import Report
@@ -163,12 +163,15 @@ def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]], repo
     if not reports:
         return
     ended = receipts.apply(tx, reports, report)
+    tally = usage.Tally()
     for row, _, _ in failed:
         if (row["user_id"], row["message_id"]) in ended:
-            refund(tx, row)
+            refund(tx, row, tally)
+    tally.write(tx)
 
 
-def refund(tx: Tx, row: dict[str, Any]) -> None:
-    """Give back what a message cost."""
+def refund(tx: Tx, row: dict[str, Any], tally: usage.Tally) -> None:
+    """Give back what a message cost; `tally` takes it out of the day on which it was charged."""
     if row["price_micros"]:
         ledger.post(tx, row["user_id"], row["price_micros"], "refund", row["message_id"])
+        tally.of_message(row).micros -= row["price_micros"]

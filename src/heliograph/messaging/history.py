@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from heliograph.billing import usage
 from heliograph.db.engine import Tx
 from heliograph.db.tables import messages, subaccounts
 from heliograph.messaging import counters, deliver, message
@@ -82,8 +83,11 @@ def cancel(tx: Tx, user_id: int, channel: str, ids: Sequence[str]) -> int:
     """Cancel messages that nobody has taken yet, and give their money back; how many were cancelled."""
     gone = claim.withdraw(tx, user_id, channel, ids)
     moved = message.move(tx, [(user_id, key) for key in gone], message.CANCELLED, "301", "Cancelled")
+    tally = usage.Tally()
     for row in message.load(tx, moved).values():
-        deliver.refund(tx, row)
+        deliver.refund(tx, row, tally)
+        tally.of_message(row).sent -= 1
+    tally.write(tx)
     message.record(
         tx, [(*key, message.CANCELLED, "Cancelled by the account; the price was refunded.") for key in moved]
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from heliograph.billing import usage
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
 from heliograph.transports.base import Inbound
@@ -51,6 +52,9 @@ def store(tx: Tx, arrived: Inbound, rules: Rules) -> str | None:
     }
     row["unread"] = int(rules(tx, row))
     tx.insert_rows("inbound", COLUMNS, [tuple(row[column] for column in COLUMNS)])
+    tally = usage.Tally()
+    tally.of(row["user_id"], row["channel"], tx.now, row["subaccount_id"]).received += 1
+    tally.write(tx)
     return str(row["message_id"])
 
 

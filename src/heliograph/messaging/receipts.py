@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from heliograph.billing import usage
 from heliograph.db.engine import Tx
 from heliograph.messaging import counters, message
 from heliograph.transports.base import MessageKey, Receipt
@@ -103,6 +104,11 @@ def apply(tx: Tx, joined: Sequence[Receipt], report: Report) -> set[Key]:
         row["status"] = message.COMPLETED if receipt.state == "delivered" else message.FAILED
         last[key] = receipt
     moved = _finish(tx, last)
+    tally = usage.Tally()
+    for key in moved:
+        if last[key].state != "delivered":
+            tally.of_message(rows[key]).failed += 1
+    tally.write(tx)
     message.record(tx, events)
     _list(tx, [(rows[key], receipt) for key, receipt in last.items() if key in moved], report)
     return moved
