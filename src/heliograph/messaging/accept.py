@@ -21,7 +21,7 @@ BULK = 50
 """A request with more messages than this goes to the bulk lane."""
 
 
-class Draft(msgspec.Struct, kw_only=True):
+class Draft(msgspec.Struct, kw_only=True, gc=False):
     """One message as its channel made it out of a request. `refusal` set: nothing but the answer is left to do.
 
     `kind` and `units` are what the rates file prices. `free` marks the documented test recipients, which are neither
