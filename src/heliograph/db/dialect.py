@@ -9,8 +9,10 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-ROWS_A_STATEMENT = 250
-"""Rows of one multi-row VALUES: executemany collapses when another thread is busy (docs/performance.md)."""
+ROWS_A_STATEMENT = 1000
+VALUES_A_STATEMENT = 30_000
+"""Most rows and values of one multi-row VALUES. SQLite takes 32,766 values; few large statements, since the thread
+gives the interpreter away with each and waits to get it back (docs/performance.md)."""
 
 
 class Dialect:
@@ -36,7 +38,7 @@ class Dialect:
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
-        for chunk in chunks(rows, ROWS_A_STATEMENT):
+        for chunk in chunks(rows, min(ROWS_A_STATEMENT, VALUES_A_STATEMENT // len(columns))):
             one = "(" + ",".join([self.mark] * len(columns)) + ")"
             text = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * len(chunk))  # noqa: S608
             cursor.execute(text, list(chain.from_iterable(chunk)))
@@ -105,9 +107,13 @@ def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
     return made, dialect
 
 
+_WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=8000")
+"""A checkpoint every 32 MB: a page that changes in many commits is copied once."""
+
+
 def _write_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+    for pragma in (*_WRITING, "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
