@@ -1,6 +1,10 @@
 """The whole API as a table: number in the contract, verb and path, handler, access, documented message."""
 
+from heliograph import delivery_issues, reference, statistics
 from heliograph.accounts import api as accounts
+from heliograph.accounts.countries import api as countries
+from heliograph.accounts.preferences import Changes
+from heliograph.accounts.recovery import api as recovery
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.channels.sms import api as sms
@@ -9,20 +13,38 @@ from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
 
 DATA = "Here are your data."
+USAGE = "Here is your usage for this month."
 DATES = ("date_from", "date_to")
 EXPORT = ("filename", *DATES)
 
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_sms(writer), *_automations()]
+    return [*_account(), *_recovery(writer), *_sms(writer), *_automations(), *_small()]
 
 
 def _account() -> list[Route]:
     made = "Successfully created an account."
     return [
-        Route(1, "POST /account", accounts.register, None, made, accounts.Registration),
+        Route(1, "POST /account", accounts.register, None, made, accounts.Registration, guarded=True),
         Route(2, "GET /account", accounts.view, "", "Here's your account"),
+        Route(0, "PUT /account", accounts.change, "settings", "Your account has been updated.", Changes),
+        Route(3, "GET /account/usage/{year}/{month}/subaccount", accounts.view_usage, "reporting", USAGE),
+        Route(0, "GET /account/usage", accounts.view_usage, "reporting", USAGE),
+    ]
+
+
+def _recovery(writer: Writer) -> list[Route]:
+    send_code = recovery.sending_codes(writer)
+    verified, mailed = "You're account has been verified.", "An email notification has been sent."
+    name, password, new = recovery.ForgottenUsername, recovery.ForgottenPassword, recovery.NewPassword
+    changed = "Your password has been updated."
+    return [
+        Route(4, "PUT /account-verify/send", send_code, "", "Verification sent.", recovery.Verification),
+        Route(5, "PUT /account-verify/verify/{activation_token}", recovery.verify_phone, "", verified),
+        Route(6, "PUT /forgot-username", recovery.forgot_username, None, mailed, name, guarded=True),
+        Route(7, "PUT /forgot-password", recovery.forgot_password, None, mailed, password, guarded=True),
+        Route(8, "PUT /forgot-password/verify", recovery.set_password, None, changed, new, guarded=True),
     ]
 
 
@@ -73,3 +95,23 @@ def _automations() -> list[Route]:
             Route(numbers[4], f"DELETE {one}", delete, "settings", family.deleted),
         ]
     return rows
+
+
+def _small() -> list[Route]:
+    """Sections of few endpoints: reference lists, global sending, statistics, delivery issues."""
+    selected, listed = "Here are your countries selection.", "List of Countries."
+    sms = statistics.viewing("sms", ("stats", "stat"), receives=True)
+    voice = statistics.viewing("voice", ("stats",), receives=False)
+    reported, issue = "Delivery issue has been created.", delivery_issues.IssueBody
+    return [
+        Route(30, "GET /countries", reference.view_countries, None, listed),
+        Route(184, "GET /timezones", reference.view_timezones, "", "List of timezones.", paged=True),
+        Route(76, "POST /user-countries", countries.select, "settings", selected, countries.CountryIds),
+        Route(77, "GET /user-countries", countries.view_selected, "", selected),
+        Route(78, "POST /user-countries/agree", countries.agree, "settings", selected, countries.CountryIds),
+        Route(79, "GET /country-list", countries.view_all, "", listed),
+        Route(160, "GET /statistics/voice", voice, "reporting", "Here are your statistics.", query=DATES),
+        Route(161, "GET /statistics/sms", sms, "reporting", DATA, query=DATES),
+        Route(182, "GET /delivery-issues", delivery_issues.view, "", "Here is your result.", paged=True),
+        Route(183, "POST /delivery-issues", delivery_issues.create, "", reported, issue),
+    ]

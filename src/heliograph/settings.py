@@ -66,6 +66,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[
         str, Meta(description="Origins that browsers may call from, separated by commas; * for any.")
     ] = ""
+    new_accounts: Annotated[
+        Literal["active", "verify"],
+        Meta(description="verify: a registered account sends nothing until it has verified a phone number."),
+    ] = "active"
+    countries: Annotated[
+        Literal["all", "home"],
+        Meta(description="Where an account may send SMS before it has selected countries; home: its default country."),
+    ] = "all"
     trial_credit: Annotated[str, Meta(description="Credit of a newly registered account, in its currency.")] = "5.00"
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")

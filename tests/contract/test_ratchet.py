@@ -8,6 +8,8 @@ from heliograph.channels.sms.channel import Writer
 
 MISSING = Path(__file__).parent / "missing.txt"
 ADDITIONS = {
+    ("PUT", "/account"): "an account that only its operator can change is no self-service (facts J10: it existed)",
+    ("GET", "/account/usage"): "the document's curl sample has this spelling (clients.md 2): the present month",
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
 }
 

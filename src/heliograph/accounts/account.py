@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from heliograph.accounts.vault import Vault, new_key
 from heliograph.billing import currencies, ledger
 from heliograph.db.engine import Tx
-from heliograph.db.tables import ACCESS_FLAGS, epochs, subaccounts, users
+from heliograph.db.tables import ACCESS_FLAGS, epochs, subaccounts, user_countries, users
 from heliograph.errors import BadRequest, Unauthorized
 
 TEST_KEY = "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE"
@@ -17,7 +17,10 @@ TEST_KEY = "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE"
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who makes a request: a subaccount of a user, with what accepting a message needs to know of them."""
+    """Who makes a request: a subaccount of a user, with what accepting a message needs to know of them.
+
+    `throttle_seconds` None: as the server is set. `countries` None: the user has selected none.
+    """
 
     user_id: int
     subaccount_id: int
@@ -27,6 +30,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     country: str
     currency: str
     char_limit: int
+    throttle_seconds: int | None
+    countries: frozenset[str] | None
     active: bool
     banned: bool
     access: frozenset[str]
@@ -174,6 +179,7 @@ _JOINED = select(
     users.c.default_country_sms,
     users.c.currency,
     users.c.char_limit,
+    users.c.throttle_seconds,
     users.c.active,
     users.c.banned,
     users.c.password_hash,
@@ -195,6 +201,8 @@ def _principal(tx: Tx, condition: Any) -> tuple[Principal, str | None] | None:
         country=row["default_country_sms"],
         currency=row["currency"],
         char_limit=row["char_limit"],
+        throttle_seconds=row["throttle_seconds"],
+        countries=_countries(tx, row["user_id"]),
         active=bool(row["active"]),
         banned=bool(row["banned"]),
         access=frozenset(flag for flag in ACCESS_FLAGS if row[f"access_{flag}"]),
@@ -204,13 +212,23 @@ def _principal(tx: Tx, condition: Any) -> tuple[Principal, str | None] | None:
     return made, row["password_hash"]
 
 
+def _countries(tx: Tx, user_id: int) -> frozenset[str] | None:
+    found = tx.execute(select(user_countries.c.country).where(user_countries.c.user_id == user_id))
+    return frozenset(found.scalars()) or None
+
+
+def row(tx: Tx, user_id: int) -> Mapping[str, Any]:
+    """The row of a user that exists."""
+    found = tx.row(select(users).where(users.c.user_id == user_id))
+    assert found is not None
+    return found
+
+
 def profile(tx: Tx, user_id: int, subaccount_id: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The rows of a user and of one of its subaccounts."""
-    user = tx.row(select(users).where(users.c.user_id == user_id))
     sub = tx.row(select(subaccounts).where(subaccounts.c.subaccount_id == subaccount_id))
-    assert user is not None
     assert sub is not None
-    return user, sub
+    return row(tx, user_id), sub
 
 
 def find(tx: Tx, username: str) -> Mapping[str, Any] | None:

@@ -1,25 +1,31 @@
-"""HTTP shapes of the account section: registration and the account's view of itself (endpoints 1 and 2)."""
+"""HTTP shapes of the account section: registration, the account's view of itself, its usage (endpoints 1 to 3)."""
 
 import asyncio
+import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from heliograph import phone
-from heliograph.accounts import account
+from heliograph.accounts import account, audit, preferences
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
-from heliograph.billing import currencies, ledger, prices
+from heliograph.billing import currencies, ledger, prices, usage
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest
 from heliograph.http.request import Reply, Request
+from heliograph.queue import mail
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
-MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
+"""The channels of a usage report. Their names are those of `messages.channel`."""
+
+WHOLE = {"email", "post"}
+"""Channels whose counts have no decimals in the document's example; those of an email are not even texts."""
 
 
 class Registration(msgspec.Struct):
@@ -42,8 +48,8 @@ async def register(req: Request) -> Reply:
     number = phone.parse(given.user_phone, country)
     faults = {
         "username": not NAME.fullmatch(given.username) and "Username must have 2 to 100 letters, digits or . @ + - _.",
-        "password": len(given.password) < 4 and "Password must have at least 4 characters.",
-        "user_email": not MAIL.fullmatch(given.user_email) and "User email must be an email address.",
+        "password": faulty_password(given.password),
+        "user_email": not mail.is_address(given.user_email) and "User email must be an email address.",
         "user_phone": number is None and "User phone must be a valid phone number.",
         "country": not re.fullmatch("[A-Z]{2}", country) and "Country must be a two-letter ISO 3166 code.",
     }
@@ -60,21 +66,28 @@ async def register(req: Request) -> Reply:
         country=country,
         password_hash=await asyncio.to_thread(hash_password, given.password),
         webhook_secret=new_secret(),
+        active=req.services.settings.new_accounts == "active",
         credit_micros=prices.micros(req.services.settings.trial_credit),
     )
     return await req.services.database.write(lambda tx: _registered(tx, req.services.vault, new))
+
+
+def faulty_password(password: str) -> str:
+    """What is wrong with a password, or nothing."""
+    return "" if 4 <= len(password) <= 1000 else "Password must have 4 to 1000 characters."
 
 
 def _registered(tx: Tx, vault: Vault, new: NewAccount) -> Reply:
     user_id = account.create(tx, vault, new)
     made = account.by_user(tx, user_id)
     assert made is not None
-    return Reply(_shape(tx, vault, user_id, made.subaccount_id))
+    audit.record(tx, user_id, made.api_username, "account.registered", new.email)
+    return Reply(profile(tx, vault, user_id, made.subaccount_id))
 
 
 def view(req: Request) -> Reply:
     """2. The account of whoever asks."""
-    data = _shape(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
+    data = profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
     data |= {
         "private_uploads": 0,
         "fax_quality": 0,
@@ -84,7 +97,53 @@ def view(req: Request) -> Reply:
     return Reply(data)
 
 
-def _shape(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
+def change(req: Request) -> Reply:
+    """Change the account; the answer is that of 2. An addition to the contract (facts J10)."""
+    preferences.change(req.tx, req.who.user_id, req.who.api_username, req.decode(preferences.Changes))
+    return view(req)
+
+
+def view_usage(req: Request) -> Reply:
+    """3. What each subaccount sent in a month of UTC, and what it cost; without year and month, in this month."""
+    today = datetime.datetime.fromtimestamp(req.tx.now, datetime.UTC)
+    year = _in_range(req, "year", 1970, 9998, today.year)
+    month = _in_range(req, "month", 1, 12, today.month)
+    start = datetime.datetime(year, month, 1, tzinfo=datetime.UTC)
+    end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
+    rows = usage.by_subaccount(req.tx, req.who.user_id, CHANNELS, int(start.timestamp()), int(end.timestamp()))
+    data: dict[str, Any] = {"_currency": currencies.describe(req.who.currency)}
+    for channel in CHANNELS:
+        data |= _channel_usage(channel, [row for row in rows if row["channel"] == channel])
+    return Reply(data)
+
+
+def _in_range(req: Request, name: str, least: int, most: int, default: int) -> int:
+    """A whole number out of the path. Raises BadRequest."""
+    text = req.params.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not least <= int(text) <= most:
+        raise BadRequest({name: f"{name.capitalize()} must be a number from {least} to {most}."})
+    return int(text)
+
+
+def _channel_usage(channel: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    count = sum(int(row["sent"]) for row in rows)
+    micros = sum(int(row["micros"]) for row in rows)
+    entries = [
+        {
+            "subaccount_id": row["subaccount_id"],
+            "username": row["api_username"],
+            "total_count": int(row["sent"])
+            if channel == "email"
+            else f"{row['sent']}{'' if channel in WHOLE else '.00'}",
+            "total_price": prices.fixed(int(row["micros"]), 4),
+        }
+        for row in rows
+    ]
+    return {channel: entries, f"{channel}_total": {"count": count, "price": prices.fixed(micros, 4)}}
+
+
+def profile(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
+    """An account as its owner sees it, through one of its subaccounts."""
     user, sub = account.profile(tx, user_id, subaccount_id)
     return {
         "user_id": user["user_id"],

@@ -1,4 +1,4 @@
-"""What was sent, received and spent per day: counters kept where messages change state, so that nothing is ever counted.
+"""What was sent, received and spent per day: counters kept where messages change state, never by looking back.
 
 A day begins at midnight UTC. A message belongs to the day of its acceptance, whatever becomes of it later.
 """
@@ -71,9 +71,7 @@ def by_day(tx: Tx, user_id: int, channel: str, first: int, last: int) -> dict[in
     return {row[0]: Usage(*map(int, row[1:])) for row in tx.execute(found)}
 
 
-def by_subaccount(
-    tx: Tx, user_id: int, channels: Iterable[str], start: int, end: int
-) -> Sequence[Mapping[str, Any]]:
+def by_subaccount(tx: Tx, user_id: int, channels: Iterable[str], start: int, end: int) -> Sequence[Mapping[str, Any]]:
     """Rows of (channel, subaccount_id, api_username, sent, micros) for what was sent from `start` to before `end`.
 
     A subaccount that is gone has the name None.
@@ -86,9 +84,7 @@ def by_subaccount(
             func.sum(daily_usage.c.sent).label("sent"),
             func.sum(daily_usage.c.micros).label("micros"),
         )
-        .join_from(
-            daily_usage, subaccounts, subaccounts.c.subaccount_id == daily_usage.c.subaccount_id, isouter=True
-        )
+        .join_from(daily_usage, subaccounts, subaccounts.c.subaccount_id == daily_usage.c.subaccount_id, isouter=True)
         .where(
             daily_usage.c.user_id == user_id,
             daily_usage.c.channel.in_(list(channels)),

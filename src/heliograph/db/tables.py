@@ -372,17 +372,17 @@ idempotency = Table(
 tokens = Table(
     "tokens",
     metadata,
+    Column("token_id", Id, primary_key=True),
     Column("user_id", BigInteger, nullable=False),
     Column("purpose", Text, nullable=False),
-    Column("hash", Text, nullable=False),
     Column("target", Text, nullable=False, index=True),
+    Column("hash", Text, nullable=False),
     Column("tries", SmallInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    Column("issued", Integer, nullable=False),
-    Column("window_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("user_id", "purpose"),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Index(None, "user_id", "purpose"),
 )
-"""The newest secret sent to a user for a purpose; an empty hash opens nothing. `issued` counts since `window_at`."""
+"""Secrets sent to users; an empty hash opens nothing any more. Rows stay for as long as they count against a limit."""
 
 audit = Table(
     "audit",

@@ -135,7 +135,7 @@ class Route(msgspec.Struct, frozen=True):
     `at` is the verb and the canonical path, `also` its other spellings. `access` names the flag that a subaccount
     needs, "" for none, None for a route without credentials. `message` is the documented response_msg; `body` and
     `answer` are structs for the OpenAPI document, `query` its further query parameters; `spends` routes accept an
-    Idempotency-Key.
+    Idempotency-Key; `guarded` ones, which strangers could use to guess or to flood, are limited like failed logins.
     """
 
     number: int
@@ -148,6 +148,7 @@ class Route(msgspec.Struct, frozen=True):
     paged: bool = False
     query: tuple[str, ...] = ()
     spends: bool = False
+    guarded: bool = False
     also: tuple[str, ...] = ()
 
     @property

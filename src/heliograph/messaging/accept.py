@@ -47,7 +47,7 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """All drafts of one request. `quote`: only price them."""
+    """All drafts of one request. `quote`: only price them. `gratis`: the house pays."""
 
     principal: Principal
     channel: str
@@ -55,6 +55,7 @@ class Order(msgspec.Struct, kw_only=True):
     drafts: list[Draft]
     throttle: int = 0
     quote: bool = False
+    gratis: bool = False
 
 
 class Accepted(msgspec.Struct, gc=False):
@@ -103,7 +104,7 @@ def _judge(
         if draft.refusal is None and not draft.free:
             unit = known.get((draft.kind, draft.country))
             if unit is None:
-                unit = rates.price(order.channel, draft.kind, draft.country, who.currency)
+                unit = 0 if order.gratis else rates.price(order.channel, draft.kind, draft.country, who.currency)
                 known[draft.kind, draft.country] = unit
             price = unit * draft.units
             fingerprint = (who.user_id, draft.recipient, draft.body)

@@ -96,12 +96,13 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
             raise BadRequest({"messages": text}, message=text)
         settings = req.services.settings
         now = req.services.database.clock()
+        throttle = settings.throttle_seconds if req.who.throttle_seconds is None else req.who.throttle_seconds
         return Order(
             principal=req.who,
             channel=NAME,
             request_id=req.id,
             drafts=[writer.draft(req.who, given, now) for given in found],
-            throttle=0 if quote else settings.throttle_seconds,
+            throttle=0 if quote else throttle,
             quote=quote,
         )
 
@@ -154,7 +155,8 @@ def _quoted(fate: Accepted) -> SentSms:
 
 def _one(req: Request, fate: Accepted) -> SentSms:
     draft = fate.draft
-    if draft.refusal is not None:
+    # A refused country is told with everything else that is known of the message (facts B, a live capture).
+    if draft.refusal is not None and draft.refusal != Status.COUNTRY_NOT_ENABLED:
         return SentSms(
             to=draft.recipient,
             body=draft.body,

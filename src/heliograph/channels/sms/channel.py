@@ -9,6 +9,7 @@ import msgspec
 
 from heliograph import phone
 from heliograph.accounts.account import Principal
+from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
 from heliograph.errors import Status
 from heliograph.messaging.accept import Draft
@@ -47,6 +48,7 @@ class Writer:
     """Makes drafts. Knows the settings and nothing of the database."""
 
     def __init__(self, settings: Settings) -> None:
+        self._home_only = settings.countries == "home"
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
             known = phone.parse(number)
@@ -78,6 +80,9 @@ class Writer:
         if sender is None:
             return _refuse(draft, Status.INVALID_SENDER_ID)
         draft.sender = sender
+        if not selection.allows(who, draft.country, self._home_only):
+            draft.units = 0
+            return _refuse(draft, Status.COUNTRY_NOT_ENABLED)
         if not body.strip():
             return _refuse(draft, Status.EMPTY_MESSAGE)
         schedule = _schedule(given.schedule, now)

@@ -11,17 +11,19 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("throttle_seconds", sa.Integer(), nullable=True))
     op.create_table(
         "tokens",
+        sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("tries", sa.SmallInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.Column("issued", sa.Integer(), nullable=False),
-        sa.Column("window_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("user_id", "purpose", name=op.f("pk_tokens")),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("token_id", name=op.f("pk_tokens")),
     )
+    op.create_index(op.f("ix_tokens_created_at"), "tokens", ["created_at"], unique=False)
     op.create_index(op.f("ix_tokens_target"), "tokens", ["target"], unique=False)
+    op.create_index(op.f("ix_tokens_user_id_purpose"), "tokens", ["user_id", "purpose"], unique=False)
     op.create_table(
         "audit",
         sa.Column("audit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

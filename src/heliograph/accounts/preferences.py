@@ -1,0 +1,188 @@
+"""What an account can change about itself, and what only the operator can: checked, stored, audited."""
+
+import zoneinfo
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from heliograph import phone
+from heliograph.accounts import account, audit
+from heliograph.billing import prices
+from heliograph.db.engine import Tx
+from heliograph.db.tables import subaccounts, users
+from heliograph.errors import BadRequest
+from heliograph.queue import mail
+
+ORIGINAL = "originalemail"
+"""Replies by mail go to the address that the message was sent by. Source: endpoint 1."""
+
+LONGEST = 255
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What to change, by the names that GET /account has; None: keep. An empty text clears an address."""
+
+    user_email: str | None = None
+    user_phone: str | None = None
+    user_first_name: str | None = None
+    user_last_name: str | None = None
+    account_name: str | None = None
+    default_country_sms: str | None = None
+    timezone: str | None = None
+    reply_to: str | None = None
+    delivery_to: str | None = None
+    low_credit_amount: str | None = None
+    setting_unicode_sms: bool | None = None
+    setting_email_sms_subject: bool | None = None
+    setting_fix_sender_id: bool | None = None
+    setting_sms_message_char_limit: int | None = None
+
+
+class OperatorChanges(Changes, kw_only=True):
+    """What the operator can change beside that. `throttle_seconds` -1: as the server is set."""
+
+    cors_origins: str | None = None
+    throttle_seconds: int | None = None
+    active: bool | None = None
+    banned: bool | None = None
+
+
+_COLUMNS = {
+    "user_email": "email",
+    "user_phone": "phone",
+    "user_first_name": "first_name",
+    "user_last_name": "last_name",
+    "low_credit_amount": "low_credit_micros",
+    "setting_sms_message_char_limit": "char_limit",
+}
+"""Names that the table spells in another way."""
+
+_MAIN_SUBACCOUNT = {
+    "user_email": "email",
+    "user_phone": "phone_number",
+    "user_first_name": "first_name",
+    "user_last_name": "last_name",
+}
+"""What the main subaccount has too: it stands for the same person."""
+
+
+def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:
+    """Store the changes of an account. Raises BadRequest with a sentence for each bad value."""
+    named = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
+    if not named:
+        return
+    row = account.row(tx, user_id)
+    faults: dict[str, str] = {}
+    checked = {name: _checked(name, value, row, faults) for name, value in named.items()}
+    if faults:
+        raise BadRequest(faults)
+    values = {_COLUMNS.get(name, name): value for name, value in checked.items()}
+    tx.execute(users.update().where(users.c.user_id == user_id).values(**values))
+    same = {_MAIN_SUBACCOUNT[name]: value for name, value in checked.items() if name in _MAIN_SUBACCOUNT}
+    if same:
+        main = (subaccounts.c.user_id == user_id) & (subaccounts.c.is_main == 1)
+        tx.execute(subaccounts.update().where(main).values(**same))
+    account.touch(tx)
+    audit.record(tx, user_id, actor, "account.changed", ", ".join(f"{name}={named[name]}" for name in named))
+
+
+def _checked(name: str, value: Any, row: Mapping[str, Any], faults: dict[str, str]) -> Any:
+    """The value as it is stored; what is wrong with it goes into `faults`."""
+    if isinstance(value, bool):
+        return int(value)
+    try:
+        return _CHECKS[name](value.strip() if isinstance(value, str) else value, row)
+    except ValueError as problem:
+        faults[name] = f"{name[:1].upper()}{name[1:].replace('_', ' ')} {problem}"
+        return None
+
+
+def _text(value: str, _: Mapping[str, Any]) -> str:
+    if len(value) > LONGEST:
+        raise ValueError(f"must have at most {LONGEST} characters.")
+    return value
+
+
+def _mail(value: str, _: Mapping[str, Any]) -> str:
+    if not mail.is_address(value):
+        raise ValueError("must be an email address.")
+    return value
+
+
+def _phone(value: str, row: Mapping[str, Any]) -> str:
+    number = phone.parse(value, row["country"])
+    if number is None:
+        raise ValueError("must be a valid phone number.")
+    return number.number
+
+
+def _country(value: str, _: Mapping[str, Any]) -> str:
+    if value.upper() not in phone.COUNTRIES:
+        raise ValueError("must be a two-letter ISO 3166 code.")
+    return value.upper()
+
+
+def _timezone(value: str, _: Mapping[str, Any]) -> str:
+    if value not in zoneinfo.available_timezones():
+        raise ValueError("must be a name of the tz database, as Australia/Melbourne.")
+    return value
+
+
+def _reply_to(value: str, _: Mapping[str, Any]) -> str:
+    if value not in ("", ORIGINAL) and not mail.is_address(value):
+        raise ValueError(f"must be {ORIGINAL} or an email address.")
+    return value or ORIGINAL
+
+
+def _delivery_to(value: str, _: Mapping[str, Any]) -> str | None:
+    if value not in ("", ORIGINAL) and not mail.is_address(value):
+        raise ValueError(f"must be empty, {ORIGINAL} or an email address.")
+    return value or None
+
+
+def _amount(value: str, _: Mapping[str, Any]) -> int:
+    try:
+        micros = prices.micros(value)
+    except ValueError:
+        micros = -1
+    if micros < 0:
+        raise ValueError("must be an amount that is not negative, as 20.00.")
+    return micros
+
+
+def _parts(value: int, _: Mapping[str, Any]) -> int:
+    if not 1 <= value <= 8:
+        raise ValueError("must be 1 to 8 message parts.")
+    return value
+
+
+def _origins(value: str, _: Mapping[str, Any]) -> str:
+    origins = value.replace(",", " ").split()
+    if not all(origin.startswith(("http://", "https://")) and origin.count("/") == 2 for origin in origins):
+        raise ValueError("must be origins such as https://app.example.com.")
+    return " ".join(origins)
+
+
+def _seconds(value: int, _: Mapping[str, Any]) -> int | None:
+    if not -1 <= value <= 86_400:
+        raise ValueError("must be 0 to 86400, or -1 for the server's setting.")
+    return None if value == -1 else value
+
+
+_CHECKS: dict[str, Any] = {
+    "user_email": _mail,
+    "user_phone": _phone,
+    "user_first_name": _text,
+    "user_last_name": _text,
+    "account_name": _text,
+    "default_country_sms": _country,
+    "timezone": _timezone,
+    "reply_to": _reply_to,
+    "delivery_to": _delivery_to,
+    "low_credit_amount": _amount,
+    "setting_sms_message_char_limit": _parts,
+    "cors_origins": _origins,
+    "throttle_seconds": _seconds,
+}
+"""How each value that is no flag is checked: a function of it and of the account's row, which raises ValueError."""

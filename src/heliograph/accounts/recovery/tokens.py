@@ -1,0 +1,106 @@
+"""Secrets sent to users, to prove a phone number or to set a new password: hashed, short-lived, good for one use."""
+
+import hmac
+import secrets
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from heliograph.accounts.vault import Vault, new_key
+from heliograph.db.engine import Tx
+from heliograph.db.tables import tokens
+
+PHONE, PASSWORD, USERNAME = "phone", "password", "username"
+"""What a user is sent something for. A reminder of the username holds no secret, but is limited like the others."""
+
+LIFE = {PHONE: 600, PASSWORD: 1800, USERNAME: 0}
+"""Seconds that a secret can be used; none is longer than WINDOW."""
+
+MOST_TRIES = 5
+"""Tries at a code of six digits. The key of a new password has 122 random bits and needs no such limit."""
+
+MOST_ISSUED, WINDOW = 5, 3600
+"""Messages for one purpose to one user, and to one phone number, within this many seconds."""
+
+
+def issue(tx: Tx, vault: Vault, user_id: int, purpose: str, target: str = "") -> str | None:
+    """A new secret; None when the user, or `target` (the phone number to prove), has been sent enough.
+
+    A new code takes the place of the one before. Keys stay good beside each other: whoever asks for them again and
+    again must not be able to take the owner's away.
+    """
+    tx.execute(tokens.delete().where(tokens.c.created_at <= tx.now - WINDOW))
+    if _count(tx, _of(user_id, purpose)) >= MOST_ISSUED or (target and _count(tx, _to(target)) >= MOST_ISSUED):
+        return None
+    if purpose == PHONE:
+        _void(tx, user_id, purpose)
+    secret = str(100_000 + secrets.randbelow(900_000)) if purpose == PHONE else new_key()
+    tx.execute(
+        tokens.insert().values(
+            user_id=user_id,
+            purpose=purpose,
+            target=target,
+            hash="" if purpose == USERNAME else _hash(vault, user_id, purpose, secret),
+            tries=0,
+            expires_at=tx.now + LIFE[purpose],
+            created_at=tx.now,
+        )
+    )
+    return secret
+
+
+def use_code(tx: Tx, vault: Vault, user_id: int, code: str) -> str | None:
+    """Try a code: the phone number that it proves, and the code is used up; None for a wrong or old one.
+
+    Every try counts, so the caller has to let this transaction commit whatever the outcome.
+    """
+    tried = (
+        tokens.update()
+        .where(_live(tx, user_id, PHONE), tokens.c.tries < MOST_TRIES)
+        .values(tries=tokens.c.tries + 1)
+        .returning(tokens.c.hash, tokens.c.target)
+    )
+    row = tx.row(tried)
+    if row is None or not hmac.compare_digest(row["hash"], _hash(vault, user_id, PHONE, code)):
+        return None
+    _void(tx, user_id, PHONE)
+    return str(row["target"])
+
+
+def holds(tx: Tx, vault: Vault, user_id: int, key: str) -> bool:
+    """Whether this key may set a new password."""
+    return _count(tx, _live(tx, user_id, PASSWORD) & (tokens.c.hash == _hash(vault, user_id, PASSWORD, key))) > 0
+
+
+def use_key(tx: Tx, vault: Vault, user_id: int, key: str) -> bool:
+    """Use a key up, and with it all others of the user; whether it was good."""
+    right = _live(tx, user_id, PASSWORD) & (tokens.c.hash == _hash(vault, user_id, PASSWORD, key))
+    if not tx.execute(tokens.update().where(right).values(hash="")).rowcount:
+        return False
+    _void(tx, user_id, PASSWORD)
+    return True
+
+
+def _hash(vault: Vault, user_id: int, purpose: str, secret: str) -> str:
+    return vault.key_hash(f"{purpose} of {user_id}", secret)
+
+
+def _of(user_id: int, purpose: str) -> ColumnElement[bool]:
+    return (tokens.c.user_id == user_id) & (tokens.c.purpose == purpose)
+
+
+def _to(target: str) -> ColumnElement[bool]:
+    return tokens.c.target == target
+
+
+def _live(tx: Tx, user_id: int, purpose: str) -> ColumnElement[bool]:
+    return _of(user_id, purpose) & (tokens.c.hash != "") & (tokens.c.expires_at > tx.now)
+
+
+def _count(tx: Tx, condition: ColumnElement[bool]) -> int:
+    found: Any = tx.scalar(select(func.count()).select_from(tokens).where(condition))
+    return int(found)
+
+
+def _void(tx: Tx, user_id: int, purpose: str) -> None:
+    tx.execute(tokens.update().where(_of(user_id, purpose)).values(hash=""))

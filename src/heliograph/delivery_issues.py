@@ -1,0 +1,97 @@
+"""Complaints about deliveries (endpoints 182 and 183), and the operator's answers to them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from heliograph.db.engine import Tx
+from heliograph.db.tables import delivery_issues as table
+from heliograph.db.tables import users
+from heliograph.errors import BadRequest, NotFound
+from heliograph.http import paging, search
+from heliograph.http.request import Reply, Request
+from heliograph.queue import mail
+
+TYPES = ("SMS", "MMS", "VOICE", "EMAIL_MARKETING", "EMAIL_TRANSACTIONAL", "FAX", "POST")
+LONGEST = {"message_id": 100, "description": 10_000, "client_comments": 10_000}
+ANSWERED, RESOLVED = "answered", "resolved"
+CREATED = ("issue_id", "user_id", "message_id", "type", "description", "date_added", "email_address")
+LISTED = (*CREATED, "client_comments", "support_comments", "status", "resolved")
+COLUMNS = {name: table.c[name] for name in LISTED if name != "user_id"}
+
+
+class IssueBody(msgspec.Struct):
+    """Body of 183. The document spells the address in two ways (facts L)."""
+
+    type: str
+    description: str
+    message_id: str | None = None
+    client_comments: str | None = None
+    email_address: str | None = None
+    email_with_hyphen: str | None = msgspec.field(default=None, name="email-address")
+
+
+def create(req: Request) -> Reply:
+    """183. Note what the customer complains about. The message may be gone, so its id is not looked up."""
+    given = req.decode(IssueBody)
+    address = (given.email_address or given.email_with_hyphen or "").strip()
+    faults = {
+        name: f"{name.capitalize().replace('_', ' ')} must have at most {most} characters."
+        for name, most in LONGEST.items()
+        if len(getattr(given, name) or "") > most
+    }
+    if given.type.strip().upper() not in TYPES:
+        faults["type"] = f"Type must be one of {', '.join(TYPES)}."
+    if not given.description.strip():
+        faults["description"] = "Description field is required."
+    if not mail.is_address(address):
+        faults["email_address"] = "Email address must be an email address."
+    if faults:
+        raise BadRequest(faults)
+    values = {
+        "user_id": req.who.user_id,
+        "message_id": given.message_id,
+        "type": given.type.strip(),
+        "description": given.description,
+        "client_comments": given.client_comments,
+        "date_added": req.tx.now,
+        "resolved": 0,
+        "email_address": address,
+    }
+    key = req.tx.scalar(table.insert().values(**values).returning(table.c.issue_id))
+    row = {"issue_id": key, **values}
+    return Reply({name: row[name] for name in CREATED})
+
+
+def view(req: Request) -> Reply:
+    """182. The account's issues."""
+    shown = paging.window(req)
+    mine = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
+    total, rows = search.rows(req, mine, COLUMNS, shown, default=("issue_id", False))
+    return Reply(paging.page(req, shown, total, rows, dict))
+
+
+def listing(tx: Tx, *, everything: bool) -> Sequence[Mapping[str, Any]]:
+    """The issues of all accounts for the operator, oldest first: those that wait, or all."""
+    found = select(table, users.c.username).join_from(table, users, users.c.user_id == table.c.user_id)
+    return tx.rows((found if everything else found.where(table.c.resolved == 0)).order_by(table.c.issue_id))
+
+
+def answer(tx: Tx, sender: str, issue_id: int, comment: str, *, resolve: bool) -> Mapping[str, Any]:
+    """Write the operator's comment into an issue, and mail it to the customer. Raises NotFound.
+
+    `sender` is the address that the mail comes from. Without a comment the one before stays, and nothing is mailed.
+    """
+    values: dict[str, Any] = {"status": RESOLVED if resolve else ANSWERED, "resolved": int(resolve)}
+    if comment:
+        values["support_comments"] = comment
+    changed = table.update().where(table.c.issue_id == issue_id).values(**values).returning(table)
+    row = tx.row(changed)
+    if row is None:
+        raise NotFound(f"There is no delivery issue {issue_id}.")
+    if comment:
+        subject = f"Your delivery issue {issue_id} is {values['status']}"
+        mail.enqueue(tx, sender, row["email_address"], subject, f"{comment}\n\nYou wrote:\n\n{row['description']}\n")
+    return row
