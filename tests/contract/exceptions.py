@@ -73,6 +73,7 @@ EXTRAS: dict[int, str] = {
     3: "data.sms[].notes:string data.voice[].notes:string data.fax[].notes:string data.post[].notes:string "
     "data.email[].notes:string data.mms:array data.email_transactional:array data.postcards:array "
     "data.mms_total:object data.email_transactional_total:object data.postcards_total:object data._currency:object",
+    4: "data.activation_token:string",
     11: "data.currency:object "
     + _at(
         "data.packages[]",

@@ -18,9 +18,10 @@ from contract import oracle
 from heliograph import settings
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
-from heliograph.app import House
+from heliograph.app import House, mail_folder
 from heliograph.cli import make_server
 from heliograph.db.engine import Tx
+from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
 
 _numbers = itertools.count(1)
@@ -87,6 +88,10 @@ class Running:
 
     def read(self, work: Callable[[Tx], Any]) -> Any:
         return self.call(lambda: self.house.database.read(work))
+
+    def mails(self, recipient: str) -> list[mailsink.StoredMail]:
+        """What the built-in mail carrier holds for an address."""
+        return [mail for mail in mailsink.listing(mail_folder(self.options)) if mail.recipient == recipient]
 
     def account(self, credit: int = 100_000_000, **more: Any) -> "Api":
         """A new account with this credit (micros) and a client for it."""
