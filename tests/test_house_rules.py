@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "settings", "phone", "logs"),
+    ("errors", "settings", "phone", "countries", "logs"),
     ("db", "transports"),
     ("queue",),
     ("billing", "files", "accounts"),
@@ -29,7 +29,7 @@ LEVELS = (
     ("api", "web"),
     ("routes",),
     ("app",),
-    ("demo", "doctor"),
+    ("demo", "doctor", "commands"),
     ("cli", "__main__"),
 )
 """From the ground up: a room may use the rooms below it and its neighbours, but never in a circle.

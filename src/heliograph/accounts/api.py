@@ -131,7 +131,7 @@ def _channel_usage(channel: str, rows: Sequence[Mapping[str, Any]]) -> dict[str,
     entries = [
         {
             "subaccount_id": row["subaccount_id"],
-            "username": row["api_username"],
+            "username": row["api_username"] or "",
             "total_count": int(row["sent"])
             if channel == "email"
             else f"{row['sent']}{'' if channel in WHOLE else '.00'}",

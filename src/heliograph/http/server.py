@@ -144,7 +144,12 @@ class Server:
                 extra += await self._logins.hit(client)
                 raise
         extra += await self._calls.hit(route.at, str(who.user_id))
-        _admit(route, who)
+        try:
+            _admit(route, who)
+        except Forbidden:
+            remembered = who  # what is remembered may be older than the permission
+            who = await self._services.database.read(lambda tx: account.current(tx, remembered))
+            _admit(route, who)
         return who
 
     async def _body(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
