@@ -107,18 +107,18 @@ def test_wrong_ranges_are_refused(api: Api, channel: str, query: str, field: str
 
 
 def test_a_tally_writes_one_statement_for_many_messages() -> None:
-    class Spy:
-        rows: list[list[object]] = []
+    rows: list[list[object]] = []
 
+    class Spy:
         def driver(self, text: str, values: list[object]) -> None:
-            self.rows.append(values)
+            rows.append(values)
 
     tally = usage.Tally()
     for at in range(1000):
         tally.of(2, "sms", 5 * DAY + at, 8).sent += 1
     tally.of(1, "sms", 5 * DAY, 9).received += 1
     tally.write(Spy())  # type: ignore[arg-type]
-    assert Spy.rows == [[1, "sms", 5 * DAY, 9, 0, 0, 1, 0], [2, "sms", 5 * DAY, 8, 1000, 0, 0, 0]]
+    assert rows == [[1, "sms", 5 * DAY, 9, 0, 0, 1, 0], [2, "sms", 5 * DAY, 8, 1000, 0, 0, 0]]
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -52,7 +52,7 @@ def create(req: Request) -> Reply:
         raise BadRequest(faults)
     values = {
         "user_id": req.who.user_id,
-        "message_id": given.message_id,
+        "message_id": given.message_id or "",
         "type": given.type.strip(),
         "description": given.description,
         "client_comments": given.client_comments,

@@ -425,7 +425,7 @@ delivery_issues = Table(
     metadata,
     Column("issue_id", Id, primary_key=True),
     Column("user_id", BigInteger, nullable=False, index=True),
-    Column("message_id", Text),
+    Column("message_id", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("client_comments", Text),

@@ -58,7 +58,7 @@ def upgrade() -> None:
         "delivery_issues",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
-        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("client_comments", sa.Text(), nullable=True),

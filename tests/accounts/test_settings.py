@@ -1,0 +1,236 @@
+"""Changing an account: PUT /account, `heliograph account set`, and the audit log that both write."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heliograph import cli
+from heliograph.accounts import audit, preferences
+from heliograph.accounts.preferences import Changes, OperatorChanges
+from support.server import Api, Running
+
+CHANGED = {
+    "user_email": "new@example.com",
+    "user_phone": "+61491570156",
+    "user_first_name": "Ünïcode",
+    "user_last_name": "Name",
+    "account_name": "The Firm",
+    "default_country_sms": "NZ",
+    "timezone": "Pacific/Auckland",
+    "reply_to": "replies@example.com",
+    "delivery_to": "reports@example.com",
+    "low_credit_amount": "1.50",
+    "setting_unicode_sms": 1,
+    "setting_email_sms_subject": 1,
+    "setting_fix_sender_id": 1,
+    "setting_sms_message_char_limit": 2,
+}
+
+
+def entries(api: Api) -> list[tuple[str, str, str]]:
+    found = api.server.read(lambda tx: audit.entries(tx, api.username))
+    return [(entry["actor"], entry["what"], entry["detail"]) for entry in found]
+
+
+def test_every_setting_can_be_changed_and_is_shown(api: Api) -> None:
+    answer = api.put("/account", CHANGED)
+    assert {name: answer[name] for name in CHANGED} == CHANGED
+    shown = api.get("/account")
+    assert {name: shown[name] for name in CHANGED} == CHANGED
+    assert shown["_subaccount"]["email"] == "new@example.com"
+    assert shown["_subaccount"]["first_name"] == "Ünïcode"
+
+
+def test_what_is_not_named_stays(api: Api) -> None:
+    before = api.get("/account")
+    after = api.put("/account", {"account_name": "Other", "timezone": None, "unknown": 1, "balance": "999"})
+    assert after == {**before, "account_name": "Other"}
+    assert api.put("/account", {}) == after
+
+
+def test_addresses_can_be_cleared(api: Api) -> None:
+    api.put("/account", CHANGED)
+    after = api.put("/account", {"reply_to": "", "delivery_to": ""})
+    assert (after["reply_to"], after["delivery_to"]) == ("originalemail", None)
+
+
+def test_changes_hold_for_the_next_message(api: Api) -> None:
+    api.get("/account")
+    assert api.send("07400 123456")["status"] == "INVALID_RECIPIENT"
+    api.put("/account", {"default_country_sms": "gb", "setting_sms_message_char_limit": "1"})
+    sent = api.send("07400 123456", "x" * 400)
+    assert (sent["to"], sent["message_parts"]) == ("+447400123456", 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("user_email", ["", "nobody", "a b@c.example", "@", "x" * 400 + "@example.com", [], 7.5]),
+        ("user_phone", ["", "12", "abc", {}, "9" * 70]),
+        ("user_first_name", ["x" * 256, ["a"], "nul\x00"]),
+        ("user_last_name", ["x" * 256, {}, True]),
+        ("account_name", ["x" * 256, []]),
+        ("default_country_sms", ["", "XX", "Australia", 61]),
+        ("timezone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", 7]),
+        ("reply_to", ["nobody", "x y"]),
+        ("delivery_to", ["nobody", "sms"]),
+        ("low_credit_amount", ["-1", "NaN", "1e5", "1,5", "9" * 40, "0.00000001", [], True]),
+        ("setting_unicode_sms", [2, "maybe", [], -1]),
+        ("setting_email_sms_subject", ["x"]),
+        ("setting_fix_sender_id", [{}]),
+        ("setting_sms_message_char_limit", [0, 9, -1, 1.5, "many", 2**70, []]),
+    ],
+)
+def test_wrong_values_are_refused_and_nothing_is_changed(api: Api, field: str, values: list[Any]) -> None:
+    before = api.get("/account")
+    for value in values:
+        answer = api.call("PUT", "/account", {"account_name": "not stored", field: value})
+        if value == "" and answer.status == 200:
+            raise AssertionError(f"an empty {field} was taken")
+        assert answer.status == 400, (value, answer.raw)
+        assert set(answer.data) == {field}
+    assert api.get("/account") == before
+
+
+def test_a_password_or_a_name_is_not_changed_here(api: Api) -> None:
+    api.put(
+        "/account", {"password": "stolen", "username": "other", "active": 0, "banned": 1, "cors_origins": "https://a"}
+    )
+    shown = api.get("/account")
+    assert (shown["username"], shown["active"], shown["banned"]) == (api.username, 1, 0)
+    assert api.server.client(api.username, "stolen").call("GET", "/account").status == 401
+
+
+def test_a_subaccount_without_the_flag_cannot_change_the_account(api: Api) -> None:
+    api.server.write(
+        lambda tx: tx.driver("UPDATE subaccounts SET access_settings = 0 WHERE user_id = ?", [api.user_id])
+    )
+    assert api.call("PUT", "/account", {"account_name": "x"}).status == 403
+    assert api.call("POST", "/user-countries", {"country_list_ids": [1]}).status == 403
+    assert api.get("/account")["account_name"] == ""
+
+
+def test_an_account_may_have_its_own_throttle(server: Running, api: Api) -> None:
+    def throttle(seconds: int) -> None:
+        given = OperatorChanges(throttle_seconds=seconds)
+        server.write(lambda tx: preferences.change(tx, api.user_id, audit.CLI, given))
+
+    def twice(text: str) -> list[str]:
+        return [api.send("+61491570006", text)["status"] for _ in range(2)]
+
+    assert twice("as the server is set") == ["SUCCESS", "THROTTLED"]
+    throttle(0)
+    assert twice("never") == ["SUCCESS", "SUCCESS"]
+    throttle(-1)
+    assert twice("as before") == ["SUCCESS", "THROTTLED"]
+
+
+def test_a_ban_holds_at_once(server: Running, api: Api) -> None:
+    assert api.get("/account")["banned"] == 0
+    server.write(lambda tx: preferences.change(tx, api.user_id, audit.CLI, OperatorChanges(banned=True)))
+    assert api.call("GET", "/account").status == 403
+    server.write(lambda tx: preferences.change(tx, api.user_id, audit.CLI, OperatorChanges(banned=False)))
+    assert api.get("/account")["banned"] == 0
+
+
+def test_origins_of_an_account_are_allowed(server: Running, api: Api) -> None:
+    origin = f"https://{api.username}.example"
+    server.write(lambda tx: preferences.change(tx, api.user_id, audit.CLI, OperatorChanges(cors_origins=origin)))
+    answer = api.call("GET", "/account", headers={"Origin": origin})
+    assert answer.headers["access-control-allow-origin"] == origin
+
+
+def test_changes_are_audited_without_what_was_refused(api: Api) -> None:
+    api.put("/account", {"timezone": "UTC", "low_credit_amount": "2"})
+    api.call("PUT", "/account", {"timezone": "nowhere"})
+    api.put("/account", {})
+    api.post("/user-countries", {"country_list_ids": [2, 1]})
+    assert entries(api) == [
+        (api.username, "countries.selected", "AU NZ"),
+        (api.username, "account.changed", "timezone=UTC, low_credit_amount=2"),
+    ]
+
+
+def test_recovery_is_audited_without_a_secret(server: Running, api: Api) -> None:
+    code = api.put("/account-verify/send", {"country": "AU", "user_phone": "0491570159", "type": "sms"})[
+        "activation_token"
+    ]
+    api.put(f"/account-verify/verify/{code}")
+    server.client("", "").put("/forgot-password", {"username": api.username})
+    server.client("", "").put("/forgot-username", {"email": f"{api.username}@example.com"})
+    found = entries(api)
+    assert [what for _, what, _ in found] == [
+        "username.reminded",
+        "password.key_sent",
+        "phone.verified",
+        "phone.code_sent",
+    ]
+    assert code not in str(found)
+    server.write(lambda tx: tx.driver("DELETE FROM tokens WHERE target = ?", ["+61491570159"]))
+
+
+def test_the_log_of_all_accounts_is_newest_first(server: Running, api: Api) -> None:
+    other = server.account()
+    for one in (api, other):
+        server.write(lambda tx, one=one: audit.record(tx, one.user_id, audit.CLI, "test", "x" * 2000))
+    server.write(lambda tx: audit.record(tx, audit.HOUSE, audit.CLI, "test", "house"))
+    found = server.read(lambda tx: audit.entries(tx, None, 3))
+    assert [entry["username"] for entry in found] == [None, other.username, api.username]
+    assert len(found[1]["detail"]) == 1000
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    cli.app([*arguments, "--json"], result_action="return_value")
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_command_line_changes_and_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ("--data", str(tmp_path))
+    run(capsys, "account", "create", "alice", "--credit", "5", *data)
+    before = run(capsys, "account", "set", "alice", *data)
+    after = run(
+        capsys,
+        *("account", "set", "Alice", "--timezone", "Europe/Warsaw", "--unicode", "--throttle-seconds", "9"),
+        *("--cors-origins", "https://a.example, http://b.example:8080", "--low-credit", "2.5", *data),
+    )
+    changed = {
+        "timezone": "Europe/Warsaw",
+        "setting_unicode_sms": 1,
+        "throttle_seconds": 9,
+        "cors_origins": "https://a.example http://b.example:8080",
+        "low_credit_amount": "2.50",
+    }
+    assert after == {**before, **changed}
+    cleared = run(capsys, "account", "set", "alice", "--no-unicode", "--throttle-seconds", "-1", *data)
+    assert (cleared["setting_unicode_sms"], cleared["throttle_seconds"]) == (0, None)
+    log = run(capsys, "audit", "alice", *data)
+    assert [entry["what"] for entry in log] == ["account.changed", "account.changed", "account.created"]
+    assert {entry["actor"] for entry in log} == {"command line"}
+    assert run(capsys, "audit", *data) == log
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("account", "set", "alice", "--cors-origins", "https://a.example/path"),
+        ("account", "set", "alice", "--cors-origins", "a.example"),
+        ("account", "set", "alice", "--throttle-seconds", "86401"),
+        ("account", "set", "alice", "--char-limit", "9"),
+        ("account", "set", "bob", "--char-limit", "2"),
+        ("audit", "bob"),
+    ],
+)
+def test_the_command_line_refuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    run(capsys, "account", "create", "alice", "--data", str(tmp_path))
+    with pytest.raises(cli.Problem):
+        run(capsys, *arguments, "--data", str(tmp_path))
+
+
+def test_every_change_has_a_check() -> None:
+    flags = {"setting_unicode_sms", "setting_email_sms_subject", "setting_fix_sender_id", "active", "banned"}
+    names = {*Changes.__struct_fields__, *OperatorChanges.__struct_fields__}
+    assert names - flags == preferences._CHECKS.keys()
