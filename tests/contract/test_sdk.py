@@ -1,6 +1,7 @@
 """The official Python SDK (clicksend-client 5.0.78) against this server: nothing but its host is changed."""
 
 import ast
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -87,3 +88,42 @@ def test_a_wrong_key_is_an_api_exception(server: Running) -> None:
     client.rest_client.pool_manager.clear()
     client.pool.close()
     client.pool.join()
+
+
+def test_the_account_section(client: sdk.ApiClient, api: Api) -> None:
+    accounts = sdk.AccountApi(client)
+    given = sdk.AccountVerify(country="AU", user_phone="0491 570 154", type="sms")
+    code = data(accounts.account_verify_send_put(given))["activation_token"]
+    assert data(accounts.account_verify_verify_by_activation_token_put(int(code)))["user_phone"] == "+61491570154"
+    usage = data(accounts.account_useage_by_subaccount_get(time.gmtime().tm_year, time.gmtime().tm_mon))
+    assert usage["sms_total"] == {"count": 0, "price": "0.0000"}
+    forgotten = sdk.ForgotUsername(email="nobody@example.com", phone_number="3108147982")
+    assert data(accounts.forgot_username_put(forgot_username=forgotten)) == []
+    assert data(accounts.forgot_password_put(forgot_password=sdk.ForgotPassword(username=api.username))) == []
+    (mail,) = api.until(lambda: api.server.mails(f"{api.username}@example.com"))
+    key = dict(re.findall(r"(subaccount_id|activation_token): *(\S+)", mail.text))
+    new = sdk.AccountForgotPasswordVerify(
+        subaccount_id=int(key["subaccount_id"]), activation_token=key["activation_token"], password="secret"
+    )
+    assert data(accounts.forgot_password_verify_put(new)) == []
+
+
+def test_reference_global_sending_statistics_and_issues(client: sdk.ApiClient, api: Api) -> None:
+    assert len(data(sdk.CountriesApi(client).countries_get())) == 249
+    assert "Australia/Melbourne" in data(sdk.TimezonesApi(client).timezones_get())
+    sending = sdk.GlobalSendingApi(client)
+    assert len(data(sending.list_countries_get())) == 245
+    chosen = sdk.CountryListIds(country_list_ids=[1, 2])
+    assert [one["code"] for one in data(sending.user_countries_post(chosen))] == ["AU", "NZ"]
+    assert all(one["agreed_at"] for one in data(sending.user_countries_agree_post()))
+    assert len(data(sending.user_countries_get())) == 2
+    data(sdk.SMSApi(client).sms_send_post(messages("counted")))
+    statistics = sdk.StatisticsApi(client)
+    assert data(statistics.statistics_sms_get())["total"]["outbound"] == {"count": 1, "price": 0.0715}
+    assert data(statistics.statistics_voice_get())["total"]["outbound"]["count"] == 0
+    issues = sdk.DeliveryIssuesApi(client)
+    issue = sdk.DeliveryIssue(
+        type="SMS", description="late", message_id="x", client_comments="", email_address="a@b.example"
+    )
+    made = data(issues.delivery_issues_post(issue))
+    assert [one["issue_id"] for one in data(issues.delivery_issues_get())["data"]] == [made["issue_id"]]
