@@ -16,12 +16,14 @@ HOUSE = "*house*"
 """Username of the account that the house sends its own messages from; nobody can register this name or log in to it."""
 
 
-def house(tx: Tx, vault: Vault, country: str) -> Principal:
-    """The house as a sender of messages to a country. Its history is what keeps codes out of customers' sight."""
+def house(tx: Tx, vault: Vault, asker: Principal, country: str) -> Principal:
+    """The house as a sender of messages to a country, in place of `asker`, in whose history they must not stand."""
     if account.find(tx, HOUSE) is None:
         account.touch(tx)  # its row is locked until the commit: another process that does the same has to wait
         if account.find(tx, HOUSE) is None:
-            account.create(tx, vault, NewAccount(username=HOUSE, email="", phone="", webhook_secret=""))
+            # Its currency is never charged, but must be one that the rates have.
+            new = NewAccount(username=HOUSE, email="", phone="", currency=asker.currency, webhook_secret="")
+            account.create(tx, vault, new)
     row = account.find(tx, HOUSE)
     found = account.by_user(tx, row["user_id"]) if row else None
     assert found is not None

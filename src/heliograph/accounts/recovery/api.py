@@ -106,7 +106,7 @@ def _number_of(given: Verification) -> Phone:
 
 def _text(req: Request, writer: Writer, number: Phone, code: str) -> None:
     """Send the code in the name of the house, which pays. Raises BadRequest when no message can go there."""
-    who = access.house(req.tx, req.services.vault, number.country)
+    who = access.house(req.tx, req.services.vault, req.who, number.country)
     body = f"{code} is your verification code. It is valid for {tokens.LIFE[tokens.PHONE] // 60} minutes."
     draft = writer.draft(who, SmsMessage(to=number.number, body=body, source="verification"), req.tx.clock)
     if draft.refusal is not None:
