@@ -40,8 +40,8 @@ def _recovery(writer: Writer) -> list[Route]:
     name, password, new = recovery.ForgottenUsername, recovery.ForgottenPassword, recovery.NewPassword
     changed = "Your password has been updated."
     return [
-        Route(4, "PUT /account-verify/send", send_code, "", "Verification sent.", recovery.Verification),
-        Route(5, "PUT /account-verify/verify/{activation_token}", recovery.verify_phone, "", verified),
+        Route(4, "PUT /account-verify/send", send_code, "settings", "Verification sent.", recovery.Verification),
+        Route(5, "PUT /account-verify/verify/{activation_token}", recovery.verify_phone, "settings", verified),
         Route(6, "PUT /forgot-username", recovery.forgot_username, None, mailed, name, guarded=True),
         Route(7, "PUT /forgot-password", recovery.forgot_password, None, mailed, password, guarded=True),
         Route(8, "PUT /forgot-password/verify", recovery.set_password, None, changed, new, guarded=True),

@@ -112,6 +112,17 @@ def test_a_subaccount_without_the_flag_cannot_change_the_account(api: Api) -> No
     assert api.get("/account")["account_name"] == ""
 
 
+def test_only_the_main_subaccount_speaks_for_the_owner(server: Running, api: Api) -> None:
+    other = server.subaccount(api)
+    for field in ("user_email", "user_phone", "user_first_name", "user_last_name"):
+        assert other.call("PUT", "/account", {field: CHANGED[field]}).status == 403
+    given = {"country": "AU", "user_phone": "0491570159", "type": "sms"}
+    assert other.call("PUT", "/account-verify/send", given).status == 403
+    assert other.put("/account", {"timezone": "Europe/Warsaw"})["timezone"] == "Europe/Warsaw"
+    assert api.get("/account")["user_email"] == f"{api.username}@example.com"
+    assert entries(api)[0] == (other.username, "account.changed", "timezone=Europe/Warsaw")
+
+
 def test_an_account_may_have_its_own_throttle(server: Running, api: Api) -> None:
     def throttle(seconds: int) -> None:
         given = OperatorChanges(throttle_seconds=seconds)

@@ -62,6 +62,22 @@ def test_a_month_is_its_days_in_utc_and_subaccounts_stand_apart(server: Running,
     assert data["voice_total"] == {"count": 6, "price": "0.0601"}
 
 
+def test_subaccounts_are_told_apart_by_name(server: Running, api: Api) -> None:
+    other = server.subaccount(api)
+    api.send(NUMBER, "one")
+    other.send(NUMBER, "two")
+    other.send(NUMBER, "three")
+    data = api.get("/account/usage")
+    assert [(one["username"], one["total_count"]) for one in data["sms"]] == [
+        (api.username, "1.00"),
+        (other.username, "2.00"),
+    ]
+    assert data["sms_total"]["count"] == 3
+    reporter = server.subaccount(api, access_reporting=0)
+    assert reporter.call("GET", "/account/usage").status == 403
+    assert reporter.call("GET", "/statistics/sms").status == 403
+
+
 def test_counts_have_the_documented_types(server: Running, api: Api) -> None:
     for channel in CHANNELS:
         book(server, api.user_id, channel, month_of(2023, 5), 7, 12, 1)

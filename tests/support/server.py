@@ -21,6 +21,7 @@ from heliograph.accounts.account import NewAccount
 from heliograph.app import House, mail_folder
 from heliograph.cli import make_server
 from heliograph.db.engine import Tx
+from heliograph.db.tables import ACCESS_FLAGS, subaccounts
 from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
 
@@ -100,6 +101,30 @@ class Running:
         new = NewAccount(username=name, credit_micros=credit, webhook_secret=new_secret(), **values)
         user_id = self.write(lambda tx: account.create(tx, self.house.vault, new))
         return self.client(name, values["api_key"], user_id)
+
+    def subaccount(self, owner: "Api", **flags: int) -> "Api":
+        """A client for another subaccount of the same user, with every access flag but those given."""
+        name = f"{owner.username}-sub{next(_numbers)}"
+        values = {f"access_{flag}": 1 for flag in ACCESS_FLAGS} | flags
+        texts = dict.fromkeys(("first_name", "last_name", "phone_number"), "")
+
+        def work(tx: Tx) -> None:
+            made = subaccounts.insert().values(
+                user_id=owner.user_id,
+                is_main=0,
+                api_username=name,
+                email=f"{name}@example.com",
+                key_hash=self.house.vault.key_hash(name, "key"),
+                key_sealed=self.house.vault.seal("key"),
+                share_campaigns=0,
+                created_at=tx.now,
+                **texts,
+                **values,
+            )
+            tx.execute(made)
+
+        self.write(work)
+        return self.client(name, "key", owner.user_id)
 
     def client(self, username: str, key: str, user_id: int = 0) -> "Api":
         """A client with these credentials."""

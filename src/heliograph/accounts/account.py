@@ -231,6 +231,12 @@ def profile(tx: Tx, user_id: int, subaccount_id: int) -> tuple[Mapping[str, Any]
     return row(tx, user_id), sub
 
 
+def is_main(tx: Tx, who: Principal) -> bool:
+    """Whether this is the subaccount that stands for the owner, who alone may change where secrets are sent."""
+    found = select(subaccounts.c.is_main).where(subaccounts.c.subaccount_id == who.subaccount_id)
+    return bool(tx.scalar(found))
+
+
 def find(tx: Tx, username: str) -> Mapping[str, Any] | None:
     """The row of a user by its name, in any case."""
     return tx.row(select(users).where(users.c.username == username.lower()))

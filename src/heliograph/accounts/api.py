@@ -15,7 +15,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.billing import currencies, ledger, prices, usage
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, Forbidden
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 from heliograph.webhooks.signature import new_secret
@@ -23,9 +23,6 @@ from heliograph.webhooks.signature import new_secret
 NAME = re.compile(r"[\w.@+-]{2,100}")
 CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
 """The channels of a usage report. Their names are those of `messages.channel`."""
-
-WHOLE = {"email", "post"}
-"""Channels whose counts have no decimals in the document's example; those of an email are not even texts."""
 
 
 class Registration(msgspec.Struct):
@@ -99,7 +96,10 @@ def view(req: Request) -> Reply:
 
 def change(req: Request) -> Reply:
     """Change the account; the answer is that of 2. An addition to the contract (facts J10)."""
-    preferences.change(req.tx, req.who.user_id, req.who.api_username, req.decode(preferences.Changes))
+    given = req.decode(preferences.Changes)
+    if preferences.personal(given) and not account.is_main(req.tx, req.who):
+        raise Forbidden
+    preferences.change(req.tx, req.who.user_id, req.who.api_username, given)
     return view(req)
 
 
@@ -132,14 +132,19 @@ def _channel_usage(channel: str, rows: Sequence[Mapping[str, Any]]) -> dict[str,
         {
             "subaccount_id": row["subaccount_id"],
             "username": row["api_username"] or "",
-            "total_count": int(row["sent"])
-            if channel == "email"
-            else f"{row['sent']}{'' if channel in WHOLE else '.00'}",
+            "total_count": _count(channel, int(row["sent"])),
             "total_price": prices.fixed(int(row["micros"]), 4),
         }
         for row in rows
     ]
     return {channel: entries, f"{channel}_total": {"count": count, "price": prices.fixed(micros, 4)}}
+
+
+def _count(channel: str, sent: int) -> int | str:
+    """A count in the form that the document's example has for the channel."""
+    if channel == "email":
+        return sent
+    return str(sent) if channel == "post" else f"{sent}.00"
 
 
 def profile(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:

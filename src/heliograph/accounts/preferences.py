@@ -67,6 +67,11 @@ _MAIN_SUBACCOUNT = {
 """What the main subaccount has too: it stands for the same person."""
 
 
+def personal(given: Changes) -> bool:
+    """Whether this changes something of the owner: a key for a new password goes to their address."""
+    return any(getattr(given, name) is not None for name in _MAIN_SUBACCOUNT)
+
+
 def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:
     """Store the changes of an account. Raises BadRequest with a sentence for each bad value."""
     named = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}

@@ -13,7 +13,7 @@ from heliograph.accounts.recovery import access, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, TooManyRequests
+from heliograph.errors import BadRequest, Forbidden, TooManyRequests
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import accept
 from heliograph.phone import Phone
@@ -73,6 +73,8 @@ def sending_codes(writer: Writer) -> Callable[[Request], Reply]:
 
     def send_code(req: Request) -> Reply:
         given = req.decode(Verification)
+        if not account.is_main(req.tx, req.who):
+            raise Forbidden
         number = _number_of(given)
         code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, number.number)
         if code is None:
