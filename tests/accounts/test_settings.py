@@ -64,6 +64,17 @@ def test_changes_hold_for_the_next_message(api: Api) -> None:
     assert (sent["to"], sent["message_parts"]) == ("+447400123456", 1)
 
 
+def test_a_request_that_is_prepared_again_stays_what_it_was(api: Api) -> None:
+    """Sending and pricing share one merging function; whichever came first must not decide for the other."""
+    for at in range(3):
+        for path in ("/sms/price", "/sms/send", "/sms/price"):
+            before = api.get("/account")["balance"]
+            api.put("/account", {"setting_sms_message_char_limit": 1 + at})
+            api.post(path, {"messages": [{"to": "+61491570006", "body": f"text {at}"}]})
+            assert (api.get("/account")["balance"] == before) == (path == "/sms/price")
+    assert api.get("/sms/history")["total"] == 3
+
+
 @pytest.mark.parametrize(
     ("field", "values"),
     [

@@ -226,7 +226,7 @@ def _merge_fresh(tx: Tx, handler: Merged, pairs: list[Any]) -> Sequence[Any]:
         before = req.who
         try:
             _enter(tx, req)
-            good.append((at, _still(handler, req, item, before)))
+            good.append((at, _still(req, item, before)))
         except ApiError as refused:
             results[at] = refused
     if good:
@@ -275,15 +275,17 @@ def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> b
     return answer
 
 
-def _still(handler: Merged, req: Request, item: Any, before: Principal) -> Any:
+def _still(req: Request, item: Any, before: Principal) -> Any:
     """The item of a request, prepared again when its principal has other settings than `before`."""
     if req.who is before or msgspec.structs.replace(req.who, epoch=before.epoch) == before:
         return item
+    handler = req.route.handler  # its own: sending and pricing are merged by one function
+    assert isinstance(handler, Merged)
     return handler.prepare(req)
 
 
 def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal) -> Reply:
-    result = handler.merge(tx, [_still(handler, req, item, before)])[0]
+    result = handler.merge(tx, [_still(req, item, before)])[0]
     if isinstance(result, BaseException):
         raise result
     return handler.render(req, result)
