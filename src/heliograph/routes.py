@@ -5,6 +5,7 @@ from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
+from heliograph.files import api as uploads
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
 
@@ -15,7 +16,7 @@ EXPORT = ("filename", *DATES)
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_sms(writer), *_automations()]
+    return [*_account(), *_sms(writer), *_automations(), *_files()]
 
 
 def _account() -> list[Route]:
@@ -73,3 +74,12 @@ def _automations() -> list[Route]:
             Route(numbers[4], f"DELETE {one}", delete, "settings", family.deleted),
         ]
     return rows
+
+
+def _files() -> list[Route]:
+    made, query = "Your file has been uploaded.", ("convert",)
+    body, answer = uploads.Upload, uploads.Uploaded
+    return [
+        Route(168, "POST /uploads", uploads.upload, "", made, body, answer, query=query, uploads=True),
+        Route(0, "GET /exports/{export_id}", messaging.view_export, "reporting", "The state of your export."),
+    ]

@@ -10,6 +10,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
+from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import loose
 from heliograph.settings import Settings
@@ -24,6 +25,7 @@ class Services(msgspec.Struct, frozen=True):
     database: Database
     vault: Vault
     files: FileStore
+    converter: Converter
 
 
 class Request:
@@ -122,7 +124,7 @@ class Route(msgspec.Struct, frozen=True):
     `at` is the verb and the canonical path, `also` its other spellings. `access` names the flag that a subaccount
     needs, "" for none, None for a route without credentials. `message` is the documented response_msg; `body` and
     `answer` are structs for the OpenAPI document, `query` its further query parameters; `spends` routes accept an
-    Idempotency-Key.
+    Idempotency-Key, `uploads` a body of the size of a file.
     """
 
     number: int
@@ -135,6 +137,7 @@ class Route(msgspec.Struct, frozen=True):
     paged: bool = False
     query: tuple[str, ...] = ()
     spends: bool = False
+    uploads: bool = False
     also: tuple[str, ...] = ()
 
     @property

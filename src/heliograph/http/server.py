@@ -107,7 +107,8 @@ class Server:
     ) -> bytes:
         route, params = self._table.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
-        body = await self._body(receive, headers)
+        settings = self._services.settings
+        body = await _body(receive, headers, settings.max_upload if route.uploads else settings.max_body)
         req = Request(
             route=route,
             request_id=request_id,
@@ -115,7 +116,7 @@ class Server:
             query=_query(scope["query_string"]),
             headers=headers,
             body=body,
-            base_url=self._services.settings.public_url.rstrip("/") or _base_url(scope, headers),
+            base_url=settings.public_url.rstrip("/") or _base_url(scope, headers),
             services=self._services,
         )
         req.enter(None, who)
@@ -140,25 +141,6 @@ class Server:
         extra += self._calls.hit(route.paths[0], str(who.user_id))
         _admit(route, who)
         return who
-
-    async def _body(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
-        most = self._services.settings.max_body
-        length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > most:
-            raise TooLarge
-        message = await receive()
-        body = message.get("body", b"")
-        if not message.get("more_body"):
-            return bytes(body)
-        pieces = [body]
-        size = len(body)
-        while message.get("more_body"):
-            message = await receive()
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > most:
-                raise TooLarge
-        return b"".join(pieces)
 
     async def _run(self, req: Request) -> bytes:
         handler = req.route.handler
@@ -271,6 +253,25 @@ def _wrap(req: Request, reply: Reply) -> bytes:
     if reply.bare:
         return envelope.encode(reply.data)
     return envelope.success(reply.message or req.route.message, reply.data)
+
+
+async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise TooLarge
+    message = await receive()
+    body = message.get("body", b"")
+    if not message.get("more_body"):
+        return bytes(body)
+    pieces = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > most:
+            raise TooLarge
+    return b"".join(pieces)
 
 
 def _query(raw: bytes) -> dict[str, str]:

@@ -1,0 +1,50 @@
+"""Files in a bucket of an S3-compatible store, named by their ids."""
+
+from typing import BinaryIO
+
+import obstore
+from obstore.exceptions import NotFoundError
+from obstore.store import S3Config, S3Store
+
+from heliograph.settings import Settings, SettingsError
+
+
+class BucketStore:
+    """Fulfils store.FileStore. Raises obstore's exceptions when the store is away."""
+
+    def __init__(self, options: Settings) -> None:
+        kind, _, rest = options.file_store.partition("://")
+        bucket, _, prefix = rest.partition("/")
+        if kind != "s3" or not bucket:
+            raise SettingsError(f"HELIOGRAPH_FILE_STORE={options.file_store!r}: write it as s3://bucket/prefix.")
+        config: S3Config = {}
+        if options.s3_endpoint:
+            config["endpoint"] = options.s3_endpoint
+        if options.s3_region:
+            config["region"] = options.s3_region
+        if options.s3_key_id:
+            config |= {"access_key_id": options.s3_key_id, "secret_access_key": options.s3_secret}
+        self._store = S3Store(
+            bucket,
+            config=config,
+            prefix=prefix or None,
+            client_options={"allow_http": options.s3_endpoint.startswith("http://")},
+        )
+
+    def put(self, file_id: str, content: BinaryIO) -> None:
+        """Store a file whole; it is in the bucket when this returns."""
+        obstore.put(self._store, file_id, content)
+
+    def read(self, file_id: str, start: int, length: int) -> bytes:
+        """A piece of a file. Raises FileNotFoundError."""
+        try:
+            return bytes(obstore.get_range(self._store, file_id, start=start, length=length))
+        except NotFoundError:
+            raise FileNotFoundError(file_id) from None
+
+    def remove(self, file_id: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        try:
+            obstore.delete(self._store, file_id)
+        except NotFoundError:
+            return
