@@ -1,10 +1,10 @@
 """Files in a bucket of an S3-compatible store, named by their ids."""
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import obstore
 from obstore.exceptions import NotFoundError
-from obstore.store import S3Config, S3Store
+from obstore.store import S3Store
 
 from heliograph.settings import Settings, SettingsError
 
@@ -17,13 +17,13 @@ class BucketStore:
         bucket, _, prefix = rest.partition("/")
         if kind != "s3" or not bucket:
             raise SettingsError(f"HELIOGRAPH_FILE_STORE={options.file_store!r}: write it as s3://bucket/prefix.")
-        config: S3Config = {}
-        if options.s3_endpoint:
-            config["endpoint"] = options.s3_endpoint
-        if options.s3_region:
-            config["region"] = options.s3_region
-        if options.s3_key_id:
-            config |= {"access_key_id": options.s3_key_id, "secret_access_key": options.s3_secret}
+        given = {
+            "endpoint": options.s3_endpoint,
+            "region": options.s3_region,
+            "access_key_id": options.s3_key_id,
+            "secret_access_key": options.s3_secret,
+        }
+        config: Any = {name: value for name, value in given.items() if value}
         self._store = S3Store(
             bucket,
             config=config,
