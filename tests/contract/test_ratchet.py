@@ -8,6 +8,7 @@ from heliograph.channels.sms.channel import Writer
 
 MISSING = Path(__file__).parent / "missing.txt"
 ADDITIONS = {
+    ("GET", "/exports/{export_id}"): "a long export is written by a job, and its caller wants to know how far it is",
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
 }
 

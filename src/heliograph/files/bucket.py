@@ -1,16 +1,18 @@
 """Files in a bucket of an S3-compatible store, named by their ids."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import obstore
-from obstore.exceptions import NotFoundError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from heliograph.settings import Settings, SettingsError
 
 
 class BucketStore:
-    """Fulfils store.FileStore. Raises obstore's exceptions when the store is away."""
+    """Fulfils store.FileStore. Raises OSError when the store is away."""
 
     def __init__(self, options: Settings) -> None:
         kind, _, rest = options.file_store.partition("://")
@@ -33,18 +35,26 @@ class BucketStore:
 
     def put(self, file_id: str, content: BinaryIO) -> None:
         """Store a file whole; it is in the bucket when this returns."""
-        obstore.put(self._store, file_id, content)
+        with _plain_errors():
+            obstore.put(self._store, file_id, content)
 
     def read(self, file_id: str, start: int, length: int) -> bytes:
         """A piece of a file. Raises FileNotFoundError."""
-        try:
+        with _plain_errors():
             return bytes(obstore.get_range(self._store, file_id, start=start, length=length))
-        except NotFoundError:
-            raise FileNotFoundError(file_id) from None
 
     def remove(self, file_id: str) -> None:
         """Remove a file; one that is gone already is no error."""
-        try:
+        with contextlib.suppress(FileNotFoundError), _plain_errors():
             obstore.delete(self._store, file_id)
-        except NotFoundError:
-            return
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What the store says, as the errors that a folder would have."""
+    try:
+        yield
+    except NotFoundError as problem:
+        raise FileNotFoundError(str(problem)) from None
+    except BaseError as problem:
+        raise OSError(str(problem)) from None

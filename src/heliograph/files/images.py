@@ -3,7 +3,6 @@
 import io
 import math
 import warnings
-from collections.abc import Sequence
 
 import img2pdf
 from PIL import Image, ImageOps, ImageSequence
@@ -33,7 +32,7 @@ def to_mms(data: bytes, kind: str) -> tuple[bytes, str]:
 
 
 def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> bytes:
-    """A PDF whose pages have `size` (points), a picture in the middle of each, turned so that it is as large as can be.
+    """A PDF whose pages have `size` (points) and lie or stand as their picture, which is as large as can be.
 
     A TIFF may hold several pages. Raises Refused.
     """
@@ -43,8 +42,8 @@ def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> by
         for number, frame in enumerate(frames, 1):
             if number > most:
                 raise Refused(f"The file has more than {most} pages.")
-            pictures.append(_printable(flat(frame), kind, size))
-    layout = img2pdf.get_layout_fun(pagesize=size, fit=img2pdf.FitMode.into)
+            pictures.append(_printable(flat(frame), kind))
+    layout = img2pdf.get_layout_fun(pagesize=size, fit=img2pdf.FitMode.into, auto_orient=True)
     return bytes(img2pdf.convert(pictures, layout_fun=layout))
 
 
@@ -123,10 +122,8 @@ def _gif(image: Image.Image, scale: float) -> bytes:
     return out.getvalue()
 
 
-def _printable(image: Image.Image, kind: str, size: Sequence[float]) -> bytes:
+def _printable(image: Image.Image, kind: str) -> bytes:
     """The picture as img2pdf takes it without asking questions; a photograph stays a JPEG."""
-    if (image.width > image.height) != (size[0] > size[1]):
-        image = image.transpose(Image.Transpose.ROTATE_90)
     image.thumbnail((PRINT_SIDE, PRINT_SIDE))
     if kind == "jpeg":
         return _jpeg(image, 95)

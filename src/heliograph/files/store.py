@@ -17,7 +17,10 @@ FORGET_JOB = "forget-files"
 
 
 class FileStore(Protocol):
-    """Where the bytes are. The calls block: run them in a thread, and never while a transaction is open."""
+    """Where the bytes are. The calls block: run them in a thread, never while a transaction is open.
+
+    All raise OSError when the store is away.
+    """
 
     def put(self, file_id: str, content: BinaryIO) -> None:
         """Store a file whole; it is safe when this returns."""
