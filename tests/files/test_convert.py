@@ -215,6 +215,12 @@ def test_a_picture_becomes_a_page(target: str, paper: tuple[int, int]) -> None:
     assert middle[1] < 0.25
 
 
+def test_a_picture_that_lies_is_turned_on_a_letter_but_not_on_a_postcard() -> None:
+    picture = documents.saved(documents.picture(1200, 800), "JPEG")
+    assert documents.sizes_of(convert(picture, "post").data) == [(210, 297)]
+    assert documents.sizes_of(convert(picture, "postcard").data) == [(210, 148)] * 2
+
+
 def test_a_tiff_may_have_pages() -> None:
     pages = [documents.picture(400, 600) for _ in range(3)]
     made = convert(documents.saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "fax")

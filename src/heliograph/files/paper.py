@@ -49,8 +49,6 @@ def _flattened(data: bytes, most: int) -> bytes:
             raise Refused("The file is protected with a password.") from None
         raise Refused("The file is damaged.") from None
     count = len(document)
-    if not count:
-        raise Refused("The file has no pages.")
     if count > most:
         raise Refused(f"The file has {count} pages; at most {most} can be sent.")
     document.init_forms()
