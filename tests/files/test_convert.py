@@ -83,6 +83,20 @@ def test_a_pdf_is_put_on_the_paper(size: tuple[float, float], target: str, milli
     assert (middle[0] < 0.2, middle[1] < 0.2) == (True, turned), middle
 
 
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_turned_page_is_printed_as_it_is_shown(turn: int) -> None:
+    with pikepdf.open(io.BytesIO(documents.pdf(A4))) as document:
+        document.pages[0].rotate(turn, relative=False)
+        out = io.BytesIO()
+        document.save(out)
+    shown = documents.rendered(out.getvalue())
+    if shown.width > shown.height:
+        shown = shown.transpose(Image.Transpose.ROTATE_270)
+    made = convert(out.getvalue(), "post")
+    assert documents.sizes_of(made.data) == [(210, 297)]
+    assert documents.red_at(documents.rendered(made.data)) == pytest.approx(documents.red_at(shown), abs=0.01)
+
+
 def test_a_postcard_of_one_page_gets_its_second_side() -> None:
     made = convert(documents.pdf(A5), "postcard")
     assert (made.pages, documents.sizes_of(made.data)) == (2, [(148, 210)] * 2)

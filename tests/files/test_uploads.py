@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from PIL import Image
 
 from files.fetching import fetch
-from heliograph.files import store
+from heliograph.files import convert, store
+from heliograph.files.task import Refused
 from support import documents
 from support.server import Api, Running
 
@@ -59,6 +61,18 @@ def test_convert_may_stand_in_the_body_and_the_query_wins(api: Api) -> None:
     assert made["file_name"].endswith(".pdf")
     made = api.post("/uploads?convert=MMS", {"content": encoded(PNG), "convert": "fax"})
     assert made["file_name"].endswith(".jpg")
+
+
+def test_a_link_leads_back_to_its_file(api: Api) -> None:
+    """Channels read what was uploaded from the store, not from themselves over HTTP."""
+    made = api.post("/uploads?convert=mms", {"content": encoded(PNG)})
+    base = f"http://127.0.0.1:{api.server.port}"
+    key = store.id_of(made["_url"] + "?filename=a.jpg", base)
+    assert key == made["file_name"].partition(".")[0]
+    for other in ("http://example.com", base + "1", ""):
+        assert store.id_of(made["_url"], other) is None
+    assert store.id_of(base + "/files/", base) is None
+    assert store.id_of(base + "/v3/account", base) is None
 
 
 def test_ids_of_uploads_go_up(api: Api) -> None:
@@ -244,23 +258,14 @@ def test_a_file_goes_when_its_time_is_over_unless_it_is_kept(api: Api) -> None:
         assert fetch(kept["_url"]).status == 404
 
 
-class moved_clock:
+@contextmanager
+def moved_clock(server: Running, seconds: float) -> Iterator[None]:
     """While open, the server's database lives some seconds in the future."""
-
-    def __init__(self, server: Running, seconds: float) -> None:
-        self._clocks = [server.house.database._connector]
-        self._seconds = seconds
-        self._server = server
-
-    def __enter__(self) -> None:
-        self._connectors = [self._server.house.database._connector, *self._server.house.database._read_connectors]
-        self._before = [connector._clock for connector in self._connectors]
-        for connector in self._connectors:
-            connector._clock = lambda: time.time() + self._seconds
-
-    def __exit__(self, *_: object) -> None:
-        for connector, clock in zip(self._connectors, self._before, strict=True):
-            connector._clock = clock
+    database = server.house.database
+    with pytest.MonkeyPatch.context() as patch:
+        for connector in (database._connector, *database._read_connectors):
+            patch.setattr(connector, "_clock", lambda: time.time() + seconds)
+        yield
 
 
 @pytest.fixture
@@ -288,6 +293,18 @@ def test_the_server_goes_on_while_a_conversion_hangs(slow_server: Running) -> No
     answer = json.loads(response.read())
     assert (response.status, answer["response_msg"]) == (400, "The file took too long to convert.")
     assert other.post("/uploads?convert=mms", {"content": encoded(PNG)})["file_name"].endswith(".jpg")
+
+
+def test_too_many_waiting_files_are_sent_away(slow_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert, "LONGEST_LINE", 0)
+    api = slow_server.account()
+    work = slow_server.house.converter.convert(b"{\\rtf1 x}", "a", "fax")
+    hanging = asyncio.run_coroutine_threadsafe(work, slow_server.loop)
+    api.until(lambda: slow_server.house.converter._running)
+    answer = api.call("POST", "/uploads?convert=mms", {"content": encoded(PNG)})
+    assert (answer.status, answer.headers["retry-after"]) == (429, "10")
+    with pytest.raises(Refused):
+        hanging.result(10)
 
 
 def test_a_stop_does_not_wait_for_a_conversion(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def find(tx: Tx, file_id: str) -> Mapping[str, Any] | None:
     return tx.row(select(files).where(files.c.file_id == file_id.upper(), files.c.expires_at > tx.now))
 
 
+def id_of(url: str, base_url: str) -> str | None:
+    """The id of the file that a link of this server leads to, or None for any other URL."""
+    found = re.match(r"/files/([0-9A-Fa-f-]{36})(?:[.?#]|$)", url.removeprefix(base_url))
+    return found.group(1).upper() if found and base_url else None
+
+
 def keep(tx: Tx, file_id: str, until: int) -> None:
     """Let a file live at least until `until` (Unix time), because a message needs it. It never shortens a life.
 

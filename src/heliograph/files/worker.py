@@ -3,6 +3,7 @@
 Started by convert.py as `python -m heliograph.files.worker`, one for each file: what a hostile file breaks is this.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -63,8 +64,9 @@ def leave_network() -> bool:
     user, group = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
         return False
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
+    with contextlib.suppress(OSError):  # without the maps it has no name, but the network is gone all the same
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
     return True
 
 
