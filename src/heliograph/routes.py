@@ -77,9 +77,9 @@ def _automations() -> list[Route]:
 
 
 def _files() -> list[Route]:
-    made, query = "Your file has been uploaded.", ("convert",)
+    made, state, query = "Your file has been uploaded.", "The state of your export.", ("convert",)
     body, answer = uploads.Upload, uploads.Uploaded
     return [
         Route(168, "POST /uploads", uploads.upload, "", made, body, answer, query=query, uploads=True),
-        Route(0, "GET /exports/{export_id}", messaging.view_export, "reporting", "The state of your export."),
+        Route(0, "GET /exports/{export_id}", messaging.view_export, "reporting", state, answer=messaging.ExportState),
     ]

@@ -48,11 +48,12 @@ def test_a_document_becomes_a4(kind: str, target: str) -> None:
     assert "Second page" in text
 
 
-def test_a_text_becomes_a4() -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_text_becomes_a4(encoding: str) -> None:
     documents.needs_office()
-    made = convert("Hello Zoë,\nłódź 😀\n".encode(), "fax", name="note.txt")
+    made = convert("Hello Zoë,\n100 € for café\n".encode(encoding), "fax", name="note.txt")
     assert documents.sizes_of(made.data) == [(210, 297)]
-    assert "Zoë" in documents.text_of(made.data)
+    assert documents.text_of(made.data).splitlines() == ["Hello Zoë,", "100 € for café"]
 
 
 def test_without_libreoffice_a_document_is_refused_and_a_picture_is_not() -> None:

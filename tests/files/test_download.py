@@ -1,6 +1,7 @@
 """GET /files/{id}: whole, in part, not yet, no more. Both kinds of store; the bucket is that of a real S3 server."""
 
 import asyncio
+import base64
 import io
 import re
 import shutil
@@ -203,6 +204,30 @@ def test_a_lost_file_is_a_404(shop: Api) -> None:
 )
 def test_an_unknown_file_is_a_404(server: Running, path: str) -> None:
     assert fetch(f"http://127.0.0.1:{server.port}/files/{path}").status == 404
+
+
+def test_uploads_exports_and_their_end(shop: Api) -> None:
+    shop.final(shop.send("+61491570006")["message_id"])
+    content = base64.b64encode(b"name;phone\r\nZo\xc3\xab;61411111111\r\n").decode()
+    upload = shop.post("/uploads?convert=csv", {"content": content})["_url"]
+    assert fetch(upload).raw.decode() == "name,phone\r\nZoë,61411111111\r\n"
+    export = shop.get("/sms/history/export?filename=all.csv")["url"]
+    assert fetch(export).raw.count(b"\r\n") == 2
+    server = shop.server
+    server.write(lambda tx: tx.driver("UPDATE files SET expires_at = 0 WHERE user_id = ?", [shop.user_id]).rowcount)
+    server.write(store.expire)
+    for url in (upload, export):
+        key = store.id_of(url, f"http://127.0.0.1:{server.port}")
+        assert key is not None
+        shop.until(lambda key=key: is_gone(server.house.files, key))  # type: ignore[misc]
+
+
+def is_gone(files: FileStore, key: str) -> bool:
+    try:
+        files.read(key, 0, 1)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def findings(data: Path, **options: str) -> dict[str, tuple[bool, str]]:

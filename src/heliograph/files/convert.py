@@ -17,8 +17,8 @@ import structlog
 from heliograph.files.task import TARGETS, Outcome, Refused, Task
 from heliograph.settings import Settings
 
-LONGEST_LINE = 20
-"""Files that may wait for each conversion under way; more would outlast the patience of their senders."""
+LONGEST_LINE = 10
+"""Files that may wait for each conversion under way: they are in memory, and so is what they came in."""
 
 CONTENT_TYPES = {"pdf": "application/pdf", "jpg": "image/jpeg", "gif": "image/gif", "csv": "text/csv; charset=utf-8"}
 TOO_LONG = "The file took too long to convert."
@@ -54,9 +54,11 @@ class Converter:
         self._closing = False
 
     async def convert(self, data: bytes, name: str, target: str) -> Converted:
-        """The file as `target` (one of kinds.TARGETS) wants it. Raises Refused with a sentence, and Busy."""
-        if target not in TARGETS:
-            raise Refused(f"Convert must be one of {', '.join(TARGETS)}.")
+        """The file as `target` (one of task.TARGETS) wants it. Raises Refused with a sentence, and Busy.
+
+        `name` is only for the name of the result.
+        """
+        assert target in TARGETS, target
         if self._waiting >= self._options.conversions * (1 + LONGEST_LINE):
             raise Busy
         self._waiting += 1

@@ -81,7 +81,8 @@ def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     if kind in kinds.IMAGES:
         data = images.to_pages(data, kind, paper.PAPER[task.target], paper.MOST_PAGES[task.target])
     elif kind in kinds.OFFICE:
-        data = office.to_pdf(data, kind, folder, task.soffice)
+        text = kinds.text_of(data) if kind == "txt" else None
+        data = office.to_pdf(data if text is None else text.encode(), kind, folder, task.soffice)
     document, pages = paper.fit(data, task.target)
     return document, Outcome("pdf", pages)
 

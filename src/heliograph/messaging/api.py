@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
 from heliograph.files import store as files
@@ -12,6 +14,16 @@ from heliograph.messaging import export, history, message
 from heliograph.messaging.export import Render
 
 UNKNOWN = "Message record not found."
+
+
+class ExportState(msgspec.Struct):
+    """`data` of the state of an export."""
+
+    export_id: str
+    ready: bool
+    rows_done: int
+    rows: int
+    url: str
 
 
 def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
@@ -65,15 +77,8 @@ def exporting(channel: str, render: Render, columns: Sequence[str]) -> Callable[
 def view_export(req: Request) -> Reply:
     """How far an export is, by the id in its link. An addition to the contract."""
     row = export.find(req.tx, req.who.user_id, req.params["export_id"])
-    return Reply(
-        {
-            "export_id": row["file_id"],
-            "ready": bool(row["ready"]),
-            "rows_done": row["done"] - row["first"],
-            "rows": row["last"] - row["first"],
-            "url": _link(req, row),
-        }
-    )
+    rows, done = row["last"] - row["first"], row["done"] - row["first"]
+    return Reply(ExportState(row["file_id"], bool(row["ready"]), done, rows, _link(req, row)))
 
 
 def _check_length(rows: int, most: int) -> None:
