@@ -185,14 +185,20 @@ def _pattern(kind: PhoneNumberDesc | None, length: int) -> str | None:
 
 
 _operators: dict[str, str] = {}
-_LONGEST_RANGE = 9
+_lengths: dict[str, tuple[int, ...]] = {}
+"""How many digits the ranges have that begin with these two, the longest first."""
 
 
 def warm_carriers() -> None:
     """Load the number ranges of the operators (up to half a second): until then `carrier` answers ""."""
     from phonenumbers.carrierdata import CARRIER_DATA  # tens of MB: not for a process that never asks
 
-    _operators.update({digits: names["en"] for digits, names in CARRIER_DATA.items() if "en" in names})
+    ranges = {digits: names["en"] for digits, names in CARRIER_DATA.items() if "en" in names}
+    lengths: dict[str, set[int]] = {}
+    for digits in ranges:
+        lengths.setdefault(digits[:2], set()).add(len(digits))
+    _operators.update(ranges)
+    _lengths.update({digits: tuple(sorted(found, reverse=True)) for digits, found in lengths.items()})
 
 
 def carrier(phone: Phone) -> str:
@@ -200,10 +206,9 @@ def carrier(phone: Phone) -> str:
 
     A number that was ported since is still named after its first operator.
     """
-    digits = phone.number[1 : 1 + _LONGEST_RANGE]
-    while digits:
-        name = _operators.get(digits)
+    digits = phone.number[1:]
+    for length in _lengths.get(digits[:2], ()):
+        name = _operators.get(digits[:length])
         if name is not None:
             return name
-        digits = digits[:-1]
     return ""

@@ -1,6 +1,6 @@
 """All SQL that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -9,8 +9,10 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-ROWS_A_STATEMENT = 250
-"""Rows of one multi-row VALUES: executemany collapses when another thread is busy (docs/performance.md)."""
+ROWS_A_STATEMENT = 1000
+VALUES_A_STATEMENT = 30_000
+"""Most rows and values of one multi-row VALUES. SQLite takes 32,766 values; few large statements, since the thread
+gives the interpreter away with each and waits to get it back (docs/performance.md)."""
 
 
 class Dialect:
@@ -25,10 +27,15 @@ class Dialect:
     lock_schema = "BEGIN IMMEDIATE"
     unlock_schema = "COMMIT"
     version = "SELECT sqlite_version()"
+    connect_args: Mapping[str, Any] = {"check_same_thread": False, "timeout": 30}
 
     def sql(self, text: str) -> str:
         """Statement text with `?` marks as the driver wants it."""
         return text
+
+    def in_list(self, text: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """Statement text whose `IN ({})` takes these values, and the parameters that it takes for them."""
+        return text.replace("{}", ",".join("?" * len(values))), values
 
     def conflict(self, problem: BaseException) -> bool:
         """Whether another process was in the way, so that the same transaction may simply be run again."""
@@ -36,7 +43,7 @@ class Dialect:
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
-        for chunk in chunks(rows, ROWS_A_STATEMENT):
+        for chunk in chunks(rows, min(ROWS_A_STATEMENT, VALUES_A_STATEMENT // len(columns))):
             one = "(" + ",".join([self.mark] * len(columns)) + ")"
             text = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * len(chunk))  # noqa: S608
             cursor.execute(text, list(chain.from_iterable(chunk)))
@@ -54,10 +61,16 @@ class PostgreSQL(Dialect):
     lock_schema = "SELECT pg_advisory_lock(7213001)"
     unlock_schema = "SELECT pg_advisory_unlock(7213001)"
     version = "SHOW server_version"
+    connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
+    """Otherwise a prepared statement keeps the plan that was right when its table was empty: every row of the user."""
 
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""
         return text.replace("?", "%s")
+
+    def in_list(self, text: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """One array: a thousand parameters would be planned one by one."""
+        return text.replace("IN ({})", "= ANY(?)"), [list(values)]
 
     def conflict(self, problem: BaseException) -> bool:
         """Deadlocks and serialization failures."""
@@ -98,16 +111,20 @@ def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
         url,
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
-        connect_args={"check_same_thread": False, "timeout": 30} if dialect.name == "sqlite" else {},
+        connect_args=dict(dialect.connect_args),
     )
     if dialect.name == "sqlite":
         event.listen(made, "connect", _read_pragmas if readonly else _write_pragmas)
     return made, dialect
 
 
+_WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=8000")
+"""A checkpoint every 32 MB: a page that changes in many commits is copied once."""
+
+
 def _write_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+    for pragma in (*_WRITING, "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

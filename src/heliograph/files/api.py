@@ -72,7 +72,7 @@ async def _stored(req: Request, target: str, made: Converted) -> Uploaded:
 def _given(req: Request) -> Given:
     """The file and what shall become of it. Raises BadRequest."""
     query = req.query.get("convert", "")
-    if req.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    if req.header("content-type").lower().startswith("multipart/form-data"):
         data, name, convert = _form(req)
     else:
         body = req.decode(Upload)
@@ -110,7 +110,7 @@ def _form(req: Request) -> tuple[bytes, str, str]:
         found.append((file.file_object.read(), (file.file_name or b"").decode("utf-8", "replace")))
         file.close()
 
-    headers = {"Content-Type": req.headers["content-type"].encode("latin-1")}
+    headers = {"Content-Type": req.headers[b"content-type"]}
     try:
         parser = create_form_parser(headers, on_field, on_file, {"MAX_MEMORY_FILE_SIZE": len(req.body) + 1})
         parser.write(req.body)

@@ -31,17 +31,17 @@ class Authenticator:
         self._known: dict[bytes, tuple[Principal, float]] = {}
         self._slow = asyncio.Semaphore(4)
 
-    def known(self, header: str) -> Principal | None:
+    def known(self, header: bytes) -> Principal | None:
         """The principal of a header that was right within the last minute."""
         found = self._known.get(self._digest(header))
         return found[0] if found is not None and found[1] > time.monotonic() else None
 
-    def _digest(self, header: str) -> bytes:
-        return hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._pepper, digest_size=32).digest()
+    def _digest(self, header: bytes) -> bytes:
+        return hashlib.blake2b(header, key=self._pepper, digest_size=32).digest()
 
-    async def principal(self, header: str) -> Principal:
+    async def principal(self, header: bytes) -> Principal:
         """The principal of a header. Raises Unauthorized."""
-        username, secret = _credentials(header)
+        username, secret = _credentials(header.decode("latin-1"))
         found = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))
         if found is None:
             found = await self._by_password(username, secret)

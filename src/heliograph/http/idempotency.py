@@ -13,7 +13,7 @@ LONGEST = 255
 
 def key_of(req: Request) -> str | None:
     """The key of a request that spends, or None. Raises BadRequest."""
-    key = req.headers.get("idempotency-key", "").strip()
+    key = req.header("idempotency-key").strip()
     if len(key) > LONGEST or "\x00" in key:
         raise BadRequest({"Idempotency-Key": f"Idempotency-Key must be at most {LONGEST} characters."})
     return key if key and req.route.spends else None

@@ -1,5 +1,6 @@
 """One request as a handler sees it, the answer it gives, and the row that binds a handler to paths."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from heliograph.http import loose
 from heliograph.settings import Settings
 
 T = TypeVar("T")
+_HOST = re.compile(r"[\w.:\[\]-]{1,255}").fullmatch
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ class Services(msgspec.Struct, frozen=True):
 class Request:
     """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials."""
 
-    __slots__ = ("_tx", "_who", "base_url", "body", "headers", "id", "params", "query", "route", "services")
+    __slots__ = ("_tx", "_who", "body", "headers", "id", "params", "query", "route", "scheme", "services")
 
     def __init__(
         self,
@@ -40,9 +42,9 @@ class Request:
         request_id: str,
         params: Mapping[str, str],
         query: Mapping[str, str],
-        headers: Mapping[str, str],
+        headers: Mapping[bytes, bytes],
+        scheme: str,
         body: bytes,
-        base_url: str,
         services: Services,
     ) -> None:
         self.route = route
@@ -50,8 +52,8 @@ class Request:
         self.params = params
         self.query = query
         self.headers = headers
+        self.scheme = scheme
         self.body = body
-        self.base_url = base_url
         self.services = services
         self._tx: Tx | None = None
         self._who: Principal | None = None
@@ -72,6 +74,17 @@ class Request:
         """Give the request its transaction and its principal (the server does)."""
         self._tx = tx
         self._who = who
+
+    def header(self, name: str) -> str:
+        """A header by its name in small letters; empty when it is not there."""
+        return self.headers.get(name.encode(), b"").decode("latin-1")
+
+    @property
+    def base_url(self) -> str:
+        """Where customers reach this server: the setting, or else what the request was sent to."""
+        public = self.services.settings.public_url.rstrip("/")
+        host = self.header("host")
+        return public or f"{self.scheme}://{host if _HOST(host) else 'localhost'}"
 
     def decode(self, kind: type[T]) -> T:
         """The body as `kind`, loose types made exact. Raises BadRequest."""

@@ -1,6 +1,7 @@
 """The API as an ASGI application: match, authenticate, run, wrap. The only catch-all of the HTTP side."""
 
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -25,15 +26,15 @@ from heliograph.errors import (
 from heliograph.http import envelope, idempotency
 from heliograph.http.auth import Authenticator
 from heliograph.http.request import Merged, Reply, Request, Route, Services
-from heliograph.http.throttle import Throttle
+from heliograph.http.throttle import Headers, throttle
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[str, str]]
 
 log = structlog.get_logger(__name__)
-JSON = ("content-type", "application/json")
+JSON = (b"content-type", b"application/json")
+NO_QUERY: Mapping[str, str] = {}
 
 
 class Table:
@@ -77,76 +78,99 @@ class Server:
         self._services = services
         self._table = Table(routes)
         self._authenticator = Authenticator(services.database, services.vault)
-        self._calls = Throttle(settings.rate_limit, settings.rate_limit_store, "calls")
-        self._logins = Throttle(settings.login_limit, settings.rate_limit_store, "logins")
+        self._calls = throttle(settings.rate_limit, settings.rate_limit_store, "calls")
+        self._logins = throttle(settings.login_limit, settings.rate_limit_store, "logins")
+        self._run_id = os.urandom(4).hex()
+        self._numbers = itertools.count(1)
+        self._edges = {route.handler for route in routes if inspect.iscoroutinefunction(route.handler)}
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        request_id = os.urandom(8).hex()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        extra: Headers = [("x-request-id", request_id)]
+        request_id = f"{self._run_id}{next(self._numbers):08x}"
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        extra: Headers = [JSON, (b"x-request-id", request_id.encode())]
         try:
-            if "origin" in headers:
-                extra += await self._cors(headers["origin"])
+            if b"origin" in headers:
+                extra += await self._cors(headers[b"origin"])
             if scope["method"] == "OPTIONS":
-                await _answer(send, 204, b"", extra)
+                await _answer(send, 204, b"", extra[1:])
                 return
             status, body = 200, await self._handle(scope, receive, headers, request_id, extra)
         except ApiError as refused:
             status, body = refused.status, envelope.failure(refused)
-            extra += refused.headers.items()
+            extra += [(name.encode(), value.encode("latin-1")) for name, value in refused.headers.items()]
         except Exception:
             log.exception("request.failed", request=request_id, path=scope["path"])
             status, body = 500, envelope.failure(InternalError())
-        await _answer(send, status, body, [JSON, *extra])
+        await _answer(send, status, body, extra)
 
     async def _handle(
-        self, scope: Scope, receive: Receive, headers: Mapping[str, str], request_id: str, extra: Headers
+        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], request_id: str, extra: Headers
     ) -> bytes:
         route, params = self._table.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
-        settings = self._services.settings
-        body = await _body(receive, headers, settings.max_upload if route.uploads else settings.max_body)
+        body = await self._body(receive, headers, route)
         req = Request(
             route=route,
             request_id=request_id,
             params=params,
             query=_query(scope["query_string"]),
             headers=headers,
+            scheme=scope.get("scheme", "http"),
             body=body,
-            base_url=settings.public_url.rstrip("/") or _base_url(scope, headers),
             services=self._services,
         )
         req.enter(None, who)
         return await self._run(req)
 
     async def _authenticate(
-        self, scope: Scope, route: Route, headers: Mapping[str, str], extra: Headers
+        self, scope: Scope, route: Route, headers: Mapping[bytes, bytes], extra: Headers
     ) -> Principal | None:
         client = scope["client"][0] if scope.get("client") else ""
         if route.access is None:
-            extra += self._calls.hit(route.paths[0], client)
+            extra += await self._calls.hit(route.at, client)
             return None
-        header = headers.get("authorization", "")
+        header = headers.get(b"authorization", b"")
         who = self._authenticator.known(header)
         if who is None:
-            self._logins.check(client)
+            await self._logins.check(client)
             try:
                 who = await self._authenticator.principal(header)
             except Unauthorized:
-                extra += self._logins.hit(client)
+                extra += await self._logins.hit(client)
                 raise
-        extra += self._calls.hit(route.paths[0], str(who.user_id))
+        extra += await self._calls.hit(route.at, str(who.user_id))
         _admit(route, who)
         return who
+
+    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes], route: Route) -> bytes:
+        settings = self._services.settings
+        most = settings.max_upload if route.uploads else settings.max_body
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > most:
+            raise TooLarge
+        message = await receive()
+        body = message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(body)
+        pieces = [body]
+        size = len(body)
+        while message.get("more_body"):
+            message = await receive()
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > most:
+                raise TooLarge
+        return b"".join(pieces)
 
     async def _run(self, req: Request) -> bytes:
         handler = req.route.handler
         database = self._services.database
-        if inspect.iscoroutinefunction(handler):
-            return _wrap(req, await handler(req))
+        if handler in self._edges:
+            edge: Any = handler
+            return _wrap(req, await edge(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
             item = handler.prepare(req)
@@ -170,19 +194,20 @@ class Server:
             self._merges[handler.merge] = made
         return made
 
-    async def _cors(self, origin: str) -> Headers:
+    async def _cors(self, named: bytes) -> Headers:
         """CORS headers when the operator or an account has named this origin."""
+        origin = named.decode("latin-1")
         known = "*" in self._origins or origin.lower() in self._origins
         if not known:
             known = await self._services.database.read(lambda tx: account.allowed_origin(tx, origin))
         if not known:
             return []
         return [
-            ("access-control-allow-origin", origin),
-            ("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS"),
-            ("access-control-allow-headers", "Authorization, Content-Type, Idempotency-Key"),
-            ("access-control-max-age", "600"),
-            ("vary", "Origin"),
+            (b"access-control-allow-origin", named),
+            (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+            (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
+            (b"access-control-max-age", b"600"),
+            (b"vary", b"Origin"),
         ]
 
 
@@ -255,41 +280,16 @@ def _wrap(req: Request, reply: Reply) -> bytes:
     return envelope.success(reply.message or req.route.message, reply.data)
 
 
-async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
-        raise TooLarge
-    message = await receive()
-    body = message.get("body", b"")
-    if not message.get("more_body"):
-        return bytes(body)
-    pieces = [body]
-    size = len(body)
-    while message.get("more_body"):
-        message = await receive()
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > most:
-            raise TooLarge
-    return b"".join(pieces)
-
-
-def _query(raw: bytes) -> dict[str, str]:
+def _query(raw: bytes) -> Mapping[str, str]:
+    if not raw:
+        return NO_QUERY
     try:
         return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
     except (UnicodeDecodeError, ValueError):
         raise BadRequest(message="The query string cannot be read.") from None
 
 
-def _base_url(scope: Scope, headers: Mapping[str, str]) -> str:
-    host = headers.get("host", "")
-    if not re.fullmatch(r"[\w.:\[\]-]{1,255}", host):
-        host = "localhost"
-    return f"{scope.get('scheme', 'http')}://{host}"
-
-
 async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    raw.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": raw})
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

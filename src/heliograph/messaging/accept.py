@@ -21,7 +21,7 @@ BULK = 50
 """A request with more messages than this goes to the bulk lane."""
 
 
-class Draft(msgspec.Struct, kw_only=True):
+class Draft(msgspec.Struct, kw_only=True, gc=False):
     """One message as its channel made it out of a request. `refusal` set: nothing but the answer is left to do.
 
     `kind` and `units` are what the rates file prices. `free` marks the documented test recipients, which are neither
@@ -97,10 +97,15 @@ def _judge(
     ids = message.new_ids(len(order.drafts), tx.clock)
     fates = []
     total = 0
+    known: dict[tuple[str, str], int] = {}
     for draft, key in zip(order.drafts, ids, strict=True):
         status, price = draft.refusal or Status.SUCCESS, 0
         if draft.refusal is None and not draft.free:
-            price = rates.price(order.channel, draft.kind, draft.country, who.currency) * draft.units
+            unit = known.get((draft.kind, draft.country))
+            if unit is None:
+                unit = rates.price(order.channel, draft.kind, draft.country, who.currency)
+                known[draft.kind, draft.country] = unit
+            price = unit * draft.units
             fingerprint = (who.user_id, draft.recipient, draft.body)
             if order.throttle and fingerprint in recent:
                 status, price = Status.THROTTLED, 0

@@ -29,7 +29,7 @@ _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
 _DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
 
 
-class SmsMessage(msgspec.Struct, kw_only=True):
+class SmsMessage(msgspec.Struct, kw_only=True, gc=False):
     """One entry of `messages`. Source: api-v3, "Send SMS" (endpoint 126)."""
 
     to: str | None = None
