@@ -52,6 +52,7 @@ BROAD_EXCEPTS = {
     "db/writer.py Writer._commit_until_done": "the writer must survive a lost database, and each caller is told",
     "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",
     "doctor.py _database": "each driver has errors of its own, and the reason is the finding",
+    "files/worker.py main": "parsers raise anything at a hostile file; the customer gets a sentence, the log the story",
     "http/server.py Server.__call__": "a defect must be an answer, and its story is in the log",
     "queue/upkeep.py Upkeep._work": "the failure of one duty must not end the others",
     "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",

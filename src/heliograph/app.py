@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route as HttpRoute
 
 from heliograph import phone, routes, settings
@@ -25,17 +25,22 @@ from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.files import store as files
+from heliograph.files.bucket import BucketStore
+from heliograph.files.convert import Converter
+from heliograph.files.download import download
+from heliograph.files.folder import FolderStore
+from heliograph.files.store import FileStore
 from heliograph.http import idempotency, openapi
 from heliograph.http.request import Services
 from heliograph.http.server import Server
-from heliograph.messaging import message, receipts
+from heliograph.messaging import export, message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
 from heliograph.messaging.routing import Router
 from heliograph.queue import mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
-from heliograph.queue.worker import ChannelLoop, JobLoop
+from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
 from heliograph.settings import Carriers, Settings, SmppOptions, SmtpOptions
 from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry, Transport
 from heliograph.transports.sandbox.email import SandboxEmail
@@ -62,6 +67,11 @@ def mail_folder(options: Settings) -> Path:
     return options.data / "mail"
 
 
+def file_store(options: Settings) -> FileStore:
+    """Where the bytes of files are kept. Raises SettingsError."""
+    return BucketStore(options) if options.file_store else FolderStore(options.data / "files")
+
+
 class House:
     """A running process: what `build` put together."""
 
@@ -69,7 +79,8 @@ class House:
         self.options = options
         self.database = database
         self.vault = Vault.open(options.secret, options.data)
-        self.files = files.FileStore(options.data / "files")
+        self.files = file_store(options)
+        self.converter = Converter(options)
         self.writer = sms.Writer(options)
         self.carriers = carriers
         self.router = Router([], {})
@@ -95,11 +106,11 @@ class House:
         pusher = Pusher(self.database, self.web, self.options)
         self._loops = [
             ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
-            JobLoop(self.database, {outgoing.JOB: pusher.run, mail.JOB: self._mail}),
+            JobLoop(self.database, {outgoing.JOB: pusher.run, mail.JOB: self._mail, **self._file_jobs()}),
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(self.database, [self._expire, self._forget_files, _forget_answers])
+        self._upkeep = Upkeep(self.database, [self._expire, files.expire, _forget_answers])
         self._upkeep.start()
 
     async def stop(self) -> None:
@@ -110,6 +121,7 @@ class House:
         await asyncio.gather(*(transport.close() for transport in self.router.transports.values()))
         if self.web is not None:
             await self.web.close()
+        await self.converter.close()
         await self.database.close()
 
     async def reload(self, carriers: Carriers) -> None:
@@ -171,11 +183,11 @@ class House:
         before = tx.now - self.options.validity_hours * 3600
         return receipts.expire(tx, before, self.actions.on_receipt) > 0
 
-    def _forget_files(self, tx: Tx) -> bool:
-        gone = files.expired(tx)
-        for file_id in gone:
-            self.files.remove(file_id)
-        return bool(gone)
+    def _file_jobs(self) -> dict[str, Runner]:
+        return {
+            export.JOB: lambda job: export.run(self.database, self.files, job),
+            files.FORGET_JOB: lambda job: asyncio.to_thread(files.forget, self.files, job),
+        }
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""
@@ -235,7 +247,7 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> An
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         made = await build(options)
         await made.start()
-        services = Services(options, made.database, made.vault, made.files)
+        services = Services(options, made.database, made.vault, made.files, made.converter)
         app.state.routes = routes.table(made.writer)
         app.state.server = Server(services, app.state.routes)
         house.append(made)
@@ -258,14 +270,14 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> An
     async def browsable(request: HttpRequest) -> Response:
         return HTMLResponse(openapi.page())
 
-    async def download(request: HttpRequest) -> Response:
-        return await _download(house[0], request)
+    async def stored(request: HttpRequest) -> Response:
+        return await download(house[0].database, house[0].files, request)
 
     app = Starlette(
         routes=[
             HttpRoute("/healthz", healthz),
             HttpRoute("/readyz", readyz),
-            HttpRoute("/files/{file_id}", download),
+            HttpRoute("/files/{file_id}", stored),
             HttpRoute("/v3/openapi.json", described),
             HttpRoute("/v3/docs", browsable),
         ],
@@ -278,18 +290,6 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> An
         await (app.state.server if own else app)(scope, receive, send)
 
     return entrance
-
-
-async def _download(house: House, request: HttpRequest) -> Response:
-    """A stored file by its unguessable id, always as a download."""
-    file_id = request.path_params["file_id"].partition(".")[0]
-    row = await house.database.read(lambda tx: files.find(tx, file_id))
-    path = house.files.path(row["file_id"]) if row else None
-    if row is None or path is None or not path.exists():
-        return PlainTextResponse("No such file.\n", 404)
-    name = files.safe_name(request.query_params.get("filename", ""), row["name"])
-    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
-    return FileResponse(path, media_type=row["content_type"], filename=name, headers=headers)
 
 
 async def watch(house: House, message_id: str, user_id: int) -> AsyncIterator[tuple[float, str, str]]:

@@ -1,16 +1,21 @@
 """What `heliograph doctor` looks at."""
 
 import asyncio
+import io
 import os
 import platform
 import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
 
 from heliograph import settings
+from heliograph.app import file_store
 from heliograph.db import dialect
 from heliograph.settings import SandboxOptions, Settings, SettingsError
+
+PROBE = "00-DOCTOR"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -26,6 +31,8 @@ async def examine(options: Settings, database: str) -> list[Finding]:
     findings = [Finding("python", True, platform.python_version()), Finding("mode", True, options.mode)]
     findings.append(_folder(options.data))
     findings.append(await asyncio.to_thread(_database, database))
+    findings.append(await asyncio.to_thread(_file_store, options))
+    findings.append(await asyncio.to_thread(_office, options.soffice))
     try:
         found = settings.carriers(options)
     except SettingsError as problem:
@@ -58,6 +65,30 @@ def _database(address: str) -> Finding:
     finally:
         engine.dispose()
     return Finding("database", True, f"{kind.name} {version}")
+
+
+def _file_store(options: Settings) -> Finding:
+    """Whether a file can be stored, which it is and removed again."""
+    where = options.file_store or "the data folder"
+    try:
+        store = file_store(options)
+        store.put(PROBE, io.BytesIO(b"heliograph doctor"))
+        store.remove(PROBE)
+    except (OSError, SettingsError) as problem:
+        return Finding("file store", False, str(problem).splitlines()[0])
+    return Finding("file store", True, where)
+
+
+def _office(soffice: str) -> Finding:
+    """LibreOffice may be missing: the program does without, and says so to whoever sends such a file."""
+    program = shutil.which(soffice)
+    if program is None:
+        return Finding("libreoffice", True, "not installed: doc, docx, rtf and txt files cannot be converted")
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return Finding("libreoffice", False, str(problem))
+    return Finding("libreoffice", not done.returncode, done.stdout.strip() or done.stderr.strip())
 
 
 async def _reach(name: str, host: str, port: int) -> Finding:

@@ -9,6 +9,7 @@ from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
+from heliograph.files import api as uploads
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
 
@@ -20,7 +21,7 @@ EXPORT = ("filename", *DATES)
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_recovery(writer), *_sms(writer), *_automations(), *_small()]
+    return [*_account(), *_recovery(writer), *_sms(writer), *_automations(), *_small(), *_files()]
 
 
 def _account() -> list[Route]:
@@ -114,4 +115,13 @@ def _small() -> list[Route]:
         Route(161, "GET /statistics/sms", sms, "reporting", DATA, query=DATES),
         Route(182, "GET /delivery-issues", delivery_issues.view, "", "Here is your result.", paged=True),
         Route(183, "POST /delivery-issues", delivery_issues.create, "", reported, issue),
+    ]
+
+
+def _files() -> list[Route]:
+    made, state, query = "Your file has been uploaded.", "The state of your export.", ("convert",)
+    body, answer = uploads.Upload, uploads.Uploaded
+    return [
+        Route(168, "POST /uploads", uploads.upload, "", made, body, answer, query=query, uploads=True),
+        Route(0, "GET /exports/{export_id}", messaging.view_export, "reporting", state, answer=messaging.ExportState),
     ]

@@ -98,6 +98,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reply_domain: Annotated[
         str, Meta(description="Domain of the addresses that replies by mail come from: <number>@domain.")
     ] = "sms.heliograph.localdomain"
+    max_upload: Annotated[int, Meta(ge=1024, description="Largest body of an upload, in bytes.")] = 16 * 1024 * 1024
+    upload_life: Annotated[
+        int, Meta(ge=1, description="Seconds that an uploaded file lives, unless a message needs it longer.")
+    ] = 600
+    soffice: Annotated[
+        str, Meta(description="LibreOffice's program, for doc, docx, rtf and txt: a name on the PATH, or a path.")
+    ] = "soffice"
+    conversions: Annotated[int, Meta(ge=1, description="Files that are converted at the same time.")] = 2
+    convert_seconds: Annotated[int, Meta(ge=1, description="Seconds that the conversion of a file may take.")] = 60
+    convert_memory: Annotated[
+        int, Meta(ge=256, description="Address space of a process that converts a file, in megabytes.")
+    ] = 2048
+    export_rows: Annotated[int, Meta(ge=1, description="Most rows of an export; a longer one is refused.")] = 1_000_000
+    export_at_once: Annotated[
+        int, Meta(ge=0, description="Rows up to which an export is written within the request; more make a job.")
+    ] = 5000
+    file_store: Annotated[
+        str, Meta(description="s3://bucket/prefix to keep files in an S3-compatible store; empty: the data folder.")
+    ] = ""
+    s3_endpoint: Annotated[str, Meta(description="URL of the S3-compatible store; empty: Amazon's.")] = ""
+    s3_region: Annotated[str, Meta(description="Region of the bucket.")] = ""
+    s3_key_id: Annotated[str, Meta(description="Access key; empty: what the machine provides.")] = ""
+    s3_secret: Annotated[str, Meta(description="Secret of the access key.")] = ""
 
     @property
     def private_webhooks(self) -> bool:

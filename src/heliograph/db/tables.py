@@ -358,7 +358,32 @@ files = Table(
     Column("size", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("ready", SmallInteger, nullable=False, server_default="1"),
 )
+"""`ready` is 0 while the bytes are being stored."""
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("file_id", Text, nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Files that came by upload. A number is never given out twice: without AUTOINCREMENT, SQLite would."""
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("file_id", Text, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+)
+"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far."""
 
 idempotency = Table(
     "idempotency",

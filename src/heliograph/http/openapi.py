@@ -65,6 +65,12 @@ def _operation(route: Route, path: str, spelling: int, refs: dict[Any, Any]) -> 
         made["description"] = f"Another spelling of {route.paths[0]}."
     if route.body is not None:
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": refs[route.body]}}}
+    if route.uploads:
+        form = {
+            "type": "object",
+            "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+        }
+        made["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     if route.access is not None:
         made["security"] = [{"basic": []}, {"bearer": []}]
     return made

@@ -11,6 +11,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
+from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import loose
 from heliograph.settings import Settings
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True):
     database: Database
     vault: Vault
     files: FileStore
+    converter: Converter
 
 
 class Request:
@@ -135,7 +137,8 @@ class Route(msgspec.Struct, frozen=True):
     `at` is the verb and the canonical path, `also` its other spellings. `access` names the flag that a subaccount
     needs, "" for none, None for a route without credentials. `message` is the documented response_msg; `body` and
     `answer` are structs for the OpenAPI document, `query` its further query parameters; `spends` routes accept an
-    Idempotency-Key; `guarded` ones, which strangers could use to guess or to flood, are limited like failed logins.
+    Idempotency-Key, `uploads` a body of the size of a file; `guarded` ones, which strangers could use to guess or to
+    flood, are limited like failed logins.
     """
 
     number: int
@@ -149,6 +152,7 @@ class Route(msgspec.Struct, frozen=True):
     query: tuple[str, ...] = ()
     spends: bool = False
     guarded: bool = False
+    uploads: bool = False
     also: tuple[str, ...] = ()
 
     @property

@@ -112,7 +112,7 @@ class Server:
     ) -> bytes:
         route, params = self._table.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
-        body = await self._body(receive, headers)
+        body = await self._body(receive, headers, route)
         req = Request(
             route=route,
             request_id=request_id,
@@ -152,8 +152,9 @@ class Server:
             _admit(route, who)
         return who
 
-    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-        most = self._services.settings.max_body
+    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes], route: Route) -> bytes:
+        settings = self._services.settings
+        most = settings.max_upload if route.uploads else settings.max_body
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise TooLarge

@@ -1,19 +1,29 @@
 """HTTP shapes that all channels share: history, its export, cancelling, the timeline."""
 
-import csv
-import io
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from heliograph.db.engine import Tx
-from heliograph.errors import NotFound
+from heliograph.errors import BadRequest, NotFound
 from heliograph.files import store as files
 from heliograph.http import paging, search
 from heliograph.http.request import Reply, Request
-from heliograph.messaging import history, message
+from heliograph.messaging import export, history, message
+from heliograph.messaging.export import Render
 
 UNKNOWN = "Message record not found."
-Render = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class ExportState(msgspec.Struct):
+    """`data` of the state of an export."""
+
+    export_id: str
+    ready: bool
+    rows_done: int
+    rows: int
+    url: str
 
 
 def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
@@ -36,38 +46,49 @@ def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
 
 
 def exporting(channel: str, render: Render, columns: Sequence[str]) -> Callable[[Request], Awaitable[Reply]]:
-    """The handler of a channel's export: CSV in the file store, answered as a link."""
+    """The handler of a channel's export: CSV in the file store, answered as a link.
+
+    The link of a long export answers 503 with Retry-After until a job has written the file.
+    """
+    export.SHEETS[channel] = export.Sheet(render, columns)
 
     async def export_history(req: Request) -> Reply:
         name = files.safe_name(req.query.get("filename", ""), "export.csv")
-        user_id, database, store = req.who.user_id, req.services.database, req.services.files
+        user_id, database, settings = req.who.user_id, req.services.database, req.services.settings
         start, end = req.unix_time("date_from"), req.unix_time("date_to")
+        first, last = await database.read(lambda tx: history.between(tx, user_id, channel, start, end))
+        _check_length(last - first, settings.export_rows)
+        now = last - first <= settings.export_at_once
 
-        def pieces(tx: Tx) -> Iterator[bytes]:
-            first, last = history.between(tx, user_id, channel, start, end)
-            yield _line(columns)
-            for row in history.everything(tx, user_id, channel, first, last):
-                entry = render(row)
-                yield _line([_harmless(entry[column]) for column in columns])
+        def begin(tx: Tx) -> Mapping[str, Any]:
+            file_id = export.begin(tx, user_id, channel, first, last, name)
+            if not now:
+                export.later(tx, user_id, file_id)
+            return export.find(tx, user_id, file_id)
 
-        file_id, size = await database.read(lambda tx: store.write(pieces(tx)))
-        kind = "text/csv; charset=utf-8"
-        await database.write(lambda tx: files.register(tx, user_id, file_id, name, kind, size, files.EXPORT_LIFE))
-        return Reply({"url": f"{req.base_url}/files/{file_id}?filename={name.replace(' ', '%20')}"})
+        row = await database.write(begin)
+        if now:
+            await export.write(database, req.services.files, row)
+        return Reply({"url": _link(req, row)})
 
     return export_history
 
 
-def _line(values: Sequence[Any]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerow(values)
-    return out.getvalue().encode()
+def view_export(req: Request) -> Reply:
+    """How far an export is, by the id in its link. An addition to the contract."""
+    row = export.find(req.tx, req.who.user_id, req.params["export_id"])
+    rows, done = row["last"] - row["first"], row["done"] - row["first"]
+    return Reply(ExportState(row["file_id"], bool(row["ready"]), done, rows, _link(req, row)))
 
 
-def _harmless(value: Any) -> str:
-    """A spreadsheet must not take a customer's text for a formula; an E.164 number is none."""
-    text = "" if value is None else str(value)
-    return "'" + text if text[:1] in "=-@\t\r" or (text[:1] == "+" and not text[1:].isdigit()) else text
+def _check_length(rows: int, most: int) -> None:
+    if rows > most:
+        text = f"The range has {rows} messages; an export holds at most {most}. Narrow it by date_from and date_to."
+        raise BadRequest({"date_from": text}, message=text)
+
+
+def _link(req: Request, row: Mapping[str, Any]) -> str:
+    return f"{req.base_url}/files/{row['file_id']}?filename={row['name'].replace(' ', '%20')}"
 
 
 def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Request], Reply]]:

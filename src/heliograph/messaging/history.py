@@ -1,6 +1,6 @@
-"""What was sent: pages, everything for an export, cancelling. One implementation for all channels."""
+"""What was sent: pages, cancelling. One implementation for all channels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -69,14 +69,6 @@ def page(
         return []
     way = messages.c.ordinal.desc() if newest_first else messages.c.ordinal.asc()
     return tx.rows(selection(user_id, channel, low, high).order_by(way))
-
-
-def everything(tx: Tx, user_id: int, channel: str, first: int, last: int) -> Iterator[Mapping[str, Any]]:
-    """All messages of a range, oldest first, read in slices so that memory does not grow with their number."""
-    while first < last:
-        high = min(first + 1000, last)
-        yield from tx.rows(selection(user_id, channel, first, high).order_by(messages.c.ordinal))
-        first = high
 
 
 def cancel(tx: Tx, user_id: int, channel: str, ids: Sequence[str]) -> int:

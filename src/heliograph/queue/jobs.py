@@ -58,6 +58,11 @@ def claim(tx: Tx, limit: int, full_lanes: Collection[str]) -> list[Job]:
     return taken
 
 
+def hold(tx: Tx, job_id: int) -> None:
+    """Begin the lease of a long job anew, so that nobody else takes it up."""
+    tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + LEASE))
+
+
 def done(tx: Tx, job_id: int) -> None:
     """Remove a finished job."""
     tx.execute(jobs.delete().where(jobs.c.job_id == job_id))

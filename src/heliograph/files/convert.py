@@ -1,0 +1,129 @@
+"""Conversion of customers' files, seen from the server: each runs in a process of its own (worker.py), with limits."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from heliograph.files.task import TARGETS, Outcome, Refused, Task
+from heliograph.settings import Settings
+
+LONGEST_LINE = 10
+"""Files that may wait for each conversion under way: they are in memory, and so is what they came in."""
+
+CONTENT_TYPES = {"pdf": "application/pdf", "jpg": "image/jpeg", "gif": "image/gif", "csv": "text/csv; charset=utf-8"}
+TOO_LONG = "The file took too long to convert."
+log = structlog.get_logger(__name__)
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """A converted file. `name` is the customer's with the new extension, `pages` is 0 for what has none."""
+
+    data: bytes
+    name: str
+    extension: str
+    pages: int
+
+    @property
+    def content_type(self) -> str:
+        """Its media type."""
+        return CONTENT_TYPES[self.extension]
+
+
+class Busy(Exception):
+    """Too many files wait already."""
+
+
+class Converter:
+    """Converts a limited number of files at once, the others wait. Safe to share."""
+
+    def __init__(self, options: Settings) -> None:
+        self._options = options
+        self._threads = ThreadPoolExecutor(options.conversions, thread_name_prefix="convert")
+        self._waiting = 0
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._closing = False
+
+    async def convert(self, data: bytes, name: str, target: str) -> Converted:
+        """The file as `target` (one of task.TARGETS) wants it. Raises Refused with a sentence, and Busy.
+
+        `name` is only for the name of the result.
+        """
+        assert target in TARGETS, target
+        if self._waiting >= self._options.conversions * (1 + LONGEST_LINE):
+            raise Busy
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._convert, data, name, target)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """End what is under way."""
+        self._closing = True
+        for process in tuple(self._running):
+            _kill(process)
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+
+    def _convert(self, data: bytes, name: str, target: str) -> Converted:
+        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+            folder = Path(place)
+            (folder / "source").write_bytes(data)
+            self._work(folder, target)
+            try:
+                outcome = msgspec.json.decode((folder / "outcome").read_bytes(), type=Outcome)
+            except (FileNotFoundError, msgspec.DecodeError):
+                raise Refused("The file could not be converted.") from None
+            if outcome.refusal:
+                raise Refused(outcome.refusal)
+            made = (folder / "result").read_bytes()
+        stem = name.rpartition(".")[0] or name
+        return Converted(made, f"{stem}.{outcome.extension}", outcome.extension, outcome.pages)
+
+    def _work(self, folder: Path, target: str) -> None:
+        """Run the worker in `folder` until it ends or its time is over. Raises Refused."""
+        options = self._options
+        memory, seconds = options.convert_memory * 2**20, options.convert_seconds
+        task = Task(target, shutil.which(options.soffice) or "", memory, seconds)
+        with (folder / "errors").open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "heliograph.files.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=folder,
+                env={"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
+                start_new_session=True,
+            )
+        self._running.add(process)
+        try:
+            if self._closing:
+                raise Refused("The server is stopping.")
+            process.communicate(msgspec.json.encode(task), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            log.warning("convert.killed", target=target, seconds=seconds)
+            raise Refused(TOO_LONG) from None
+        finally:
+            _kill(process)
+            process.wait()
+            self._running.discard(process)
+        if process.returncode or (folder / "errors").stat().st_size:
+            complaint = (folder / "errors").read_bytes()[-2000:].decode("utf-8", "replace")
+            log.warning("convert.failed", target=target, status=process.returncode, complaint=complaint)
+        if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise Refused(TOO_LONG)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the worker and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

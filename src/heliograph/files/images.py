@@ -1,0 +1,132 @@
+"""Pictures: small enough for an MMS, or as pages of a PDF. Runs in the worker process only."""
+
+import io
+import math
+import warnings
+
+import img2pdf
+from PIL import Image, ImageOps, ImageSequence
+
+from heliograph.files.task import Refused
+
+MMS_BYTES = 250_000
+"""Largest attachment. Source: api-v3, "Send MMS"."""
+
+MMS_SIDE = 1280
+PRINT_SIDE = 3508
+"""Longest side in pixels: an MMS is for a phone; A4 at 300 dots an inch is 3508 high."""
+
+MOST_PIXELS = 60_000_000
+MOST_ANIMATED_PIXELS = 300_000_000
+"""A picture that unpacks to more is refused; the second is for all frames of an animation together."""
+
+_FORMATS = {kind: [kind.upper()] for kind in ("jpeg", "png", "gif", "bmp", "tiff", "webp")}
+
+
+def to_mms(data: bytes, kind: str) -> tuple[bytes, str]:
+    """(picture, extension): a JPEG under MMS_BYTES, or a GIF if it moves. Nothing but the pixels is kept."""
+    with _opened(data, kind) as image:
+        if kind == "gif" and getattr(image, "is_animated", False):
+            return _animation(image), "gif"
+        return _photo(flat(image)), "jpg"
+
+
+def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> bytes:
+    """A PDF whose pages have `size` (points) and lie or stand as their picture, which is as large as can be.
+
+    A TIFF may hold several pages. Raises Refused.
+    """
+    with _opened(data, kind) as image:
+        frames = ImageSequence.Iterator(image) if kind == "tiff" else [image]
+        pictures = []
+        for number, frame in enumerate(frames, 1):
+            if number > most:
+                raise Refused(f"The file has more than {most} pages.")
+            pictures.append(_printable(flat(frame), kind))
+    layout = img2pdf.get_layout_fun(pagesize=size, fit=img2pdf.FitMode.into, auto_orient=True)
+    return bytes(img2pdf.convert(pictures, layout_fun=layout))
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """The picture upright, on white, in grey or RGB of 8 bits."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if "A" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _opened(data: bytes, kind: str) -> Image.Image:
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS[kind])
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Refused(f"The picture has more than {MOST_PIXELS // 1_000_000} million pixels.") from None
+    pixels = image.width * image.height * (getattr(image, "n_frames", 1) if kind in ("gif", "webp") else 1)
+    if pixels > MOST_ANIMATED_PIXELS:
+        raise Refused("The animation is too long.")
+    return image
+
+
+def _photo(image: Image.Image) -> bytes:
+    """The best JPEG that fits: the quality is bisected, and only then is the picture made smaller."""
+    image.thumbnail((MMS_SIDE, MMS_SIDE))
+    while True:
+        low, high, best = 40, 92, b""
+        while low <= high:
+            quality = (low + high) // 2
+            made = _jpeg(image, quality)
+            if len(made) < MMS_BYTES:
+                best, low = made, quality + 1
+            else:
+                high = quality - 1
+        if best:
+            return best
+        image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, optimize=True)
+    return out.getvalue()
+
+
+def _animation(image: Image.Image) -> bytes:
+    """The GIF again, smaller from try to try until it fits. Raises Refused when it would be too small to see."""
+    scale = min(1.0, MMS_SIDE / max(image.size))
+    while scale * max(image.size) >= 32:
+        made = _gif(image, scale)
+        if len(made) < MMS_BYTES:
+            return made
+        scale *= min(0.9, math.sqrt(MMS_BYTES / len(made)))
+    raise Refused(f"The animation cannot be made smaller than {MMS_BYTES // 1000} kB.")
+
+
+def _gif(image: Image.Image, scale: float) -> bytes:
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    frames, durations = [], []
+    for frame in ImageSequence.Iterator(image):
+        frames.append(frame.convert("RGBA").resize(size))
+        durations.append(max(20, int(frame.info.get("duration", 100))))
+    out = io.BytesIO()
+    loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
+    frames[0].save(
+        out, "GIF", save_all=True, append_images=frames[1:], duration=durations, disposal=2, optimize=True, **loop
+    )
+    return out.getvalue()
+
+
+def _printable(image: Image.Image, kind: str) -> bytes:
+    """The picture as img2pdf takes it without asking questions; a photograph stays a JPEG."""
+    image.thumbnail((PRINT_SIDE, PRINT_SIDE))
+    if kind == "jpeg":
+        return _jpeg(image, 95)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

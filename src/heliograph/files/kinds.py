@@ -1,0 +1,109 @@
+"""What a file really is, by its bytes alone, and what can be made of it. Names and declared types are not believed."""
+
+import io
+import zipfile
+
+import filetype
+
+from heliograph.files.task import Refused
+
+IMAGES = ("jpeg", "png", "gif", "bmp", "tiff", "webp")
+OFFICE = ("docx", "doc", "rtf", "txt")
+"""What LibreOffice has to read."""
+
+DOCUMENTS = ("pdf", *OFFICE)
+SHEETS = ("xlsx", "xls", "ods")
+
+TAKES: dict[str, tuple[str, ...]] = {
+    "fax": (*DOCUMENTS, *IMAGES),
+    "mms": IMAGES,
+    "csv": (*SHEETS, "csv", "vcf"),
+    "post": (*DOCUMENTS, *IMAGES),
+    "postcard": (*DOCUMENTS, *IMAGES),
+}
+"""Target -> the kinds that it can be made of."""
+
+MOST_UNPACKED = 200 * 1024 * 1024
+MOST_MEMBERS = 10_000
+"""What a zipped office file may unpack to, in bytes and in members."""
+
+_SIGNATURES = {"jpg": "jpeg", "tif": "tiff", **{kind: kind for kind in ("png", "gif", "webp", "rtf")}}
+_ZIPPED = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx"}
+_OPEN_DOCUMENTS = {b"application/vnd.oasis.opendocument.spreadsheet": "ods"}
+_OLE = {"EncryptedPackage": "locked", "WordDocument": "doc", "Workbook": "xls", "Book": "xls"}
+"""Streams of an OLE file; the first that is there decides."""
+
+
+def kind_of(data: bytes) -> str:
+    """The kind of a file: one of those above, `locked`, `markup`, or whatever else it is called. Raises Refused.
+
+    A text may be `txt` or `csv`: its bytes do not tell, so it is called `txt`, and the target decides.
+    """
+    if not data:
+        raise Refused("The file is empty.")
+    head = data[:1024]
+    if b"%PDF-" in head:
+        return "pdf"
+    if head.startswith(b"PK\x03\x04"):
+        return _zipped(data)
+    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        return _ole(data)
+    if head.startswith(b"BM") and b"\0" in head:
+        return "bmp"
+    found = filetype.guess(data)
+    if found is not None and found.extension in _SIGNATURES:
+        return _SIGNATURES[found.extension]
+    text = text_of(data)
+    if text is None:
+        return "unknown" if found is None else str(found.extension)
+    if text.lstrip()[:11].upper() == "BEGIN:VCARD":
+        return "vcf"
+    return "markup" if text.lstrip().startswith("<") else "txt"
+
+
+def text_of(data: bytes) -> str | None:
+    """The file as text: UTF-16 and UTF-8 by their marks, else UTF-8, else Windows-1252; None when it is no text."""
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    for attempt in (encoding, "cp1252"):
+        try:
+            text = data.decode(attempt)
+        except UnicodeDecodeError:
+            continue
+        if not any(character < " " and character not in "\t\n\r\f" for character in set(text)):
+            return text
+    return None
+
+
+def check(kind: str, target: str) -> str:
+    """The kind as the target takes it. Raises Refused, with what the target takes."""
+    if kind == "locked":
+        raise Refused("The file is protected with a password.")
+    if kind == "txt" and target == "csv":
+        return "csv"
+    if kind in TAKES[target]:
+        return kind
+    named = {"markup": "HTML, XML or SVG", "unknown": "of an unknown kind"}.get(kind, kind)
+    raise Refused(
+        f"The file is {named}, which cannot be converted for {target}. Supported: {', '.join(TAKES[target])}."
+    )
+
+
+def _zipped(data: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > MOST_UNPACKED:
+                raise Refused("The file unpacks to more than can be converted.")
+            names = {member.filename for member in members}
+            if "mimetype" in names and archive.getinfo("mimetype").file_size < 100:
+                return _OPEN_DOCUMENTS.get(archive.read("mimetype"), "zip")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        raise Refused("The file is damaged.") from None
+    return next((kind for name, kind in _ZIPPED.items() if name in names), "zip")
+
+
+def _ole(data: bytes) -> str:
+    for stream, kind in _OLE.items():
+        if (stream + "\0").encode("utf-16-le") in data:
+            return kind
+    return "ole"

@@ -1,0 +1,30 @@
+"""What the server and the process that converts a file for it tell each other. Imports nothing that takes time."""
+
+import msgspec
+
+TARGETS = ("fax", "mms", "csv", "post", "postcard")
+"""What `convert` may ask for. Source: endpoint 168."""
+
+
+class Refused(Exception):
+    """A file that cannot be converted. The text is a sentence for the customer."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What to do with the file `source` of the working folder.
+
+    `soffice` is the path of LibreOffice, empty without it; `memory` is in bytes, `seconds` are of the processor.
+    """
+
+    target: str
+    soffice: str
+    memory: int
+    seconds: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What stands in `outcome`: the result lies in `result`, or why there is none. `pages` is 0 for what has none."""
+
+    extension: str = ""
+    pages: int = 0
+    refusal: str = ""

@@ -1,0 +1,129 @@
+"""Histories as CSV files, one implementation for all channels: written at once, or as a job with progress."""
+
+import asyncio
+import csv
+import io
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from heliograph.db.database import Database
+from heliograph.db.engine import Tx
+from heliograph.db.tables import exports
+from heliograph.db.tables import files as stored
+from heliograph.errors import NotFound
+from heliograph.files import store as files
+from heliograph.files.store import FileStore
+from heliograph.messaging import history
+from heliograph.queue import jobs
+from heliograph.queue.jobs import Job
+
+JOB = "export"
+CONTENT_TYPE = "text/csv; charset=utf-8"
+SLICE = 1000
+"""Messages that are read and written at a time: neither memory nor a transaction grows with the export."""
+
+UNKNOWN = "Export record not found."
+Render = Callable[[Mapping[str, Any]], dict[str, Any]]
+Progress = Callable[[int], Awaitable[object]]
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """How a channel's messages look in its export: a row as the channel's history shows it, and the columns."""
+
+    render: Render
+    columns: Sequence[str]
+
+
+SHEETS: dict[str, Sheet] = {}
+"""Channel -> its sheet; messaging/api.py fills it for each channel that has an export."""
+
+
+def begin(tx: Tx, user_id: int, channel: str, first: int, last: int, name: str) -> str:
+    """Record an export of the messages with ordinals in (first, last]; the id of its file, which is empty yet."""
+    file_id = files.create(tx, user_id, name, CONTENT_TYPE, files.EXPORT_LIFE)
+    tx.execute(
+        exports.insert().values(file_id=file_id, user_id=user_id, channel=channel, first=first, last=last, done=first)
+    )
+    return file_id
+
+
+def later(tx: Tx, user_id: int, file_id: str) -> None:
+    """Have a job write the file."""
+    jobs.enqueue(tx, JOB, {"user_id": user_id, "file_id": file_id})
+
+
+def find(tx: Tx, user_id: int, file_id: str) -> Mapping[str, Any]:
+    """An export of an account, with the `ready`, `name` and `size` of its file. Raises NotFound."""
+    row = tx.row(
+        select(exports, stored.c.ready, stored.c.name, stored.c.size)
+        .join(stored, stored.c.file_id == exports.c.file_id)
+        .where(exports.c.user_id == user_id, exports.c.file_id == file_id.upper(), stored.c.expires_at > tx.now)
+    )
+    if row is None:
+        raise NotFound(UNKNOWN)
+    return row
+
+
+async def write(database: Database, store: FileStore, row: Mapping[str, Any], progress: Progress | None = None) -> None:
+    """Write the file of an export. `progress` hears after each slice how far it is (an ordinal)."""
+    user_id, channel, last = row["user_id"], row["channel"], row["last"]
+    sheet = SHEETS[channel]
+
+    def piece(tx: Tx, first: int) -> bytes:
+        rows = history.page(tx, user_id, channel, first, last, 0, SLICE, newest_first=False)
+        return b"".join(_line([entry[column] for column in sheet.columns]) for entry in map(sheet.render, rows))
+
+    with tempfile.TemporaryFile() as file:
+        file.write(_line(sheet.columns))
+        for first in range(row["first"], last, SLICE):
+            file.write(await database.read(lambda tx, first=first: piece(tx, first)))  # type: ignore[misc]
+            if progress is not None:
+                await progress(min(first + SLICE, last))
+        size = file.tell()
+        file.seek(0)
+        await asyncio.to_thread(store.put, row["file_id"], file)
+
+    def finish(tx: Tx) -> None:
+        _note(tx, row["file_id"], last)
+        files.finish(tx, row["file_id"], size)
+
+    await database.write(finish)
+
+
+async def run(database: Database, store: FileStore, job: Job) -> None:
+    """Run JOB. It may be run again after a crash: the file is then written anew."""
+    user_id, file_id = job.payload["user_id"], job.payload["file_id"]
+    try:
+        row = await database.read(lambda tx: find(tx, user_id, file_id))
+    except NotFound:
+        return  # it took longer than the file would have lived
+
+    def note(tx: Tx, done: int) -> None:
+        _note(tx, file_id, done)
+        jobs.hold(tx, job.job_id)
+
+    await write(database, store, row, lambda done: database.write(lambda tx: note(tx, done), urgent=False))
+
+
+def _note(tx: Tx, file_id: str, done: int) -> None:
+    tx.execute(exports.update().where(exports.c.file_id == file_id).values(done=done))
+
+
+def _line(values: Sequence[Any]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerow([_harmless(value) for value in values])
+    return out.getvalue().encode()
+
+
+def _harmless(value: Any) -> str:
+    """A spreadsheet must not take a customer's text for a formula; an E.164 number is none."""
+    text = "" if value is None else str(value)
+    return "'" + text if text[:1] in ("=", "-", "@", "\t", "\r") or _signed(text) else text
+
+
+def _signed(text: str) -> bool:
+    return text[:1] == "+" and not text[1:].isdigit()
