@@ -7,13 +7,14 @@ import msgspec
 
 from heliograph.billing import currencies, prices
 from heliograph.channels.sms import templates
+from heliograph.channels.sms.audience import SmsOrder, expand
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
 from heliograph.http import paging, search
 from heliograph.http.request import Merged, Reply, Request
 from heliograph.messaging import accept, api, polling
-from heliograph.messaging.accept import Accepted, Order
+from heliograph.messaging.accept import Accepted
 from heliograph.webhooks import samples
 from heliograph.webhooks.fetch import check_url
 
@@ -87,7 +88,7 @@ class TemplateBody(msgspec.Struct):
 def sending(writer: Writer) -> tuple[Merged, Merged]:
     """The handlers of send and price."""
 
-    def prepare(req: Request, quote: bool) -> Order:
+    def prepare(req: Request, quote: bool) -> SmsOrder:
         found = req.decode(SendSms).messages
         if not found:
             raise BadRequest({"messages": "Messages field is required."})
@@ -96,17 +97,21 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
             raise BadRequest({"messages": text}, message=text)
         settings = req.services.settings
         now = req.services.database.clock()
-        return Order(
+        return SmsOrder(
             principal=req.who,
             channel=NAME,
             request_id=req.id,
             drafts=[writer.draft(req.who, given, now) for given in found],
             throttle=0 if quote else settings.throttle_seconds,
             quote=quote,
+            lists={at: given for at, given in enumerate(found) if given.list_id is not None and not given.to},
         )
 
-    def merge(tx: Tx, orders: list[Order]) -> Sequence[list[Accepted]]:
-        return accept.accept(tx, orders)
+    def merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
+        bound = [
+            expand(tx, order, writer) if order.lists or order.principal.strict_opt_out else order for order in orders
+        ]
+        return accept.accept(tx, bound)
 
     return (
         Merged(lambda req: prepare(req, False), merge, _sent),
