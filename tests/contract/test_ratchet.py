@@ -9,6 +9,7 @@ from heliograph.channels.sms.channel import Writer
 MISSING = Path(__file__).parent / "missing.txt"
 ADDITIONS = {
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/lists/{list_id}/imports/{import_id}"): "an import runs for minutes, and its refused rows must be found",
 }
 
 
