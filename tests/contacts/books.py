@@ -12,6 +12,8 @@ def xlsx(rows: Sequence[Sequence[Cell]]) -> bytes:
     """An Office Open XML workbook with inline texts (ECMA-376)."""
 
     def cell(value: Cell) -> str:
+        if value == "":
+            return "<c/>"
         if isinstance(value, str):
             return f'<c t="inlineStr"><is><t>{escape(value)}</t></is></c>'
         return f"<c><v>{value}</v></c>"
@@ -41,6 +43,8 @@ def ods(rows: Sequence[Sequence[Cell]]) -> bytes:
     """An OpenDocument spreadsheet (ODF 1.2)."""
 
     def cell(value: Cell) -> str:
+        if value == "":
+            return "<table:table-cell/>"
         if isinstance(value, str):
             return f'<table:table-cell office:value-type="string"><text:p>{escape(value)}</text:p></table:table-cell>'
         return f'<table:table-cell office:value-type="float" office:value="{value}"/>'

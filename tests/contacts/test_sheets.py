@@ -202,6 +202,11 @@ def test_cards_of_all_versions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [books.xlsx, books.ods])
 def test_spreadsheets_keep_their_lines_and_whole_numbers(tmp_path: Path, make: object) -> None:
     path = tmp_path / "book"
-    table = [["", ""], ["Phone", "Name"], [61491570006, "Zoë & co"], [1.5, ""]]
+    table = [["", "", ""], ["", "Phone", "Name"], ["", 61491570006, "Zoë & co"], ["", 1.5, ""]]
     path.write_bytes(make(table))  # type: ignore[operator]
-    assert list(convert.cells_of(path)) == [["", ""], ["Phone", "Name"], ["61491570006", "Zoë & co"], ["1.5", ""]]
+    assert list(convert.cells_of(path)) == [
+        [""] * 3,
+        ["", "Phone", "Name"],
+        ["", "61491570006", "Zoë & co"],
+        ["", "1.5", ""],
+    ]

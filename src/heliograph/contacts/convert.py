@@ -44,8 +44,9 @@ def cells_of(path: Path) -> Iterator[list[str]]:
     """The rows of the first sheet of an xlsx, xls or ods; an empty row stays, so that line numbers are right."""
     with path.open("rb") as file:
         sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
-        for row in sheet.to_python(skip_empty_area=False):
-            yield [_text(value) for value in row[: sheets.MOST_CELLS + 1]]
+        left = [""] * (sheet.start[1] if sheet.start else 0)  # empty columns before the first cell are left out
+        for row in sheet.iter_rows():
+            yield left + [_text(value) for value in row[: sheets.MOST_CELLS + 1]]
 
 
 def _text(value: Any) -> str:

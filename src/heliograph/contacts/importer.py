@@ -56,7 +56,10 @@ class Importer:
         """One run. Source of the endpoint: api-v3, "Import Contacts" (29)."""
         key = int(job.payload["import_id"])
         row = await self._database.read(lambda tx: imports.load(tx, key))
-        if row is None or row["state"] not in (imports.QUEUED, imports.RUNNING):
+        if row is None:
+            return None
+        if row["state"] not in (imports.QUEUED, imports.RUNNING):
+            self._drop(row)
             return None
         try:
             if row["state"] == imports.QUEUED:
@@ -105,7 +108,7 @@ class Importer:
 
     def _drop(self, row: Mapping[str, Any]) -> None:
         """Remove our copy; an upload that has not been copied is the customer's."""
-        if row["state"] == imports.RUNNING:
+        if row["source"] is not None:
             self._store.remove(row["file_id"])
 
     async def _work(self, row: Mapping[str, Any]) -> float | None:
@@ -156,8 +159,8 @@ async def _converted(source: str, path: Path, made: Path, country: str) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if code:
-        raise Unreadable(_WHY.get(code, "The file cannot be read."))
+    if code:  # negative: ended by a limit of memory or time
+        raise Unreadable(_WHY.get(sheets.TOO_LARGE if code < 0 else code, "The file cannot be read."))
 
 
 def _slices(path: Path, row: Mapping[str, Any]) -> Iterator[Slice]:

@@ -7,7 +7,7 @@ import msgspec
 
 from heliograph.billing import currencies, prices
 from heliograph.channels.sms import templates
-from heliograph.channels.sms.audience import SmsOrder, expand
+from heliograph.channels.sms.audience import SmsOrder, expanded
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
@@ -108,10 +108,7 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
         )
 
     def merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
-        bound = [
-            expand(tx, order, writer) if order.lists or order.principal.strict_opt_out else order for order in orders
-        ]
-        return accept.accept(tx, bound)
+        return accept.accept(tx, [expanded(tx, order, writer) for order in orders])
 
     return (
         Merged(lambda req: prepare(req, False), merge, _sent),

@@ -1,7 +1,8 @@
-"""SMS to contact lists: one draft for each contact, and none for people who opted out."""
+"""SMS to contact lists: one draft for each contact, and a refusal for those who opted out."""
 
 import msgspec
 
+from heliograph.accounts import account
 from heliograph.accounts.account import Principal
 from heliograph.channels.sms.channel import SmsMessage, Writer
 from heliograph.contacts import audience
@@ -19,17 +20,20 @@ class SmsOrder(Order, kw_only=True):
     lists: dict[int, SmsMessage]
 
 
-def expand(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
-    """The order with a draft for each contact of its lists. A list of somebody else keeps its refused draft.
+def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
+    """The order with a draft for each contact of its lists, and with refusals for who has opted out.
 
-    Raises BadRequest: more than MOST_CONTACTS in one request.
+    A list of somebody else keeps its refused draft. Raises BadRequest: more than MOST_CONTACTS in one request.
     """
+    who = account.current(tx, order.principal)
+    if not order.lists and not who.strict_opt_out:
+        return order
     drafts: list[Draft] = []
     for at, draft in enumerate(order.drafts):
         given = order.lists.get(at)
-        found = None if given is None else _list_drafts(tx, order.principal, given, MOST_CONTACTS - len(drafts), writer)
+        found = None if given is None else _list_drafts(tx, who, given, MOST_CONTACTS - len(drafts), writer)
         drafts.extend([draft] if found is None else found)
-    _refuse_opted_out(tx, order.principal, drafts)
+    _refuse_opted_out(tx, who, drafts)
     return msgspec.structs.replace(order, drafts=drafts)
 
 

@@ -65,7 +65,7 @@ class Writer:
             source=given.source or "",
         )
         if given.list_id is not None and not given.to:
-            # Stands for the whole list until audience.expand has found it in the account.
+            # Stands for the whole list until audience.expanded has found it in the account.
             return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
         if not given.to:
             return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
