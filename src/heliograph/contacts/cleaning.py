@@ -9,7 +9,7 @@ from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contacts
 
-PLACES_AT_ONCE = 5000
+PLACES_AT_ONCE = 2000
 IDS_AT_ONCE = 500
 FLAG_LIFE = 60
 """Seconds that `_optout_in_progress` outlives the last slice, should the process die."""
@@ -52,8 +52,8 @@ def remove_duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str],
     """
     lists.find(tx, user_id, list_id, lock=True)
     wanted = {key for pair in pairs for key in pair}
-    rows = tx.rows(contact.of(list_id).where(contacts.c.contact_id.in_(wanted)))
-    values = {row["contact_id"]: _values(row, fields) for row in rows}
+    rows = tx.rows(select(contacts).where(contacts.c.contact_id.in_(wanted)))
+    values = {row["contact_id"]: _values(row, fields) for row in rows if row["list_id"] == list_id}
     gone = [one for one, kept in pairs if one in values and values.get(kept) == values[one]]
     return contact.remove(tx, list_id, gone)
 
