@@ -48,7 +48,7 @@ def test_an_import_survives_kills(tmp_path: Path) -> None:
             forget_lease(victim)
             victim.start()
             victim.ready()
-            until(lambda: call(victim, "GET", path)["rows_done"] > done, 30, "the import did not go on")
+            until(lambda done=done: call(victim, "GET", path)["rows_done"] > done, 30, "the import did not go on")
         until(lambda: call(victim, "GET", path)["state"] == "done", 60, "the import did not end")
         row = call(victim, "GET", path)
         assert (row["rows_done"], row["rows_added"], row["rows_refused"]) == (ROWS, ROWS, 0)

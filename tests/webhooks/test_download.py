@@ -7,6 +7,7 @@ import time
 import pytest
 from aiohttp import web
 
+from heliograph.webhooks import fetch
 from heliograph.webhooks.fetch import MOST_REDIRECTS
 from webhooks.sites import Site, client, run, serving
 
@@ -40,6 +41,8 @@ def test_other_statuses(status: int, again: bool) -> None:
 
 def test_a_file_that_never_ends_is_given_up_in_time() -> None:
     async def scenario() -> None:
+        over = asyncio.Event()
+
         async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             try:
@@ -49,6 +52,7 @@ def test_a_file_that_never_ends_is_given_up_in_time() -> None:
                     await asyncio.sleep(0.02)
             except OSError:
                 writer.close()
+                over.set()
 
         server = await asyncio.start_server(trickle, "127.0.0.1", 0)
         async with client() as web_client:
@@ -57,6 +61,7 @@ def test_a_file_that_never_ends_is_given_up_in_time() -> None:
             error, again = await web_client.download(url, io.BytesIO(), 10**9, 0.3)
             assert (error, again) == ("127.0.0.1 did not answer within 0.3 seconds.", True)
             assert time.monotonic() - start < 3
+        await over.wait()
         server.close()
         await server.wait_closed()
 
@@ -84,7 +89,6 @@ def test_redirects_to_what_is_no_web_address(place: str) -> None:
 
 def test_private_addresses_are_refused_at_once_and_after_a_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first hop is taken for public; the second one is not, whatever it is called."""
-    from heliograph.webhooks import fetch
 
     async def scenario() -> None:
         site, inner = Site(), Site()
