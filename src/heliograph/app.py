@@ -183,9 +183,9 @@ class House:
         return bool(gone)
 
     async def _download(self, url: str, into: IO[bytes]) -> tuple[str | None, bool]:
-        """Fetch a file that contacts are imported from. It must be here before the job's lease is over."""
+        """Fetch a file that contacts are imported from, in half of its job's lease: it has to be converted as well."""
         assert self.web is not None
-        return await self.web.download(url, into, self.options.import_limit, jobs.LEASE * 0.75)
+        return await self.web.download(url, into, self.options.import_limit, jobs.LEASE / 2)
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""

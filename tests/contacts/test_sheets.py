@@ -92,6 +92,8 @@ def test_a_quote_that_is_never_closed_costs_one_row(tmp_path: Path) -> None:
     assert [line for line, _ in found] == list(range(1, 200))
     short = rows(tmp_path, b'1,a,b\n2,"c,d\n3,e,f\n')
     assert short == [(1, ["1", "a", "b"]), (2, sheets.UNCLOSED), (3, ["3", "e", "f"])]
+    long = rows(tmp_path, b'1,"a,b\n2,c,d\n' + b"x" * 100_000 + b"\n4,e,f\n")
+    assert long == [(1, sheets.UNCLOSED), (2, ["2", "c", "d"]), (3, sheets.TOO_LONG), (4, ["4", "e", "f"])]
     assert rows(tmp_path, b'1,a,"b\nc"') == [(1, ["1", "a", "b\nc"])]
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from heliograph.accounts import account
 from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
 from heliograph.errors import BadRequest
 from heliograph.files import store as files
@@ -265,12 +266,18 @@ def delete_contact(req: Request) -> Reply:
     return Reply([], f"Contact #{key} has been deleted.")
 
 
+async def _check_again(req: Request) -> None:
+    """Whether the caller's key still holds, for handlers without a transaction of their own. Raises Unauthorized."""
+    await req.services.database.read(lambda tx: account.current(tx, req.who))
+
+
 async def remove_opted_out(req: Request) -> Reply:
     """22. Slice by slice, so that others are served in between."""
     user_id, list_id = req.who.user_id, _list_id(req)
     opt_out_id = _list_id(req, "opt_out_list_id")
     if list_id == opt_out_id:
         raise BadRequest({"opt_out_list_id": "The opt-out list must be another list."})
+    await _check_again(req)
     deleted = 0
     start: int | None = 0
     while start is not None:
@@ -287,6 +294,7 @@ async def remove_duplicates(req: Request) -> Reply:
     names = list(dict.fromkeys(name for name in fields if name))
     if not names:
         raise BadRequest({"fields": "Fields field is required."})
+    await _check_again(req)
     user_id, list_id, database = req.who.user_id, _list_id(req), req.services.database
     pairs = await database.read(lambda tx: cleaning.duplicates(tx, user_id, list_id, names))
     deleted = 0

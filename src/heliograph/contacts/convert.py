@@ -18,7 +18,7 @@ from heliograph.contacts import sheets
 from heliograph.contacts.contact import FIELDS
 
 MOST_MEMORY = 2 * 1024**3
-MOST_SECONDS = 60
+MOST_SECONDS = 45
 MOST_OUTPUT = 512 * 1024**2
 
 

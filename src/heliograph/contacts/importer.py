@@ -28,7 +28,7 @@ from heliograph.queue.jobs import Job
 
 ROWS_A_SLICE = 500
 SECONDS_A_RUN = 30.0
-SECONDS_OF_CONVERSION = 80.0
+SECONDS_OF_CONVERSION = 50.0
 TRIES_TO_FETCH = 3
 CONVERTER = "heliograph.contacts.convert"
 _WHY = {
@@ -87,7 +87,9 @@ class Importer:
                     raise Unreadable(error)
                 fetched.flush()
                 source, file_id = await self._prepared(Path(fetched.name), row["country"])
-        await self._database.write(lambda tx: imports.begin(tx, row["import_id"], source, file_id), urgent=False)
+        begin = partial(imports.begin, import_id=row["import_id"], source=source, file_id=file_id)
+        if not await self._database.write(begin, urgent=False):
+            self._store.remove(file_id)
         return 0.0
 
     async def _prepared(self, path: Path, country: str) -> tuple[str, str]:

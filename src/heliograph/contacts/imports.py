@@ -76,10 +76,10 @@ def refusals(tx: Tx, import_id: int, after: int, limit: int) -> Sequence[Mapping
     return tx.rows(select(import_refusals).where(mine).order_by(import_refusals.c.line).limit(limit))
 
 
-def begin(tx: Tx, import_id: int, source: str, file_id: str) -> None:
-    """The file is here."""
+def begin(tx: Tx, import_id: int, source: str, file_id: str) -> bool:
+    """The file is here; False when another run has brought it before."""
     changed = imports.update().where(imports.c.import_id == import_id, imports.c.state == QUEUED)
-    tx.execute(changed.values(state=RUNNING, source=source, file_id=file_id))
+    return tx.execute(changed.values(state=RUNNING, source=source, file_id=file_id)).rowcount > 0
 
 
 def apply(tx: Tx, import_id: int, piece: Slice) -> bool:

@@ -81,14 +81,14 @@ def delete(tx: Tx, user_id: int, list_id: int) -> None:
 
 
 def opt_out_list(tx: Tx, user_id: int) -> int:
-    """The list_id of the account's Opt-Out List; looked up once a transaction."""
+    """The list_id of the account's Opt-Out List, 0 if there is none; looked up once a transaction."""
     memo = ("opt-out-list", user_id)
     if memo not in tx.memo:
         wanted = select(contact_lists.c.list_id).where(
             contact_lists.c.user_id == user_id, contact_lists.c.is_opt_out == 1
         )
         tx.memo[memo] = tx.scalar(wanted)
-    return int(tx.memo[memo])
+    return int(tx.memo[memo] or 0)
 
 
 def grow(tx: Tx, list_id: int, count: int) -> int:

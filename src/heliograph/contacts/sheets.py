@@ -140,7 +140,7 @@ class _Lines:
 
     def __next__(self) -> str:
         line = self._back.pop() if self._back else self._file.readline(LONGEST_LINE + 1)
-        if not line or len(self.taken) >= MOST_LINES_OF_A_ROW:
+        if not line or (self.taken and (len(self.taken) >= MOST_LINES_OF_A_ROW or len(line) > LONGEST_LINE)):
             self.cut = bool(self.taken)
             if line:
                 self._back.append(line)
