@@ -6,9 +6,6 @@ Everything stays on loopback and ends by itself.
 import argparse
 import json
 import shutil
-import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,7 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from run import AUTH, Server, free_port
+from sqlalchemy import create_engine, text
+
+from machine import AUTH, Child, heliograph, serve
+from run import databases
 
 FIELDS = "phone,first_name,last_name,custom1,email"
 
@@ -73,12 +73,6 @@ def medians(paths: dict[str, str], client: Client, times: int) -> dict[str, floa
     return {name: sorted(times_)[times // 2] for name, times_ in taken.items()}
 
 
-def peak(pid: int) -> float:
-    """The largest resident memory of a process so far, in MB."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def slowest_beside(work: Callable[[], object], request: Callable[[], object]) -> tuple[float, float]:
     """(median, slowest) milliseconds of a request that is repeated while `work` is under way."""
     thread = threading.Thread(target=work)
@@ -92,13 +86,12 @@ def slowest_beside(work: Callable[[], object], request: Callable[[], object]) ->
     return sorted(taken)[len(taken) // 2], max(taken)
 
 
-def measure(client: Client, server: Server, data: Path, site: int, rows: int) -> None:
+def measure(client: Client, server: Child, address: str, site: int, rows: int) -> None:
     _, seconds, _ = client.load(10_000, site)
-    before = peak(server.pid)
-    print(f"import of 10,000: {seconds:.1f} s, peak memory {before:.0f} MB")
+    print(f"import of 10,000: {seconds:.1f} s, memory {server.memory():.0f} MB")
     large, seconds, row = client.load(rows, site)
     print(f"import of {rows:,}: {seconds:.1f} s, {rows / seconds:,.0f} rows/s, refused {row['rows_refused']},", end=" ")
-    print(f"peak memory {peak(server.pid):.0f} MB ({peak(server.pid) - before:+.0f})")
+    print(f"memory {server.memory():.0f} MB")
     path = f"/lists/{large}/contacts"
     numbers = {"first": 1, "middle": rows // 30, "last": -(-row["rows_added"] // 15)}
     pages = medians({name: f"{path}?page={number}" for name, number in numbers.items()}, client, 101)
@@ -121,7 +114,7 @@ def measure(client: Client, server: Server, data: Path, site: int, rows: int) ->
     for name, work in (
         ("remove opted-out", lambda: client.call("PUT", f"/lists/{large}/remove-opted-out-contacts/{opted_out}")),
         ("remove duplicates", lambda: client.call("PUT", f"/lists/{large}/remove-duplicates")),
-        ("delete the list", lambda: deleted(client, data, large)),
+        ("delete the list", lambda: deleted(client, address, large)),
     ):
         start = time.perf_counter()
         usual, worst = slowest_beside(work, single)
@@ -130,36 +123,39 @@ def measure(client: Client, server: Server, data: Path, site: int, rows: int) ->
         )
 
 
-def deleted(client: Client, data: Path, list_id: int) -> None:
+def deleted(client: Client, address: str, list_id: int) -> None:
     """Delete a list and wait until its last row is gone."""
     client.call("DELETE", f"/lists/{list_id}")
+    count = text("SELECT COUNT(*) FROM contact_lists WHERE list_id = :key")
+    engine = create_engine(address)
     left = 1
     while left:
         time.sleep(0.5)
-        with sqlite3.connect(data / "heliograph.db", timeout=30) as database:
-            (left,) = database.execute("SELECT COUNT(*) FROM contact_lists WHERE list_id = ?", [list_id]).fetchone()
+        with engine.connect() as database:
+            left = database.execute(count, {"key": list_id}).scalar_one()
+    engine.dispose()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--databases", default="sqlite,postgresql")
     options = parser.parse_args()
-    data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
-    program = str(Path(sys.executable).with_name("heliograph"))
-    create = [program, "account", "create", "bench", "--api-key", "key", "--credit", "1000000", "--data", str(data)]
-    subprocess.run(create, check=True, capture_output=True)
-    port = free_port()
     site = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=site.serve_forever, daemon=True).start()
-    server = Server(
-        *(program, "serve", "--data", str(data), "--port", str(port)), port=port, HELIOGRAPH_LOG_LEVEL="error"
-    )
-    try:
-        measure(Client(port), server, data, site.server_port, options.rows)
-    finally:
-        server.stop()
-        site.shutdown()
+    for kind in options.databases.split(","):
+        data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
+        print(kind)
+        with databases(kind) as (url, _):
+            heliograph(data, url, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+            server = serve(data, url, "all")
+            address = url.replace("postgresql://", "postgresql+psycopg://") or f"sqlite:///{data / 'heliograph.db'}"
+            try:
+                measure(Client(server.port), server, address, site.server_port, options.rows)
+            finally:
+                server.stop()
         shutil.rmtree(data)
+    site.shutdown()
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def postgres_url() -> Iterator[str]:
         yield given
         return
     try:
-        with postgres.server() as url:
+        with postgres.server() as (url, _):
             yield url
     except postgres.Missing as reason:
         if os.environ.get("CI") == "true":

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,28 +58,31 @@ def _unprivileged(folder: Path) -> list[str]:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Start a server; gives the URL of its maintenance database. Raises Missing, or RuntimeError with its log."""
+def server(options: Sequence[str] = SPEED) -> Iterator[tuple[str, int]]:
+    """Start a server with these settings; (URL of its maintenance database, its process id).
+
+    Raises Missing, or RuntimeError with its log.
+    """
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="heliograph-pg-", dir="/tmp"))  # a socket's path has at most 107 bytes
     try:
         prefix = _unprivileged(folder)
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        options = ["--no-sync", "--auth=trust", "--username=heliograph", "--encoding=UTF8", "--no-locale"]
-        command = [*prefix, str(programs / "initdb"), *options, "--pgdata", str(folder / "data")]
+        how = ["--no-sync", "--auth=trust", "--username=heliograph", "--encoding=UTF8", "--no-locale"]
+        command = [*prefix, str(programs / "initdb"), *how, "--pgdata", str(folder / "data")]
         made = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
-        settings = [part for option in (*SPEED, f"unix_socket_directories={folder}") for part in ("-c", option)]
+        settings = [part for option in (*options, f"unix_socket_directories={folder}") for part in ("-c", option)]
         command = [*prefix, str(programs / "postgres"), "-D", str(folder / "data"), *settings]
-        with _running(command, environment):
-            yield f"postgresql://heliograph@/postgres?host={folder}"
+        with _running(command, environment) as pid:
+            yield f"postgresql://heliograph@/postgres?host={folder}", pid
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[int]:
     with subprocess.Popen(command, cwd="/", env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         log = []
@@ -92,7 +95,7 @@ def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
         drain = threading.Thread(target=deque, args=(process.stderr, 0))  # a full pipe would stop the server
         drain.start()
         try:
-            yield
+            yield process.pid
         finally:
             process.send_signal(signal.SIGQUIT)  # the fast way out: nothing here is worth a checkpoint
             drain.join()

@@ -1,6 +1,6 @@
 """All SQL that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -27,10 +27,15 @@ class Dialect:
     lock_schema = "BEGIN IMMEDIATE"
     unlock_schema = "COMMIT"
     version = "SELECT sqlite_version()"
+    connect_args: Mapping[str, Any] = {"check_same_thread": False, "timeout": 30}
 
     def sql(self, text: str) -> str:
         """Statement text with `?` marks as the driver wants it."""
         return text
+
+    def in_list(self, text: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """Statement text whose `IN ({})` takes these values, and the parameters that it takes for them."""
+        return text.replace("{}", ",".join("?" * len(values))), values
 
     def conflict(self, problem: BaseException) -> bool:
         """Whether another process was in the way, so that the same transaction may simply be run again."""
@@ -56,10 +61,16 @@ class PostgreSQL(Dialect):
     lock_schema = "SELECT pg_advisory_lock(7213001)"
     unlock_schema = "SELECT pg_advisory_unlock(7213001)"
     version = "SHOW server_version"
+    connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
+    """Otherwise a prepared statement keeps the plan that was right when its table was empty: every row of the user."""
 
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""
         return text.replace("?", "%s")
+
+    def in_list(self, text: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """One array: a thousand parameters would be planned one by one."""
+        return text.replace("IN ({})", "= ANY(?)"), [list(values)]
 
     def conflict(self, problem: BaseException) -> bool:
         """Deadlocks and serialization failures."""
@@ -100,7 +111,7 @@ def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
         url,
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
-        connect_args={"check_same_thread": False, "timeout": 30} if dialect.name == "sqlite" else {},
+        connect_args=dict(dialect.connect_args),
     )
     if dialect.name == "sqlite":
         event.listen(made, "connect", _read_pragmas if readonly else _write_pragmas)

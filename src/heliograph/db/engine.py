@@ -56,8 +56,8 @@ class Tx:
         """Run SQL whose `IN ({})` is filled with values, in slices; the fetched rows of all, if it returns any."""
         found: list[Any] = []
         for chunk in dialects.chunks(list(values), 500):
-            filled = text.replace("{}", ",".join("?" * len(chunk)))
-            cursor = self.driver(filled, [*before, *chunk])
+            filled, given = self.dialect.in_list(text, chunk)
+            cursor = self.driver(filled, [*before, *given])
             if cursor.description:
                 found.extend(cursor.fetchall())
         return found

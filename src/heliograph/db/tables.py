@@ -177,12 +177,14 @@ messages = Table(
     Column("contact_id", BigInteger),
     Column("source", Text, nullable=False),
     Column("request_id", Text, nullable=False),
-    PrimaryKeyConstraint("user_id", "channel", "ordinal"),
-    UniqueConstraint("user_id", "message_id"),
+    PrimaryKeyConstraint("channel", "user_id", "ordinal"),
+    UniqueConstraint("message_id", "user_id"),
     Index(None, "msisdn", "date"),
 )
 """`msisdn` is a recipient's number without the plus, null for what is none: its index is the only one that grows at
-random places, so an entry must be small (docs/performance.md)."""
+random places, so an entry must be small. The id stands before the user: while PostgreSQL has no statistics, it would
+look up some ids of a user by reading everything that the user has (docs/performance.md).
+"""
 
 message_events = Table(
     "message_events",
@@ -222,7 +224,7 @@ handovers = Table(
     Column("channel", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
-    PrimaryKeyConstraint("transport", "remote_id"),
+    PrimaryKeyConstraint("remote_id", "transport"),
     sqlite_with_rowid=False,
 )
 
@@ -421,7 +423,7 @@ contacts = Table(
     Column("date_added", BigInteger, nullable=False),
     Column("date_updated", BigInteger, nullable=False),
     UniqueConstraint("list_id", "place"),
-    Index(None, "list_id", "msisdn"),
+    Index(None, "msisdn", "list_id"),
     Index(None, "list_id", "date_updated"),
     sqlite_autoincrement=True,
 )

@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("transport", "remote_id", name=op.f("pk_handovers")),
+        sa.PrimaryKeyConstraint("remote_id", "transport", name=op.f("pk_handovers")),
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_handovers_at"), "handovers", ["at"], unique=False)
@@ -153,8 +153,8 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.BigInteger(), nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("user_id", "channel", "ordinal", name=op.f("pk_messages")),
-        sa.UniqueConstraint("user_id", "message_id", name=op.f("uq_messages_user_id_message_id")),
+        sa.PrimaryKeyConstraint("channel", "user_id", "ordinal", name=op.f("pk_messages")),
+        sa.UniqueConstraint("message_id", "user_id", name=op.f("uq_messages_message_id_user_id")),
     )
     op.create_index(op.f("ix_messages_msisdn_date"), "messages", ["msisdn", "date"], unique=False)
     op.create_table(

@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("list_id", "place", name=op.f("uq_contacts_list_id_place")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_contacts_list_id_msisdn"), "contacts", ["list_id", "msisdn"], unique=False)
+    op.create_index(op.f("ix_contacts_msisdn_list_id"), "contacts", ["msisdn", "list_id"], unique=False)
     op.create_index(op.f("ix_contacts_list_id_date_updated"), "contacts", ["list_id", "date_updated"], unique=False)
     op.create_table(
         "imports",
