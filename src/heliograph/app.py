@@ -5,7 +5,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from starlette.applications import Starlette
@@ -21,6 +21,8 @@ from heliograph.automations import rules
 from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.channels.sms import channel as sms
+from heliograph.contacts import imports, lists
+from heliograph.contacts.importer import Importer
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
@@ -37,7 +39,7 @@ from heliograph.messaging import export, message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
 from heliograph.messaging.routing import Router
-from heliograph.queue import mail
+from heliograph.queue import jobs, mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
@@ -104,13 +106,24 @@ class House:
         await self.reload(self.carriers)
         self.web = WebClient(self.options.private_webhooks, float(self.options.webhook_timeout))
         pusher = Pusher(self.database, self.web, self.options)
+        importer = Importer(self.database, self.files, self._download)
         self._loops = [
             ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
-            JobLoop(self.database, {outgoing.JOB: pusher.run, mail.JOB: self._mail, **self._file_jobs()}),
+            JobLoop(
+                self.database,
+                {
+                    outgoing.JOB: pusher.run,
+                    mail.JOB: self._mail,
+                    imports.JOB: importer.run,
+                    **self._file_jobs(),
+                },
+            ),
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(self.database, [self._expire, files.expire, _forget_answers])
+        self._upkeep = Upkeep(
+            self.database, [self._expire, files.expire, _forget_answers, lists.sweep, imports.forget]
+        )
         self._upkeep.start()
 
     async def stop(self) -> None:
@@ -188,6 +201,11 @@ class House:
             export.JOB: lambda job: export.run(self.database, self.files, job),
             files.FORGET_JOB: lambda job: asyncio.to_thread(files.forget, self.files, job),
         }
+
+    async def _download(self, url: str, into: IO[bytes]) -> tuple[str | None, bool]:
+        """Fetch a file that contacts are imported from, in half of its job's lease: it has to be converted as well."""
+        assert self.web is not None
+        return await self.web.download(url, into, self.options.import_limit, jobs.LEASE / 2)
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""

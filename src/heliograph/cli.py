@@ -253,6 +253,27 @@ def credit(username: str, amount: Decimal, *, data: Data = None, as_json: AsJson
     show(as_json, made, f"{made['username']} now has {made['currency']} {made['balance']}.")
 
 
+@accounts.command(name="opt-out")
+def opt_out(username: str, *, strict: bool, data: Data = None, as_json: AsJson = False) -> None:
+    """Choose what an opt-out binds: sends to lists only, or (strict) every SMS send to a number in the Opt-Out List.
+
+    Parameters
+    ----------
+    username: The account.
+    strict: --strict or --no-strict.
+    """
+
+    def work(_: Settings, tx: Tx) -> None:
+        row = account.find(tx, username)
+        if row is None:
+            raise Problem(f"There is no account {username!r}.")
+        account.set_strict_opt_out(tx, row["user_id"], strict)
+
+    _within(data, work)
+    bound = "every send" if strict else "sends to lists"
+    _show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
+
+
 @carrier_routes.command(name="list")
 def list_routes(*, config: str | None = None, data: Data = None, as_json: AsJson = False) -> None:
     """Show the transports and routes in force."""

@@ -116,3 +116,5 @@ class Status:
     THROTTLED = "THROTTLED"
     MISSING_REQUIRED_FIELDS = "MISSING_REQUIRED_FIELDS"
     NOT_ENOUGH_PERMISSION_TO_LIST_ID = "NOT_ENOUGH_PERMISSION_TO_LIST_ID"
+    OPTED_OUT = "OPTED_OUT"
+    """An addition: the recipient is in the account's Opt-Out List."""

@@ -10,6 +10,7 @@ from heliograph.automations.families import FAMILIES
 from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
 from heliograph.files import api as uploads
+from heliograph.contacts import api as contacts
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
 
@@ -21,7 +22,15 @@ EXPORT = ("filename", *DATES)
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_recovery(writer), *_sms(writer), *_automations(), *_small(), *_files()]
+    return [
+        *_account(),
+        *_recovery(writer),
+        *_contacts(),
+        *_sms(writer),
+        *_automations(),
+        *_files(),
+        *_small(),
+    ]
 
 
 def _account() -> list[Route]:
@@ -46,6 +55,37 @@ def _recovery(writer: Writer) -> list[Route]:
         Route(6, "PUT /forgot-username", recovery.forgot_username, None, mailed, name, guarded=True),
         Route(7, "PUT /forgot-password", recovery.forgot_password, None, mailed, password, guarded=True),
         Route(8, "PUT /forgot-password/verify", recovery.set_password, None, changed, new, guarded=True),
+    ]
+
+
+def _contacts() -> list[Route]:
+    body, named = contacts.ContactBody, contacts.ListBody
+    every, one = "/lists/{list_id}/contacts", "/lists/{list_id}/contacts/{contact_id}"
+    other = "/lists/{from_list_id}/contacts/{contact_id}"
+    opted_out = "/lists/{list_id}/remove-opted-out-contacts/{opt_out_list_id}"
+    clean, cleaned = "/lists/{list_id}/remove-duplicates", "Your list duplicate contacts has been deleted."
+    made, gone = "New contact has been created.", "Optout contacts has been deleted."
+    loading, progress = "/lists/{list_id}/import", "/lists/{list_id}/imports/{import_id}"
+    queued, found = "Your file is now queued.", "Here are some search result."
+    move, after = contacts.transfer_contact, ("updated_after",)
+    return [
+        Route(15, f"GET {every}", contacts.view_contacts, "contacts", DATA, paged=True, query=after),
+        Route(16, f"POST {every}", contacts.create_contact, "contacts", made, body, contacts.ContactEntry),
+        Route(17, f"GET {one}", contacts.view_contact, "contacts", DATA, answer=contacts.ContactEntry),
+        Route(18, f"PUT {one}", contacts.update_contact, "contacts", "", body, contacts.ContactEntry),
+        Route(19, f"PUT {other}/copy/{{to_list_id}}", contacts.copy_contact, "contacts", ""),
+        Route(20, f"PUT {other}/transfer/{{to_list_id}}", move, "contacts", ""),
+        Route(21, f"DELETE {one}", contacts.delete_contact, "contacts", ""),
+        Route(22, f"PUT {opted_out}", contacts.remove_opted_out, "contacts", gone),
+        Route(23, "GET /lists", contacts.view_lists, "contacts", DATA, paged=True),
+        Route(24, "POST /lists", contacts.create_list, "contacts", "New list has been created.", named),
+        Route(25, "GET /lists/{list_id}", contacts.view_list, "contacts", DATA, answer=contacts.ListEntry),
+        Route(26, "PUT /lists/{list_id}", contacts.update_list, "contacts", "", named, contacts.ListEntry),
+        Route(27, "DELETE /lists/{list_id}", contacts.delete_list, "contacts", ""),
+        Route(28, f"PUT {clean}", contacts.remove_duplicates, "contacts", cleaned, contacts.DuplicatesBody),
+        Route(29, f"POST {loading}", contacts.start_import, "contacts", queued, contacts.ImportBody),
+        Route(0, f"GET {progress}", contacts.view_import, "contacts", DATA, answer=contacts.ImportEntry),
+        Route(125, "GET /search/contacts-lists", contacts.search_all, "contacts", found, paged=True, query=("q",)),
     ]
 
 

@@ -85,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shared_senders: Annotated[
         str, Meta(description="Numbers (E.164, by commas) that messages without a sender go out from.")
     ] = "+61481074190,+447480737373,+12025550142"
+    import_limit: Annotated[int, Meta(ge=1024, description="Largest file to import contacts from, in bytes.")] = (
+        256 * 1024 * 1024
+    )
     webhook_attempts: Annotated[int, Meta(ge=1, description="Tries to push an event to a URL.")] = 10
     webhook_interval: Annotated[int, Meta(ge=0, description="Seconds between two tries of a webhook.")] = 600
     webhook_timeout: Annotated[int, Meta(ge=1, description="Seconds that a webhook's answer may take.")] = 30

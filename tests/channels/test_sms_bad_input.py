@@ -37,7 +37,7 @@ def test_no_value_of_a_field_breaks_a_send(api: Api, field: str) -> None:
         ({"to": NUMBER, "body": "  "}, "EMPTY_MESSAGE"),
         ({"to": NUMBER, "body": "x", "schedule": "tomorrow"}, "INVALID_SCHEDULE"),
         ({"to": NUMBER, "body": "x", "schedule": 9_999_999_999}, "INVALID_SCHEDULE"),
-        ({"list_id": 5, "body": "x"}, "NOT_ENOUGH_PERMISSION_TO_LIST_ID"),
+        ({"list_id": 999999999, "body": "x"}, "NOT_ENOUGH_PERMISSION_TO_LIST_ID"),
         ({"to": "0491 570 006", "body": "x", "schedule": 5}, "SUCCESS"),
         ({"to": 61491570006, "body": "x", "from": "Helio"}, "SUCCESS"),
     ],

@@ -12,6 +12,7 @@ ADDITIONS = {
     ("GET", "/account/usage"): "the document's curl sample has this spelling (clients.md 2): the present month",
     ("GET", "/exports/{export_id}"): "a long export is written by a job, and its caller wants to know how far it is",
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/lists/{list_id}/imports/{import_id}"): "an import runs for minutes, and its refused rows must be found",
 }
 
 

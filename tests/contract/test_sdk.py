@@ -77,6 +77,38 @@ def test_templates_and_account(client: sdk.ApiClient, api: Api) -> None:
     assert account["username"] == api.username
 
 
+def test_lists_and_contacts(client: sdk.ApiClient) -> None:
+    lists, people = sdk.ContactListApi(client), sdk.ContactApi(client)
+    key = data(lists.lists_post(sdk.ContactList(list_name="SDK")))["list_id"]
+    other = data(lists.lists_post(sdk.ContactList(list_name="Other")))["list_id"]
+    assert data(lists.lists_by_list_id_put(key, sdk.ContactList(list_name="Renamed")))["list_name"] == "Renamed"
+    made = data(
+        people.lists_contacts_by_list_id_post(sdk.Contact(phone_number=NUMBER, custom_1="c", email="a@b.c"), key)
+    )
+    one = made["contact_id"]
+    changed = sdk.Contact(phone_number=NUMBER, custom_1="d", address_country="AU")
+    assert data(people.lists_contacts_by_list_id_and_contact_id_put(key, one, changed))["custom_1"] == "d"
+    assert data(people.lists_contacts_by_list_id_and_contact_id_get(key, one))["email"] == "a@b.c"
+    assert data(people.lists_copy_contact_put(key, one, other))["list_id"] == other
+    assert data(people.lists_transfer_contact_put(key, one, other))["list_id"] == other
+    fields = sdk.Fields(fields=sdk.FieldsFields(phone_number=NUMBER))
+    assert data(lists.lists_remove_duplicates_by_list_id_put(other, fields)) == {"deleted": 1}
+    opt_out = data(lists.lists_get(page=1, limit=15))["data"][0]["list_id"]
+    assert (
+        data(people.lists_remove_opted_out_contacts_by_list_id_and_opt_out_list_id_put(other, opt_out))["deleted"] == 0
+    )
+    assert data(sdk.SearchApi(client).search_contacts_lists_get(q="renamed"))["total"] == 1
+    sent = sdk.SMSApi(client).sms_send_post(
+        sdk.SmsMessageCollection(messages=[sdk.SmsMessage(source="sdk", body="hi", list_id=other)])
+    )
+    assert data(sent)["queued_count"] == 1
+    (kept,) = data(people.lists_contacts_by_list_id_get(other, page=1, limit=15, updated_after=1))["data"]
+    loading = sdk.ContactListImport(file_url="http://127.0.0.1:9/import.csv", field_order=["phone"])
+    assert data(lists.lists_import_by_list_id_post(key, loading))["msg"] == "Messages put on queue."
+    assert data(people.lists_contacts_by_list_id_and_contact_id_delete(other, kept["contact_id"])) == []
+    assert data(lists.lists_by_list_id_delete(other)) == []
+
+
 def test_a_wrong_key_is_an_api_exception(server: Running) -> None:
     configuration = sdk.Configuration()
     configuration.host = f"http://127.0.0.1:{server.port}/v3"

@@ -1,7 +1,12 @@
 """The migrations make exactly the tables of db/tables.py."""
 
+from pathlib import Path
+
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from heliograph.db import dialect, migrate
@@ -49,3 +54,31 @@ def test_checks_and_keys_are_the_same(migrated_url: str) -> None:
 
 def test_migrating_again_changes_nothing(migrated_url: str) -> None:
     assert migrate.upgrade(migrated_url) == []
+
+
+def test_accounts_from_before_get_an_opt_out_list_and_its_rule(tmp_path: Path) -> None:
+    """Revision 0004 gives them what later accounts are born with."""
+    address = f"sqlite:///{tmp_path / 'old.db'}"
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    engine, _ = dialect.engine(address)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        script = ScriptDirectory.from_config(config)
+        command.upgrade(config, str(script.get_revision("0004").down_revision))
+        columns = [one for one in inspect(connection).get_columns("users") if not one["nullable"]]
+        names = ", ".join(one["name"] for one in columns)
+        for user in (7, 8):
+            values = ", ".join(str(user) if one["name"] in ("user_id", "username") else "0" for one in columns)
+            connection.exec_driver_sql(f"INSERT INTO users ({names}) VALUES ({values})")
+    engine.dispose()
+    migrate.upgrade(address)
+    engine, _ = dialect.engine(address)
+    with engine.connect() as connection:
+        sql = (
+            "SELECT l.user_id, l.list_name, l.is_opt_out, r.action, r.message_search_term FROM contact_lists l"
+            " JOIN rules r ON r.user_id = l.user_id AND r.action_address = CAST(l.list_id AS TEXT) ORDER BY 1"
+        )
+        found = connection.exec_driver_sql(sql).fetchall()
+    engine.dispose()
+    assert [tuple(row) for row in found] == [(user, "Opt-Out List", 1, "MOVE_CONTACT", "STOP") for user in (7, 8)]

@@ -1,5 +1,6 @@
 """Users, their main subaccounts, and who a request comes from."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 from heliograph.accounts.vault import Vault, new_key
 from heliograph.billing import currencies, ledger
 from heliograph.db.engine import Tx
-from heliograph.db.tables import ACCESS_FLAGS, epochs, subaccounts, user_countries, users
+from heliograph.db.tables import ACCESS_FLAGS, contact_lists, epochs, rules, subaccounts, user_countries, users
 from heliograph.errors import BadRequest, Unauthorized
 
 TEST_KEY = "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE"
@@ -37,6 +38,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     access: frozenset[str]
     epoch: int
     proof: str
+    strict_opt_out: bool = False
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
         )
     )
     _add_main_subaccount(tx, vault, user_id, new)
+    _add_opt_out_list(tx, user_id)
     ledger.open_balance(tx, user_id)
     if new.credit_micros:
         ledger.post(tx, user_id, new.credit_micros, "credit", "opening credit")
@@ -124,6 +127,42 @@ def _add_main_subaccount(tx: Tx, vault: Vault, user_id: int, new: NewAccount) ->
             **{f"access_{flag}": 1 for flag in ACCESS_FLAGS},
         )
     )
+
+
+def _add_opt_out_list(tx: Tx, user_id: int) -> None:
+    """The list and the rule that every account is born with: STOP moves a contact to it. Source: facts E, G8."""
+    made = contact_lists.insert().values(
+        user_id=user_id,
+        list_name="Opt-Out List",
+        list_email_id=secrets.token_hex(8).upper(),
+        is_opt_out=1,
+        contacts_count=0,
+        next_place=1,
+        imports_running=0,
+        opting_out_until=0,
+        created_at=tx.now,
+    )
+    key = tx.scalar(made.returning(contact_lists.c.list_id))
+    tx.execute(
+        rules.insert().values(
+            user_id=user_id,
+            family="sms-inbound",
+            rule_name="Opt Out",
+            match_type=0,
+            dedicated_number="*",
+            message_search_type=1,
+            message_search_term="STOP",
+            action="MOVE_CONTACT",
+            action_address=str(key),
+            enabled=1,
+        )
+    )
+
+
+def set_strict_opt_out(tx: Tx, user_id: int, strict: bool) -> None:
+    """Whether a number in the Opt-Out List gets nothing from this account, instead of no list sends (facts G10)."""
+    tx.execute(users.update().where(users.c.user_id == user_id).values(strict_opt_out=int(strict)))
+    touch(tx)
 
 
 def touch(tx: Tx) -> None:
@@ -183,6 +222,7 @@ _JOINED = select(
     users.c.active,
     users.c.banned,
     users.c.password_hash,
+    users.c.strict_opt_out,
     subaccounts,
 ).join_from(users, subaccounts, users.c.user_id == subaccounts.c.user_id)
 
@@ -208,6 +248,7 @@ def _principal(tx: Tx, condition: Any) -> tuple[Principal, str | None] | None:
         access=frozenset(flag for flag in ACCESS_FLAGS if row[f"access_{flag}"]),
         epoch=epoch(tx),
         proof=row["key_hash"],
+        strict_opt_out=bool(row["strict_opt_out"]),
     )
     return made, row["password_hash"]
 

@@ -8,6 +8,7 @@ from heliograph.accounts import account
 from heliograph.automations import rules
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.channels.sms.channel import SmsMessage, Writer
+from heliograph.contacts import contact
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept
 from heliograph.queue import mail
@@ -58,6 +59,8 @@ class Actions:
             elif action in ("EMAIL_FIXED", "EMAIL_USER"):
                 to = address if action == "EMAIL_FIXED" else arrived["from_email"] or self._mail_of(tx, arrived)
                 self._mail(tx, to, f"Reply from {arrived['sender']}", _reply_text(arrived), self._reply_to(arrived))
+            elif action == "MOVE_CONTACT":
+                contact.move_sender(tx, arrived["user_id"], arrived["sender"], arrived["list_id"], int(address))
             elif action == "SMS":
                 self._sms(tx, arrived, address, arrived["recipient"], f"{arrived['sender']}: {arrived['body']}")
             elif action == "AUTO_REPLY":

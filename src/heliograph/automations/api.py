@@ -9,6 +9,7 @@ import msgspec
 from heliograph import phone
 from heliograph.automations import rules
 from heliograph.automations.families import ACTIONS, Family
+from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
 from heliograph.http import paging, search
@@ -49,7 +50,7 @@ def handlers(family: Family) -> tuple[Handler, Handler, Handler, Handler, Handle
         return Reply(paging.page(req, shown, total, rows, render))
 
     def create(req: Request) -> Reply:
-        values = _checked(family, req.decode(RuleBody), {})
+        values = _checked(family, req, {})
         return Reply(render(rules.create(req.tx, req.who.user_id, family.name, values)))
 
     def view(req: Request) -> Reply:
@@ -58,7 +59,7 @@ def handlers(family: Family) -> tuple[Handler, Handler, Handler, Handler, Handle
     def update(req: Request) -> Reply:
         key = req.number(family.key, rules.UNKNOWN)
         before = rules.find(req.tx, req.who.user_id, family.name, key)
-        values = _checked(family, req.decode(RuleBody), before)
+        values = _checked(family, req, before)
         return Reply(render(rules.update(req.tx, req.who.user_id, family.name, key, values)))
 
     def delete(req: Request) -> Reply:
@@ -68,8 +69,9 @@ def handlers(family: Family) -> tuple[Handler, Handler, Handler, Handler, Handle
     return listing, create, view, update, delete
 
 
-def _checked(family: Family, given: RuleBody, before: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(family: Family, req: Request, before: Mapping[str, Any]) -> dict[str, Any]:
     """The columns to store; what is not named keeps its value in `before`. Raises BadRequest."""
+    given = req.decode(RuleBody)
     named = {name: getattr(given, name) for name in family.fields if getattr(given, name) is not None}
     whole = {**{name: before.get(name) for name in family.fields}, **named}
     faults = {}
@@ -84,6 +86,8 @@ def _checked(family: Family, given: RuleBody, before: Mapping[str, Any]) -> dict
         faults["webhook_type"] = "Webhook type must be post, get or json."
     if not faults:
         faults |= _address_faults(whole)
+    if not faults and whole["action"] == "MOVE_CONTACT" and not lists.is_own(req.tx, req.who.user_id, _address(whole)):
+        faults["action_address"] = "Action address must be the id of one of your lists."
     if abs(named.get("match_type") or 0) > 2**31:
         faults["match_type"] = "Match type is out of range."
     if faults:
@@ -93,9 +97,13 @@ def _checked(family: Family, given: RuleBody, before: Mapping[str, Any]) -> dict
     return named
 
 
+def _address(whole: Mapping[str, Any]) -> str:
+    return (whole["action_address"] or "").strip()
+
+
 def _address_faults(whole: Mapping[str, Any]) -> dict[str, str]:
     """Whether the address fits the action."""
-    action, address = whole["action"], (whole["action_address"] or "").strip()
+    action, address = whole["action"], _address(whole)
     if action == "URL":
         fault = check_url(address)
         return {"action_address": fault} if fault else {}

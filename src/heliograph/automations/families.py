@@ -9,9 +9,10 @@ ACTIONS = (
     "URL",
     "SMS",
     "POLL",
+    "MOVE_CONTACT",
     "NONE",
 )
-"""What rules can do today. The contact actions and SMPP come with the features they need."""
+"""What rules can do today. The other contact actions and SMPP come with the features they need."""
 
 INBOUND_FIELDS = (
     "dedicated_number",

@@ -48,6 +48,7 @@ def store(tx: Tx, arrived: Inbound, rules: Rules) -> str | None:
         "original_body": original["body"],
         "custom_string": original["custom_string"],
         "from_email": original["from_email"],
+        "list_id": original["list_id"],
         "unread": 0,
     }
     row["unread"] = int(rules(tx, row))

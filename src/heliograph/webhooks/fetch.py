@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -25,6 +25,8 @@ KEEP_ALIVE = 4.0
 """Seconds: less than the 5 s after which common servers drop an idle connection, since a POST that meets a dropped
 connection fails and is not sent again by itself."""
 
+MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -90,7 +92,7 @@ def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class WebClient:
-    """One HTTP client for the whole process. Follows no redirects, keeps no cookies, uses no proxies."""
+    """One HTTP client for the whole process. Keeps no cookies, uses no proxies; only downloads follow redirects."""
 
     def __init__(self, allow_private: bool, timeout: float) -> None:
         self._allow_private = allow_private
@@ -145,6 +147,28 @@ class WebClient:
                 error = _sentence(problem, target, self._timeout)
         return Answer(status, body.decode("utf-8", "replace"), error, time.monotonic() - begun)
 
+    async def download(self, url: str, into: IO[bytes], most: int, seconds: float) -> tuple[str | None, bool]:
+        """Write what a URL answers into a file: at most `most` bytes, within `seconds`, over MOST_REDIRECTS redirects.
+
+        (why it failed, in one sentence; whether another try may help). Each redirect is checked like the first address.
+        """
+        end = time.monotonic() + seconds
+        for _ in range(MOST_REDIRECTS + 1):
+            fault = check_url(url)
+            if fault is not None:
+                return fault, False
+            target = URL(url)
+            limit = aiohttp.ClientTimeout(total=max(0.01, end - time.monotonic()))
+            try:
+                async with self._client().get(target, allow_redirects=False, timeout=limit) as response:
+                    if response.status not in _REDIRECTS:
+                        return await _save(response, into, most)
+                    url = str(target.join(URL(response.headers.get("Location", ""))))
+            except (aiohttp.ClientError, OSError, ValueError) as problem:
+                private = isinstance(getattr(problem, "os_error", None), _Private)
+                return _sentence(problem, target, seconds), not private
+        return f"{target.raw_host} redirects more than {MOST_REDIRECTS} times.", False
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:
@@ -168,6 +192,19 @@ def _encode(form: Mapping[str, str] | None, json: Any) -> tuple[bytes | None, di
         content = json if isinstance(json, bytes) else msgspec.json.encode(json)
         return content, {"Content-Type": "application/json"}
     return None, {}
+
+
+async def _save(response: aiohttp.ClientResponse, into: IO[bytes], most: int) -> tuple[str | None, bool]:
+    """Write a whole answer into a file; see WebClient.download."""
+    if response.status != 200:
+        return f"{response.url.raw_host} answered with status {response.status}.", response.status >= 500
+    size = 0
+    async for piece in response.content.iter_chunked(1 << 16):
+        size += len(piece)
+        if size > most:
+            return f"The file is larger than {most} bytes.", False
+        into.write(piece)
+    return None, False
 
 
 async def _read(response: aiohttp.ClientResponse, body: bytearray) -> None:

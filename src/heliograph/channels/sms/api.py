@@ -7,13 +7,14 @@ import msgspec
 
 from heliograph.billing import currencies, prices
 from heliograph.channels.sms import templates
+from heliograph.channels.sms.audience import SmsOrder, expanded
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
 from heliograph.http import paging, search
 from heliograph.http.request import Merged, Reply, Request
 from heliograph.messaging import accept, api, polling
-from heliograph.messaging.accept import Accepted, Order
+from heliograph.messaging.accept import Accepted
 from heliograph.webhooks import samples
 from heliograph.webhooks.fetch import check_url
 
@@ -87,7 +88,7 @@ class TemplateBody(msgspec.Struct):
 def sending(writer: Writer) -> tuple[Merged, Merged]:
     """The handlers of send and price."""
 
-    def prepare(req: Request, quote: bool) -> Order:
+    def prepare(req: Request, quote: bool) -> SmsOrder:
         found = req.decode(SendSms).messages
         if not found:
             raise BadRequest({"messages": "Messages field is required."})
@@ -97,17 +98,18 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
         settings = req.services.settings
         now = req.services.database.clock()
         throttle = settings.throttle_seconds if req.who.throttle_seconds is None else req.who.throttle_seconds
-        return Order(
+        return SmsOrder(
             principal=req.who,
             channel=NAME,
             request_id=req.id,
             drafts=[writer.draft(req.who, given, now) for given in found],
             throttle=0 if quote else throttle,
             quote=quote,
+            lists={at: given for at, given in enumerate(found) if given.list_id is not None and not given.to},
         )
 
-    def merge(tx: Tx, orders: list[Order]) -> Sequence[list[Accepted]]:
-        return accept.accept(tx, orders)
+    def merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
+        return accept.accept(tx, [expanded(tx, order, writer) for order in orders])
 
     return (
         Merged(lambda req: prepare(req, False), merge, _sent),

@@ -67,7 +67,7 @@ class Writer:
             source=given.source or "",
         )
         if given.list_id is not None and not given.to:
-            # Lists arrive with contacts: until an account can own one, every list is somebody else's.
+            # Stands for the whole list until audience.expanded has found it in the account.
             return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
         if not given.to:
             return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)

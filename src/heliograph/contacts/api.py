@@ -1,0 +1,379 @@
+"""HTTP shapes of contacts, contact lists, imports and their search (endpoints 15 to 29 and 125)."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heliograph.accounts import account
+from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
+from heliograph.errors import BadRequest
+from heliograph.files import store as files
+from heliograph.http import paging, search
+from heliograph.http.request import Reply, Request
+from heliograph.webhooks.fetch import check_url
+
+LONGEST_NAME = 255
+SHOWN_REFUSALS = 100
+Row = Mapping[str, Any]
+
+
+class ListBody(msgspec.Struct):
+    """Body of 24 and 26."""
+
+    list_name: str
+
+
+class ContactBody(msgspec.Struct):
+    """Body of 16 and 18; an update changes what it names."""
+
+    phone_number: str | None = None
+    fax_number: str | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    custom_1: str | None = None
+    custom_2: str | None = None
+    custom_3: str | None = None
+    custom_4: str | None = None
+    organization_name: str | None = None
+    address_line_1: str | None = None
+    address_line_2: str | None = None
+    address_city: str | None = None
+    address_state: str | None = None
+    address_postal_code: str | None = None
+    address_country: str | None = None
+
+
+class DuplicatesBody(msgspec.Struct):
+    """Body of 28: a list of fields, or an object with them as keys (as the official client 5.x sends)."""
+
+    fields: list[str] | dict[str, Any] | str | None = None
+
+
+class ImportBody(msgspec.Struct):
+    """Body of 29: `file_url` may also be the id of an upload; `field_order` may be one text with commas (6.0.2)."""
+
+    file_url: str
+    field_order: list[str] | str
+
+
+class ListEntry(msgspec.Struct):
+    """A list."""
+
+    list_id: int
+    list_name: str
+    list_email_id: str
+    contacts_count: int = msgspec.field(name="_contacts_count")
+    import_in_progress: int = msgspec.field(name="_import_in_progress")
+    optout_in_progress: int = msgspec.field(name="_optout_in_progress")
+
+
+class ContactEntry(msgspec.Struct):
+    """A contact. The times are texts, as in the document."""
+
+    contact_id: int
+    list_id: int
+    phone_number: str | None
+    first_name: str
+    last_name: str
+    custom_1: str
+    custom_2: str
+    custom_3: str
+    custom_4: str
+    date_added: str
+    date_updated: str
+    fax_number: str | None
+    organization_name: str | None
+    email: str | None
+    address_line_1: str | None
+    address_line_2: str | None
+    address_city: str | None
+    address_state: str | None
+    address_postal_code: str | None
+    address_country: str | None
+    list_name: str = msgspec.field(name="_list_name")
+
+
+class Refusal(msgspec.Struct):
+    """A row of a file that was not imported."""
+
+    line: int
+    reason: str
+
+
+class ImportEntry(msgspec.Struct):
+    """How far an import is. An addition to the contract."""
+
+    import_id: int
+    list_id: int
+    state: str
+    rows_done: int
+    rows_added: int
+    rows_updated: int
+    rows_refused: int
+    refused: list[Refusal]
+    error: str | None
+    error_file_url: str | None
+    created_at: int
+    finished_at: int | None
+
+
+class Found(msgspec.Struct):
+    """A contact or a list that a search found."""
+
+    id: int
+    name: str
+    contact: str
+    type: str
+    contacts_count: int | None
+
+
+def _list_entry(req: Request, row: Row) -> ListEntry:
+    return ListEntry(
+        list_id=row["list_id"],
+        list_name=row["list_name"],
+        list_email_id=row["list_email_id"],
+        contacts_count=row["contacts_count"],
+        import_in_progress=int(row["imports_running"] > 0),
+        optout_in_progress=int(row["opting_out_until"] > req.tx.now),
+    )
+
+
+def _contact_entry(row: Row, list_name: str) -> ContactEntry:
+    values: dict[str, Any] = {name: row[name] for name in ("contact_id", "list_id", *contact.FIELDS)}
+    dates = {name: str(row[name]) for name in ("date_added", "date_updated")}
+    return ContactEntry(**values | dates, list_name=list_name)
+
+
+def view_lists(req: Request) -> Reply:
+    """23."""
+    shown = paging.window(req)
+    base = lists.of(req.who.user_id)
+    total, rows = search.rows(req, base, lists.COLUMNS, shown, default=("list_id", False))
+    return Reply(paging.page(req, shown, total, rows, partial(_list_entry, req)))
+
+
+def _name(req: Request) -> str:
+    name = req.decode(ListBody).list_name.strip()
+    if not name:
+        raise BadRequest({"list_name": "List name field is required."})
+    if len(name) > LONGEST_NAME:
+        raise BadRequest({"list_name": f"List name is longer than {LONGEST_NAME} characters."})
+    return name
+
+
+def create_list(req: Request) -> Reply:
+    """24."""
+    return Reply(_list_entry(req, lists.create(req.tx, req.who.user_id, _name(req))))
+
+
+def view_list(req: Request) -> Reply:
+    """25."""
+    return Reply(_list_entry(req, lists.find(req.tx, req.who.user_id, _list_id(req))))
+
+
+def _list_id(req: Request, name: str = "list_id") -> int:
+    return req.number(name, lists.UNKNOWN)
+
+
+def update_list(req: Request) -> Reply:
+    """26."""
+    key = _list_id(req)
+    row = lists.rename(req.tx, req.who.user_id, key, _name(req))
+    return Reply(_list_entry(req, row), f"List #{key} has been updated.")
+
+
+def delete_list(req: Request) -> Reply:
+    """27. Its contacts are removed in the background."""
+    key = _list_id(req)
+    lists.delete(req.tx, req.who.user_id, key)
+    return Reply([], f"List #{key} has been deleted.")
+
+
+def view_contacts(req: Request) -> Reply:
+    """15. Without a search or an order the page is found by its place, however deep it lies."""
+    shown = paging.window(req)
+    found = lists.find(req.tx, req.who.user_id, _list_id(req))
+    after = req.unix_time("updated_after")
+    if after is None and not any(req.query.get(name, "").strip() for name in ("q", "order_by", "order")):
+        total = found["contacts_count"]
+        inside = shown.offset < total
+        rows = contact.page(req.tx, found["list_id"], shown.offset, shown.limit) if inside else []
+    else:
+        base = contact.of(found["list_id"], updated_after=after)
+        total, rows = search.rows(req, base, contact.SEARCHED, shown, default=("contact_id", False))
+    return Reply(paging.page(req, shown, total, rows, lambda row: _contact_entry(row, found["list_name"])))
+
+
+def _contact_ids(req: Request, list_name: str = "list_id") -> tuple[int, int]:
+    return _list_id(req, list_name), req.number("contact_id", contact.UNKNOWN)
+
+
+def create_contact(req: Request) -> Reply:
+    """16."""
+    given = msgspec.structs.asdict(req.decode(ContactBody))
+    into = contact.target(req.tx, req.who.user_id, _list_id(req))
+    row = contact.create(req.tx, into, contact.columns(given, req.who.country))
+    return Reply(_contact_entry(row, into["list_name"]))
+
+
+def view_contact(req: Request) -> Reply:
+    """17."""
+    found, row = contact.find(req.tx, req.who.user_id, *_contact_ids(req))
+    return Reply(_contact_entry(row, found["list_name"]))
+
+
+def update_contact(req: Request) -> Reply:
+    """18."""
+    given = msgspec.structs.asdict(req.decode(ContactBody))
+    user_id, (list_id, key) = req.who.user_id, _contact_ids(req)
+    _, before = contact.find(req.tx, user_id, list_id, key, lock=True)
+    contact.change(req.tx, key, contact.columns(given, req.who.country, before))
+    found, row = contact.find(req.tx, user_id, list_id, key)
+    return Reply(_contact_entry(row, found["list_name"]), f"Contact #{key} has been updated.")
+
+
+def copy_contact(req: Request) -> Reply:
+    """19. The copy has an id of its own."""
+    list_id, key = _contact_ids(req, "from_list_id")
+    _, row = contact.find(req.tx, req.who.user_id, list_id, key)
+    into = contact.target(req.tx, req.who.user_id, _list_id(req, "to_list_id"))
+    made = contact.create(req.tx, into, row)
+    said = f"Contact #{key} has been copied to List #{into['list_id']}"
+    return Reply(_contact_entry(made, into["list_name"]), said)
+
+
+def transfer_contact(req: Request) -> Reply:
+    """20."""
+    user_id, (list_id, key) = req.who.user_id, _contact_ids(req, "from_list_id")
+    _, row = contact.find(req.tx, user_id, list_id, key, lock=True)
+    into = contact.target(req.tx, user_id, _list_id(req, "to_list_id"))
+    contact.transfer(req.tx, list_id, into, row)
+    found, moved = contact.find(req.tx, user_id, into["list_id"], key)
+    said = f"Contact #{key} has been transferred to List #{into['list_id']}"
+    return Reply(_contact_entry(moved, found["list_name"]), said)
+
+
+def delete_contact(req: Request) -> Reply:
+    """21."""
+    list_id, key = _contact_ids(req)
+    contact.find(req.tx, req.who.user_id, list_id, key, lock=True)
+    contact.remove(req.tx, list_id, [key])
+    return Reply([], f"Contact #{key} has been deleted.")
+
+
+async def _check_again(req: Request) -> None:
+    """Whether the caller's key still holds, for handlers without a transaction of their own. Raises Unauthorized."""
+    await req.services.database.read(lambda tx: account.current(tx, req.who))
+
+
+async def remove_opted_out(req: Request) -> Reply:
+    """22. Slice by slice, so that others are served in between."""
+    user_id, list_id = req.who.user_id, _list_id(req)
+    opt_out_id = _list_id(req, "opt_out_list_id")
+    if list_id == opt_out_id:
+        raise BadRequest({"opt_out_list_id": "The opt-out list must be another list."})
+    await _check_again(req)
+    deleted = 0
+    start: int | None = 0
+    while start is not None:
+        work = partial(cleaning.remove_opted_out, user_id=user_id, list_id=list_id, opt_out_id=opt_out_id, start=start)
+        removed, start = await req.services.database.write(work, urgent=False)
+        deleted += removed
+    return Reply({"deleted": deleted})
+
+
+async def remove_duplicates(req: Request) -> Reply:
+    """28. Slice by slice, as 22."""
+    given = req.decode(DuplicatesBody).fields or ["phone_number"]
+    fields = _fields(given.split(",") if isinstance(given, str) else list(given), "fields")
+    names = list(dict.fromkeys(name for name in fields if name))
+    if not names:
+        raise BadRequest({"fields": "Fields field is required."})
+    await _check_again(req)
+    user_id, list_id, database = req.who.user_id, _list_id(req), req.services.database
+    pairs = await database.read(lambda tx: cleaning.duplicates(tx, user_id, list_id, names))
+    deleted = 0
+    for start in range(0, len(pairs), cleaning.IDS_AT_ONCE):
+        some = pairs[start : start + cleaning.IDS_AT_ONCE]
+        work = partial(cleaning.remove_duplicates, user_id=user_id, list_id=list_id, fields=names, pairs=some)
+        deleted += await database.write(work, urgent=False)
+    return Reply({"deleted": deleted})
+
+
+def _fields(given: list[str], where: str) -> list[str | None]:
+    """Fields by their names in any spelling; an empty name is a column to leave out. Raises BadRequest."""
+    found = [sheets.field(name) if name.strip() else None for name in given]
+    for name, known in zip(given, found, strict=True):
+        if known is None and name.strip():
+            text = f"Unknown field {name.strip()[:50]!r}. Known fields: {', '.join(contact.FIELDS)}."
+            raise BadRequest({where: text})
+    return found
+
+
+def start_import(req: Request) -> Reply:
+    """29. The file is fetched and read in the background; `id` is that of the import."""
+    given = req.decode(ImportBody)
+    order = given.field_order
+    fields = _fields(order.split(",") if isinstance(order, str) else order, "field_order")
+    named = [name for name in fields if name]
+    if not set(named) & set(contact.REACHABLE):
+        raise BadRequest({"field_order": "Field order must contain phone_number, fax_number or email."})
+    if len(named) > len(set(named)):
+        raise BadRequest({"field_order": "Field order names a field twice."})
+    url = given.file_url.strip()
+    upload = _upload(req, url)
+    fault = None if upload else check_url(url)
+    if fault:
+        raise BadRequest({"file_url": fault})
+    key = imports.queue(req.tx, req.who.user_id, _list_id(req), req.who.country, url, upload, fields)
+    return Reply({"msg": "Messages put on queue.", "ids": [str(key)], "id": str(key)})
+
+
+_UPLOAD = re.compile(r"(?:/files/)?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.\w{1,10})?")
+
+
+def _upload(req: Request, url: str) -> str | None:
+    """The id of the account's own file that `url` means, if it means one of ours. Raises BadRequest: not there."""
+    path = url
+    if url.lower().startswith(req.base_url.lower() + "/files/"):
+        path = urlsplit(url).path
+    found = _UPLOAD.fullmatch(path)
+    if found is None:
+        return None
+    row = files.find(req.tx, found[1])
+    if row is None or row["user_id"] != req.who.user_id:
+        raise BadRequest({"file_url": "There is no such file."})
+    return str(row["file_id"])
+
+
+def view_import(req: Request) -> Reply:
+    """How far an import is. An addition to the contract."""
+    key = req.number("import_id", imports.UNKNOWN)
+    row = imports.find(req.tx, req.who.user_id, _list_id(req), key)
+    some = imports.refusals(req.tx, key, -1, SHOWN_REFUSALS)
+    values = {name: row[name] for name in ImportEntry.__struct_fields__ if name in row}
+    file_id = row["error_file_id"]
+    return Reply(
+        ImportEntry(
+            **values,
+            refused=[Refusal(one["line"], one["reason"]) for one in some],
+            error_file_url=f"{req.base_url}/files/{file_id}" if file_id else None,
+        )
+    )
+
+
+def search_all(req: Request) -> Reply:
+    """125. Contacts first, then lists, on one page."""
+    shown = paging.window(req)
+    word = req.query.get("q", "").strip()
+    if not word:
+        raise BadRequest({"q": "Q field is required."})
+    if "\x00" in word:
+        raise BadRequest({"q": "The search contains characters that cannot be stored."})
+    total, rows = keyword.search(req.tx, req.who.user_id, word, shown.offset, shown.limit)
+    return Reply(paging.page(req, shown, total, rows, lambda row: Found(**row)))

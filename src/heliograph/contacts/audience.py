@@ -1,0 +1,60 @@
+"""Contact lists as recipients: who is in a list, who has opted out, and texts that speak to each of them."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from heliograph.contacts import lists
+from heliograph.db.engine import Tx
+from heliograph.errors import NotFound
+
+_COLUMNS = (
+    *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),
+    *("custom_4", "organization_name", "email"),
+)
+Member = Mapping[str, Any]
+
+
+def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | None:
+    """The contacts of a list in the order in which they came, at most `most`; None: no such list in this account."""
+    try:
+        lists.find(tx, user_id, list_id)
+    except NotFound:
+        return None
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM contacts WHERE list_id = ? ORDER BY place LIMIT ?"  # noqa: S608
+    rows = tx.driver(sql, [list_id, most]).fetchall()
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+
+def opted_out(tx: Tx, user_id: int, numbers: Iterable[int | None]) -> set[int]:
+    """Those of the numbers (digits of E.164) that are in the account's Opt-Out List."""
+    sql = "SELECT msisdn FROM contacts WHERE list_id = ? AND msisdn IN ({})"
+    wanted = {number for number in numbers if number is not None}
+    return {row[0] for row in tx.driver_in(sql, [lists.opt_out_list(tx, user_id)], wanted)}
+
+
+_PLACEHOLDER = re.compile(
+    r"\((?P<round>First Name|Last Name|Cust(?:om)?\.? ?[1-4]|Company Name|Email|Phone)\)"
+    r"|\{(?P<curly>(?i:first ?name|last ?name|custom(?:string)? ?[1-4]|company ?name|email|phone))\}"
+)
+"""In curly brackets both cases were seen; round brackets also stand in ordinary texts, so the case matters there."""
+
+_FIELDS = {
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "companyname": "organization_name",
+    "email": "email",
+    "phone": "phone_number",
+}
+
+
+def personal(text: str) -> Callable[[Member], str]:
+    """A function that writes `text` to a member. Placeholders: facts G1 to G3; a missing value leaves nothing."""
+    if not _PLACEHOLDER.search(text):
+        return lambda _: text
+    return lambda member: _PLACEHOLDER.sub(lambda found: member[_field(found)] or "", text)
+
+
+def _field(found: re.Match[str]) -> str:
+    name = re.sub(r"[ .]", "", found["round"] or found["curly"]).lower()
+    return _FIELDS.get(name) or f"custom_{name[-1]}"

@@ -1,0 +1,80 @@
+"""Removing many contacts of a list, in slices short enough that nobody has to wait for them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+
+from heliograph.contacts import contact, lists
+from heliograph.db.engine import Tx
+from heliograph.db.tables import contacts
+
+PLACES_AT_ONCE = 2000
+IDS_AT_ONCE = 500
+FLAG_LIFE = 60
+"""Seconds that `_optout_in_progress` outlives the last slice, should the process die."""
+
+Pair = tuple[int, int]
+"""A contact that is to go, and the older one that it repeats."""
+
+
+def duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str]) -> list[Pair]:
+    """The contacts that agree with an older one in all of `fields`; empty in all of them is no agreement.
+
+    Raises NotFound.
+    """
+    lists.find(tx, user_id, list_id)
+    given = or_(*(func.coalesce(contacts.c[name], "") != "" for name in fields))
+    keys = [_key(name) for name in fields]
+    older: Any = {"partition_by": keys, "order_by": contacts.c.place}
+    ranked = (
+        select(
+            contacts.c.contact_id,
+            func.first_value(contacts.c.contact_id).over(**older).label("kept"),
+            func.row_number().over(**older).label("rank"),
+        )
+        .where(contacts.c.list_id == list_id, given)
+        .subquery()
+    )
+    found = tx.rows(select(ranked).where(ranked.c.rank > 1))
+    return [(row["contact_id"], row["kept"]) for row in found]
+
+
+def _key(name: str) -> ColumnElement[Any]:
+    column = func.coalesce(contacts.c[name], "")
+    return func.lower(column) if name == "email" else column
+
+
+def remove_duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str], pairs: Sequence[Pair]) -> int:
+    """Remove the first of each pair where both are still there and still agree; how many were removed.
+
+    Raises NotFound: the list was deleted meanwhile.
+    """
+    lists.find(tx, user_id, list_id, lock=True)
+    wanted = {key for pair in pairs for key in pair}
+    rows = tx.rows(select(contacts).where(contacts.c.contact_id.in_(wanted)))
+    values = {row["contact_id"]: _values(row, fields) for row in rows if row["list_id"] == list_id}
+    gone = [one for one, kept in pairs if one in values and values.get(kept) == values[one]]
+    return contact.remove(tx, list_id, gone)
+
+
+def _values(row: Mapping[str, Any], fields: Iterable[str]) -> list[str]:
+    return [(row[name] or "").lower() if name == "email" else row[name] or "" for name in fields]
+
+
+def remove_opted_out(tx: Tx, user_id: int, list_id: int, opt_out_id: int, start: int) -> tuple[int, int | None]:
+    """Remove those whose number is in another list, among the places from `start` on.
+
+    (how many were removed, where to go on; None at the end). Raises NotFound.
+    """
+    found = lists.find(tx, user_id, list_id, lock=True)
+    lists.find(tx, user_id, opt_out_id)
+    other = contacts.alias("other")
+    said_no = exists().where(and_(other.c.list_id == opt_out_id, other.c.msisdn == contacts.c.msisdn))
+    end = start + PLACES_AT_ONCE
+    among = (contacts.c.list_id == list_id) & (contacts.c.place >= start) & (contacts.c.place < end)
+    ids = [row["contact_id"] for row in tx.rows(select(contacts.c.contact_id).where(among, said_no))]
+    removed = contact.remove(tx, list_id, ids)
+    over = end >= found["next_place"]
+    lists.opting_out(tx, list_id, 0 if over else tx.now + FLAG_LIFE)
+    return removed, None if over else end

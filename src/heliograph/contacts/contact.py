@@ -1,0 +1,211 @@
+"""Contacts: what they hold, how they are checked, and every way in which they come, change and go.
+
+Whoever adds or removes contacts locks the list first (`lists.find(..., lock=True)`), so that its counts stay right.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from heliograph import phone
+from heliograph.contacts import lists
+from heliograph.db.dialect import chunks
+from heliograph.db.engine import Tx
+from heliograph.db.tables import contact_lists, contacts
+from heliograph.errors import BadRequest, Forbidden, NotFound
+from heliograph.messaging.message import msisdn
+
+UNKNOWN = "Contact record not found."
+LONGEST = 255
+MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+REACHABLE = ("phone_number", "fax_number", "email")
+NAMES = ("first_name", "last_name", "custom_1", "custom_2", "custom_3", "custom_4")
+"""Fields that are an empty text when they are not given; the others are null then (see the example of endpoint 15)."""
+
+FIELDS = (
+    *("phone_number", "fax_number", "email", *NAMES, "organization_name", "address_line_1", "address_line_2"),
+    *("address_city", "address_state", "address_postal_code", "address_country"),
+)
+_STORED = (*FIELDS, "phone_original", "fax_original", "msisdn", "keywords")
+COLUMNS = ("user_id", "list_id", "place", "date_added", "date_updated", *_STORED)
+SEARCHED = {name: contacts.c[name] for name in ("contact_id", *FIELDS, "date_added", "date_updated")}
+"""What the contacts of a list can be searched and sorted by."""
+
+NOTHING: Mapping[str, Any] = {}
+Row = Mapping[str, Any]
+
+
+def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING) -> dict[str, Any]:
+    """The columns of a contact that gets these fields; None or absent: as in `before`, or empty.
+
+    National numbers are those of the contact's country if that is an ISO code, or else of `country`. Raises BadRequest
+    with a sentence for each bad field.
+    """
+    made = {name: before.get(name, "" if name in NAMES else None) for name in _STORED}
+    faults: dict[str, str] = {}
+    for name in FIELDS:
+        value = given.get(name)
+        if value is None:
+            continue
+        text = value.strip()
+        if len(text) > LONGEST:
+            faults[name] = f"{_label(name)} is longer than {LONGEST} characters."
+        elif "\x00" in text:
+            faults[name] = f"{_label(name)} contains characters that cannot be stored."
+        made[name] = text or ("" if name in NAMES else None)
+    for name, original in (("phone_number", "phone_original"), ("fax_number", "fax_original")):
+        if given.get(name) is not None and name not in faults:
+            made[original] = made[name]
+            made[name] = _number(made[name], made["address_country"], country, name, faults)
+    if made["email"] and not MAIL.fullmatch(made["email"]):
+        faults["email"] = "Email must be an email address."
+    if not faults and not any(made[name] for name in REACHABLE):
+        faults["phone_number"] = "Phone number field is required when there is no fax number or email."
+    if faults:
+        raise BadRequest(faults)
+    made["msisdn"] = msisdn(made["phone_number"] or "")
+    known = (made["first_name"], made["last_name"], made["organization_name"], *(made[name] for name in REACHABLE))
+    made["keywords"] = " ".join(filter(None, known)).lower()
+    return made
+
+
+def _label(name: str) -> str:
+    return name.capitalize().replace("_", " ")
+
+
+def _number(text: str | None, own: str | None, country: str, name: str, faults: dict[str, str]) -> str | None:
+    """E.164 of a number, or None with a note in `faults`."""
+    if not text:
+        return None
+    code = (own or "").upper()
+    found = phone.parse(text, code) if code in phone.COUNTRIES else None
+    found = found or phone.parse(text, country)
+    if found is None:
+        faults[name] = f"{_label(name)} must be a valid phone number."
+        return None
+    return found.number
+
+
+def of(list_id: int, *, updated_after: int | None = None) -> Select[Any]:
+    """The contacts of a list, to search through. The caller has made sure whose list it is."""
+    found = select(contacts).where(contacts.c.list_id == list_id)
+    return found if updated_after is None else found.where(contacts.c.date_updated > updated_after)
+
+
+def find(tx: Tx, user_id: int, list_id: int, contact_id: int, *, lock: bool = False) -> tuple[Row, Row]:
+    """(list, contact) by their ids. Raises NotFound."""
+    found = lists.find(tx, user_id, list_id, lock=lock)
+    row = tx.row(of(list_id).where(contacts.c.contact_id == contact_id))
+    if row is None:
+        raise NotFound(UNKNOWN)
+    return found, row
+
+
+def target(tx: Tx, user_id: int, list_id: int) -> Row:
+    """The locked list that contacts are added to. Raises Forbidden: source facts A5."""
+    try:
+        return lists.find(tx, user_id, list_id, lock=True)
+    except NotFound:
+        raise Forbidden from None
+
+
+def add(tx: Tx, into: Row, rows: Sequence[Row]) -> int:
+    """Append contacts (as `columns` made them) to a locked list; the place of the first."""
+    first = lists.grow(tx, into["list_id"], len(rows))
+    tx.insert_rows(
+        "contacts",
+        COLUMNS,
+        [
+            (into["user_id"], into["list_id"], place, tx.now, tx.now, *(row[name] for name in _STORED))
+            for place, row in enumerate(rows, first)
+        ],
+    )
+    return first
+
+
+def create(tx: Tx, into: Row, row: Row) -> Row:
+    """Add one contact to a locked list and read it back."""
+    place = add(tx, into, [row])
+    made = tx.row(of(into["list_id"]).where(contacts.c.place == place))
+    assert made is not None
+    return made
+
+
+def change(tx: Tx, contact_id: int, row: Row) -> None:
+    """Store new columns of a contact of a locked list."""
+    values = {name: row[name] for name in _STORED}
+    tx.execute(contacts.update().where(contacts.c.contact_id == contact_id).values(date_updated=tx.now, **values))
+
+
+def remove(tx: Tx, list_id: int, ids: Iterable[int]) -> int:
+    """Remove contacts from a locked list; how many were there."""
+    # The plus keeps SQLite from walking the whole list: it takes a list for ten rows.
+    sql = "DELETE FROM contacts WHERE +list_id = ? AND contact_id IN ({}) RETURNING place"
+    places = [row[0] for row in tx.driver_in(sql, [list_id], ids)]
+    lists.shrink(tx, list_id, places)
+    return len(places)
+
+
+def transfer(tx: Tx, source: int, into: Row, row: Row) -> None:
+    """Move a contact of the locked list `source` to another locked list; it keeps its id."""
+    if source == into["list_id"]:
+        return
+    place = lists.grow(tx, into["list_id"], 1)
+    lists.shrink(tx, source, [row["place"]])
+    moved = contacts.update().where(contacts.c.contact_id == row["contact_id"])
+    tx.execute(moved.values(list_id=into["list_id"], place=place, date_updated=tx.now))
+
+
+def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
+    """A page in the order in which contacts came: a deep one costs about what the first one does."""
+    start, skip = lists.seek(tx, list_id, offset)
+    begin = (
+        select(contacts.c.place)
+        .where(contacts.c.list_id == list_id, contacts.c.place >= start)
+        .order_by(contacts.c.place)
+        .limit(1)
+        .offset(skip)
+        .scalar_subquery()
+    )
+    return tx.rows(of(list_id).where(contacts.c.place >= begin).order_by(contacts.c.place).limit(limit))
+
+
+def numbered(tx: Tx, list_id: int, numbers: Iterable[int]) -> dict[int, Row]:
+    """The contacts of a list that have these numbers (digits of E.164); the oldest of each number."""
+    found: dict[int, Row] = {}
+    for row in having(tx, list_id, numbers):
+        found.setdefault(row["msisdn"], row)
+    return found
+
+
+def having(tx: Tx, list_id: int, numbers: Iterable[int]) -> list[Row]:
+    """All contacts of a list that have these numbers, the oldest first."""
+    rows: list[Row] = []
+    for some in chunks(list(set(numbers)), 500):
+        rows += tx.rows(of(list_id).where(contacts.c.msisdn.in_(some)))
+    # Not in SQL: SQLite would walk the whole list in that order, instead of looking the numbers up.
+    return sorted(rows, key=itemgetter("place"))
+
+
+def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: int) -> None:
+    """What MOVE_CONTACT does: the sender leaves the list that the message went to, and enters `list_id`.
+
+    Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
+    """
+    digits = msisdn(number)
+    into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == list_id).with_for_update())
+    if digits is None or into is None:
+        return
+    there = bool(having(tx, list_id, [digits]))
+    left = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (source or 0)).with_for_update())
+    if left is not None and source != list_id:
+        mine = having(tx, left["list_id"], [digits])
+        if mine and not there:
+            transfer(tx, left["list_id"], into, mine[0])
+            mine, there = mine[1:], True
+        remove(tx, left["list_id"], [row["contact_id"] for row in mine])
+    if not there and into["is_opt_out"]:
+        add(tx, into, [columns({"phone_number": number}, "")])

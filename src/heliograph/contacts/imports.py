@@ -1,0 +1,160 @@
+"""Imports as rows: queued, moved on slice by slice together with the contacts they add, finished, forgotten."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from heliograph.contacts import contact, lists
+from heliograph.db.engine import Tx
+from heliograph.db.tables import import_refusals, imports
+from heliograph.errors import NotFound
+from heliograph.queue import jobs
+
+JOB = "import"
+QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+UNKNOWN = "Import record not found."
+LIFE = 30 * 24 * 3600
+"""Seconds for which an import and its file of refused rows can be looked at."""
+
+MOST_REFUSALS = 100_000
+"""Refused rows that are kept with their reasons; further ones are only counted."""
+
+Good = tuple[dict[str, str | None], dict[str, Any]]
+"""A row as its fields, and as the columns of a new contact."""
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """The rows between two positions of a file: those to store, and (line, reason, text) of those refused."""
+
+    start: int
+    end: int
+    good: Sequence[Good]
+    refused: Sequence[tuple[int, str, str]]
+
+
+def queue(
+    tx: Tx, user_id: int, list_id: int, country: str, file_url: str, file_id: str | None, fields: Sequence[str | None]
+) -> int:
+    """Queue an import of a URL, or of the file `file_id` that is here already; its id. Raises NotFound."""
+    lists.find(tx, user_id, list_id, lock=True)
+    values = {
+        "user_id": user_id,
+        "list_id": list_id,
+        "file_url": file_url,
+        "field_order": msgspec.json.encode(fields).decode(),
+        "country": country,
+        "state": QUEUED,
+        "file_id": file_id,
+        "created_at": tx.now,
+        **dict.fromkeys(("position", "rows_done", "rows_added", "rows_updated", "rows_refused"), 0),
+    }
+    key = int(tx.scalar(imports.insert().values(values).returning(imports.c.import_id)))
+    lists.importing(tx, list_id, 1)
+    jobs.enqueue(tx, JOB, {"import_id": key})
+    return key
+
+
+def load(tx: Tx, import_id: int) -> Mapping[str, Any] | None:
+    """An import by its id alone, for the job that runs it."""
+    return tx.row(select(imports).where(imports.c.import_id == import_id))
+
+
+def find(tx: Tx, user_id: int, list_id: int, import_id: int) -> Mapping[str, Any]:
+    """An import of a list. Raises NotFound."""
+    lists.find(tx, user_id, list_id)
+    row = load(tx, import_id)
+    if row is None or (row["user_id"], row["list_id"]) != (user_id, list_id):
+        raise NotFound(UNKNOWN)
+    return row
+
+
+def refusals(tx: Tx, import_id: int, after: int, limit: int) -> Sequence[Mapping[str, Any]]:
+    """The refused rows after a line, in the order of the file."""
+    mine = (import_refusals.c.import_id == import_id) & (import_refusals.c.line > after)
+    return tx.rows(select(import_refusals).where(mine).order_by(import_refusals.c.line).limit(limit))
+
+
+def begin(tx: Tx, import_id: int, source: str, file_id: str) -> bool:
+    """The file is here; False when another run has brought it before."""
+    changed = imports.update().where(imports.c.import_id == import_id, imports.c.state == QUEUED)
+    return tx.execute(changed.values(state=RUNNING, source=source, file_id=file_id)).rowcount > 0
+
+
+def apply(tx: Tx, import_id: int, piece: Slice) -> bool:
+    """Store a slice and move the position past it; False when another run has been here, or the import has ended.
+
+    Position, contacts and counts change together, so a run that is killed repeats nothing.
+    """
+    row = tx.row(select(imports).where(imports.c.import_id == import_id).with_for_update())
+    if row is None or row["state"] != RUNNING or row["position"] != piece.start:
+        return False
+    try:
+        into = lists.find(tx, row["user_id"], row["list_id"], lock=True)
+    except NotFound:
+        finish(tx, import_id, "The list was deleted.")
+        return False
+    added, updated = _store(tx, into, row["country"], piece.good)
+    kept = max(0, MOST_REFUSALS - row["rows_refused"])
+    noted = [(import_id, line, reason, text) for line, reason, text in piece.refused[:kept]]
+    tx.insert_rows("import_refusals", ("import_id", "line", "reason", "content"), noted)
+    counts = {
+        "rows_done": row["rows_done"] + len(piece.good) + len(piece.refused),
+        "rows_added": row["rows_added"] + added,
+        "rows_updated": row["rows_updated"] + updated,
+        "rows_refused": row["rows_refused"] + len(piece.refused),
+    }
+    tx.execute(imports.update().where(imports.c.import_id == import_id).values(position=piece.end, **counts))
+    return True
+
+
+def _store(tx: Tx, into: Mapping[str, Any], country: str, rows: Sequence[Good]) -> tuple[int, int]:
+    """Add contacts, or change those of the same phone number (facts H10); (how many were added, changed)."""
+    numbers = [made["msisdn"] for _, made in rows if made["msisdn"] is not None]
+    known = contact.numbered(tx, into["list_id"], numbers)
+    fresh: list[dict[str, Any]] = []
+    places: dict[int, int] = {}
+    for fields, made in rows:
+        number = made["msisdn"]
+        if number in known:
+            before = known[number]
+            after = contact.columns(fields, country, before)
+            contact.change(tx, before["contact_id"], after)
+            known[number] = {**before, **after}
+        elif number in places:
+            at = places[number]
+            fresh[at] = contact.columns(fields, country, fresh[at])
+        else:
+            if number is not None:
+                places[number] = len(fresh)
+            fresh.append(made)
+    if fresh:
+        contact.add(tx, into, fresh)
+    return len(fresh), len(rows) - len(fresh)
+
+
+def finish(tx: Tx, import_id: int, error: str | None = None, error_file_id: str | None = None) -> None:
+    """End an import, well or with an error. Does nothing to one that has ended."""
+    open_ = (imports.c.import_id == import_id) & imports.c.state.in_((QUEUED, RUNNING))
+    ended = (
+        imports.update()
+        .where(open_)
+        .values(state=FAILED if error else DONE, error=error, error_file_id=error_file_id, finished_at=tx.now)
+    )
+    key = tx.scalar(ended.returning(imports.c.list_id))
+    if key is not None:
+        lists.importing(tx, key, -1)
+
+
+def forget(tx: Tx) -> bool:
+    """Remove a slice of what old imports have left; whether more may be left. A duty of the upkeep."""
+    old = select(imports.c.import_id).where(imports.c.created_at < tx.now - LIFE, imports.c.finished_at.is_not(None))
+    key = tx.scalar(old.limit(1))
+    if key is None:
+        return False
+    some = select(import_refusals.c.line).where(import_refusals.c.import_id == key).limit(1000)
+    mine = import_refusals.c.import_id == key
+    if not tx.execute(import_refusals.delete().where(mine, import_refusals.c.line.in_(some))).rowcount:
+        tx.execute(imports.delete().where(imports.c.import_id == key))
+    return True
