@@ -121,9 +121,7 @@ class House:
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(
-            self.database, [self._expire, files.expire, _forget_answers, lists.sweep, imports.forget]
-        )
+        self._upkeep = Upkeep(self.database, [self._expire, files.expire, _forget_answers, lists.sweep, imports.forget])
         self._upkeep.start()
 
     async def stop(self) -> None:

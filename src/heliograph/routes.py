@@ -9,8 +9,8 @@ from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
-from heliograph.files import api as uploads
 from heliograph.contacts import api as contacts
+from heliograph.files import api as uploads
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
 
