@@ -160,7 +160,8 @@ def test_a_sender_of_no_list_is_noted_only_in_an_opt_out_list(api: Api) -> None:
     for _ in range(2):
         move(api, None, opt_out_list(api))
     assert count(api, opt_out_list(api)) == 1
-    move(api, None, opt_out_list(api), "Alpha")
+    for sender in ("Alpha", "", "12345", "+12345678", "+" + "9" * 30):
+        move(api, None, opt_out_list(api), sender)
     assert count(api, opt_out_list(api)) == 1
 
 

@@ -193,7 +193,7 @@ def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: 
 
     Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
     """
-    digits = msisdn(number)
+    digits = msisdn(number) if phone.parse(number) else None
     into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == list_id).with_for_update())
     if digits is None or into is None:
         return
