@@ -111,6 +111,9 @@ def test_too_many_contacts_in_one_request(api: Api, monkeypatch: pytest.MonkeyPa
     entry = {"list_id": list_id, "body": "x"}
     refused = api.call("POST", "/sms/send", {"messages": [entry, entry]})
     assert (refused.status, set(refused.data)) == (400, {"messages"})
+    singles = [{"to": NUMBER, "body": f"single {number}"} for number in range(7)]
+    refused = api.call("POST", "/sms/send", {"messages": [*singles, entry]})
+    assert (refused.status, set(refused.data)) == (400, {"messages"})
     assert send(api, list_id)["queued_count"] == 3
 
 
