@@ -151,6 +151,22 @@ def test_a_known_number_is_updated_and_empty_cells_keep_what_is_there(api: Api) 
     assert api.get(f"/lists/{list_id}")["_contacts_count"] == 2
 
 
+def test_a_national_number_updates_a_contact_of_another_country(api: Api) -> None:
+    """The row means the account's country, whatever the contact that it meets says of itself."""
+    list_id = made(api)
+    api.post(f"/lists/{list_id}/contacts", {"phone_number": "+61491570006", "address_country": "GB"})
+    with site(b"0491 570 006,Ann\n0491570156,Bea\n0491570156,Cid\n") as url:
+        row = ended(api, list_id, start(api, list_id, url))
+    assert [row[f"rows_{kind}"] for kind in ("done", "added", "updated", "refused")] == [3, 1, 2, 0]
+    found = api.get(f"/lists/{list_id}/contacts")["data"]
+    assert [(one["phone_number"], one["first_name"]) for one in found] == [
+        ("+61491570006", "Ann"),
+        ("+61491570156", "Cid"),
+    ]
+    one = api.server.read(lambda tx: contact.find(tx, api.user_id, list_id, found[0]["contact_id"])[1])
+    assert one["phone_original"] == "0491 570 006"
+
+
 def stored(api: Api, content: bytes) -> str:
     house = api.server.house
     key, size = house.files.write([content])

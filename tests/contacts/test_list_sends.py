@@ -111,6 +111,9 @@ def test_too_many_contacts_in_one_request(api: Api, monkeypatch: pytest.MonkeyPa
     entry = {"list_id": list_id, "body": "x"}
     refused = api.call("POST", "/sms/send", {"messages": [entry, entry]})
     assert (refused.status, set(refused.data)) == (400, {"messages"})
+    singles = [{"to": NUMBER, "body": f"single {number}"} for number in range(7)]
+    refused = api.call("POST", "/sms/send", {"messages": [*singles, entry]})
+    assert (refused.status, set(refused.data)) == (400, {"messages"})
     assert send(api, list_id)["queued_count"] == 3
 
 
@@ -160,7 +163,8 @@ def test_a_sender_of_no_list_is_noted_only_in_an_opt_out_list(api: Api) -> None:
     for _ in range(2):
         move(api, None, opt_out_list(api))
     assert count(api, opt_out_list(api)) == 1
-    move(api, None, opt_out_list(api), "Alpha")
+    for sender in ("Alpha", "", "12345", "+12345678", "+" + "9" * 30):
+        move(api, None, opt_out_list(api), sender)
     assert count(api, opt_out_list(api)) == 1
 
 

@@ -54,6 +54,7 @@ def test_bytes_that_fit_no_encoding_are_replaced(tmp_path: Path) -> None:
         ("1\ta\tb\n", ["1", "a", "b"]),
         ("1|a|b\n", ["1", "a", "b"]),
         ("sep=;\n1;a,1;b\n", ["1", "a,1", "b"]),
+        ('sep="\n1,a,b', ['sep="']),
         ('"1","a ""x""","b\nc"\n', ["1", 'a "x"', "b\nc"]),
         ('"1", "a, b", "c"\n', ["1", "a, b", "c"]),
         ("1,a,b\r2,c,d", ["1", "a", "b"]),

@@ -161,16 +161,14 @@ def transfer(tx: Tx, source: int, into: Row, row: Row) -> None:
 
 def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
     """A page in the order in which contacts came: a deep one costs about what the first one does."""
-    start, skip = lists.seek(tx, list_id, offset)
-    begin = (
-        select(contacts.c.place)
-        .where(contacts.c.list_id == list_id, contacts.c.place >= start)
-        .order_by(contacts.c.place)
-        .limit(1)
-        .offset(skip)
-        .scalar_subquery()
-    )
-    return tx.rows(of(list_id).where(contacts.c.place >= begin).order_by(contacts.c.place).limit(limit))
+    first, end, skip = lists.seek(tx, list_id, offset, limit)
+    sql = "SELECT place FROM contacts WHERE list_id = ? AND place >= ? AND place < ? ORDER BY place LIMIT ? OFFSET ?"
+    places = [row[0] for row in tx.driver(sql, [list_id, first, end, limit, skip]).fetchall()]
+    if not places:
+        return []
+    # Bounds on both sides: without statistics PostgreSQL would read the rest of the list to sort it.
+    among = (contacts.c.place >= places[0]) & (contacts.c.place <= places[-1])
+    return tx.rows(of(list_id).where(among).order_by(contacts.c.place))
 
 
 def numbered(tx: Tx, list_id: int, numbers: Iterable[int]) -> dict[int, Row]:
@@ -195,7 +193,7 @@ def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: 
 
     Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
     """
-    digits = msisdn(number)
+    digits = msisdn(number) if phone.parse(number) else None
     into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == list_id).with_for_update())
     if digits is None or into is None:
         return

@@ -119,7 +119,7 @@ class Importer:
         path = self._store.path(row["file_id"])
         if not path.exists():
             raise Unreadable("The file is no longer there.")
-        slices = await asyncio.to_thread(_slices, path, row)
+        slices = _slices(path, row)
         while time.monotonic() < end:
             piece = await asyncio.to_thread(next, slices, None)
             if piece is None:
@@ -172,22 +172,14 @@ def _slices(path: Path, row: Mapping[str, Any]) -> Iterator[Slice]:
         fields = list(contact.FIELDS)
     name = sheets.encoding(path, row["country"]) if row["source"] == "text" else "utf-8"
     found = enumerate(sheets.rows(path, name, len(fields)), 1)
-    position = row["position"]
-
-    def following() -> Iterator[Slice]:
-        nonlocal position
-        for _ in islice(found, position):
-            pass
-        while True:
-            start = position
-            some = list(islice(found, ROWS_A_SLICE))
-            if not some:
-                return
-            position = some[-1][0]
-            first_is_header = start == 0 and row["source"] != "vcard" and _header(some[0][1][1], fields)
-            yield _slice(start, position, [one for _, one in some[first_is_header:]], fields, row["country"])
-
-    return following()
+    start = row["position"]
+    for _ in islice(found, start):
+        pass
+    while some := list(islice(found, ROWS_A_SLICE)):
+        first_is_header = start == 0 and row["source"] != "vcard" and _header(some[0][1][1], fields)
+        end = some[-1][0]
+        yield _slice(start, end, [one for _, one in some[first_is_header:]], fields, row["country"])
+        start = end
 
 
 def _header(cells: list[str] | str, fields: Sequence[str | None]) -> bool:

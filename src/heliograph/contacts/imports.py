@@ -119,12 +119,12 @@ def _store(tx: Tx, into: Mapping[str, Any], country: str, rows: Sequence[Good]) 
         number = made["msisdn"]
         if number in known:
             before = known[number]
-            after = contact.columns(fields, country, before)
+            after = _merged(fields, made, country, before)
             contact.change(tx, before["contact_id"], after)
             known[number] = {**before, **after}
         elif number in places:
             at = places[number]
-            fresh[at] = contact.columns(fields, country, fresh[at])
+            fresh[at] = _merged(fields, made, country, fresh[at])
         else:
             if number is not None:
                 places[number] = len(fresh)
@@ -132,6 +132,18 @@ def _store(tx: Tx, into: Mapping[str, Any], country: str, rows: Sequence[Good]) 
     if fresh:
         contact.add(tx, into, fresh)
     return len(fresh), len(rows) - len(fresh)
+
+
+def _merged(
+    fields: Mapping[str, str | None], made: Mapping[str, Any], country: str, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A contact that gets a row's fields. Its numbers are those of `made`: `before` may be of another country."""
+    numbers = {name: made[name] for name in ("phone_number", "fax_number") if name in fields}
+    after = contact.columns({**fields, **numbers}, country, before)
+    for name, original in (("phone_number", "phone_original"), ("fax_number", "fax_original")):
+        if name in fields:
+            after[original] = made[original]
+    return after
 
 
 def finish(tx: Tx, import_id: int, error: str | None = None, error_file_id: str | None = None) -> None:

@@ -118,18 +118,21 @@ def _count(tx: Tx, list_id: int, places: Iterable[int], sign: int) -> None:
         )
 
 
-def seek(tx: Tx, list_id: int, offset: int) -> tuple[int, int]:
-    """(place, contacts to skip from there on) of the contact that has `offset` others before it.
+def seek(tx: Tx, list_id: int, offset: int, limit: int) -> tuple[int, int, int]:
+    """(first place, end, contacts to skip) of the places among which are the `limit` contacts after `offset` others.
 
-    Costs one small row for each thousand contacts before it, and at most a thousand entries of an index.
+    Costs one small row for each thousand contacts of the list.
     """
-    before = 0
+    first, skip, before, end = 0, 0, 0, 0
     found = tx.driver("SELECT block, count FROM contact_blocks WHERE list_id = ? ORDER BY block", [list_id])
     for block, count in found.fetchall():
-        if before + count > offset:
-            return block * BLOCK, offset - before
+        if before <= offset < before + count:
+            first, skip = block * BLOCK, offset - before
         before += count
-    return 0, offset
+        end = (block + 1) * BLOCK
+        if before >= offset + limit:
+            break
+    return first, end, skip
 
 
 def importing(tx: Tx, list_id: int, change: int) -> None:

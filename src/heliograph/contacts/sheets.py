@@ -202,7 +202,7 @@ def rows(path: Path, name: str, width: int) -> Iterator[Row]:
 
 def _delimiter(sample: str, width: int) -> tuple[str, bool]:
     """The delimiter, and whether a first line "sep=;" names it (Excel's habit)."""
-    named = re.match(r"sep=(.)\r?\n", sample, re.IGNORECASE)
+    named = re.match(r"sep=([,;\t|:^~])\r?\n", sample, re.IGNORECASE)
     if named:
         return named[1], True
     head = sample.splitlines()[:20]

@@ -31,7 +31,8 @@ def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
     drafts: list[Draft] = []
     for at, draft in enumerate(order.drafts):
         given = order.lists.get(at)
-        found = None if given is None else _list_drafts(tx, who, given, MOST_CONTACTS - len(drafts), writer)
+        room = max(0, MOST_CONTACTS - len(drafts))
+        found = None if given is None else _list_drafts(tx, who, given, room, writer)
         drafts.extend([draft] if found is None else found)
     _refuse_opted_out(tx, who, drafts)
     return msgspec.structs.replace(order, drafts=drafts)
