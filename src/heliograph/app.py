@@ -106,7 +106,7 @@ class House:
         await self.reload(self.carriers)
         self.web = WebClient(self.options.private_webhooks, float(self.options.webhook_timeout))
         pusher = Pusher(self.database, self.web, self.options)
-        importer = Importer(self.database, self.files, self._download)
+        importer = Importer(self.database, self.files, self.converter, self._download)
         self._loops = [
             ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
             JobLoop(

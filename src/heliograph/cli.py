@@ -264,14 +264,13 @@ def opt_out(username: str, *, strict: bool, data: Data = None, as_json: AsJson =
     """
 
     def work(_: Settings, tx: Tx) -> None:
-        row = account.find(tx, username)
-        if row is None:
-            raise Problem(f"There is no account {username!r}.")
+        row = named(tx, username)
         account.set_strict_opt_out(tx, row["user_id"], strict)
+        audit.record(tx, row["user_id"], audit.CLI, "opt-out", "every send" if strict else "lists")
 
-    _within(data, work)
+    within(data, work)
     bound = "every send" if strict else "sends to lists"
-    _show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
+    show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
 
 
 @carrier_routes.command(name="list")

@@ -304,7 +304,7 @@ def test_vcards_to_csv() -> None:
         "last_name": "Example",
         "email": "zoe@example.com",
         "fax_number": "+61255500001",
-        "organization_name": "Acme Sales",
+        "organization_name": "Acme",
         "address_line_1": "12 Sample St",
         "address_line_2": "Unit 1",
         "address_city": "Sydney",

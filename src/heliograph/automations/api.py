@@ -1,6 +1,5 @@
 """HTTP shapes of the rule endpoints: five handlers for every family."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,10 +13,10 @@ from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
 from heliograph.http import paging, search
 from heliograph.http.request import Reply, Request
+from heliograph.queue.mail import is_address
 from heliograph.webhooks.fetch import check_url
 
 Handler = Callable[[Request], Reply]
-MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 WEBHOOK_TYPES = ("post", "get", "json")
 
 
@@ -107,7 +106,7 @@ def _address_faults(whole: Mapping[str, Any]) -> dict[str, str]:
     if action == "URL":
         fault = check_url(address)
         return {"action_address": fault} if fault else {}
-    if action == "EMAIL_FIXED" and not MAIL.fullmatch(address):
+    if action == "EMAIL_FIXED" and not is_address(address):
         return {"action_address": "Action address must be an email address."}
     if action == "SMS" and phone.parse(address) is None:
         return {"action_address": "Action address must be a phone number in E.164 format."}

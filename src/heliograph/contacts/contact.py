@@ -3,7 +3,6 @@
 Whoever adds or removes contacts locks the list first (`lists.find(..., lock=True)`), so that its counts stay right.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -17,10 +16,10 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import BadRequest, Forbidden, NotFound
 from heliograph.messaging.message import msisdn
+from heliograph.queue.mail import is_address
 
 UNKNOWN = "Contact record not found."
 LONGEST = 255
-MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 REACHABLE = ("phone_number", "fax_number", "email")
 NAMES = ("first_name", "last_name", "custom_1", "custom_2", "custom_3", "custom_4")
 """Fields that are an empty text when they are not given; the others are null then (see the example of endpoint 15)."""
@@ -60,7 +59,7 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
         if given.get(name) is not None and name not in faults:
             made[original] = made[name]
             made[name] = _number(made[name], made["address_country"], country, name, faults)
-    if made["email"] and not MAIL.fullmatch(made["email"]):
+    if made["email"] and not is_address(made["email"]):
         faults["email"] = "Email must be an email address."
     if not faults and not any(made[name] for name in REACHABLE):
         faults["phone_number"] = "Phone number field is required when there is no fax number or email."

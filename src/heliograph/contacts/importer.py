@@ -6,10 +6,10 @@ A run lasts less than a job's lease and is then taken up again, so that a lost p
 import asyncio
 import csv
 import io
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,21 +20,23 @@ import msgspec
 from heliograph.contacts import contact, imports, sheets
 from heliograph.contacts.imports import Slice
 from heliograph.db.database import Database
-from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest
+from heliograph.files import cards
 from heliograph.files import store as files
+from heliograph.files.convert import Busy, Converter
 from heliograph.files.store import FileStore
+from heliograph.files.task import Refused
+from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
 ROWS_A_SLICE = 500
+REFUSALS_A_READ = 1000
 SECONDS_A_RUN = 30.0
-SECONDS_OF_CONVERSION = 50.0
 TRIES_TO_FETCH = 3
-CONVERTER = "heliograph.contacts.convert"
-_WHY = {
-    sheets.DAMAGED: "The spreadsheet is damaged or has a password.",
-    sheets.TOO_LARGE: "The spreadsheet is too large when unpacked.",
-}
+HOLD_EVERY = jobs.LEASE / 3
+"""Seconds between two looks at a long fetch, at each of which the lease of its job begins anew."""
+
+GONE = "The file is no longer there."
 
 Download = Callable[[str, IO[bytes]], Awaitable[tuple[str | None, bool]]]
 """Fetch a URL into a file: (why it failed, whether another try may help)."""
@@ -44,132 +46,161 @@ class Unreadable(Exception):
     """The file cannot be imported; the text says why, for the customer."""
 
 
+class Again(Exception):
+    """The file cannot be had now; the number says after how many seconds it may."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__()
+        self.after = after
+
+
 class Importer:
     """Runs jobs of kind `import`."""
 
-    def __init__(self, database: Database, store: FileStore, download: Download) -> None:
+    def __init__(self, database: Database, store: FileStore, converter: Converter, download: Download) -> None:
         self._database = database
         self._store = store
+        self._converter = converter
         self._download = download
 
     async def run(self, job: Job) -> float | None:
         """One run. Source of the endpoint: api-v3, "Import Contacts" (29)."""
         key = int(job.payload["import_id"])
         row = await self._database.read(lambda tx: imports.load(tx, key))
-        if row is None:
-            return None
-        if row["state"] not in (imports.QUEUED, imports.RUNNING):
-            self._drop(row)
+        if row is None or row["state"] not in (imports.QUEUED, imports.RUNNING):
             return None
         try:
-            if row["state"] == imports.QUEUED:
-                return await self._fetch(row, job.attempt)
-            return await self._work(row)
+            if row["state"] == imports.RUNNING:
+                return await self._work(row)
+            await self._held(job, self._fetch(row, job.attempt))
+        except Again as later:
+            return later.after
         except Unreadable as problem:
             why = str(problem)
             await self._database.write(lambda tx: imports.finish(tx, key, why), urgent=False)
-            self._drop(row)
             return None
-
-    async def _fetch(self, row: Mapping[str, Any], attempt: int) -> float:
-        """Bring the file here and make it CSV; the work begins with the next run."""
-        if row["file_id"] is not None:
-            path = self._store.path(row["file_id"])
-            if not path.exists():
-                raise Unreadable("The uploaded file is no longer there.")
-            source, file_id = await self._prepared(path, row["country"])
-        else:
-            with tempfile.NamedTemporaryFile() as fetched:
-                error, again = await self._download(row["file_url"], fetched)
-                if error is not None:
-                    if again and attempt < TRIES_TO_FETCH:
-                        return 10.0 * attempt
-                    raise Unreadable(error)
-                fetched.flush()
-                source, file_id = await self._prepared(Path(fetched.name), row["country"])
-        begin = partial(imports.begin, import_id=row["import_id"], source=source, file_id=file_id)
-        if not await self._database.write(begin, urgent=False):
-            self._store.remove(file_id)
         return 0.0
 
-    async def _prepared(self, path: Path, country: str) -> tuple[str, str]:
-        """(kind of the file, our copy of it as CSV)."""
-        with path.open("rb") as file:
-            source = sheets.kind(file.read(sheets.SAMPLE))
-        if source is None:
-            raise Unreadable("The file is neither CSV nor a spreadsheet (xlsx, xls, ods) nor a vCard.")
-        if source == "text":
-            return source, await asyncio.to_thread(self._keep, path)
-        with tempfile.NamedTemporaryFile() as made:
-            await _converted(source, path, Path(made.name), country)
-            return source, await asyncio.to_thread(self._keep, Path(made.name))
+    async def _held(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+        """Do what may take longer than the lease of its job: other files may be converted before this one."""
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait((task,), timeout=HOLD_EVERY))[0]:
+                await self._database.write(lambda tx: jobs.hold(tx, job.job_id), urgent=False)
+        finally:
+            task.cancel()
+        await task
 
-    def _keep(self, path: Path) -> str:
-        with path.open("rb") as file:
-            return self._store.write(iter(lambda: file.read(1 << 20), b""))[0]
+    async def _fetch(self, row: Mapping[str, Any], attempt: int) -> None:
+        """Bring the file here and make it CSV; the work begins with the next run. Raises Unreadable, Again."""
+        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+            path, made = Path(place) / "fetched", Path(place) / "made"
+            if row["file_id"] is not None:
+                await self._bring(row["file_id"], path)
+            else:
+                await self._get(row["file_url"], path, attempt)
+            source = await asyncio.to_thread(_kind, path)
+            if source == "text":
+                made = path
+            else:
+                try:
+                    await self._converter.to_lines(path, made, sheets.code_page(row["country"]))
+                except Refused as problem:
+                    raise Unreadable(str(problem)) from None
+                except Busy:
+                    raise Again(10.0) from None
+            await self._keep(row, source, made)
 
-    def _drop(self, row: Mapping[str, Any]) -> None:
-        """Remove our copy; an upload that has not been copied is the customer's."""
-        if row["source"] is not None:
-            self._store.remove(row["file_id"])
+    async def _get(self, url: str, path: Path, attempt: int) -> None:
+        """Download a URL into a local file. Raises Unreadable, Again."""
+        with path.open("wb") as file:
+            error, again = await self._download(url, file)
+        if error is not None:
+            raise Again(10.0 * attempt) if again and attempt < TRIES_TO_FETCH else Unreadable(error)
+
+    async def _bring(self, file_id: str, path: Path) -> None:
+        """Copy a stored file into a local one. Raises Unreadable when it is gone."""
+        row = await self._database.read(lambda tx: files.find(tx, file_id))
+        if row is None or not row["ready"]:
+            raise Unreadable(GONE)
+        with path.open("wb") as file:
+            try:
+                await asyncio.to_thread(files.copy, self._store, file_id, row["size"], file)
+            except FileNotFoundError:
+                raise Unreadable(GONE) from None
+
+    async def _keep(self, row: Mapping[str, Any], source: str, path: Path) -> None:
+        """Store our copy, so that any process can go on with it; its record comes first (files.create)."""
+        file_id = await self._database.write(lambda tx: imports.copied(tx, row["user_id"]), urgent=False)
+        with path.open("rb") as file:
+            await asyncio.to_thread(self._store.put, file_id, file)
+            size = file.tell()
+        begin = partial(imports.begin, import_id=row["import_id"], source=source, file_id=file_id, size=size)
+        await self._database.write(begin, urgent=False)
 
     async def _work(self, row: Mapping[str, Any]) -> float | None:
-        """Store slices until the file or the time of this run is over."""
+        """Store slices until the file or the time of this run is over. Raises Unreadable."""
         key, end = row["import_id"], time.monotonic() + SECONDS_A_RUN
-        path = self._store.path(row["file_id"])
-        if not path.exists():
-            raise Unreadable("The file is no longer there.")
-        slices = _slices(path, row)
-        while time.monotonic() < end:
-            piece = await asyncio.to_thread(next, slices, None)
-            if piece is None:
-                await self._end(row)
-                return None
-            if not await self._database.write(partial(imports.apply, import_id=key, piece=piece), urgent=False):
-                return 60.0  # another run has taken over, or the list is gone: the next look at the row tells
+        async with self._slices(row) as slices:
+            while time.monotonic() < end:
+                piece = await asyncio.to_thread(next, slices, None)
+                if piece is None:
+                    await self._end(row)
+                    return None
+                if not await self._database.write(partial(imports.apply, import_id=key, piece=piece), urgent=False):
+                    return 60.0  # another run has taken over, or the list is gone: the next look at the row tells
         return 0.0
+
+    @asynccontextmanager
+    async def _slices(self, row: Mapping[str, Any]) -> AsyncIterator[Iterator[Slice]]:
+        """The slices that are left of an import's file. Raises Unreadable."""
+        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+            path = Path(place) / "copy"
+            await self._bring(row["file_id"], path)
+            slices = _slices(path, row)
+            try:
+                yield slices
+            finally:
+                slices.close()
 
     async def _end(self, row: Mapping[str, Any]) -> None:
         """Finish, with a file of what was refused."""
-        key = row["import_id"]
-        some = await self._database.read(lambda tx: imports.refusals(tx, key, -1, 1))
-        file_id, size = None, 0
-        if some:
-            file_id, size = await self._database.read(lambda tx: self._store.write(_report(tx, key)))
+        key, user_id, file_id, size = row["import_id"], row["user_id"], None, 0
+        if await self._database.read(lambda tx: imports.refusals(tx, key, -1, 1)):
+            file_id = await self._database.write(lambda tx: imports.reported(tx, user_id, key), urgent=False)
+            size = await self._report(key, file_id)
+        await self._database.write(lambda tx: imports.finish(tx, key, None, file_id, size), urgent=False)
 
-        def finish(tx: Tx) -> None:
-            imports.finish(tx, key, None, file_id)
-            if file_id is not None:
-                name, kind = f"import-{key}-errors.csv", "text/csv; charset=utf-8"
-                files.register(tx, row["user_id"], file_id, name, kind, size, imports.LIFE)
-
-        await self._database.write(finish, urgent=False)
-        self._drop(row)
-
-
-async def _converted(source: str, path: Path, made: Path, country: str) -> None:
-    """Run the converting process. Raises Unreadable."""
-    command = (sys.executable, "-m", CONVERTER, source, str(path), str(made), country)
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        code = await asyncio.wait_for(process.wait(), SECONDS_OF_CONVERSION)
-    except TimeoutError:
-        code = -1
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if code:  # negative: ended by a limit of memory or time
-        raise Unreadable(_WHY.get(sheets.TOO_LARGE if code < 0 else code, "The file cannot be read."))
+    async def _report(self, key: int, file_id: str) -> int:
+        """Store the refused rows as CSV, read slice by slice; its size in bytes."""
+        after = -1
+        with tempfile.TemporaryFile() as file:
+            file.write(b"line,reason,content\r\n")
+            while True:
+                read = partial(imports.refusals, import_id=key, after=after, limit=REFUSALS_A_READ)
+                some = await self._database.read(read)
+                if not some:
+                    break
+                file.write(_lines(some))
+                after = some[-1]["line"]
+            size = file.tell()
+            file.seek(0)
+            await asyncio.to_thread(self._store.put, file_id, file)
+        return size
 
 
-def _slices(path: Path, row: Mapping[str, Any]) -> Iterator[Slice]:
-    """The slices that are left of an import's file."""
+def _kind(path: Path) -> str:
+    with path.open("rb") as file:
+        kind = sheets.kind(file.read(sheets.SAMPLE))
+    if kind is None:
+        raise Unreadable("The file is neither CSV nor a spreadsheet (xlsx, xls, ods) nor a vCard.")
+    return kind
+
+
+def _slices(path: Path, row: Mapping[str, Any]) -> Generator[Slice]:
     fields: list[str | None] = msgspec.json.decode(row["field_order"])
     if row["source"] == "vcard":
-        fields = list(contact.FIELDS)
+        fields = [sheets.field(name) for name in cards.COLUMNS]
     name = sheets.encoding(path, row["country"]) if row["source"] == "text" else "utf-8"
     found = enumerate(sheets.rows(path, name, len(fields)), 1)
     start = row["position"]
@@ -204,13 +235,9 @@ def _slice(start: int, end: int, rows: Sequence[sheets.Row], fields: Sequence[st
     return Slice(start, end, good, refused)
 
 
-def _report(tx: Tx, import_id: int) -> Iterator[bytes]:
-    """The refused rows as CSV, read in slices."""
-    yield b"line,reason,content\r\n"
-    after = -1
-    while some := imports.refusals(tx, import_id, after, 1000):
-        out = io.StringIO()
-        # A leading quote: a spreadsheet must not take a customer's text for a formula.
-        csv.writer(out).writerows([row["line"], row["reason"], "'" + row["content"]] for row in some)
-        yield out.getvalue().encode()
-        after = some[-1]["line"]
+def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Refused rows as CSV."""
+    out = io.StringIO()
+    # A leading quote: a spreadsheet must not take a customer's text for a formula.
+    csv.writer(out).writerows([row["line"], row["reason"], "'" + row["content"]] for row in rows)
+    return out.getvalue().encode()

@@ -10,13 +10,18 @@ from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import import_refusals, imports
 from heliograph.errors import NotFound
+from heliograph.files import store as files
 from heliograph.queue import jobs
 
 JOB = "import"
+CONTENT_TYPE = "text/csv; charset=utf-8"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 UNKNOWN = "Import record not found."
 LIFE = 30 * 24 * 3600
 """Seconds for which an import and its file of refused rows can be looked at."""
+
+LIFE_OF_COPY = 7 * 24 * 3600
+"""Seconds after which what a lost import has copied is forgotten: longer than an import may wait and run."""
 
 MOST_REFUSALS = 100_000
 """Refused rows that are kept with their reasons; further ones are only counted."""
@@ -76,10 +81,18 @@ def refusals(tx: Tx, import_id: int, after: int, limit: int) -> Sequence[Mapping
     return tx.rows(select(import_refusals).where(mine).order_by(import_refusals.c.line).limit(limit))
 
 
-def begin(tx: Tx, import_id: int, source: str, file_id: str) -> bool:
-    """The file is here; False when another run has brought it before."""
+def copied(tx: Tx, user_id: int) -> str:
+    """Record our copy of a file that is about to be stored; its id."""
+    return files.create(tx, user_id, "import.csv", CONTENT_TYPE, LIFE_OF_COPY)
+
+
+def begin(tx: Tx, import_id: int, source: str, file_id: str, size: int) -> None:
+    """Our copy of the file is stored; it is discarded when another run has brought it before."""
     changed = imports.update().where(imports.c.import_id == import_id, imports.c.state == QUEUED)
-    return tx.execute(changed.values(state=RUNNING, source=source, file_id=file_id)).rowcount > 0
+    if tx.execute(changed.values(state=RUNNING, source=source, file_id=file_id)).rowcount:
+        files.finish(tx, file_id, size)
+    else:
+        files.discard(tx, [file_id])
 
 
 def apply(tx: Tx, import_id: int, piece: Slice) -> bool:
@@ -146,17 +159,30 @@ def _merged(
     return after
 
 
-def finish(tx: Tx, import_id: int, error: str | None = None, error_file_id: str | None = None) -> None:
-    """End an import, well or with an error. Does nothing to one that has ended."""
+def reported(tx: Tx, user_id: int, import_id: int) -> str:
+    """Record the file of refused rows that is about to be stored; its id."""
+    return files.create(tx, user_id, f"import-{import_id}-errors.csv", CONTENT_TYPE, LIFE)
+
+
+def finish(tx: Tx, import_id: int, error: str | None = None, error_file_id: str | None = None, size: int = 0) -> None:
+    """End an import, well or with an error, and discard our copy of its file. Does nothing to one that has ended.
+
+    `size` is that of the file of refused rows, in bytes.
+    """
     open_ = (imports.c.import_id == import_id) & imports.c.state.in_((QUEUED, RUNNING))
     ended = (
         imports.update()
         .where(open_)
         .values(state=FAILED if error else DONE, error=error, error_file_id=error_file_id, finished_at=tx.now)
     )
-    key = tx.scalar(ended.returning(imports.c.list_id))
-    if key is not None:
-        lists.importing(tx, key, -1)
+    row = tx.row(ended.returning(imports.c.list_id, imports.c.source, imports.c.file_id))
+    if row is None:
+        return
+    if error_file_id is not None:
+        files.finish(tx, error_file_id, size)
+    lists.importing(tx, row["list_id"], -1)
+    if row["source"] is not None:  # before that it is the customer's upload
+        files.discard(tx, [row["file_id"]])
 
 
 def forget(tx: Tx) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from heliograph.contacts.contact import FIELDS
+from heliograph.files.kinds import utf_16
 
 LONGEST_LINE = 65_536
 MOST_CELLS = 256
@@ -21,9 +22,6 @@ DELIMITERS = ",;\t|"
 TOO_LONG = f"The line is longer than {LONGEST_LINE} characters."
 TOO_MANY = f"The row has more than {MOST_CELLS} columns."
 UNCLOSED = "The quotes of this row are never closed."
-
-DAMAGED, TOO_LARGE = 3, 4
-"""Exit codes of convert.py."""
 
 Row = tuple[int, list[str] | str]
 """The line (from 1) where a row begins, and its cells; or the reason why it cannot be read."""
@@ -62,21 +60,9 @@ def kind(head: bytes) -> str | None:
     plain = head.replace(b"\x00", b"")  # a card in UTF-16 is a card, too
     if re.match(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*BEGIN:VCARD", plain, re.IGNORECASE):
         return "vcard"
-    if b"\x00" in head and _utf_16(head) is None:
+    if b"\x00" in head and utf_16(head) is None:
         return None
     return "text"
-
-
-def _utf_16(head: bytes) -> str | None:
-    """UTF-16 by its mark, or by every other byte of Western text being zero."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    some = head[:1000]
-    if len(some) > 3 and some[1::2].count(0) > 0.4 * len(some) and some[::2].count(0) == 0:
-        return "utf-16-le"
-    if len(some) > 3 and some[::2].count(0) > 0.4 * len(some) and some[1::2].count(0) == 0:
-        return "utf-16-be"
-    return None
 
 
 _CODE_PAGES = {
@@ -100,14 +86,19 @@ _CODE_PAGES = {
 """What Windows programs write by default in these countries; elsewhere it is cp1252."""
 
 
+def code_page(country: str) -> str:
+    """What a text of a country is written in when it is no Unicode."""
+    return _CODE_PAGES.get(country, "cp1252")
+
+
 def encoding(path: Path, country: str) -> str:
     """The encoding of a text file: by its mark, UTF-8 if all of it is, or else the code page of the country."""
     with path.open("rb") as file:
         head = file.read(SAMPLE)
-    found = _utf_16(head)
+    found = utf_16(head)
     if found:
         return found
-    for name in ("utf-8-sig", _CODE_PAGES.get(country, "cp1252")):
+    for name in ("utf-8-sig", code_page(country)):
         if _decodes(path, name):
             return name
     return "cp1252"

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from heliograph.files.task import TARGETS, Outcome, Refused, Task
+from heliograph.files.task import CONTACTS, TARGETS, Outcome, Refused, Task
 from heliograph.settings import Settings
+
+T = TypeVar("T")
 
 LONGEST_LINE = 10
 """Files that may wait for each conversion under way: they are in memory, and so is what they came in."""
@@ -59,11 +63,18 @@ class Converter:
         `name` is only for the name of the result.
         """
         assert target in TARGETS, target
+        return await self._queued(self._convert, data, name, target)
+
+    async def to_lines(self, source: Path, made: Path, code_page: str) -> None:
+        """A spreadsheet or an address book as the rows that an import reads (sheets.py). Raises Refused, and Busy."""
+        await self._queued(self._to_lines, source, made, code_page)
+
+    async def _queued(self, work: Callable[..., T], *arguments: Any) -> T:
         if self._waiting >= self._options.conversions * (1 + LONGEST_LINE):
             raise Busy
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._convert, data, name, target)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         finally:
             self._waiting -= 1
 
@@ -78,22 +89,34 @@ class Converter:
         with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
             folder = Path(place)
             (folder / "source").write_bytes(data)
-            self._work(folder, target)
-            try:
-                outcome = msgspec.json.decode((folder / "outcome").read_bytes(), type=Outcome)
-            except (FileNotFoundError, msgspec.DecodeError):
-                raise Refused("The file could not be converted.") from None
-            if outcome.refusal:
-                raise Refused(outcome.refusal)
+            outcome = self._outcome(folder, target)
             made = (folder / "result").read_bytes()
         stem = name.rpartition(".")[0] or name
         return Converted(made, f"{stem}.{outcome.extension}", outcome.extension, outcome.pages)
 
-    def _work(self, folder: Path, target: str) -> None:
+    def _to_lines(self, source: Path, made: Path, code_page: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+            folder = Path(place)
+            shutil.copyfile(source, folder / "source")
+            self._outcome(folder, CONTACTS, code_page)
+            shutil.copyfile(folder / "result", made)
+
+    def _outcome(self, folder: Path, target: str, code_page: str = "cp1252") -> Outcome:
+        """Convert the file `source` of a folder to its file `result`. Raises Refused."""
+        self._work(folder, target, code_page)
+        try:
+            outcome = msgspec.json.decode((folder / "outcome").read_bytes(), type=Outcome)
+        except (FileNotFoundError, msgspec.DecodeError):
+            raise Refused("The file could not be converted.") from None
+        if outcome.refusal:
+            raise Refused(outcome.refusal)
+        return outcome
+
+    def _work(self, folder: Path, target: str, code_page: str) -> None:
         """Run the worker in `folder` until it ends or its time is over. Raises Refused."""
         options = self._options
         memory, seconds = options.convert_memory * 2**20, options.convert_seconds
-        task = Task(target, shutil.which(options.soffice) or "", memory, seconds)
+        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page)
         with (folder / "errors").open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "heliograph.files.worker"],

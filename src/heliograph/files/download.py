@@ -11,7 +11,6 @@ from heliograph.db.database import Database
 from heliograph.files import store as files
 from heliograph.files.store import FileStore
 
-PIECE = 1024 * 1024
 RETRY_AFTER = "2"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -50,7 +49,7 @@ async def download(database: Database, store: FileStore, request: Request) -> Re
     if request.method == "HEAD" or not size:
         return Response(None, status, headers)
     try:
-        first = await asyncio.to_thread(store.read, row["file_id"], start, min(PIECE, stop - start))
+        first = await asyncio.to_thread(store.read, row["file_id"], start, min(files.PIECE, stop - start))
     except FileNotFoundError:
         return _plain("No such file.", 404)
     return StreamingResponse(_pieces(store, row["file_id"], first, start, stop), status, headers)
@@ -78,8 +77,8 @@ def wanted(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int] 
 
 async def _pieces(store: FileStore, file_id: str, first: bytes, start: int, stop: int) -> AsyncIterator[bytes]:
     yield first
-    for at in range(start + len(first), stop, PIECE):
-        yield await asyncio.to_thread(store.read, file_id, at, min(PIECE, stop - at))
+    for at in range(start + len(first), stop, files.PIECE):
+        yield await asyncio.to_thread(store.read, file_id, at, min(files.PIECE, stop - at))
 
 
 def _plain(text: str, status: int, headers: dict[str, str] | None = None) -> Response:

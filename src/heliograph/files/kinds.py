@@ -1,11 +1,12 @@
 """What a file really is, by its bytes alone, and what can be made of it. Names and declared types are not believed."""
 
+import codecs
 import io
 import zipfile
 
 import filetype
 
-from heliograph.files.task import Refused
+from heliograph.files.task import CONTACTS, Refused
 
 IMAGES = ("jpeg", "png", "gif", "bmp", "tiff", "webp")
 OFFICE = ("docx", "doc", "rtf", "txt")
@@ -18,6 +19,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "fax": (*DOCUMENTS, *IMAGES),
     "mms": IMAGES,
     "csv": (*SHEETS, "csv", "vcf"),
+    CONTACTS: (*SHEETS, "vcf"),
     "post": (*DOCUMENTS, *IMAGES),
     "postcard": (*DOCUMENTS, *IMAGES),
 }
@@ -34,7 +36,7 @@ _OLE = {"EncryptedPackage": "locked", "WordDocument": "doc", "Workbook": "xls", 
 """Streams of an OLE file; the first that is there decides."""
 
 
-def kind_of(data: bytes) -> str:
+def kind_of(data: bytes, code_page: str = "cp1252") -> str:
     """The kind of a file: one of those above, `locked`, `markup`, or whatever else it is called. Raises Refused.
 
     A text may be `txt` or `csv`: its bytes do not tell, so it is called `txt`, and the target decides.
@@ -53,7 +55,7 @@ def kind_of(data: bytes) -> str:
     found = filetype.guess(data)
     if found is not None and found.extension in _SIGNATURES:
         return _SIGNATURES[found.extension]
-    text = text_of(data)
+    text = text_of(data, code_page)
     if text is None:
         return "unknown" if found is None else str(found.extension)
     if text.lstrip()[:11].upper() == "BEGIN:VCARD":
@@ -61,16 +63,27 @@ def kind_of(data: bytes) -> str:
     return "markup" if text.lstrip().startswith("<") else "txt"
 
 
-def text_of(data: bytes) -> str | None:
-    """The file as text: UTF-16 and UTF-8 by their marks, else UTF-8, else Windows-1252; None when it is no text."""
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    for attempt in (encoding, "cp1252"):
+def text_of(data: bytes, code_page: str = "cp1252") -> str | None:
+    """The file as text: UTF-16, UTF-8 or else the code page of Windows; None when it is no text."""
+    for attempt in (utf_16(data[:1000]) or "utf-8-sig", code_page):
         try:
             text = data.decode(attempt)
         except UnicodeDecodeError:
             continue
         if not any(character < " " and character not in "\t\n\r\f" for character in set(text)):
             return text
+    return None
+
+
+def utf_16(head: bytes) -> str | None:
+    """The encoding of a text that begins like this, if it is UTF-16: by its mark, or by every other byte being zero."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    some = head[:1000]
+    if len(some) > 3 and some[1::2].count(0) > 0.4 * len(some) and some[::2].count(0) == 0:
+        return "utf-16-le"
+    if len(some) > 3 and some[::2].count(0) > 0.4 * len(some) and some[1::2].count(0) == 0:
+        return "utf-16-be"
     return None
 
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from sqlalchemy import case, select
@@ -14,6 +14,7 @@ from heliograph.queue.jobs import Job
 
 EXPORT_LIFE = 24 * 3600
 FORGET_JOB = "forget-files"
+PIECE = 1024 * 1024
 
 
 class FileStore(Protocol):
@@ -86,13 +87,24 @@ def upload(tx: Tx, user_id: int, file_id: str, target: str) -> int:
 
 
 def expire(tx: Tx, limit: int = 100) -> bool:
-    """Forget files whose time is over; whether there were any. A job removes the bytes after the commit."""
+    """Forget files whose time is over; whether there were any. A duty of the upkeep."""
     ids = [row[0] for row in tx.execute(select(files.c.file_id).where(files.c.expires_at <= tx.now).limit(limit))]
+    discard(tx, ids)
+    return bool(ids)
+
+
+def discard(tx: Tx, ids: Sequence[str]) -> None:
+    """Forget files now. A job removes the bytes after the commit."""
     if ids:
         for table in (files, uploads, exports):
             tx.execute(table.delete().where(table.c.file_id.in_(ids)))
-        jobs.enqueue(tx, FORGET_JOB, {"ids": ids})
-    return bool(ids)
+        jobs.enqueue(tx, FORGET_JOB, {"ids": list(ids)})
+
+
+def copy(store: FileStore, file_id: str, size: int, into: BinaryIO) -> None:
+    """Copy a stored file of `size` bytes into a local one, in pieces. Blocks. Raises FileNotFoundError, OSError."""
+    for start in range(0, size, PIECE):
+        into.write(store.read(file_id, start, min(PIECE, size - start)))
 
 
 def forget(store: FileStore, job: Job) -> None:

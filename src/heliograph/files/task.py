@@ -5,6 +5,9 @@ import msgspec
 TARGETS = ("fax", "mms", "csv", "post", "postcard")
 """What `convert` may ask for. Source: endpoint 168."""
 
+CONTACTS = "contacts"
+"""Rows for an import; no customer asks for it by name."""
+
 
 class Refused(Exception):
     """A file that cannot be converted. The text is a sentence for the customer."""
@@ -14,12 +17,14 @@ class Task(msgspec.Struct, frozen=True):
     """What to do with the file `source` of the working folder.
 
     `soffice` is the path of LibreOffice, empty without it; `memory` is in bytes, `seconds` are of the processor.
+    `code_page` is what a text is written in when it is no Unicode.
     """
 
     target: str
     soffice: str
     memory: int
     seconds: int
+    code_page: str = "cp1252"
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from heliograph.files import images, kinds, office, paper, sheets
-from heliograph.files.task import Outcome, Refused, Task
+from heliograph.files.task import CONTACTS, Outcome, Refused, Task
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 LARGEST_RESULT = 100 * 1024 * 1024
@@ -72,9 +72,11 @@ def leave_network() -> bool:
 
 def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     """The file as the target wants it. Raises Refused, and whatever a library raises at a broken file."""
-    kind = kinds.check(kinds.kind_of(data), task.target)
+    kind = kinds.check(kinds.kind_of(data, task.code_page), task.target)
     if task.target == "csv":
         return sheets.to_csv(data, kind), Outcome("csv")
+    if task.target == CONTACTS:
+        return sheets.to_lines(data, kind, task.code_page), Outcome("csv")
     if task.target == "mms":
         picture, extension = images.to_mms(data, kind)
         return picture, Outcome(extension)
