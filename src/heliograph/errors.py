@@ -71,6 +71,13 @@ class MethodNotAllowed(ApiError):
     message = "Method doesn't exist or is not allowed."
 
 
+class TooLittleCredit(ApiError):
+    """400: the balance does not cover what a request would cost as a whole."""
+
+    code = "INSUFFICIENT_CREDIT"
+    message = "Your balance is too low."
+
+
 class Conflict(ApiError):
     """409: an Idempotency-Key is being used for another body, or by a request that is still running."""
 

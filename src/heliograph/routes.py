@@ -1,6 +1,9 @@
 """The whole API as a table: number in the contract, verb and path, handler, access, documented message."""
 
 from heliograph.accounts import api as accounts
+from heliograph.accounts.referrals import api as referrals
+from heliograph.accounts.resellers import api as resellers
+from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.channels.sms import api as sms
@@ -15,7 +18,7 @@ EXPORT = ("filename", *DATES)
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_sms(writer), *_automations()]
+    return [*_account(), *_money(), *_sms(writer), *_automations(), *_subaccounts()]
 
 
 def _account() -> list[Route]:
@@ -23,6 +26,42 @@ def _account() -> list[Route]:
     return [
         Route(1, "POST /account", accounts.register, None, made, accounts.Registration),
         Route(2, "GET /account", accounts.view, "", "Here's your account"),
+    ]
+
+
+def _money() -> list[Route]:
+    listed, settings = "Here are you data.", "Here are your settings."
+    made, changed = "New reseller has been added.", "Reseller account has been updated."
+    moved = "Your balance has been successfully transferred."
+    every, one = "/reseller/accounts", "/reseller/accounts/{client_user_id}"
+    return [
+        Route(119, "GET /referral/accounts", referrals.view, "billing", "Here are your referrals.", paged=True),
+        Route(120, f"GET {every}", resellers.view_all, "reseller", listed, paged=True),
+        Route(121, f"POST {every}", resellers.create, "reseller", made, accounts.Registration),
+        Route(122, f"GET {one}", resellers.view, "reseller", DATA),
+        Route(123, f"PUT {one}", resellers.update, "reseller", changed, resellers.ClientChanges),
+        Route(
+            *(124, "PUT /reseller/transfer-credit", resellers.transfer, "reseller", moved, resellers.Transfer),
+            spends=True,
+        ),
+        Route(0, "GET /reseller/settings", resellers.view_settings, "reseller", settings),
+        Route(
+            *(0, "PUT /reseller/settings", resellers.change_settings, "reseller"),
+            *("Your settings have been updated.", resellers.ResellerSettings),
+        ),
+    ]
+
+
+def _subaccounts() -> list[Route]:
+    every, one = "/subaccounts", "/subaccounts/{subaccount_id}"
+    made, new_key = "New account has been created.", "Your API Key has been regenerated."
+    return [
+        Route(162, f"GET {every}", subaccounts.view_all, "users", "SUCCESS", paged=True),
+        Route(163, f"POST {every}", subaccounts.create, "users", made, subaccounts.NewSubaccount),
+        Route(164, f"GET {one}", subaccounts.view, "users", DATA),
+        Route(165, f"PUT {one}", subaccounts.update, "users", "", subaccounts.SubaccountChanges),
+        Route(166, f"DELETE {one}", subaccounts.delete, "users", ""),
+        Route(167, f"PUT {one}/regen-api-key", subaccounts.new_key, "users", new_key),
     ]
 
 

@@ -90,6 +90,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reply_domain: Annotated[
         str, Meta(description="Domain of the addresses that replies by mail come from: <number>@domain.")
     ] = "sms.heliograph.localdomain"
+    key_overlap: Annotated[
+        int, Meta(ge=0, description="Seconds that a replaced API key works beside the new one; 0: it dies at once.")
+    ] = 0
+    referral_percent: Annotated[
+        int,
+        Meta(ge=0, le=100, description="Percent of a referred account's spending on messages that its referrer earns."),
+    ] = 5
+    payment_gateway: Annotated[
+        Literal["manual", "stripe"],
+        Meta(description="Who charges cards. manual: test cards in sandbox mode, none in production mode."),
+    ] = "manual"
+    stripe_key: Annotated[str, Meta(description="Secret key of the Stripe account.")] = ""
+    stripe_webhook_secret: Annotated[str, Meta(description="Signing secret of Stripe's webhooks.")] = ""
+    stripe_address: Annotated[str, Meta(description="Address of Stripe's API; empty: the real one.")] = ""
+    invoice_issuer: Annotated[
+        str, Meta(description="Name, address and tax number on invoices, lines separated by semicolons.")
+    ] = "Heliograph"
+    invoice_font: Annotated[
+        str,
+        Meta(description="TrueType file for invoices, for names that are not in Latin letters; empty: a built-in one."),
+    ] = ""
+    number_grace_days: Annotated[
+        int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
+    ] = 7
 
     @property
     def private_webhooks(self) -> bool:
@@ -192,6 +216,8 @@ def load(**given: Any) -> Settings:
     settings = Settings(**values)
     if settings.mode == "production" and len(settings.secret) < 32:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
+    if settings.payment_gateway == "stripe" and not settings.stripe_key:
+        raise SettingsError("HELIOGRAPH_STRIPE_KEY: the gateway stripe needs a secret key.")
     return settings
 
 

@@ -102,9 +102,10 @@ def test_the_default_rates_are_written_with_four_decimals() -> None:
     document = tomllib.loads(files("heliograph.billing").joinpath("rates.toml").read_text(encoding="utf-8"))
     prices = [
         price
-        for channels in document.values()
-        if isinstance(channels, dict)
-        for kinds in channels.values()
+        for name, channels in document.items()
+        if name not in ("version", "source", "exchange")
+        for channel, kinds in channels.items()
+        if channel != "packages"
         for countries in kinds.values()
         for price in countries.values()
     ]

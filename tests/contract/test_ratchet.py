@@ -9,6 +9,12 @@ from heliograph.channels.sms.channel import Writer
 MISSING = Path(__file__).parent / "missing.txt"
 ADDITIONS = {
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/reseller/settings"): "resellers live by a margin on their clients' prices (facts I10)",
+    ("PUT", "/reseller/settings"): "the same",
+    ("GET", "/recharge/auto-recharge"): "GET /account shows the three values, and nothing documented sets them (I9)",
+    ("PUT", "/recharge/auto-recharge"): "the same",
+    ("GET", "/recharge/transactions/{transaction_id}/invoice"): "an account's bookkeeping needs a document",
+    ("POST", "/recharge/events"): "the payment gateway tells how a charge ended whose answer was lost",
 }
 
 

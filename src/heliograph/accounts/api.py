@@ -10,8 +10,9 @@ import msgspec
 from heliograph import phone
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
+from heliograph.accounts.referrals import referral
 from heliograph.accounts.vault import Vault, hash_password
-from heliograph.billing import currencies, ledger, prices
+from heliograph.billing import commission, currencies, ledger, prices, tariff
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest
@@ -23,7 +24,7 @@ MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 
 
 class Registration(msgspec.Struct):
-    """Body of POST /account."""
+    """Body of POST /account. `referrer`, an addition to the contract, is the username of who referred the account."""
 
     username: str
     password: str
@@ -33,11 +34,28 @@ class Registration(msgspec.Struct):
     user_last_name: str
     account_name: str
     country: str
+    referrer: str | None = None
 
 
 async def register(req: Request) -> Reply:
     """1. Create an account with trial credit."""
     given = req.decode(Registration)
+    settings, vault = req.services.settings, req.services.vault
+    new = await new_account(given, credit_micros=prices.micros(settings.trial_credit))
+
+    def registered(tx: Tx) -> Reply:
+        user_id = account.create(tx, vault, new)
+        if given.referrer:
+            referral.add(tx, given.referrer, user_id, settings.referral_percent)
+        made = account.by_user(tx, user_id)
+        assert made is not None
+        return Reply(profile(tx, vault, user_id, made.subaccount_id))
+
+    return await req.services.database.write(registered)
+
+
+async def new_account(given: Registration, **more: Any) -> NewAccount:
+    """The account that a registration asks for, with `more` about it. Raises BadRequest."""
     country = given.country.strip().upper()
     number = phone.parse(given.user_phone, country)
     faults = {
@@ -50,7 +68,7 @@ async def register(req: Request) -> Reply:
     found = {name: text for name, text in faults.items() if text}
     if found or number is None:
         raise BadRequest(found)
-    new = NewAccount(
+    return NewAccount(
         username=given.username,
         email=given.user_email,
         phone=number.number,
@@ -60,21 +78,13 @@ async def register(req: Request) -> Reply:
         country=country,
         password_hash=await asyncio.to_thread(hash_password, given.password),
         webhook_secret=new_secret(),
-        credit_micros=prices.micros(req.services.settings.trial_credit),
+        **more,
     )
-    return await req.services.database.write(lambda tx: _registered(tx, req.services.vault, new))
-
-
-def _registered(tx: Tx, vault: Vault, new: NewAccount) -> Reply:
-    user_id = account.create(tx, vault, new)
-    made = account.by_user(tx, user_id)
-    assert made is not None
-    return Reply(_shape(tx, vault, user_id, made.subaccount_id))
 
 
 def view(req: Request) -> Reply:
     """2. The account of whoever asks."""
-    data = _shape(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
+    data = profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
     data |= {
         "private_uploads": 0,
         "fax_quality": 0,
@@ -84,7 +94,8 @@ def view(req: Request) -> Reply:
     return Reply(data)
 
 
-def _shape(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
+def profile(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
+    """An account as its owner sees it, through one of its subaccounts."""
     user, sub = account.profile(tx, user_id, subaccount_id)
     return {
         "user_id": user["user_id"],
@@ -112,14 +123,15 @@ def _shape(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, 
         "setting_fix_sender_id": user["setting_fix_sender_id"],
         "setting_sms_message_char_limit": user["char_limit"],
         "old_dashboard": 0,
-        "balance_commission": "0.000000",
+        "balance_commission": prices.fixed(commission.total(tx, user_id, user["currency"], tariff.rates_of(tx)), 6),
         "timezone": user["timezone"],
         "_currency": currencies.describe(user["currency"]),
-        "_subaccount": _subaccount(vault, sub),
+        "_subaccount": subaccount(vault, sub),
     }
 
 
-def _subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
+def subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
+    """A subaccount as the contract shows it, with its key."""
     return {
         "subaccount_id": sub["subaccount_id"],
         "api_username": sub["api_username"],

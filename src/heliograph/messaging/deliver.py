@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from heliograph.billing import ledger
+from heliograph.billing import commission, ledger
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts
 from heliograph.messaging.receipts import Report
@@ -169,6 +169,7 @@ def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]], repo
 
 
 def refund(tx: Tx, row: dict[str, Any]) -> None:
-    """Give back what a message cost."""
+    """Give back what a message cost, and take back what others earned by it."""
     if row["price_micros"]:
         ledger.post(tx, row["user_id"], row["price_micros"], "refund", row["message_id"])
+        commission.take_back(tx, row["user_id"], row["price_micros"], row["date"] // commission.DAY)
