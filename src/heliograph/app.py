@@ -20,6 +20,10 @@ from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
 from heliograph.automations.actions import MAIL_JOB, Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
+from heliograph.billing import payments
+from heliograph.billing.cashier import Cashier
+from heliograph.billing.gateways.base import Gateway
+from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.sms import channel as sms
 from heliograph.db import migrate
 from heliograph.db.database import Database
@@ -70,6 +74,7 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = files.FileStore(options.data / "files")
         self.writer = sms.Writer(options)
+        self.cashier = Cashier(database, _gateway(options))
         self.carriers = carriers
         self.router = Router([], {})
         self.web: WebClient | None = None
@@ -94,11 +99,14 @@ class House:
         pusher = Pusher(self.database, self.web, self.options)
         self._loops = [
             ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
-            JobLoop(self.database, {outgoing.JOB: pusher.run, MAIL_JOB: self._mail}),
+            JobLoop(
+                self.database,
+                {outgoing.JOB: pusher.run, MAIL_JOB: self._mail, payments.SETTLE_JOB: self.cashier.run},
+            ),
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(self.database, [self._expire, self._forget_files, _forget_answers])
+        self._upkeep = Upkeep(self.database, [self._expire, self._forget_files, _forget_answers, self._recharge])
         self._upkeep.start()
 
     async def stop(self) -> None:
@@ -176,6 +184,9 @@ class House:
             self.files.remove(file_id)
         return bool(gone)
 
+    def _recharge(self, tx: Tx) -> bool:
+        return payments.recharge_all(tx, self.cashier.gateway.name)
+
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""
         given = job.payload
@@ -210,6 +221,14 @@ class House:
         return state
 
 
+def _gateway(options: Settings) -> Gateway:
+    if options.payment_gateway == "stripe":
+        from heliograph.billing.gateways.stripe import StripeGateway  # half a second that most servers can save
+
+        return StripeGateway(options.stripe_key, options.stripe_webhook_secret, options.stripe_address)
+    return ManualGateway(sandbox=options.mode == "sandbox")
+
+
 def _forget_answers(tx: Tx) -> bool:
     idempotency.prune(tx)
     return False
@@ -234,7 +253,7 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> An
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         made = await build(options)
         await made.start()
-        services = Services(options, made.database, made.vault, made.files)
+        services = Services(options, made.database, made.vault, made.files, made.cashier)
         app.state.routes = routes.table(made.writer)
         app.state.server = Server(services, app.state.routes)
         house.append(made)

@@ -102,6 +102,14 @@ class TooManyRequests(ApiError):
     message = "Too many attempts."
 
 
+class Unavailable(ApiError):
+    """503: what stands behind the answer is away. Give `Retry-After` in `headers`: the same request may go through."""
+
+    status = 503
+    code = "INTERNAL_SERVER_ERROR"
+    message = "A service is not available. Please try again."
+
+
 class InternalError(ApiError):
     """500: a defect of ours; the details are in the log under the request id, never in the answer."""
 

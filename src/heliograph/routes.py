@@ -6,6 +6,7 @@ from heliograph.accounts.resellers import api as resellers
 from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
+from heliograph.billing import api as recharge
 from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
 from heliograph.http.request import Route
@@ -18,7 +19,7 @@ EXPORT = ("filename", *DATES)
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_money(), *_sms(writer), *_automations(), *_subaccounts()]
+    return [*_account(), *_recharge(), *_money(), *_sms(writer), *_automations(), *_subaccounts()]
 
 
 def _account() -> list[Route]:
@@ -26,6 +27,25 @@ def _account() -> list[Route]:
     return [
         Route(1, "POST /account", accounts.register, None, made, accounts.Registration),
         Route(2, "GET /account", accounts.view, "", "Here's your account"),
+    ]
+
+
+def _recharge() -> list[Route]:
+    card, every, one = "/recharge/credit-card", "/recharge/transactions", "/recharge/transactions/{transaction_id}"
+    auto, changed = "/recharge/auto-recharge", "Your payment info has been updated."
+    set_, shown = "Your recharge settings have been updated.", "Here are your recharge settings."
+    buy = "/recharge/purchase/{package_id}"
+    return [
+        Route(9, f"GET {card}", recharge.view_card, "billing", "Customer payment info."),
+        Route(10, f"PUT {card}", recharge.change_card, "billing", changed, recharge.PaymentInfo),
+        Route(11, "GET /recharge/packages", recharge.view_packages, "billing", "List of Packages.", query=("country",)),
+        Route(12, f"PUT {buy}", recharge.purchase, "billing", "", spends=True),
+        Route(13, f"GET {every}", recharge.view_transactions, "billing", "Here are your transactions.", paged=True),
+        Route(14, f"GET {one}", recharge.view_transaction, "billing", "Here is your transaction."),
+        Route(0, f"GET {one}/invoice", recharge.make_invoice, "billing", "Download your invoice here."),
+        Route(0, f"GET {auto}", recharge.view_settings, "billing", shown),
+        Route(0, f"PUT {auto}", recharge.change_settings, "billing", set_, recharge.RechargeSettings),
+        Route(0, "POST /recharge/events", recharge.take_event, None, "Thank you."),
     ]
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from heliograph.accounts.account import Principal
 from heliograph.accounts.vault import Vault
+from heliograph.billing.cashier import Cashier
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True):
     database: Database
     vault: Vault
     files: FileStore
+    cashier: Cashier
 
 
 class Request:

@@ -127,18 +127,22 @@ async def _values(req: Request, given: SubaccountChanges) -> dict[str, Any]:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    faults = {
-        name: f"{name.capitalize().replace('_', ' ')} must have at most {most} characters."
-        for name, most in LONGEST.items()
-        if len(values.get(name, "")) > most
-    }
-    for name, wrong, why in (
-        ("api_username", lambda text: not NAME.fullmatch(text), "must have 2 to 100 letters, digits or . @ + - _."),
-        ("password", lambda text: len(text) < 4, "must have at least 4 characters."),
-        ("email", lambda text: not MAIL.fullmatch(text), "must be an email address."),
-        ("phone_number", lambda text: not phone.kept(text, "AU"), "must be a phone number."),
-    ):
-        if name in values and wrong(values[name]):
-            faults[name] = f"{name.capitalize().replace('_', ' ')} {why}"
+    """Raises BadRequest with a sentence for each bad field."""
+    faults = {name: fault for name, text in values.items() if (fault := _fault(name, text))}
     if faults:
-        raise BadRequest(faults)
+        raise BadRequest({name: f"{name.capitalize().replace('_', ' ')} {fault}" for name, fault in faults.items()})
+
+
+def _fault(name: str, text: Any) -> str:
+    """What is wrong with a value, or nothing."""
+    if name in LONGEST and len(text) > LONGEST[name]:
+        return f"must have at most {LONGEST[name]} characters."
+    if name == "api_username" and not NAME.fullmatch(text):
+        return "must have 2 to 100 letters, digits or . @ + - _."
+    if name == "password" and len(text) < 4:
+        return "must have at least 4 characters."
+    if name == "email" and not MAIL.fullmatch(text):
+        return "must be an email address."
+    if name == "phone_number" and phone.kept(text, "AU") is None:
+        return "must be a phone number."
+    return ""
