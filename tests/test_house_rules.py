@@ -29,7 +29,7 @@ LEVELS = (
     ("api", "web"),
     ("routes",),
     ("app",),
-    ("demo", "doctor"),
+    ("demo", "doctor", "commands"),
     ("cli", "__main__"),
 )
 """From the ground up: a room may use the rooms below it and its neighbours, but never in a circle.

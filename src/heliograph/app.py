@@ -36,6 +36,7 @@ from heliograph.messaging import message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
 from heliograph.messaging.routing import Router
+from heliograph.numbers import number
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
@@ -74,7 +75,7 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = files.FileStore(options.data / "files")
         self.writer = sms.Writer(options)
-        self.cashier = Cashier(database, _gateway(options))
+        self.cashier = Cashier(database, gateway(options))
         self.carriers = carriers
         self.router = Router([], {})
         self.web: WebClient | None = None
@@ -106,7 +107,9 @@ class House:
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(self.database, [self._expire, self._forget_files, _forget_answers, self._recharge])
+        self._upkeep = Upkeep(
+            self.database, [self._expire, self._forget_files, _forget_answers, self._recharge, self._renew]
+        )
         self._upkeep.start()
 
     async def stop(self) -> None:
@@ -130,7 +133,7 @@ class House:
         fresh = {
             name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
         }
-        arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound)
+        arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound, number.owner)
         await asyncio.gather(*(transport.open(arrivals) for transport in fresh.values()))
         self.router = Router(carriers.routes, {**kept, **fresh})
         self.carriers = carriers
@@ -187,6 +190,9 @@ class House:
     def _recharge(self, tx: Tx) -> bool:
         return payments.recharge_all(tx, self.cashier.gateway.name)
 
+    def _renew(self, tx: Tx) -> bool:
+        return number.renew_due(tx, self.options.number_grace_days)
+
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""
         given = job.payload
@@ -221,7 +227,8 @@ class House:
         return state
 
 
-def _gateway(options: Settings) -> Gateway:
+def gateway(options: Settings) -> Gateway:
+    """Who charges cards."""
     if options.payment_gateway == "stripe":
         from heliograph.billing.gateways.stripe import StripeGateway  # half a second that most servers can save
 

@@ -1,19 +1,16 @@
-"""The command line: serve, worker, demo, account, routes, prices, webhooks, mail, migrate, doctor, smsc."""
+"""The command line. What concerns money and numbers is in commands/."""
 
 import asyncio
-import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 import cyclopts
 import uvicorn
 import uvloop
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -25,32 +22,24 @@ from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import House, build, database_url, mail_folder, web
 from heliograph.billing import ledger, prices, tariff
+from heliograph.commands import money
+from heliograph.commands.base import AsJson, Data, Problem, named, out, show, within
 from heliograph.db import migrate as migrations
-from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.errors import ApiError
 from heliograph.settings import Settings, SettingsError
 from heliograph.transports.sandbox import mailsink
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.signature import new_secret
 
-T = TypeVar("T")
-Data = Annotated[str | None, Parameter("--data", help="Folder of the database, the files and the keys.")]
-AsJson = Annotated[bool, Parameter("--json", help="Print JSON, for programs.", negative="")]
-
 app = cyclopts.App(name="heliograph", help="A self-hosted messaging platform that speaks the ClickSend REST API v3.")
 accounts = cyclopts.App(name="account", help="Accounts: make them, give them credit.")
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
 hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
-for part in (accounts, carrier_routes, rates, hooks):
+for part in (accounts, carrier_routes, rates, hooks, money.paid, money.numbers):
     app.command(part)
-out = Console()
-
-
-class Problem(Exception):
-    """Ends a command with one sentence and exit code 1."""
+accounts.command(money.pay_out, name="payout")
 
 
 def main() -> None:
@@ -60,33 +49,6 @@ def main() -> None:
     except (SettingsError, Problem, prices.RatesError) as problem:
         Console(stderr=True).print(f"[bold red]heliograph:[/] {problem}", highlight=False, soft_wrap=True)
         sys.exit(1)
-
-
-def _show(as_json: bool, value: Any, text: str | Table) -> None:
-    if as_json:
-        out.print_json(json.dumps(value))
-    else:
-        out.print(text, highlight=False, soft_wrap=True)
-
-
-def _within(data: str | None, work: Callable[[Settings, Tx], T]) -> T:
-    """Run `work` in a transaction of its own, beside a running server."""
-    options = settings.load(data=data)
-    options.data.mkdir(parents=True, exist_ok=True)
-
-    async def run() -> T:
-        migrations.upgrade(database_url(options))
-        database = Database(database_url(options))
-        try:
-            return await database.write(lambda tx: work(options, tx))
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except ApiError as refused:
-        detail = " ".join(refused.data.values()) if isinstance(refused.data, dict) else ""
-        raise Problem(detail or refused.message) from None
 
 
 class _Server(uvicorn.Server):
@@ -254,8 +216,8 @@ def create(
             "balance": prices.fixed(ledger.balance(tx, user_id), 4),
         }
 
-    made = _within(data, work)
-    _show(as_json, made, "\n".join(f"{name:9} {value}" for name, value in made.items()))
+    made = within(data, work)
+    show(as_json, made, "\n".join(f"{name:9} {value}" for name, value in made.items()))
 
 
 def _amount(value: Decimal) -> int:
@@ -276,17 +238,15 @@ def credit(username: str, amount: Decimal, *, data: Data = None, as_json: AsJson
     """
 
     def work(_: Settings, tx: Tx) -> dict[str, Any]:
-        row = account.find(tx, username)
-        if row is None:
-            raise Problem(f"There is no account {username!r}.")
+        row = named(tx, username)
         try:
             balance = ledger.post(tx, row["user_id"], _amount(amount), "credit", "command line")
         except ledger.InsufficientCredit:
             raise Problem("That would take the balance below zero.") from None
         return {"username": row["username"], "balance": prices.fixed(balance, 4), "currency": row["currency"]}
 
-    made = _within(data, work)
-    _show(as_json, made, f"{made['username']} now has {made['currency']} {made['balance']}.")
+    made = within(data, work)
+    show(as_json, made, f"{made['username']} now has {made['currency']} {made['balance']}.")
 
 
 @carrier_routes.command(name="list")
@@ -302,7 +262,7 @@ def list_routes(*, config: str | None = None, data: Data = None, as_json: AsJson
     table = Table(*used)
     for row in rows:
         table.add_row(*(row[name] for name in used))
-    _show(as_json, rows, table)
+    show(as_json, rows, table)
 
 
 @carrier_routes.command
@@ -336,7 +296,7 @@ def import_prices(file: Path, *, data: Data = None) -> None:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise Problem(f"{file}: {problem}") from None
-    made = _within(data, lambda _, tx: tariff.import_rates(tx, text))
+    made = within(data, lambda _, tx: tariff.import_rates(tx, text))
     out.print(f"Rates {made.version} are in force.", highlight=False)
 
 
@@ -351,12 +311,10 @@ def replay(username: str, *ids: int, data: Data = None) -> None:
     """
 
     def work(_: Settings, tx: Tx) -> int:
-        row = account.find(tx, username)
-        if row is None:
-            raise Problem(f"There is no account {username!r}.")
+        row = named(tx, username)
         return outgoing.replay(tx, row["user_id"], list(ids) or None)
 
-    out.print(f"{_within(data, work)} deliveries are pushed again.", highlight=False)
+    out.print(f"{within(data, work)} deliveries are pushed again.", highlight=False)
 
 
 @hooks.command(name="list")
@@ -369,13 +327,11 @@ def list_hooks(username: str, *, data: Data = None, as_json: AsJson = False) -> 
     """
 
     def work(_: Settings, tx: Tx) -> list[dict[str, Any]]:
-        row = account.find(tx, username)
-        if row is None:
-            raise Problem(f"There is no account {username!r}.")
+        row = named(tx, username)
         found = [dict(delivery) for delivery in outgoing.listing(tx, row["user_id"])]
         return [entry | {"attempts": [dict(a) for a in outgoing.attempts(tx, entry["delivery_id"])]} for entry in found]
 
-    found = _within(data, work)
+    found = within(data, work)
     table = Table("delivery", "url", "state", "attempts", "last")
     for entry in found:
         last = entry["attempts"][-1] if entry["attempts"] else {}
@@ -386,7 +342,7 @@ def list_hooks(username: str, *, data: Data = None, as_json: AsJson = False) -> 
             str(len(entry["attempts"])),
             str(last.get("status") or last.get("error") or ""),
         )
-    _show(as_json, found, table)
+    show(as_json, found, table)
 
 
 @app.command
@@ -396,7 +352,7 @@ def mail(*, data: Data = None, as_json: AsJson = False) -> None:
     table = Table("at", "from", "to", "subject", "text")
     for entry in found:
         table.add_row(str(entry.at), entry.sender, entry.recipient, entry.subject, entry.text[:200])
-    _show(
+    show(
         as_json,
         [
             {"id": m.id, "at": m.at, "from": m.sender, "to": m.recipient, "subject": m.subject, "text": m.text}
@@ -423,7 +379,7 @@ def doctor(*, data: Data = None, config: str | None = None, as_json: AsJson = Fa
     table = Table("what", "state", "detail")
     for finding in found:
         table.add_row(finding.what, "[green]fine[/]" if finding.fine else "[red]wrong[/]", finding.detail)
-    _show(as_json, [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found], table)
+    show(as_json, [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found], table)
     if not all(finding.fine for finding in found):
         sys.exit(1)
 

@@ -11,6 +11,7 @@ from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
+from heliograph.numbers import api as numbers
 
 DATA = "Here are your data."
 DATES = ("date_from", "date_to")
@@ -19,7 +20,7 @@ EXPORT = ("filename", *DATES)
 
 def table(writer: Writer) -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
-    return [*_account(), *_recharge(), *_money(), *_sms(writer), *_automations(), *_subaccounts()]
+    return [*_account(), *_recharge(), *_money(), *_numbers(), *_sms(writer), *_automations(), *_subaccounts()]
 
 
 def _account() -> list[Route]:
@@ -69,6 +70,16 @@ def _money() -> list[Route]:
             *(0, "PUT /reseller/settings", resellers.change_settings, "reseller"),
             *("Your settings have been updated.", resellers.ResellerSettings),
         ),
+    ]
+
+
+def _numbers() -> list[Route]:
+    bought, free = "Here is your new number.", "Here are some numbers."
+    find, looks = "GET /numbers/search/{country}", ("search", "search_type")
+    return [
+        Route(100, "GET /numbers", numbers.view_owned, "", "Here are you dedicated numbers.", paged=True),
+        Route(101, "POST /numbers/buy/{dedicated_number}", numbers.buy, "billing", bought, spends=True),
+        Route(102, find, numbers.view_available, "", free, query=(*looks, "page", "limit")),
     ]
 
 
