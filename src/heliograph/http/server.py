@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import structlog
 
 from heliograph.accounts import account
@@ -142,7 +143,12 @@ class Server:
                 extra += await self._logins.hit(client)
                 raise
         extra += await self._calls.hit(route.at, str(who.user_id))
-        _admit(route, who)
+        try:
+            _admit(route, who)
+        except Forbidden:
+            remembered = who  # what is remembered may be older than the permission
+            who = await self._services.database.read(lambda tx: account.current(tx, remembered))
+            _admit(route, who)
         return who
 
     async def _body(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
@@ -179,7 +185,8 @@ class Server:
             if key is None:
                 result = await database.write_merged(self._merge(handler), (req, item))
                 return _wrap(req, handler.render(req, result))
-            return await database.write(lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item)))
+            who = req.who
+            return await database.write(lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)))
         plain: Any = handler
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req, plain))
@@ -218,9 +225,10 @@ def _merge_fresh(tx: Tx, handler: Merged, pairs: list[Any]) -> Sequence[Any]:
     results: list[Any] = [None] * len(pairs)
     good = []
     for at, (req, item) in enumerate(pairs):
+        before = req.who
         try:
             _enter(tx, req)
-            good.append((at, item))
+            good.append((at, _still(req, item, before)))
         except ApiError as refused:
             results[at] = refused
     if good:
@@ -269,8 +277,17 @@ def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> b
     return answer
 
 
-def _single(tx: Tx, handler: Merged, req: Request, item: Any) -> Reply:
-    result = handler.merge(tx, [item])[0]
+def _still(req: Request, item: Any, before: Principal) -> Any:
+    """The item of a request, prepared again when its principal has other settings than `before`."""
+    if req.who is before or msgspec.structs.replace(req.who, epoch=before.epoch) == before:
+        return item
+    handler = req.route.handler  # its own: sending and pricing are merged by one function
+    assert isinstance(handler, Merged)
+    return handler.prepare(req)
+
+
+def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal) -> Reply:
+    result = handler.merge(tx, [_still(req, item, before)])[0]
     if isinstance(result, BaseException):
         raise result
     return handler.render(req, result)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import phonenumbers
@@ -116,25 +116,23 @@ def _like(text: str, pattern: str) -> bool:
 
 @lru_cache(maxsize=32)
 def _counted(country: str) -> tuple[str, ...]:
-    """Numbers of a country, mobile ones if it has any: those of an example's last digits that are valid."""
-    kinds = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.FIXED_LINE)
-    for kind in (*kinds, PhoneNumberType.UNKNOWN):
-        example: Any = (
-            phonenumbers.example_number(country)
-            if kind == PhoneNumberType.UNKNOWN
-            else phonenumbers.example_number_for_type(country, kind)
-        )
+    """Numbers of a country, mobile ones if it has any: those of an example's last digits that are valid.
+
+    A country that has no range of its own (Saint Martin, Western Sahara) gets those of the one that it shares with.
+    """
+    others = ""
+    for kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.FIXED_LINE):
+        example = phonenumbers.example_number_for_type(country, kind)
         if example is None:
             continue
         stem = phonenumbers.format_number(example, PhoneNumberFormat.E164)[:-VARIED]
-        found = tuple(
-            number
-            for number in (f"{stem}{last:0{VARIED}d}" for last in range(10**VARIED))
-            if (known := phone.parse(number)) and known.country == country and not phone.is_test(number)
-        )
-        if found:
-            return found
-    return ()
+        known = [phone.parse(f"{stem}{last:0{VARIED}d}") for last in range(10**VARIED)]
+        valid = [one for one in known if one and not phone.is_test(one.number)]
+        own = tuple(one.number for one in valid if one.country == country)
+        if own:
+            return own
+        others = others or (valid[0].country if valid else "")
+    return _counted(others) if others else ()
 
 
 def search(tx: Tx, supplies: Sequence[Supply], wanted: Wanted, offset: int, limit: int) -> tuple[int, list[str]]:
