@@ -218,6 +218,8 @@ def load(**given: Any) -> Settings:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
     if settings.payment_gateway == "stripe" and not settings.stripe_key:
         raise SettingsError("HELIOGRAPH_STRIPE_KEY: the gateway stripe needs a secret key.")
+    if settings.invoice_font and not Path(settings.invoice_font).is_file():
+        raise SettingsError(f"HELIOGRAPH_INVOICE_FONT={settings.invoice_font!r}: no such file.")
     return settings
 
 

@@ -192,8 +192,8 @@ def with_password(tx: Tx, username: str) -> Principal | None:
     That is the main subaccount of a user, or a subaccount with a password of its own.
     """
     name = username.lower()
-    main = (users.c.username == name) & (subaccounts.c.is_main == 1)
-    found = _find(tx, main | ((subaccounts.c.api_username == name) & (subaccounts.c.is_main == 0)))
+    found = _find(tx, (users.c.username == name) & (subaccounts.c.is_main == 1))
+    found = found or _find(tx, (subaccounts.c.api_username == name) & (subaccounts.c.is_main == 0))
     if found is None or found.password is None:
         return None
     return found.proven(found.password, tx.now)
