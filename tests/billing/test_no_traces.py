@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ from heliograph.db.tables import metadata
 from support.server import Running
 
 CVC = "7351"
+ALONE = re.compile(rf"(?<![\w.-]){CVC}0?(?![\w.-])")
+"""The security code as a value, and not by chance within an id."""
+
 ROBOT = {"expiry_month": 5, "expiry_year": 2099, "cvc": CVC, "name": "Roland Robot", "bank_name": "Robotic Banking"}
 
 
@@ -59,8 +63,10 @@ def test_no_number_is_kept_or_logged(server: Running, log: Any) -> None:
             assert text not in answers
             assert text not in kept
             assert text.encode() not in stored
-    assert CVC not in kept
-    assert not any(number[:-4] in said or CVC in said for said in [log()] for number in CARDS)
+    said = log()
+    assert not [number for number in CARDS if number[:-4] in said]
+    assert not ALONE.search(kept)
+    assert not ALONE.search(said)
 
 
 def test_a_defect_shows_its_place_and_no_number(server: Running, log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,4 +77,4 @@ def test_a_defect_shows_its_place_and_no_number(server: Running, log: Any, monke
     said = log()
     assert "a defect in the gateway" in said
     assert "4242424242" not in said
-    assert CVC not in said
+    assert not ALONE.search(said)

@@ -1,6 +1,7 @@
 """Money between accounts and the payment gateway: each call lies between two transactions, and none holds one open."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -14,6 +15,16 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 3600.0
 
 
+@contextlib.contextmanager
+def _logged(**about: Any) -> Iterator[None]:
+    """Tell the operator why the gateway gave no answer: customers only hear that."""
+    try:
+        yield
+    except GatewayAway as silent:
+        log.warning("gateway.away", why=str(silent), **about)
+        raise
+
+
 class Cashier:
     """Keeps cards, buys packages, brings payments to their end, gives money back."""
 
@@ -23,7 +34,8 @@ class Cashier:
 
     async def keep_card(self, user_id: int, card: Card) -> str:
         """Give a card to the gateway; its token. Raises CardRefused, GatewayAway."""
-        token = await self.gateway.tokenise(card)
+        with _logged():
+            token = await self.gateway.tokenise(card)
         await self._database.write(lambda tx: payments.keep_card(tx, user_id, self.gateway.name, token, card))
         return token
 
@@ -40,9 +52,10 @@ class Cashier:
         """Charge a payment that has no outcome; the row after it. Raises GatewayAway."""
         if row["state"] != payments.PENDING or row["gateway"] != self.gateway.name:
             return row
-        charge = await self.gateway.charge(
-            row["token"], payments.amount_of(row), row["currency"], row["invoice_number"]
-        )
+        with _logged(payment=row["payment_id"]):
+            charge = await self.gateway.charge(
+                row["token"], payments.amount_of(row), row["currency"], row["invoice_number"]
+            )
         return await self._database.write(lambda tx: payments.settle(tx, row["payment_id"], charge))
 
     async def run(self, job: Job) -> float | None:
@@ -56,8 +69,7 @@ class Cashier:
             return None
         try:
             await self.settle(row)
-        except GatewayAway as silent:
-            log.warning("payment.unanswered", payment=row["payment_id"], why=str(silent))
+        except GatewayAway:
             return min(payments.ASK_AGAIN * job.attempt, LONGEST_PAUSE)
         return None
 

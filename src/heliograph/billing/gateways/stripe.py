@@ -12,6 +12,10 @@ SECONDS = 30
 """How long a call may take: an answer that comes later counts as lost."""
 
 
+MOST_LISTED = 100
+"""Charges that Stripe lists in one answer."""
+
+
 class _Object(msgspec.Struct):
     metadata: dict[str, str] = {}
 
@@ -101,7 +105,7 @@ class StripeGateway:
     async def list(self, limit: int) -> Sequence[Charge]:
         """The newest charges that came to something."""
         try:
-            found = await asyncio.to_thread(self._api.payment_intents.list, {"limit": limit})
+            found = await asyncio.to_thread(self._api.payment_intents.list, {"limit": min(limit, MOST_LISTED)})
         except stripe.StripeError as problem:
             raise GatewayAway(_why(problem)) from None
         return [
