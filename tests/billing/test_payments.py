@@ -116,6 +116,28 @@ def test_purchases_at_the_same_moment_are_one(migrated_url: str) -> None:
     play(migrated_url, story)
 
 
+def test_processes_share_a_purchase(migrated_url: str) -> None:
+    """The same, and automatic recharges, from two processes with writers of their own."""
+
+    async def story(world: World) -> None:
+        other = Database(migrated_url, clock=lambda: world.now)
+        cashiers = [world.cashier, Cashier(other, world.bank)]
+        try:
+            for _ in range(3):
+                bought = await asyncio.gather(*(one.purchase(world.user_id, 1, None) for one in cashiers))
+                assert {row["state"] for row in bought} == {"paid"}
+            assert await world.balance() == 20 * len(world.bank.taken)
+            values = {"auto_recharge": 1, "low_credit_micros": 500_000_000}
+            await other.write(lambda tx: payments.change_recharge_settings(tx, world.user_id, values))
+            duties = (one.write(lambda tx: payments.recharge_all(tx, "bank")) for one in (world.database, other))
+            await asyncio.gather(*duties)
+            assert [row["state"] for row in await world.rows()].count("pending") == 1
+        finally:
+            await other.close()
+
+    play(migrated_url, story)
+
+
 def test_lost_answers_are_asked_for_again(migrated_url: str) -> None:
     async def story(world: World) -> None:
         world.bank.lose = 3

@@ -12,6 +12,7 @@ from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.billing import ledger
 from heliograph.db.database import Database
+from heliograph.errors import NotFound
 from heliograph.numbers import number, supply
 from heliograph.numbers.supply import Virtual, Wanted
 from heliograph.webhooks.signature import new_secret
@@ -166,3 +167,41 @@ def test_credit_within_the_week_keeps_it(migrated_url: str) -> None:
         assert await world.balance() == 1_410_000
 
     play(migrated_url, 24_670_000, story)
+
+
+def test_two_processes_sell_a_number_once(migrated_url: str) -> None:
+    """Each with a writer of its own, at the same moment."""
+
+    async def buy(database: Database, name: str) -> bool:
+        new = NewAccount(
+            username=name,
+            email="a@example.com",
+            phone="",
+            currency="AUD",
+            webhook_secret=new_secret(),
+            credit_micros=100_000_000,
+        )
+        user_id = await database.write(lambda tx: account.create(tx, Vault(b"test"), new))
+
+        def work(tx: Any) -> None:
+            who = account.by_user(tx, user_id)
+            assert who is not None
+            number.buy(tx, who, "+61412345000", [Virtual([])])
+
+        try:
+            await database.write(work)
+        except NotFound:
+            assert await database.read(lambda tx: ledger.balance(tx, user_id)) == 100_000_000
+            return False
+        return True
+
+    async def run() -> None:
+        databases = [Database(migrated_url) for _ in range(3)]
+        try:
+            done = await asyncio.gather(*(buy(one, f"user{place}") for place, one in enumerate(databases)))
+            assert sorted(done) == [False, False, True]
+        finally:
+            for one in databases:
+                await one.close()
+
+    asyncio.run(run())

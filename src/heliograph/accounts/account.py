@@ -13,7 +13,6 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import (
     ACCESS_FLAGS,
     clients,
-    epochs,
     owned_numbers,
     referrals,
     resellers,
@@ -151,9 +150,10 @@ def _add_main_subaccount(tx: Tx, vault: Vault, user_id: int, new: NewAccount) ->
 
 def touch(tx: Tx) -> None:
     """Tell every process that cached credentials may be stale."""
-    moved = tx.execute(epochs.update().where(epochs.c.name == "access").values(value=epochs.c.value + 1))
-    if moved.rowcount == 0:
-        tx.execute(epochs.insert().values(name="access", value=1))
+    tx.driver(
+        "INSERT INTO epochs (name, value) VALUES ('access', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = epochs.value + 1"
+    )
     tx.memo.pop("epoch:access", None)
 
 

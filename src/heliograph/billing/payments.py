@@ -39,18 +39,12 @@ COLUMNS = {
 
 def keep_card(tx: Tx, user_id: int, gateway: str, token: str, card: Card) -> None:
     """Remember what an account pays with: the token, and what may be shown of the card."""
-    tx.execute(cards.delete().where(cards.c.user_id == user_id))
-    tx.execute(
-        cards.insert().values(
-            user_id=user_id,
-            gateway=gateway,
-            token=token,
-            display_number=card.display_number,
-            expiry_month=card.expiry_month,
-            expiry_year=card.expiry_year,
-            name=card.name,
-            updated_at=tx.now,
-        )
+    columns = ("gateway", "token", "display_number", "expiry_month", "expiry_year", "name", "updated_at")
+    shown = (gateway, token, card.display_number, card.expiry_month, card.expiry_year, card.name, tx.now)
+    tx.driver(
+        f"INSERT INTO cards (user_id, {', '.join(columns)}) VALUES (?{', ?' * len(columns)})"  # noqa: S608
+        f" ON CONFLICT (user_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}",
+        [user_id, *shown],
     )
 
 

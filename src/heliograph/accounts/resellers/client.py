@@ -98,7 +98,9 @@ def margin(tx: Tx, reseller_id: int) -> int:
 
 def set_margin(tx: Tx, reseller_id: int, percent: int) -> None:
     """Change the margin, 0 to MOST_MARGIN percent, for what is sent from now on."""
-    changed = tx.execute(resellers.update().where(resellers.c.user_id == reseller_id).values(margin_percent=percent))
-    if changed.rowcount == 0:
-        tx.execute(resellers.insert().values(user_id=reseller_id, margin_percent=percent))
+    tx.driver(
+        "INSERT INTO resellers (user_id, margin_percent) VALUES (?, ?)"
+        " ON CONFLICT (user_id) DO UPDATE SET margin_percent = excluded.margin_percent",
+        [reseller_id, percent],
+    )
     account.touch(tx)
