@@ -20,6 +20,10 @@ from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
 from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
+from heliograph.billing import payments
+from heliograph.billing.cashier import Cashier
+from heliograph.billing.gateways.base import Gateway
+from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.sms import channel as sms
 from heliograph.contacts import imports, lists
 from heliograph.contacts.importer import Importer
@@ -39,6 +43,7 @@ from heliograph.messaging import export, message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
 from heliograph.messaging.routing import Router
+from heliograph.numbers import number
 from heliograph.queue import jobs, mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Upkeep
@@ -84,6 +89,7 @@ class House:
         self.files = file_store(options)
         self.converter = Converter(options)
         self.writer = sms.Writer(options)
+        self.cashier = Cashier(database, gateway(options))
         self.carriers = carriers
         self.router = Router([], {})
         self.web: WebClient | None = None
@@ -115,13 +121,17 @@ class House:
                     outgoing.JOB: pusher.run,
                     mail.JOB: self._mail,
                     imports.JOB: importer.run,
+                    payments.SETTLE_JOB: self.cashier.run,
                     **self._file_jobs(),
                 },
             ),
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(self.database, [self._expire, files.expire, _forget_answers, lists.sweep, imports.forget])
+        money = [self._recharge, self._renew]
+        self._upkeep = Upkeep(
+            self.database, [self._expire, files.expire, _forget_answers, lists.sweep, imports.forget, *money]
+        )
         self._upkeep.start()
 
     async def stop(self) -> None:
@@ -146,7 +156,7 @@ class House:
         fresh = {
             name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
         }
-        arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound)
+        arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound, number.owner)
         await asyncio.gather(*(transport.open(arrivals) for transport in fresh.values()))
         self.router = Router(carriers.routes, {**kept, **fresh})
         self.carriers = carriers
@@ -205,6 +215,12 @@ class House:
         assert self.web is not None
         return await self.web.download(url, into, self.options.import_limit, jobs.LEASE / 2)
 
+    def _recharge(self, tx: Tx) -> bool:
+        return payments.recharge_all(tx, self.cashier.gateway.name)
+
+    def _renew(self, tx: Tx) -> bool:
+        return number.renew_due(tx, self.options.number_grace_days)
+
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""
         given = job.payload
@@ -239,6 +255,15 @@ class House:
         return state
 
 
+def gateway(options: Settings) -> Gateway:
+    """Who charges cards."""
+    if options.payment_gateway == "stripe":
+        from heliograph.billing.gateways.stripe import StripeGateway  # half a second that most servers can save
+
+        return StripeGateway(options.stripe_key, options.stripe_webhook_secret, options.stripe_address)
+    return ManualGateway(sandbox=options.mode == "sandbox")
+
+
 def _forget_answers(tx: Tx) -> bool:
     idempotency.prune(tx)
     return False
@@ -263,7 +288,7 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> An
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         made = await build(options)
         await made.start()
-        services = Services(options, made.database, made.vault, made.files, made.converter)
+        services = Services(options, made.database, made.vault, made.files, made.converter, made.cashier)
         app.state.routes = routes.table(made.writer)
         app.state.server = Server(services, app.state.routes)
         house.append(made)

@@ -1,4 +1,4 @@
-"""The command line. What concerns accounts that exist and delivery issues is in commands/."""
+"""The command line. What concerns accounts that exist, money, numbers and delivery issues is in commands/."""
 
 import asyncio
 import signal
@@ -14,16 +14,16 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from heliograph import audit, logs, settings
 from heliograph import demo as demonstration
 from heliograph import doctor as examination
-from heliograph import logs, settings
-from heliograph.accounts import account, audit
+from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import House, build, database_url, mail_folder, web
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import issues
+from heliograph.commands import issues, money
 from heliograph.commands.base import AsJson, Data, Problem, named, out, show, within
 from heliograph.db import migrate as migrations
 from heliograph.db.engine import Tx
@@ -38,9 +38,10 @@ accounts = cyclopts.App(name="account", help="Accounts: make them, give them cre
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
 hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
-for part in (accounts, carrier_routes, rates, hooks, issues.app):
+for part in (accounts, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers):
     app.command(part)
 accounts.command(account_commands.change, name="set")
+accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
 
 

@@ -71,6 +71,13 @@ class MethodNotAllowed(ApiError):
     message = "Method doesn't exist or is not allowed."
 
 
+class TooLittleCredit(ApiError):
+    """400: the balance does not cover what a request would cost as a whole."""
+
+    code = "INSUFFICIENT_CREDIT"
+    message = "Your balance is too low."
+
+
 class Conflict(ApiError):
     """409: an Idempotency-Key is being used for another body, or by a request that is still running."""
 
@@ -93,6 +100,14 @@ class TooManyRequests(ApiError):
     status = 429
     code = "TOO_MANY_REQUESTS"
     message = "Too many attempts."
+
+
+class Unavailable(ApiError):
+    """503: what stands behind the answer is away. Give `Retry-After` in `headers`: the same request may go through."""
+
+    status = 503
+    code = "INTERNAL_SERVER_ERROR"
+    message = "A service is not available. Please try again."
 
 
 class InternalError(ApiError):

@@ -95,6 +95,20 @@ def _library(dialled: str, country: str | None) -> Phone | None:
     return Phone(phonenumbers.format_number(found, PhoneNumberFormat.E164), region) if region else None
 
 
+def kept(text: str, country: str) -> str | None:
+    """The number that `text` means, or at least its digits behind the calling code of `country`; None: no number.
+
+    For what is kept and shown, and never called. Source: the document's example of a subaccount has such a number.
+    """
+    found = parse(text, country)
+    if found:
+        return found.number
+    digits = _PUNCTUATION.sub("", text)
+    if not re.fullmatch(r"[0-9]{6,12}", digits):
+        return None
+    return f"+{phonenumbers.country_code_for_region(country)}{digits.removeprefix('0')}"
+
+
 class _Rule(msgspec.Struct, frozen=True):
     """Decides on one country: `chosen` says that no later country is asked, `valid` that the number exists there."""
 

@@ -5,14 +5,19 @@ from heliograph.accounts import api as accounts
 from heliograph.accounts.countries import api as countries
 from heliograph.accounts.preferences import Changes
 from heliograph.accounts.recovery import api as recovery
+from heliograph.accounts.referrals import api as referrals
+from heliograph.accounts.resellers import api as resellers
+from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
+from heliograph.billing import api as recharge
 from heliograph.channels.sms import api as sms
 from heliograph.channels.sms.channel import Writer
 from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
+from heliograph.numbers import api as numbers
 
 DATA = "Here are your data."
 USAGE = "Here is your usage for this month."
@@ -25,9 +30,13 @@ def table(writer: Writer) -> list[Route]:
     return [
         *_account(),
         *_recovery(writer),
+        *_recharge(),
         *_contacts(),
+        *_numbers(),
+        *_money(),
         *_sms(writer),
         *_automations(),
+        *_subaccounts(),
         *_files(),
         *_small(),
     ]
@@ -86,6 +95,71 @@ def _contacts() -> list[Route]:
         Route(29, f"POST {loading}", contacts.start_import, "contacts", queued, contacts.ImportBody),
         Route(0, f"GET {progress}", contacts.view_import, "contacts", DATA, answer=contacts.ImportEntry),
         Route(125, "GET /search/contacts-lists", contacts.search_all, "contacts", found, paged=True, query=("q",)),
+    ]
+
+
+def _recharge() -> list[Route]:
+    card, every, one = "/recharge/credit-card", "/recharge/transactions", "/recharge/transactions/{transaction_id}"
+    auto, changed = "/recharge/auto-recharge", "Your payment info has been updated."
+    set_, shown = "Your recharge settings have been updated.", "Here are your recharge settings."
+    buy = "/recharge/purchase/{package_id}"
+    return [
+        Route(9, f"GET {card}", recharge.view_card, "billing", "Customer payment info."),
+        Route(10, f"PUT {card}", recharge.change_card, "billing", changed, recharge.PaymentInfo),
+        Route(11, "GET /recharge/packages", recharge.view_packages, "billing", "List of Packages.", query=("country",)),
+        Route(12, f"PUT {buy}", recharge.purchase, "billing", "", spends=True),
+        Route(13, f"GET {every}", recharge.view_transactions, "billing", "Here are your transactions.", paged=True),
+        Route(14, f"GET {one}", recharge.view_transaction, "billing", "Here is your transaction."),
+        Route(0, f"GET {one}/invoice", recharge.make_invoice, "billing", "Download your invoice here."),
+        Route(0, f"GET {auto}", recharge.view_settings, "billing", shown),
+        Route(0, f"PUT {auto}", recharge.change_settings, "billing", set_, recharge.RechargeSettings),
+        Route(0, "POST /recharge/events", recharge.take_event, None, "Thank you."),
+    ]
+
+
+def _money() -> list[Route]:
+    listed, settings = "Here are you data.", "Here are your settings."
+    made, changed = "New reseller has been added.", "Reseller account has been updated."
+    moved = "Your balance has been successfully transferred."
+    every, one = "/reseller/accounts", "/reseller/accounts/{client_user_id}"
+    return [
+        Route(119, "GET /referral/accounts", referrals.view, "billing", "Here are your referrals.", paged=True),
+        Route(120, f"GET {every}", resellers.view_all, "reseller", listed, paged=True),
+        Route(121, f"POST {every}", resellers.create, "reseller", made, accounts.Registration),
+        Route(122, f"GET {one}", resellers.view, "reseller", DATA),
+        Route(123, f"PUT {one}", resellers.update, "reseller", changed, resellers.ClientChanges),
+        Route(
+            *(124, "PUT /reseller/transfer-credit", resellers.transfer, "reseller", moved, resellers.Transfer),
+            spends=True,
+        ),
+        Route(0, "GET /reseller/settings", resellers.view_settings, "reseller", settings),
+        Route(
+            *(0, "PUT /reseller/settings", resellers.change_settings, "reseller"),
+            *("Your settings have been updated.", resellers.ResellerSettings),
+        ),
+    ]
+
+
+def _numbers() -> list[Route]:
+    bought, free = "Here is your new number.", "Here are some numbers."
+    find, looks = "GET /numbers/search/{country}", ("search", "search_type")
+    return [
+        Route(100, "GET /numbers", numbers.view_owned, "", "Here are you dedicated numbers.", paged=True),
+        Route(101, "POST /numbers/buy/{dedicated_number}", numbers.buy, "billing", bought, spends=True),
+        Route(102, find, numbers.view_available, "", free, query=(*looks, "page", "limit")),
+    ]
+
+
+def _subaccounts() -> list[Route]:
+    every, one = "/subaccounts", "/subaccounts/{subaccount_id}"
+    made, new_key = "New account has been created.", "Your API Key has been regenerated."
+    return [
+        Route(162, f"GET {every}", subaccounts.view_all, "users", "SUCCESS", paged=True),
+        Route(163, f"POST {every}", subaccounts.create, "users", made, subaccounts.NewSubaccount),
+        Route(164, f"GET {one}", subaccounts.view, "users", DATA),
+        Route(165, f"PUT {one}", subaccounts.update, "users", "", subaccounts.SubaccountChanges),
+        Route(166, f"DELETE {one}", subaccounts.delete, "users", ""),
+        Route(167, f"PUT {one}/regen-api-key", subaccounts.new_key, "users", new_key),
     ]
 
 

@@ -124,6 +124,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     s3_region: Annotated[str, Meta(description="Region of the bucket.")] = ""
     s3_key_id: Annotated[str, Meta(description="Access key; empty: what the machine provides.")] = ""
     s3_secret: Annotated[str, Meta(description="Secret of the access key.")] = ""
+    key_overlap: Annotated[
+        int, Meta(ge=0, description="Seconds that a replaced API key works beside the new one; 0: it dies at once.")
+    ] = 0
+    referral_percent: Annotated[
+        int,
+        Meta(ge=0, le=100, description="Percent of a referred account's spending on messages that its referrer earns."),
+    ] = 5
+    payment_gateway: Annotated[
+        Literal["manual", "stripe"],
+        Meta(description="Who charges cards. manual: test cards in sandbox mode, none in production mode."),
+    ] = "manual"
+    stripe_key: Annotated[str, Meta(description="Secret key of the Stripe account.")] = ""
+    stripe_webhook_secret: Annotated[str, Meta(description="Signing secret of Stripe's webhooks.")] = ""
+    stripe_address: Annotated[str, Meta(description="Address of Stripe's API; empty: the real one.")] = ""
+    invoice_issuer: Annotated[
+        str, Meta(description="Name, address and tax number on invoices, lines separated by semicolons.")
+    ] = "Heliograph"
+    invoice_font: Annotated[
+        str,
+        Meta(description="TrueType file for invoices, for names that are not in Latin letters; empty: a built-in one."),
+    ] = ""
+    number_grace_days: Annotated[
+        int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
+    ] = 7
 
     @property
     def private_webhooks(self) -> bool:
@@ -226,6 +250,10 @@ def load(**given: Any) -> Settings:
     settings = Settings(**values)
     if settings.mode == "production" and len(settings.secret) < 32:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
+    if settings.payment_gateway == "stripe" and not settings.stripe_key:
+        raise SettingsError("HELIOGRAPH_STRIPE_KEY: the gateway stripe needs a secret key.")
+    if settings.invoice_font and not Path(settings.invoice_font).is_file():
+        raise SettingsError(f"HELIOGRAPH_INVOICE_FONT={settings.invoice_font!r}: no such file.")
     return settings
 
 

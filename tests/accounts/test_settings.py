@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from heliograph import cli
-from heliograph.accounts import audit, preferences
+from heliograph import audit, cli
+from heliograph.accounts import preferences
 from heliograph.accounts.preferences import Changes, OperatorChanges
 from support.server import Api, Running
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliograph.billing.currencies import payable
 from heliograph.billing.prices import MICRO, UNITS, Rates, RatesError, default, fixed, micros, number
 
 SMALL = """
@@ -67,6 +68,16 @@ def test_what_the_file_does_not_price_is_never_free(channel: str, kind: str, cur
         ('AUD = "1"', "AUD", "a table with entries is needed"),
         ('[AUD]\nsms = "1"', "AUD.sms", "a table with entries is needed"),
         ("[AUD.sms.message]", "AUD.sms.message", "a table with entries is needed"),
+        ('[AUD]\npackages = ["20.00"]', "AUD.packages", "a table with entries is needed"),
+        ('[AUD]\npackages = { 0 = "20.00" }', "AUD.packages.0", "a number from 1"),
+        ('[AUD]\npackages = { small = "20.00" }', "AUD.packages.small", "a number from 1"),
+        ('[AUD]\npackages = { 1 = "20.001" }', "AUD.packages.1", "2 decimals at most"),
+        ('[AUD]\npackages = { 1 = "0" }', "AUD.packages.1", "not free"),
+        ("[AUD]\npackages = { 1 = 20 }", "AUD.packages.1", "as a text"),
+        ('[exchange]\nQQQ = "1"', "exchange.QQQ", "There is no currency"),
+        ('[exchange]\nUSD = "0"', "exchange.USD", "not zero"),
+        ('[exchange]\nUSD = "-1"', "exchange.USD", "not negative"),
+        ('exchange = "USD"', "exchange", "a table with entries is needed"),
         ("", "There is no price", "in this file"),
         ('[AUD.sms.message]\n"*" = "1"\n"*" 2', "This is no TOML", "line 5"),
     ],
@@ -76,6 +87,31 @@ def test_a_wrong_file_is_refused_with_place_and_reason(body: str, where: str, wh
         Rates.parse(file_with(body))
     assert str(caught.value).startswith(where)
     assert why in str(caught.value)
+
+
+def test_a_file_without_packages_and_exchange_rates_is_good() -> None:
+    rates = Rates.parse(SMALL)
+    assert (rates.packages, rates.exchange) == ({"AUD": {}, "BRL": {}}, {})
+    assert rates.convert(5, "AUD", "AUD") == 5
+    assert not rates.converts("AUD", "BRL")
+    with pytest.raises(RatesError, match=r"^exchange\.AUD: version 7"):
+        rates.convert(5, "AUD", "BRL")
+
+
+@given(st.integers(0, 10**15), st.sampled_from(["AUD", "USD", "JPY", "INR"]), st.sampled_from(["AUD", "GBP", "ZAR"]))
+def test_nothing_is_gained_by_changing_money_and_back(amount: int, source: str, target: str) -> None:
+    rates = default()
+    there = rates.convert(amount, source, target)
+    assert rates.convert(there, target, source) <= amount
+    assert 0 <= rates.convert(amount, source, target, up=True) - there <= 1
+
+
+def test_the_default_packages_can_be_paid_by_card() -> None:
+    rates = default()
+    for currency in rates.currencies:
+        assert len(rates.packages[currency]) == 6
+        assert currency in rates.exchange
+        assert all(payable(price, currency) for price in rates.packages[currency].values())
 
 
 @pytest.mark.parametrize("missing", ["version", "source"])
@@ -102,9 +138,10 @@ def test_the_default_rates_are_written_with_four_decimals() -> None:
     document = tomllib.loads(files("heliograph.billing").joinpath("rates.toml").read_text(encoding="utf-8"))
     prices = [
         price
-        for channels in document.values()
-        if isinstance(channels, dict)
-        for kinds in channels.values()
+        for name, channels in document.items()
+        if name not in ("version", "source", "exchange")
+        for channel, kinds in channels.items()
+        if channel != "packages"
         for countries in kinds.values()
         for price in countries.values()
     ]

@@ -25,6 +25,12 @@ PLACEHOLDERS = {
     8: {"activation_token"},
     183: {"type", "email_address"},
     168: {"content"},
+    10: {"number", "expiry_month"},
+    121: {"user_phone", "user_email", "country"},
+    123: {"user_phone", "user_email", "country"},
+    124: {"currency"},
+    163: {"email", "phone_number"},
+    165: {"email", "phone_number"},
 }
 """Bodies in which a value is only the name of its field, and what is refused in them."""
 QUERIES = {125: "?q=Gorne", 143: "?filename=export.csv", 168: "?convert=mms"}
@@ -61,6 +67,12 @@ def filled(api: Api, path: str) -> str:
         "year": lambda: "2019",
         "month": lambda: "4",
         "activation_token": lambda: verification(api)["activation_token"],
+        "subaccount_id": lambda: api.subaccount(sms=1).subaccount_id,
+        "client_user_id": lambda: client(api),
+        "package_id": lambda: with_card(api) or 1,
+        "transaction_id": lambda: transaction(api),
+        "dedicated_number": lambda: api.get("/numbers/search/US")["data"][0]["dedicated_number"],
+        "country": lambda: "US",
     }
     return re.sub(r"\{(\w+)\}", lambda found: str(makers[found.group(1)]()), path)
 
@@ -74,6 +86,25 @@ def password_key(api: Api) -> dict[str, str]:
     api.put("/forgot-password", {"username": api.username})
     (mail,) = api.until(lambda: api.server.mails(f"{api.username}@example.com"))
     return dict(re.findall(r"(subaccount_id|activation_token): *(\S+)", mail.text))
+
+
+def client(api: Api) -> int:
+    """A client that this account has as a reseller."""
+    name = f"client{time.time_ns()}"
+    person = {"user_email": "c@example.com", "user_phone": "+61411111111", "user_first_name": "C"}
+    more = {"user_last_name": "D", "account_name": "E", "country": "AU", "username": name, "password": "pass"}
+    return int(api.post("/reseller/accounts", {**person, **more})["user_id"])
+
+
+def with_card(api: Api) -> None:
+    card = {"number": "5520000000000000", "expiry_month": 5, "expiry_year": 2099, "cvc": "123"}
+    api.put("/recharge/credit-card", {**card, "name": "Roland Robot", "bank_name": "Robotic Banking"})
+
+
+def transaction(api: Api) -> str:
+    with_card(api)
+    api.put("/recharge/purchase/1")
+    return str(api.get("/recharge/transactions")["data"][0]["invoice_number"])
 
 
 def message(api: Api, path: str) -> str:
@@ -91,7 +122,7 @@ def message(api: Api, path: str) -> str:
 
 @pytest.mark.parametrize(("one", "body", "name"), cases())
 def test_a_documented_request_has_the_documented_answer(api: Api, one: oracle.Endpoint, body: Any, name: str) -> None:
-    if one.number == 1 and name == "curl_body":
+    if one.number in (1, 121, 123) and name == "curl_body":
         body = {**body, "username": f"{body['username']}{time.time_ns()}"}
     if one.number == 8 and name == "curl_body":
         body = {**body, **password_key(api)}
@@ -99,6 +130,12 @@ def test_a_documented_request_has_the_documented_answer(api: Api, one: oracle.En
         body = {**body, "content": FILE}
     if one.number == 29 and name == "curl_body":
         body = {**body, "file_url": "http://127.0.0.1:9/import.csv"}
+    if one.number == 124 and name == "curl_body":
+        body = {**body, "client_user_id": client(api)}
+    if one.number == 163 and name == "curl_body":
+        body = {**body, "api_username": f"{body['api_username']}{time.time_ns()}"}
+    if one.number == 9:
+        with_card(api)
     path = filled(api, one.path)
     answer = api.call(one.method, path + QUERIES.get(one.number, ""), body)
     if name == "body_example" and one.number in PLACEHOLDERS:

@@ -13,6 +13,12 @@ ADDITIONS = {
     ("GET", "/exports/{export_id}"): "a long export is written by a job, and its caller wants to know how far it is",
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
     ("GET", "/lists/{list_id}/imports/{import_id}"): "an import runs for minutes, and its refused rows must be found",
+    ("GET", "/reseller/settings"): "resellers live by a margin on their clients' prices (facts I10)",
+    ("PUT", "/reseller/settings"): "the same",
+    ("GET", "/recharge/auto-recharge"): "GET /account shows the three values, and nothing documented sets them (I9)",
+    ("PUT", "/recharge/auto-recharge"): "the same",
+    ("GET", "/recharge/transactions/{transaction_id}/invoice"): "an account's bookkeeping needs a document",
+    ("POST", "/recharge/events"): "the payment gateway tells how a charge ended whose answer was lost",
 }
 
 

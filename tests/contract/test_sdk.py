@@ -109,6 +109,51 @@ def test_lists_and_contacts(client: sdk.ApiClient) -> None:
     assert data(lists.lists_by_list_id_delete(other)) == []
 
 
+def test_subaccounts(client: sdk.ApiClient, api: Api) -> None:
+    calls = sdk.SubaccountApi(client)
+    person = {"email": "sub@example.com", "phone_number": "+61411111111", "first_name": "A", "last_name": "B"}
+    name = f"{api.username}.sdk"
+    made = data(calls.subaccounts_post(sdk.Subaccount(api_username=name, password="secret", **person)))
+    key = made["subaccount_id"]
+    changed = sdk.Subaccount(api_username=name, password="secret", access_billing=0, **person)
+    assert data(calls.subaccounts_by_subaccount_id_put(key, changed))["access_billing"] == 0
+    assert data(calls.subaccounts_by_subaccount_id_get(key))["api_key"] == made["api_key"]
+    assert data(calls.subaccounts_regen_api_key_by_subaccount_id_put(key))["api_key"] != made["api_key"]
+    assert data(calls.subaccounts_get())["total"] == 2
+    assert data(calls.subaccounts_by_subaccount_id_delete(key)) is True
+
+
+def test_recharge_and_numbers(client: sdk.ApiClient) -> None:
+    calls = sdk.AccountRechargeApi(client)
+    card = {"number": "4242424242424242", "expiry_month": 5, "expiry_year": 2099, "cvc": 123}
+    data(calls.recharge_credit_card_put(sdk.CreditCard(name="Roland Robot", bank_name="Robotic Banking", **card)))
+    assert data(calls.recharge_credit_card_get())["display_number"] == "XXXX-XXXX-XXXX-4242"
+    package = data(calls.recharge_packages_get(country="AU"))["packages"][1]
+    bought = data(calls.recharge_purchase_by_package_id_put(package["package_id"]))
+    assert bought["amount"] == package["package_price"] == "50.00"
+    (row,) = data(calls.recharge_transactions_get())["data"]
+    assert data(calls.recharge_transactions_by_transaction_id_get(row["invoice_number"])) == row
+    numbers = sdk.NumberApi(client)
+    wanted = data(numbers.numbers_search_by_country_get("NZ", search="64", search_type=0))["data"][0]
+    assert data(numbers.numbers_buy_by_dedicated_number_post(wanted["dedicated_number"]))["country"] == "NZ"
+    assert data(numbers.numbers_get())["data"][0]["dedicated_number"] == wanted["dedicated_number"]
+
+
+def test_reseller_and_referrals(client: sdk.ApiClient) -> None:
+    person = {"user_email": "c@example.com", "user_phone": "+61411111111", "user_first_name": "C"}
+    more = {"user_last_name": "D", "account_name": "E", "country": "AU", "password": "pass"}
+    account = sdk.ResellerAccount(username=f"client{time.time_ns()}", **person, **more)
+    calls = sdk.ResellerAccountApi(client)
+    key = data(calls.reseller_accounts_post(account))["user_id"]
+    account.account_name = "New"
+    assert data(calls.reseller_accounts_by_client_user_id_put(key, account))["account_name"] == "New"
+    assert data(calls.reseller_accounts_by_client_user_id_get(key))["user_id"] == key
+    moved = sdk.ResellerAccountTransferCredit(client_user_id=key, balance=12, currency="AUD")
+    assert data(sdk.TransferCreditApi(client).reseller_transfer_credit_put(moved))["balance"] == "12.000000"
+    assert data(calls.reseller_accounts_get())["total"] == 1
+    assert data(sdk.ReferralAccountApi(client).referral_accounts_get())["total"] == 0
+
+
 def test_a_wrong_key_is_an_api_exception(server: Running) -> None:
     configuration = sdk.Configuration()
     configuration.host = f"http://127.0.0.1:{server.port}/v3"

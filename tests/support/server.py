@@ -196,6 +196,19 @@ class Api:
         entry: dict[str, Any] = self.post("/sms/send", {"messages": [{"to": to, "body": body, **more}]})["messages"][0]
         return entry
 
+    def subaccount(self, password: str = "secret", **flags: int) -> "Api":
+        """A client for a new subaccount of this account, with these flags and no other."""
+        name = f"{self.username}.{next(_numbers)}"
+        person = {"email": f"{name}@example.com", "phone_number": "+61411111111", "first_name": "A", "last_name": "B"}
+        access = {f"access_{flag}": flags.get(flag, 0) for flag in ACCESS_FLAGS}
+        made = self.post("/subaccounts", {"api_username": name, "password": password, **person, **access})
+        return self.server.client(made["api_username"], made["api_key"], self.user_id)
+
+    @property
+    def subaccount_id(self) -> int:
+        """The subaccount that this client is."""
+        return int(self.get("/account")["_subaccount"]["subaccount_id"])
+
     def history(self, message_id: str) -> dict[str, Any]:
         rows = self.get(f"/sms/history?q=message_id:{message_id}")["data"]
         assert len(rows) == 1

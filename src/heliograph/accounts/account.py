@@ -9,8 +9,20 @@ from sqlalchemy import func, select
 
 from heliograph.accounts.vault import Vault, new_key
 from heliograph.billing import currencies, ledger
+from heliograph.billing.commission import Terms
 from heliograph.db.engine import Tx
-from heliograph.db.tables import ACCESS_FLAGS, contact_lists, epochs, rules, subaccounts, user_countries, users
+from heliograph.db.tables import (
+    ACCESS_FLAGS,
+    clients,
+    contact_lists,
+    owned_numbers,
+    referrals,
+    resellers,
+    rules,
+    subaccounts,
+    user_countries,
+    users,
+)
 from heliograph.errors import BadRequest, Unauthorized
 
 TEST_KEY = "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE"
@@ -21,6 +33,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who makes a request: a subaccount of a user, with what accepting a message needs to know of them.
 
     `throttle_seconds` None: as the server is set. `countries` None: the user has selected none.
+    `expires` is the Unix time at which its proof, a replaced key, stops to work. `numbers` are the user's own.
     """
 
     user_id: int
@@ -38,6 +51,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     access: frozenset[str]
     epoch: int
     proof: str
+    is_main: bool
+    expires: int | None
+    terms: Terms
+    numbers: tuple[str, ...]
     strict_opt_out: bool = False
 
 
@@ -57,15 +74,14 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret: str
     active: bool = True
     banned: bool = False
+    access: tuple[str, ...] = ACCESS_FLAGS
     credit_micros: int = 0
 
 
 def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
     """Insert a user with its main subaccount and its first credit; the user_id. Raises BadRequest: name taken."""
     name = new.username.lower()
-    taken = select(users.c.user_id).where(users.c.username == name)
-    taken_sub = select(subaccounts.c.user_id).where(subaccounts.c.api_username == name)
-    if tx.scalar(taken) is not None or tx.scalar(taken_sub) is not None:
+    if taken(tx, name):
         raise BadRequest({"username": "Username has already been taken."})
     user_id = int(
         tx.scalar(
@@ -108,6 +124,18 @@ def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
     return user_id
 
 
+def taken(tx: Tx, name: str, but: int = 0) -> bool:
+    """Whether a user or a subaccount has this name (in lower case), or had it: history goes on to show it.
+
+    The names of the user `but` itself and of its main subaccount do not count.
+    """
+    user = select(users.c.user_id).where(users.c.username == name, users.c.user_id != but)
+    sub = select(subaccounts.c.user_id).where(
+        subaccounts.c.api_username == name, (subaccounts.c.user_id != but) | (subaccounts.c.is_main == 0)
+    )
+    return tx.scalar(user) is not None or tx.scalar(sub) is not None
+
+
 def _add_main_subaccount(tx: Tx, vault: Vault, user_id: int, new: NewAccount) -> None:
     key = new.api_key or new_key()
     name = new.username.lower()
@@ -124,7 +152,7 @@ def _add_main_subaccount(tx: Tx, vault: Vault, user_id: int, new: NewAccount) ->
             key_sealed=vault.seal(key),
             share_campaigns=0,
             created_at=tx.now,
-            **{f"access_{flag}": 1 for flag in ACCESS_FLAGS},
+            **{f"access_{flag}": int(flag in new.access) for flag in ACCESS_FLAGS},
         )
     )
 
@@ -167,9 +195,10 @@ def set_strict_opt_out(tx: Tx, user_id: int, strict: bool) -> None:
 
 def touch(tx: Tx) -> None:
     """Tell every process that cached credentials may be stale."""
-    moved = tx.execute(epochs.update().where(epochs.c.name == "access").values(value=epochs.c.value + 1))
-    if moved.rowcount == 0:
-        tx.execute(epochs.insert().values(name="access", value=1))
+    tx.driver(
+        "INSERT INTO epochs (name, value) VALUES ('access', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = epochs.value + 1"
+    )
     tx.memo.pop("epoch:access", None)
 
 
@@ -184,52 +213,93 @@ def epoch(tx: Tx, name: str = "access") -> int:
 
 def current(tx: Tx, principal: Principal) -> Principal:
     """The principal as it is now. Raises Unauthorized when its key or password has changed since it was cached."""
+    if principal.expires is not None and principal.expires <= tx.now:
+        raise Unauthorized
     if epoch(tx) == principal.epoch:
         return principal
-    fresh = _principal(tx, subaccounts.c.subaccount_id == principal.subaccount_id)
-    if fresh is None or principal.proof not in (fresh[0].proof, fresh[1]):
+    found = _find(tx, subaccounts.c.subaccount_id == principal.subaccount_id)
+    fresh = found.proven(principal.proof, tx.now) if found else None
+    if fresh is None:
         raise Unauthorized
-    return msgspec.structs.replace(fresh[0], proof=principal.proof)
+    return fresh
 
 
 def by_key(tx: Tx, vault: Vault, username: str, key: str) -> Principal | None:
-    """The principal whose API username and API key these are."""
-    found = _principal(tx, subaccounts.c.key_hash == vault.key_hash(username, key))
-    return found[0] if found else None
+    """The principal whose API username and API key these are; a replaced key counts while its time lasts."""
+    proof = vault.key_hash(username, key)
+    found = _find(tx, (subaccounts.c.key_hash == proof) | (subaccounts.c.old_key_hash == proof))
+    return found.proven(proof, tx.now) if found else None
 
 
 def with_password(tx: Tx, username: str) -> Principal | None:
-    """The main subaccount of a user, with the password's hash as `proof`: the caller has to verify it."""
-    found = _principal(tx, (users.c.username == username.lower()) & (subaccounts.c.is_main == 1))
-    if found is None or found[1] is None:
+    """Who has this name, with the password's hash as `proof`: the caller has to verify it.
+
+    That is the main subaccount of a user, or a subaccount with a password of its own.
+    """
+    name = username.lower()
+    found = _find(tx, (users.c.username == name) & (subaccounts.c.is_main == 1))
+    found = found or _find(tx, (subaccounts.c.api_username == name) & (subaccounts.c.is_main == 0))
+    if found is None or found.password is None:
         return None
-    return msgspec.structs.replace(found[0], proof=found[1])
+    return found.proven(found.password, tx.now)
 
 
 def by_user(tx: Tx, user_id: int) -> Principal | None:
     """The main subaccount of a user, for what the house does in its name (rules)."""
-    found = _principal(tx, (users.c.user_id == user_id) & (subaccounts.c.is_main == 1))
-    return found[0] if found else None
+    found = _find(tx, (users.c.user_id == user_id) & (subaccounts.c.is_main == 1))
+    return found.principal if found else None
 
 
-_JOINED = select(
-    users.c.user_id,
-    users.c.username,
-    users.c.default_country_sms,
-    users.c.currency,
-    users.c.char_limit,
-    users.c.throttle_seconds,
-    users.c.active,
-    users.c.banned,
-    users.c.password_hash,
-    users.c.strict_opt_out,
-    subaccounts,
-).join_from(users, subaccounts, users.c.user_id == subaccounts.c.user_id)
+_JOINED = (
+    select(
+        users.c.user_id,
+        users.c.username,
+        users.c.default_country_sms,
+        users.c.currency,
+        users.c.char_limit,
+        users.c.throttle_seconds,
+        users.c.active,
+        users.c.banned,
+        users.c.strict_opt_out,
+        users.c.password_hash.label("user_password"),
+        subaccounts,
+        clients.c.reseller_id,
+        resellers.c.margin_percent,
+        referrals.c.user_id.label("referrer_id"),
+        referrals.c.percentage,
+        select(func.aggregate_strings(owned_numbers.c.number, " "))
+        .where(owned_numbers.c.user_id == users.c.user_id)
+        .scalar_subquery()
+        .label("numbers"),
+    )
+    .join_from(users, subaccounts, users.c.user_id == subaccounts.c.user_id)
+    .outerjoin(clients, clients.c.user_id == users.c.user_id)
+    .outerjoin(resellers, resellers.c.user_id == clients.c.reseller_id)
+    .outerjoin(referrals, referrals.c.referred_user_id == users.c.user_id)
+)
 
 
-def _principal(tx: Tx, condition: Any) -> tuple[Principal, str | None] | None:
-    """The principal (its `proof` is the key's hash) and the password's hash."""
-    row = tx.row(_JOINED.where(condition))
+class _Found(msgspec.Struct, frozen=True):
+    """A principal (its `proof` is the key's hash) and the hashes of what else proves it."""
+
+    principal: Principal
+    password: str | None
+    old_key: str | None
+    old_key_until: int
+
+    def proven(self, proof: str, now: int) -> Principal | None:
+        """The principal for whom `proof` still speaks."""
+        if proof == self.principal.proof:
+            return self.principal
+        if proof == self.password:
+            return msgspec.structs.replace(self.principal, proof=proof)
+        if proof == self.old_key and self.old_key_until > now:
+            return msgspec.structs.replace(self.principal, proof=proof, expires=self.old_key_until)
+        return None
+
+
+def _find(tx: Tx, condition: Any) -> _Found | None:
+    row = tx.row(_JOINED.where(condition, subaccounts.c.deleted_at.is_(None)))
     if row is None:
         return None
     made = Principal(
@@ -248,9 +318,19 @@ def _principal(tx: Tx, condition: Any) -> tuple[Principal, str | None] | None:
         access=frozenset(flag for flag in ACCESS_FLAGS if row[f"access_{flag}"]),
         epoch=epoch(tx),
         proof=row["key_hash"],
+        is_main=bool(row["is_main"]),
+        expires=None,
+        terms=Terms(
+            margin=row["margin_percent"] or 0,
+            reseller_id=row["reseller_id"],
+            percentage=row["percentage"] or 0,
+            referrer_id=row["referrer_id"],
+        ),
+        numbers=tuple(sorted((row["numbers"] or "").split())),
         strict_opt_out=bool(row["strict_opt_out"]),
     )
-    return made, row["password_hash"]
+    password = row["user_password"] if row["is_main"] else row["password_hash"]
+    return _Found(made, password, row["old_key_hash"], row["old_key_until"] or 0)
 
 
 def _countries(tx: Tx, user_id: int) -> frozenset[str] | None:
@@ -270,12 +350,6 @@ def profile(tx: Tx, user_id: int, subaccount_id: int) -> tuple[Mapping[str, Any]
     sub = tx.row(select(subaccounts).where(subaccounts.c.subaccount_id == subaccount_id))
     assert sub is not None
     return row(tx, user_id), sub
-
-
-def is_main(tx: Tx, who: Principal) -> bool:
-    """Whether this is the subaccount that stands for the owner, who alone may change where secrets are sent."""
-    found = select(subaccounts.c.is_main).where(subaccounts.c.subaccount_id == who.subaccount_id)
-    return bool(tx.scalar(found))
 
 
 def find(tx: Tx, username: str) -> Mapping[str, Any] | None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from heliograph import phone
-from heliograph.accounts import account, audit, preferences
+from heliograph import audit, phone
+from heliograph.accounts import account, preferences
 from heliograph.accounts.account import NewAccount
+from heliograph.accounts.referrals import referral
 from heliograph.accounts.vault import Vault, hash_password
-from heliograph.billing import currencies, ledger, prices, usage
+from heliograph.billing import commission, currencies, ledger, prices, tariff, usage
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, Forbidden
@@ -26,7 +27,7 @@ CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
 
 
 class Registration(msgspec.Struct):
-    """Body of POST /account."""
+    """Body of POST /account. `referrer`, an addition to the contract, is the username of who referred the account."""
 
     username: str
     password: str
@@ -36,11 +37,30 @@ class Registration(msgspec.Struct):
     user_last_name: str
     account_name: str
     country: str
+    referrer: str | None = None
 
 
 async def register(req: Request) -> Reply:
     """1. Create an account with trial credit."""
     given = req.decode(Registration)
+    settings, vault = req.services.settings, req.services.vault
+    trial = prices.micros(settings.trial_credit)
+    new = await new_account(given, active=settings.new_accounts == "active", credit_micros=trial)
+
+    def registered(tx: Tx) -> Reply:
+        user_id = account.create(tx, vault, new)
+        if given.referrer:
+            referral.add(tx, given.referrer, user_id, settings.referral_percent)
+        made = account.by_user(tx, user_id)
+        assert made is not None
+        audit.record(tx, user_id, made.api_username, "account.registered", new.email)
+        return Reply(profile(tx, vault, user_id, made.subaccount_id))
+
+    return await req.services.database.write(registered)
+
+
+async def new_account(given: Registration, **more: Any) -> NewAccount:
+    """The account that a registration asks for, with `more` about it. Raises BadRequest."""
     country = given.country.strip().upper()
     number = phone.parse(given.user_phone, country)
     faults = {
@@ -53,7 +73,7 @@ async def register(req: Request) -> Reply:
     found = {name: text for name, text in faults.items() if text}
     if found or number is None:
         raise BadRequest(found)
-    new = NewAccount(
+    return NewAccount(
         username=given.username,
         email=given.user_email,
         phone=number.number,
@@ -63,23 +83,13 @@ async def register(req: Request) -> Reply:
         country=country,
         password_hash=await asyncio.to_thread(hash_password, given.password),
         webhook_secret=new_secret(),
-        active=req.services.settings.new_accounts == "active",
-        credit_micros=prices.micros(req.services.settings.trial_credit),
+        **more,
     )
-    return await req.services.database.write(lambda tx: _registered(tx, req.services.vault, new))
 
 
 def faulty_password(password: str) -> str:
     """What is wrong with a password, or nothing."""
     return "" if 4 <= len(password) <= 1000 else "Password must have 4 to 1000 characters."
-
-
-def _registered(tx: Tx, vault: Vault, new: NewAccount) -> Reply:
-    user_id = account.create(tx, vault, new)
-    made = account.by_user(tx, user_id)
-    assert made is not None
-    audit.record(tx, user_id, made.api_username, "account.registered", new.email)
-    return Reply(profile(tx, vault, user_id, made.subaccount_id))
 
 
 def view(req: Request) -> Reply:
@@ -97,7 +107,7 @@ def view(req: Request) -> Reply:
 def change(req: Request) -> Reply:
     """Change the account; the answer is that of 2. An addition to the contract (facts J10)."""
     given = req.decode(preferences.Changes)
-    if preferences.personal(given) and not account.is_main(req.tx, req.who):
+    if preferences.personal(given) and not req.who.is_main:
         raise Forbidden
     preferences.change(req.tx, req.who.user_id, req.who.api_username, given)
     return view(req)
@@ -176,14 +186,15 @@ def profile(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str,
         "setting_fix_sender_id": user["setting_fix_sender_id"],
         "setting_sms_message_char_limit": user["char_limit"],
         "old_dashboard": 0,
-        "balance_commission": "0.000000",
+        "balance_commission": prices.fixed(commission.total(tx, user_id, user["currency"], tariff.rates_of(tx)), 6),
         "timezone": user["timezone"],
         "_currency": currencies.describe(user["currency"]),
-        "_subaccount": _subaccount(vault, sub),
+        "_subaccount": subaccount(vault, sub),
     }
 
 
-def _subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
+def subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
+    """A subaccount as the contract shows it, with its key."""
     return {
         "subaccount_id": sub["subaccount_id"],
         "api_username": sub["api_username"],

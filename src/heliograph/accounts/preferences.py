@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from heliograph import phone
-from heliograph.accounts import account, audit
+from heliograph import audit, phone
+from heliograph.accounts import account
 from heliograph.billing import prices
 from heliograph.db.engine import Tx
 from heliograph.db.tables import subaccounts, users

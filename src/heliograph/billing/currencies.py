@@ -52,6 +52,19 @@ def describe(code: str) -> Currency:
     return _KNOWN.get(code) or _other(code)
 
 
+def payable(micros: int, code: str) -> bool:
+    """Whether a card can be charged this amount: there are no parts of a yen."""
+    return micros % smallest(code) == 0
+
+
+@cache
+def smallest(code: str) -> int:
+    """The smallest amount of a currency (ISO 4217, its minor unit) in micros: a cent, a yen."""
+    from babel.numbers import get_currency_precision  # as below
+
+    return int(10 ** (6 - get_currency_precision(code)))
+
+
 @cache
 def _other(code: str) -> Currency:
     """A currency that only an operator's own rates file has: Unicode's names, and "c" for a hundredth."""

@@ -32,11 +32,13 @@ UNITS: Mapping[str, frozenset[str]] = MappingProxyType(
                 *("postcard", "direct_mail_dl", "direct_mail_a5"),
             }
         ),
+        "number": frozenset({"setup", "monthly"}),
     }
 )
 """What is priced, by channel: one part of an SMS, an MMS, a part of a voice message, a fax page, a mail to one address.
 
 Post: a letter with its first page, each page after it, a surcharge for priority, a postcard, a piece of direct mail.
+Number: a dedicated number of a country, once and each month.
 """
 
 _PLACES = 4
@@ -51,11 +53,17 @@ class RatesError(Exception):
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """A rates file. `prices` maps (channel, kind, currency) to micros by country, with "*" for all other countries."""
+    """A rates file. `prices` maps (channel, kind, currency) to micros by country, with "*" for all other countries.
+
+    `packages` are what can be recharged: micros by package id, by currency. `exchange` has what one US dollar is worth
+    in each currency, in micros. Both may be empty.
+    """
 
     version: str
     source: str
     prices: dict[tuple[str, str, str], dict[str, int]]
+    packages: dict[str, dict[int, int]]
+    exchange: dict[str, int]
 
     @classmethod
     def parse(cls, text: str) -> "Rates":
@@ -65,19 +73,20 @@ class Rates(msgspec.Struct, frozen=True):
         except tomllib.TOMLDecodeError as problem:
             raise RatesError(f"This is no TOML: {problem}.") from None
         version, source = _sentence(document, "version"), _sentence(document, "source")
+        exchange = _exchange(document.get("exchange"))
         prices: dict[tuple[str, str, str], dict[str, int]] = {}
-        for currency, channels in document.items():
-            if currency in ("version", "source"):
+        packages: dict[str, dict[int, int]] = {}
+        for currency, given in document.items():
+            if currency in ("version", "source", "exchange"):
                 continue
-            try:
-                describe(currency)
-            except ValueError as problem:
-                raise RatesError(f"{currency}: {problem}") from None
+            _check_currency(currency, currency)
+            channels = dict(_table(currency, given))
+            packages[currency] = _packages(currency, channels.pop("packages", None))
             for channel, kind, by_country in _kinds(currency, channels):
                 prices[channel, kind, currency] = by_country
         if not prices:
             raise RatesError("There is no price in this file.")
-        return cls(version, source, prices)
+        return cls(version, source, prices, packages, exchange)
 
     def price(self, channel: str, kind: str, country: str, currency: str) -> int:
         """Micros for one unit sent to a country (ISO alpha-2; "" for an unknown one).
@@ -89,6 +98,20 @@ class Rates(msgspec.Struct, frozen=True):
             raise RatesError(f"{currency}.{channel}.{kind}: version {self.version} of the rates has no such price.")
         found = by_country.get(country)
         return by_country["*"] if found is None else found
+
+    def converts(self, source: str, target: str) -> bool:
+        """Whether the file says what an amount of one currency is in another one."""
+        return source == target or (source in self.exchange and target in self.exchange)
+
+    def convert(self, micros: int, source: str, target: str, *, up: bool = False) -> int:
+        """An amount in another currency, rounded down or `up` to a micro. Raises RatesError without a rate for it."""
+        if source == target:
+            return micros
+        if not self.converts(source, target):
+            missing = source if source not in self.exchange else target
+            raise RatesError(f"exchange.{missing}: version {self.version} of the rates has no rate for {missing}.")
+        amount, divisor = micros * self.exchange[target], self.exchange[source]
+        return -(-amount // divisor) if up else amount // divisor
 
     @property
     def currencies(self) -> frozenset[str]:
@@ -115,6 +138,38 @@ def _table(where: str, value: Any) -> dict[str, Any]:
     return value
 
 
+def _check_currency(where: str, code: str) -> None:
+    try:
+        describe(code)
+    except ValueError as problem:
+        raise RatesError(f"{where}: {problem}") from None
+
+
+def _exchange(given: Any) -> dict[str, int]:
+    """The optional table of exchange rates."""
+    rates = {}
+    for currency, value in _table("exchange", given).items() if given is not None else ():
+        where = f"exchange.{currency}"
+        _check_currency(where, currency)
+        rates[currency] = _amount(where, value, 6)
+        if not rates[currency]:
+            raise RatesError(f"{where} = {value!r}: a rate is not zero.")
+    return rates
+
+
+def _packages(currency: str, given: Any) -> dict[int, int]:
+    """The optional table of recharge packages of a currency."""
+    packages = {}
+    for key, value in _table(f"{currency}.packages", given).items() if given is not None else ():
+        where = f"{currency}.packages.{key}"
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", key, re.ASCII):
+            raise RatesError(f"{where}: the id of a package is a number from 1.")
+        packages[int(key)] = _amount(where, value, 2)
+        if not packages[int(key)]:
+            raise RatesError(f"{where} = {value!r}: a package is not free.")
+    return packages
+
+
 def _kinds(currency: str, channels: Any) -> list[tuple[str, str, dict[str, int]]]:
     """(channel, kind, prices by country) of one currency's table."""
     found = []
@@ -134,14 +189,14 @@ def _by_country(where: str, countries: Any) -> dict[str, int]:
     for country, value in _table(where, countries).items():
         if country != "*" and country not in COUNTRIES:
             raise RatesError(f"{where}.{country}: unknown country code.")
-        prices[country] = _unit_price(f"{where}.{country}", value)
+        prices[country] = _amount(f"{where}.{country}", value, _PLACES)  # a number of units never has to be rounded
     if "*" not in prices:
         raise RatesError(f'{where}: "*", the price of all other countries, is missing.')
     return prices
 
 
-def _unit_price(where: str, value: Any) -> int:
-    """Micros of a price in the file: with 4 decimals at most, a number of units never has to be rounded."""
+def _amount(where: str, value: Any, places: int) -> int:
+    """Micros of an amount in the file, with a number of decimals at the most."""
     if not isinstance(value, str):
         raise RatesError(f'{where} = {value!r}: write a price as a text, like "0.0990".')
     try:
@@ -150,8 +205,8 @@ def _unit_price(where: str, value: Any) -> int:
         raise RatesError(f"{where} = {value!r}: {problem}") from None
     if price < 0:
         raise RatesError(f"{where} = {value!r}: a price is not negative.")
-    if price % 10 ** (6 - _PLACES):
-        raise RatesError(f"{where} = {value!r}: a price has {_PLACES} decimals at most.")
+    if price % 10 ** (6 - places):
+        raise RatesError(f"{where} = {value!r}: a price has {places} decimals at most.")
     return price
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from heliograph.accounts import account, audit, preferences
+from heliograph import audit
+from heliograph.accounts import account, preferences
 from heliograph.accounts.preferences import OperatorChanges
 from heliograph.billing import prices
 from heliograph.commands.base import AsJson, Data, named, show, within

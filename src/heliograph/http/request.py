@@ -8,6 +8,7 @@ import msgspec
 
 from heliograph.accounts.account import Principal
 from heliograph.accounts.vault import Vault
+from heliograph.billing.cashier import Cashier
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
@@ -28,6 +29,7 @@ class Services(msgspec.Struct, frozen=True):
     vault: Vault
     files: FileStore
     converter: Converter
+    cashier: Cashier
 
 
 class Request:

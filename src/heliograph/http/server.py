@@ -177,6 +177,9 @@ class Server:
         database = self._services.database
         if handler in self._edges:
             edge: Any = handler
+            if req.route.access is not None:  # what is remembered may have been revoked
+                await database.read(lambda tx: _enter(tx, req))
+                req.enter(None, req.who)
             return _wrap(req, await edge(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from heliograph.accounts.account import Principal
-from heliograph.billing import ledger, usage
+from heliograph.billing import commission, ledger, usage
 from heliograph.billing.prices import Rates
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
@@ -86,7 +86,9 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
             entries.append((order.principal.user_id, -cost, order.channel, order.request_id))
     if entries:
         ledger.post_many(tx, balances, entries)
-    _store(tx, [(order, fates) for order, fates in zip(orders, answers, strict=True) if not order.quote])
+    accepted = [(order, fates) for order, fates in zip(orders, answers, strict=True) if not order.quote]
+    _store(tx, accepted)
+    _share(tx, [(order, fates) for order, fates in accepted if order.principal.terms.shared])
     return answers
 
 
@@ -104,7 +106,8 @@ def _judge(
         if draft.refusal is None and not draft.free:
             unit = known.get((draft.kind, draft.country))
             if unit is None:
-                unit = 0 if order.gratis else rates.price(order.channel, draft.kind, draft.country, who.currency)
+                listed = 0 if order.gratis else rates.price(order.channel, draft.kind, draft.country, who.currency)
+                unit = who.terms.price(listed)
                 known[draft.kind, draft.country] = unit
             price = unit * draft.units
             fingerprint = (who.user_id, draft.recipient, draft.body)
@@ -119,6 +122,22 @@ def _judge(
                     recent.add(fingerprint)
         fates.append(Accepted(draft, status, key, price, tx.now))
     return fates, total
+
+
+def _share(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
+    """Book what resellers and referrers earn by these orders, once for each account."""
+    spent: Counter[tuple[int, int]] = Counter()
+    spenders: dict[int, Principal] = {}
+    for order, fates in accepted:
+        who = order.principal
+        spenders[who.user_id] = who
+        for fate in fates:
+            if fate.status == Status.SUCCESS:
+                spent[who.user_id, fate.date // commission.DAY] += fate.price_micros
+    for (user_id, day), micros in sorted(spent.items()):
+        if micros:
+            who = spenders[user_id]
+            commission.book(tx, user_id, who.currency, who.terms, micros, day)
 
 
 def _recent(tx: Tx, orders: Sequence[Order]) -> set[tuple[int, str, str]]:

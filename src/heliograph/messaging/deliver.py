@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from heliograph.billing import ledger, usage
+from heliograph.billing import commission, ledger, usage
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts
 from heliograph.messaging.receipts import Report
@@ -171,7 +171,11 @@ def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]], repo
 
 
 def refund(tx: Tx, row: dict[str, Any], tally: usage.Tally) -> None:
-    """Give back what a message cost; `tally` takes it out of the day on which it was charged."""
+    """Give back what a message cost, and take back what others earned by it.
+
+    `tally` takes it out of the day on which it was charged.
+    """
     if row["price_micros"]:
         ledger.post(tx, row["user_id"], row["price_micros"], "refund", row["message_id"])
+        commission.take_back(tx, row["user_id"], row["price_micros"], row["date"] // commission.DAY)
         tally.of_message(row).micros -= row["price_micros"]

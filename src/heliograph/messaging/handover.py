@@ -9,7 +9,7 @@ from heliograph.accounts import account
 from heliograph.db.database import Database
 from heliograph.messaging import deliver, inbound, receipts
 from heliograph.messaging.deliver import Compose, Parcel
-from heliograph.messaging.inbound import Rules
+from heliograph.messaging.inbound import Owner, Rules
 from heliograph.messaging.receipts import Report
 from heliograph.messaging.routing import Router
 from heliograph.queue import claim
@@ -101,10 +101,11 @@ async def _send(router: Router, name: str, group: Sequence[Parcel]) -> list[deli
 class Arrivals:
     """Stores what transports report, and has the account's rules run in the same transaction."""
 
-    def __init__(self, database: Database, report: Report, rules: Rules) -> None:
+    def __init__(self, database: Database, report: Report, rules: Rules, owner: Owner) -> None:
         self._database = database
         self._report = report
         self._rules = rules
+        self._owner = owner
 
     async def on_receipts(self, arrived: Sequence[Receipt]) -> None:
         """Store receipts; they are durable when this returns."""
@@ -112,6 +113,8 @@ class Arrivals:
 
     async def on_inbound(self, message: Inbound) -> None:
         """Store an MO; one that answers nobody is logged without its text."""
-        stored = await self._database.write(lambda tx: inbound.store(tx, message, self._rules), urgent=False)
+        stored = await self._database.write(
+            lambda tx: inbound.store(tx, message, self._rules, self._owner), urgent=False
+        )
         if stored is None:
             log.warning("inbound.nobody", transport=message.transport, recipient=message.recipient)

@@ -11,6 +11,9 @@ from heliograph.transports.base import Inbound
 Rules = Callable[[Tx, dict[str, Any]], bool]
 """Runs the account's inbound rules for an inbound row; whether the message is to be polled."""
 
+Owner = Callable[[Tx, str], tuple[int, int] | None]
+"""Who has bought a number: (user_id, subaccount_id)."""
+
 COLUMNS = (
     "user_id",
     "subaccount_id",
@@ -27,14 +30,18 @@ COLUMNS = (
 )
 
 
-def store(tx: Tx, arrived: Inbound, rules: Rules) -> str | None:
-    """Store an MO for the account it answers and run its rules; the new message_id, or None when it is nobody's.
+def store(tx: Tx, arrived: Inbound, rules: Rules, owner: Owner) -> str | None:
+    """Store an MO for the account it is for and run its rules; the new message_id, or None when it is nobody's.
 
-    It belongs to whoever sent the newest message from that number to that number.
+    It belongs to whoever has bought the number that it was sent to, also when it answers nothing; else to whoever
+    sent the newest message from that number to that number.
     """
-    original = _original(tx, arrived)
+    holder = owner(tx, _plus(arrived.recipient))
+    original = _original(tx, arrived, None if holder is None else holder[0])
     if original is None:
-        return None
+        if holder is None:
+            return None
+        original = {**_NOTHING, "user_id": holder[0], "subaccount_id": holder[1]}
     row = {
         "user_id": original["user_id"],
         "subaccount_id": original["subaccount_id"],
@@ -59,16 +66,20 @@ def store(tx: Tx, arrived: Inbound, rules: Rules) -> str | None:
     return str(row["message_id"])
 
 
+_NOTHING = {"message_id": "", "body": "", "custom_string": "", "from_email": None, "list_id": None}
+"""What a message answers that answers nothing."""
+
+
 def _plus(number: str) -> str:
     return "+" + number if number.isdigit() and len(number) > 6 else number
 
 
-def _original(tx: Tx, arrived: Inbound) -> Mapping[str, Any] | None:
-    """The newest message from `recipient` to `sender`, numbers compared without the plus."""
+def _original(tx: Tx, arrived: Inbound, holder: int | None) -> Mapping[str, Any] | None:
+    """The newest message from `recipient` to `sender`, of its holder if it has one; numbers without the plus."""
     found = tx.driver(
-        "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"
-        " ORDER BY date DESC, message_id DESC LIMIT 50",
-        [message.msisdn(_plus(arrived.sender)), arrived.channel],
+        "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"  # noqa: S608
+        f"{'' if holder is None else ' AND user_id = ?'} ORDER BY date DESC, message_id DESC LIMIT 50",
+        [message.msisdn(_plus(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
     ).fetchall()
     for user_id, key, sender in found:
         if sender.lstrip("+") == arrived.recipient.lstrip("+"):

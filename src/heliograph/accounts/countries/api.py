@@ -4,8 +4,7 @@ from typing import Any
 
 import msgspec
 
-from heliograph import countries
-from heliograph.accounts import audit
+from heliograph import audit, countries
 from heliograph.accounts.countries import selection
 from heliograph.countries import Country
 from heliograph.errors import BadRequest

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import func, or_, select
 
-from heliograph.accounts import account, audit
+from heliograph import audit
+from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount, Principal
 from heliograph.accounts.vault import Vault
 from heliograph.db.engine import Tx

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from heliograph import phone
-from heliograph.accounts import account, audit
+from heliograph import audit, phone
+from heliograph.accounts import account
 from heliograph.accounts.api import faulty_password, profile
 from heliograph.accounts.recovery import access, tokens
 from heliograph.accounts.vault import hash_password
@@ -73,7 +73,7 @@ def sending_codes(writer: Writer) -> Callable[[Request], Reply]:
 
     def send_code(req: Request) -> Reply:
         given = req.decode(Verification)
-        if not account.is_main(req.tx, req.who):
+        if not req.who.is_main:
             raise Forbidden
         number = _number_of(given)
         code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, number.number)

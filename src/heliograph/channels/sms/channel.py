@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -51,8 +51,7 @@ class Writer:
         self._home_only = settings.countries == "home"
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
-            known = phone.parse(number)
-            self._shared.setdefault(known.country if known else "", []).append(number)
+            self._shared.setdefault(_country(number), []).append(number)
         self._all = [number for numbers in self._shared.values() for number in numbers]
 
     def draft(self, who: Principal, given: SmsMessage, now: float) -> Draft:
@@ -76,7 +75,7 @@ class Writer:
             return _refuse(draft, Status.INVALID_RECIPIENT)
         draft.recipient, draft.country = number.number, number.country
         draft.carrier = phone.carrier(number)
-        sender = self._sender(draft)
+        sender = self._sender(draft, who.numbers)
         if sender is None:
             return _refuse(draft, Status.INVALID_SENDER_ID)
         draft.sender = sender
@@ -96,11 +95,16 @@ class Writer:
             draft.free, draft.units = True, 0
         return draft
 
-    def _sender(self, draft: Draft) -> str | None:
-        """The sender ID as it goes out; a shared number when none is given; None for an invalid one (facts F1, F2)."""
+    def _sender(self, draft: Draft, own: Sequence[str]) -> str | None:
+        """The sender ID as it goes out, None for an invalid one (facts F1, F2).
+
+        When none is given, a number that the account has bought, one of the recipient's country if there is one; an
+        account without numbers shares those of the house.
+        """
         given = draft.sender.strip()
         if not given:
-            pool = self._shared.get(draft.country) or self._all
+            near = [number for number in own if _country(number) == draft.country] if own else []
+            pool = near or own or self._shared.get(draft.country) or self._all
             return pool[zlib.crc32(draft.recipient.encode()) % len(pool)] if pool else None
         if _DIGITS.fullmatch(given):
             return given
@@ -108,6 +112,11 @@ class Writer:
         if _DIGITS.fullmatch(compact):
             return compact
         return given if _ALPHANUMERIC.fullmatch(given) else None
+
+
+def _country(number: str) -> str:
+    known = phone.parse(number)
+    return known.country if known else ""
 
 
 def _refuse(draft: Draft, status: str) -> Draft:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OPTIONAL = ("organization_name", "address_line_1", "address_line_2", "address_city", "address_state")

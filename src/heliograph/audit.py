@@ -11,10 +11,14 @@ from heliograph.db.tables import audit, users
 HOUSE = 0
 """The user_id of what concerns no single account (prices)."""
 CLI = "command line"
+UPKEEP = "upkeep"
 
 
 def record(tx: Tx, user_id: int, actor: str, what: str, detail: str = "") -> None:
-    """Note that `actor` (an API username, or CLI) did `what` to an account. `detail` must hold no secret."""
+    """Note that `actor` (an API username, a gateway, CLI or UPKEEP) did `what` to an account.
+
+    `detail` must hold no secret.
+    """
     tx.insert_rows(
         "audit", ("at", "user_id", "actor", "what", "detail"), [(tx.now, user_id, actor, what, detail[:1000])]
     )

@@ -1,0 +1,176 @@
+"""HTTP shapes of the reseller section (endpoints 120 to 124)."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from heliograph import audit, phone
+from heliograph.accounts import account, api
+from heliograph.accounts.api import Registration
+from heliograph.accounts.resellers import client
+from heliograph.accounts.vault import hash_password
+from heliograph.billing import ledger
+from heliograph.billing.prices import MICRO, RatesError
+from heliograph.db.engine import Tx
+from heliograph.errors import BadRequest, TooLittleCredit
+from heliograph.http import paging, search
+from heliograph.http.request import Reply, Request
+from heliograph.queue import mail
+
+MOST_TRANSFERRED = 10**9
+"""Units of a currency in one transfer, so that micros in any other currency fit into 64 bits."""
+
+
+class ClientChanges(msgspec.Struct, kw_only=True):
+    """Body of an update, which changes what it names."""
+
+    username: str | None = None
+    password: str | None = None
+    user_email: str | None = None
+    user_phone: str | None = None
+    user_first_name: str | None = None
+    user_last_name: str | None = None
+    account_name: str | None = None
+    country: str | None = None
+
+
+class Transfer(msgspec.Struct):
+    """Body of a transfer. Fractions are refused: the document has an integer."""
+
+    client_user_id: int
+    balance: int
+    currency: str
+
+
+class ResellerSettings(msgspec.Struct):
+    """Body of the reseller's settings."""
+
+    margin_percent: int
+
+
+def view_all(req: Request) -> Reply:
+    """120."""
+    shown = paging.window(req)
+    base = client.of(req.who.user_id)
+    total, rows = search.rows(req, base, client.COLUMNS, shown, default=("user_id", False))
+    return Reply(paging.page(req, shown, total, rows, lambda row: _shape(req.tx, req, row)))
+
+
+async def create(req: Request) -> Reply:
+    """121. A client starts without credit: the reseller gives it some."""
+    new = await api.new_account(req.decode(Registration))
+
+    def work(tx: Tx) -> Reply:
+        reseller = account.current(tx, req.who)
+        row = client.create(tx, req.services.vault, reseller.user_id, new)
+        audit.record(tx, row["user_id"], reseller.api_username, "account.created", f"client of {reseller.username}")
+        return Reply(_shape(tx, req, row))
+
+    return await req.services.database.write(work)
+
+
+def view(req: Request) -> Reply:
+    """122."""
+    return Reply(_shape(req.tx, req, client.find(req.tx, req.who.user_id, _key(req))))
+
+
+async def update(req: Request) -> Reply:
+    """123. A new username is for logging in by password: the names of subaccounts stay."""
+    key, given = _key(req), req.decode(ClientChanges)
+    password = given.password
+    hashed = await asyncio.to_thread(hash_password, password) if password and len(password) >= 4 else None
+
+    def work(tx: Tx) -> Reply:
+        reseller = account.current(tx, req.who)
+        client.find(tx, reseller.user_id, key)
+        values = _checked(given, account.row(tx, key)["country"])
+        if hashed:
+            values["password_hash"] = hashed
+        row = client.update(tx, reseller.user_id, key, values)
+        audit.record(tx, key, reseller.api_username, "account.changed", ", ".join(sorted(values)))
+        return Reply(_shape(tx, req, row))
+
+    return await req.services.database.write(work)
+
+
+def transfer(req: Request) -> Reply:
+    """124."""
+    given = req.decode(Transfer)
+    currency = given.currency.strip().upper()
+    faults = {}
+    if not 0 < given.balance <= MOST_TRANSFERRED:
+        faults["balance"] = f"Balance must be a whole number from 1 to {MOST_TRANSFERRED}."
+    if not re.fullmatch("[A-Z]{3}", currency):
+        faults["currency"] = "Currency must be a three-letter ISO 4217 code."
+    if faults:
+        raise BadRequest(faults)
+    try:
+        client.transfer(req.tx, req.who.user_id, given.client_user_id, given.balance * MICRO, currency)
+    except RatesError as problem:
+        raise BadRequest({"currency": f"The credit cannot be converted. {problem}"}) from None
+    except ledger.InsufficientCredit:
+        raise TooLittleCredit("Your balance is too low for this transfer.") from None
+    for user_id in (req.who.user_id, given.client_user_id):
+        said = f"{currency} {given.balance} to client {given.client_user_id}"
+        audit.record(req.tx, user_id, req.who.api_username, "credit.transferred", said)
+    return Reply(_shape(req.tx, req, client.find(req.tx, req.who.user_id, given.client_user_id)))
+
+
+def view_settings(req: Request) -> Reply:
+    """The settings of a reseller. An addition to the contract."""
+    return Reply({"margin_percent": client.margin(req.tx, req.who.user_id)})
+
+
+def change_settings(req: Request) -> Reply:
+    """Change them."""
+    percent = req.decode(ResellerSettings).margin_percent
+    if not 0 <= percent <= client.MOST_MARGIN:
+        raise BadRequest({"margin_percent": f"Margin percent must be 0 to {client.MOST_MARGIN}."})
+    client.set_margin(req.tx, req.who.user_id, percent)
+    audit.record(req.tx, req.who.user_id, req.who.api_username, "margin.changed", str(percent))
+    return view_settings(req)
+
+
+def _key(req: Request) -> int:
+    return req.number("client_user_id", client.UNKNOWN)
+
+
+def _shape(tx: Tx, req: Request, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A client with all that the examples of the five endpoints show."""
+    shape = api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"])
+    return shape if req.route.number in (121, 123) else {**shape, "unsubscribe_mail": 0, "setting_beta": 0}
+
+
+def _checked(given: ClientChanges, country: str) -> dict[str, Any]:
+    """The columns to store of a client of this country. Raises BadRequest."""
+    country = (given.country or country).strip().upper()
+    number = phone.parse(given.user_phone, country) if given.user_phone is not None else None
+    faults = {
+        "username": given.username is not None
+        and not api.NAME.fullmatch(given.username)
+        and "Username must have 2 to 100 letters, digits or . @ + - _.",
+        "password": given.password is not None
+        and not 4 <= len(given.password) <= 1000
+        and "Password must have 4 to 1000 characters.",
+        "user_email": given.user_email is not None
+        and not mail.is_address(given.user_email)
+        and "User email must be an email address.",
+        "user_phone": given.user_phone is not None and number is None and "User phone must be a valid phone number.",
+        "country": not re.fullmatch("[A-Z]{2}", country) and "Country must be a two-letter ISO 3166 code.",
+    }
+    found = {name: text for name, text in faults.items() if text}
+    if found:
+        raise BadRequest(found)
+    values = {
+        "username": given.username and given.username.lower(),
+        "email": given.user_email,
+        "phone": number and number.number,
+        "first_name": given.user_first_name,
+        "last_name": given.user_last_name,
+        "account_name": given.account_name,
+        "country": country if given.country else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,100 @@
+"""Money between accounts and the payment gateway: each call lies between two transactions, and none holds one open."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+
+from heliograph import audit
+from heliograph.billing import payments
+from heliograph.billing.gateways.base import Card, Gateway, GatewayAway
+from heliograph.db.database import Database
+from heliograph.db.engine import Tx
+from heliograph.queue.jobs import Job
+
+log = structlog.get_logger(__name__)
+LONGEST_PAUSE = 3600.0
+
+
+@contextlib.contextmanager
+def _logged(**about: Any) -> Iterator[None]:
+    """Tell the operator why the gateway gave no answer: customers only hear that."""
+    try:
+        yield
+    except GatewayAway as silent:
+        log.warning("gateway.away", why=str(silent), **about)
+        raise
+
+
+class Cashier:
+    """Keeps cards, buys packages, brings payments to their end, gives money back."""
+
+    def __init__(self, database: Database, gateway: Gateway) -> None:
+        self._database = database
+        self.gateway = gateway
+
+    async def keep_card(self, user_id: int, card: Card, actor: str) -> str:
+        """Give a card to the gateway; its token. `actor` is named in the audit log. Raises CardRefused, GatewayAway."""
+        with _logged():
+            token = await self.gateway.tokenise(card)
+
+        def keep(tx: Tx) -> None:
+            payments.keep_card(tx, user_id, self.gateway.name, token, card)
+            audit.record(tx, user_id, actor, "card.changed", card.display_number)
+
+        await self._database.write(keep)
+        return token
+
+    async def purchase(self, user_id: int, package_id: int, request_key: str | None) -> Mapping[str, Any]:
+        """Buy a package; the row of the payment. Raises as payments.purchase, and GatewayAway.
+
+        When the gateway was away, the same call goes on with the same payment, and so does a job.
+        """
+        name = self.gateway.name
+        row = await self._database.write(lambda tx: payments.purchase(tx, user_id, package_id, name, request_key))
+        return await self.settle(row)
+
+    async def settle(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Charge a payment that has no outcome; the row after it. Raises GatewayAway."""
+        if row["state"] != payments.PENDING or row["gateway"] != self.gateway.name:
+            return row
+        with _logged(payment=row["payment_id"]):
+            charge = await self.gateway.charge(
+                row["token"], payments.amount_of(row), row["currency"], row["invoice_number"]
+            )
+        return await self._database.write(lambda tx: payments.settle(tx, row["payment_id"], charge))
+
+    async def run(self, job: Job) -> float | None:
+        """Bring a payment to its end (SETTLE_JOB)."""
+        row = await self._database.read(lambda tx: payments.find(tx, job.payload["payment_id"]))
+        if row["state"] != payments.PENDING:
+            return None
+        if row["created_at"] < self._database.clock() - payments.KEY_LIFE or row["gateway"] != self.gateway.name:
+            log.error("payment.lost", payment=row["payment_id"], gateway=row["gateway"])
+            await self._database.write(lambda tx: payments.give_up(tx, row["payment_id"]))
+            return None
+        try:
+            await self.settle(row)
+        except GatewayAway:
+            return min(payments.ASK_AGAIN * job.attempt, LONGEST_PAUSE)
+        return None
+
+    async def event(self, body: bytes, header: str) -> None:
+        """The gateway has news of a charge: it is asked itself, since an event may be late or repeated.
+
+        Raises BadEvent, GatewayAway.
+        """
+        key = self.gateway.verify_webhook(body, header)
+        row = await self._database.read(lambda tx: payments.by_invoice(tx, key)) if key else None
+        if row is not None:
+            await self.settle(row)
+
+    async def refund(self, invoice_number: str) -> Mapping[str, Any]:
+        """Give the money of a payment back, and take its credit; the row of the payment.
+
+        Raises NotFound, InsufficientCredit, and GatewayAway: the same call goes on with the same refund.
+        """
+        row = await self._database.write(lambda tx: payments.begin_refund(tx, invoice_number))
+        charge = await self.gateway.refund(row["charge_id"], f"refund-{invoice_number}")
+        return await self._database.write(lambda tx: payments.end_refund(tx, row["payment_id"], charge))

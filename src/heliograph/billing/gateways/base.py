@@ -1,0 +1,75 @@
+"""What a payment gateway does for us. Gateways know cards and charges; they know no accounts, ledgers or HTTP API."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class Card(msgspec.Struct, frozen=True):
+    """A card on its way to a gateway, which is the only place that its number may reach: it is never kept or logged."""
+
+    number: str
+    expiry_month: int
+    expiry_year: int
+    cvc: str
+    name: str
+
+    def __repr__(self) -> str:
+        return "Card(…)"
+
+    __str__ = __repr__
+
+    @property
+    def display_number(self) -> str:
+        """What may be shown of it."""
+        return f"XXXX-XXXX-XXXX-{self.number[-4:]}"
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """What became of a charge. `reason` is for the customer, when it was declined; amounts are in minor units."""
+
+    charge_id: str
+    state: Literal["paid", "declined"]
+    reason: str = ""
+    amount: int = 0
+    currency: str = ""
+    key: str = ""
+
+
+class CardRefused(Exception):
+    """The gateway does not take this card; the text is for the customer."""
+
+
+class GatewayAway(Exception):
+    """No answer: nobody knows whether the call was carried out. It is to be made again with the same key."""
+
+
+class BadEvent(Exception):
+    """What came is no event of the gateway."""
+
+
+class Gateway(Protocol):
+    """A payment gateway. All but `name` may raise GatewayAway."""
+
+    name: str
+
+    async def tokenise(self, card: Card) -> str:
+        """Keep a card at the gateway; the token that it is charged by. Raises CardRefused."""
+        ...
+
+    async def charge(self, token: str, amount: int, currency: str, key: str) -> Charge:
+        """Charge `amount` minor units. However often it is called with one `key`, there is one charge."""
+        ...
+
+    async def refund(self, charge_id: str, key: str) -> Charge:
+        """Give a whole charge back, once for each `key`."""
+        ...
+
+    async def list(self, limit: int) -> Sequence[Charge]:
+        """The newest charges, each with the key that it was made by."""
+        ...
+
+    def verify_webhook(self, body: bytes, header: str) -> str | None:
+        """The key of the charge that an event is about, None when it is about something else. Raises BadEvent."""
+        ...

@@ -1,0 +1,133 @@
+"""Stripe, by its own SDK. Amounts are in minor units; the key of a charge is Stripe's idempotency key and metadata."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import stripe
+
+from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, Charge, GatewayAway
+
+SECONDS = 30
+"""How long a call may take: an answer that comes later counts as lost."""
+
+
+MOST_LISTED = 100
+"""Charges that Stripe lists in one answer."""
+
+
+class _Object(msgspec.Struct):
+    metadata: dict[str, str] = {}
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+class _Event(msgspec.Struct):
+    """What an event of Stripe must have for us."""
+
+    type: str
+    data: _Data
+
+
+class StripeGateway:
+    """Cards are payment methods of a customer: the token is `<customer>/<payment method>`."""
+
+    name = "stripe"
+
+    def __init__(self, key: str, webhook_secret: str = "", address: str = "") -> None:
+        self._webhook_secret = webhook_secret
+        client = stripe.StripeClient(
+            key,
+            base_addresses={"api": address} if address else {},
+            http_client=stripe.RequestsClient(timeout=SECONDS),
+            max_network_retries=0,
+        )
+        self._api = client.v1
+
+    async def tokenise(self, card: Card) -> str:
+        """Keep a card at Stripe."""
+        details: stripe.params.PaymentMethodCreateParamsCard = {
+            "number": card.number,
+            "exp_month": card.expiry_month,
+            "exp_year": card.expiry_year,
+            "cvc": card.cvc,
+        }
+        try:
+            method = await asyncio.to_thread(
+                self._api.payment_methods.create,
+                {"type": "card", "card": details, "billing_details": {"name": card.name}},
+            )
+            customer = await asyncio.to_thread(self._api.customers.create, {"name": card.name})
+            await asyncio.to_thread(self._api.payment_methods.attach, method.id, {"customer": customer.id})
+        except (stripe.CardError, stripe.InvalidRequestError) as problem:
+            raise CardRefused(problem.user_message or "Your card was declined.") from None
+        except stripe.StripeError as problem:
+            raise GatewayAway(_why(problem)) from None
+        return f"{customer.id}/{method.id}"
+
+    async def charge(self, token: str, amount: int, currency: str, key: str) -> Charge:
+        """Charge a kept card while its owner is away."""
+        customer, _, method = token.partition("/")
+        try:
+            made = await asyncio.to_thread(
+                self._api.payment_intents.create,
+                {
+                    "amount": amount,
+                    "currency": currency.lower(),
+                    "customer": customer,
+                    "payment_method": method,
+                    "confirm": True,
+                    "off_session": True,
+                    "metadata": {"key": key},
+                },
+                {"idempotency_key": key},
+            )
+        except (stripe.CardError, stripe.InvalidRequestError) as problem:
+            return Charge("", "declined", problem.user_message or "Your card was declined.", amount, currency, key)
+        except stripe.StripeError as problem:
+            raise GatewayAway(_why(problem)) from None
+        if made.status != "succeeded":
+            return Charge(made.id, "declined", "Your bank wants to hear from you first.", amount, currency, key)
+        return Charge(made.id, "paid", "", amount, currency, key)
+
+    async def refund(self, charge_id: str, key: str) -> Charge:
+        """Give a charge back."""
+        try:
+            await asyncio.to_thread(self._api.refunds.create, {"payment_intent": charge_id}, {"idempotency_key": key})
+        except stripe.InvalidRequestError as problem:
+            return Charge(charge_id, "declined", problem.user_message or "Stripe refused the refund.", key=key)
+        except stripe.StripeError as problem:
+            raise GatewayAway(_why(problem)) from None
+        return Charge(charge_id, "paid", key=key)
+
+    async def list(self, limit: int) -> Sequence[Charge]:
+        """The newest charges that came to something."""
+        try:
+            found = await asyncio.to_thread(self._api.payment_intents.list, {"limit": min(limit, MOST_LISTED)})
+        except stripe.StripeError as problem:
+            raise GatewayAway(_why(problem)) from None
+        return [
+            Charge(one.id, "paid", "", one.amount, one.currency.upper(), one.metadata.to_dict().get("key", ""))
+            for one in found.data
+            if one.status == "succeeded"
+        ]
+
+    def verify_webhook(self, body: bytes, header: str) -> str | None:
+        """The key in the metadata of a payment intent, by an event with Stripe's signature."""
+        try:
+            stripe.WebhookSignature.verify_header(
+                body.decode(), header, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
+            )
+            event = msgspec.json.decode(body, type=_Event)
+        except (ValueError, msgspec.DecodeError, stripe.SignatureVerificationError) as problem:
+            raise BadEvent(str(problem)) from None
+        if not event.type.startswith("payment_intent."):
+            return None
+        return event.data.object.metadata.get("key")
+
+
+def _why(problem: stripe.StripeError) -> str:
+    """The kind of a fault and its request: its text might repeat what was sent."""
+    return f"{type(problem).__name__} {problem.request_id or ''}".strip()

@@ -1,0 +1,264 @@
+"""Kept cards and the charges of them: written down before the gateway is asked, credited once when it has answered."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, exists, select
+
+from heliograph import audit
+from heliograph.billing import currencies, ledger, prices
+from heliograph.billing.gateways.base import Card, Charge
+from heliograph.billing.tariff import rates_of
+from heliograph.db.engine import Tx
+from heliograph.db.tables import balances, cards, payments, users
+from heliograph.errors import BadRequest, Conflict, NotFound
+from heliograph.queue import jobs
+
+SETTLE_JOB = "settle-payment"
+PENDING, PAID, DECLINED, LOST = "pending", "paid", "declined", "lost"
+REFUNDING, REFUNDED = "refunding", "refunded"
+
+ASK_AGAIN = 60.0
+"""Seconds after which a payment without an outcome is looked after."""
+
+KEY_LIFE = 23 * 3600
+"""A gateway knows an idempotency key for a day: what has no outcome by then is not asked for again."""
+
+PAUSE_AFTER_DECLINE = 24 * 3600
+"""Seconds for which a declined card is not charged by itself, unless the account has given a new one."""
+
+UNKNOWN = "Transaction record not found."
+COLUMNS = {
+    "invoice_number": payments.c.invoice_number,
+    "amount": payments.c.micros,
+    "currency": payments.c.currency,
+    "date": payments.c.settled_at,
+    "payment_id": payments.c.payment_id,
+}
+
+
+def keep_card(tx: Tx, user_id: int, gateway: str, token: str, card: Card) -> None:
+    """Remember what an account pays with: the token, and what may be shown of the card."""
+    columns = ("gateway", "token", "display_number", "expiry_month", "expiry_year", "name", "updated_at")
+    shown = (gateway, token, card.display_number, card.expiry_month, card.expiry_year, card.name, tx.now)
+    tx.driver(
+        f"INSERT INTO cards (user_id, {', '.join(columns)}) VALUES (?{', ?' * len(columns)})"  # noqa: S608
+        f" ON CONFLICT (user_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}",
+        [user_id, *shown],
+    )
+
+
+def card_of(tx: Tx, user_id: int) -> Mapping[str, Any] | None:
+    """What is kept of an account's card."""
+    return tx.row(select(cards).where(cards.c.user_id == user_id))
+
+
+def purchase(tx: Tx, user_id: int, package_id: int, gateway: str, request_key: str | None) -> Mapping[str, Any]:
+    """Begin to buy a package of the account's currency; the row of the payment.
+
+    A request that is repeated gets the payment that it began: by its key, or while the payment has no outcome.
+    Raises NotFound: no such package; BadRequest: no card; Conflict: the key belongs to another package.
+    """
+    ledger.lock(tx, [user_id])  # of two purchases at once, the second has to see the first
+    if request_key:
+        known = tx.row(_of(user_id).where(payments.c.request_key == request_key))
+        if known is not None:
+            if known["package_id"] != package_id:
+                raise Conflict("This Idempotency-Key was used for another request.")
+            return known
+    else:
+        under_way = tx.row(_of(user_id).where(payments.c.state == PENDING, payments.c.package_id == package_id))
+        if under_way is not None:
+            return under_way
+    currency = _currency(tx, user_id)
+    price = rates_of(tx).packages.get(currency, {}).get(package_id)
+    if price is None:
+        raise NotFound("Package record not found.")
+    return _begin(tx, user_id, price, currency, gateway, package_id, request_key, ASK_AGAIN)
+
+
+def recharge_all(tx: Tx, gateway: str, limit: int = 50) -> bool:
+    """Begin the automatic recharges that are due; whether there may be more."""
+    recent = (payments.c.state == DECLINED) & (payments.c.created_at > tx.now - PAUSE_AFTER_DECLINE)
+    held = exists().where(
+        payments.c.user_id == users.c.user_id,
+        (payments.c.state == PENDING) | (recent & (payments.c.created_at >= cards.c.updated_at)),
+    )
+    found = tx.rows(
+        select(users.c.user_id, users.c.auto_recharge_micros, users.c.low_credit_micros, users.c.currency)
+        .join_from(users, balances, balances.c.user_id == users.c.user_id)
+        .join(cards, cards.c.user_id == users.c.user_id)
+        .where(
+            users.c.auto_recharge == 1,
+            users.c.banned == 0,
+            balances.c.micros < users.c.low_credit_micros,
+            cards.c.gateway == gateway,
+            ~held,
+        )
+        .limit(limit)
+    )
+    for row in found:
+        user_id = row["user_id"]
+        balance = ledger.lock(tx, [user_id])[user_id]  # another process may have been here before
+        if balance < row["low_credit_micros"] and tx.row(_of(user_id).where(payments.c.state == PENDING)) is None:
+            _begin(tx, user_id, row["auto_recharge_micros"], row["currency"], gateway, None, None, 0.0)
+    return len(found) == limit
+
+
+def _begin(
+    tx: Tx,
+    user_id: int,
+    micros: int,
+    currency: str,
+    gateway: str,
+    package_id: int | None,
+    request_key: str | None,
+    ask_after: float,
+) -> Mapping[str, Any]:
+    card = card_of(tx, user_id)
+    if card is None or card["gateway"] != gateway:
+        raise BadRequest({"card": "Card is missing: update your payment info first."})
+    if not currencies.payable(micros, currency):
+        raise BadRequest({"amount": f"{currency} has no amount as small as the last digit of this one."})
+    rates = rates_of(tx)
+    made = tx.scalar(
+        payments.insert()
+        .values(
+            user_id=user_id,
+            invoice_number=str(uuid.uuid4()),
+            request_key=request_key,
+            package_id=package_id,
+            micros=micros,
+            currency=currency,
+            aud_micros=rates.convert(micros, currency, "AUD") if rates.converts(currency, "AUD") else None,
+            gateway=gateway,
+            token=card["token"],
+            state=PENDING,
+            created_at=tx.now,
+        )
+        .returning(payments.c.payment_id)
+    )
+    jobs.enqueue(tx, SETTLE_JOB, {"payment_id": made}, after=ask_after)
+    return find(tx, made)
+
+
+def find(tx: Tx, payment_id: int) -> Mapping[str, Any]:
+    """The row of a payment that exists."""
+    row = tx.row(select(payments).where(payments.c.payment_id == payment_id))
+    assert row is not None
+    return row
+
+
+def by_invoice(tx: Tx, invoice_number: str) -> Mapping[str, Any] | None:
+    """The row of a payment by what the gateway knows it as."""
+    return tx.row(select(payments).where(payments.c.invoice_number == invoice_number))
+
+
+def amount_of(row: Mapping[str, Any]) -> int:
+    """What the gateway charges, in minor units."""
+    return int(row["micros"]) // currencies.smallest(row["currency"])
+
+
+def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
+    """Record what became of a charge; the row after it. The credit is given once, whoever comes with it how often."""
+    changed = tx.execute(
+        payments.update()
+        .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
+        .values(state=charge.state, charge_id=charge.charge_id, reason=charge.reason or None, settled_at=tx.now)
+    )
+    row = find(tx, payment_id)
+    if changed.rowcount and row["state"] == PAID:
+        ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
+        audit.record(tx, row["user_id"], row["gateway"], "payment", _told(row))
+    return row
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """A payment in the audit log."""
+    return f"{row['currency']} {prices.fixed(row['micros'], 2)}, invoice {row['invoice_number']}"
+
+
+def give_up(tx: Tx, payment_id: int) -> None:
+    """The gateway gave no answer for a day: the operator has to compare (`heliograph payments check`)."""
+    tx.execute(
+        payments.update()
+        .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
+        .values(state=LOST, reason="The payment provider gave no answer.", settled_at=tx.now)
+    )
+
+
+def begin_refund(tx: Tx, invoice_number: str) -> Mapping[str, Any]:
+    """Take the credit of a payment back, before its money is given back; the row of the payment.
+
+    A refund whose answer was lost is begun again without taking anything. Raises NotFound, InsufficientCredit.
+    """
+    row = by_invoice(tx, invoice_number)
+    if row is None or row["state"] not in (PAID, REFUNDING):
+        raise NotFound(UNKNOWN)
+    if row["state"] == PAID:
+        ledger.post(tx, row["user_id"], -row["micros"], "payment refund", invoice_number)
+        audit.record(tx, row["user_id"], audit.CLI, "payment.refunded", _told(row))
+        tx.execute(payments.update().where(payments.c.payment_id == row["payment_id"]).values(state=REFUNDING))
+    return find(tx, row["payment_id"])
+
+
+def end_refund(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
+    """Record the gateway's answer to a refund: when it refused, the credit comes back. The row after it."""
+    state = REFUNDED if charge.state == PAID else PAID
+    changed = tx.execute(
+        payments.update()
+        .where(payments.c.payment_id == payment_id, payments.c.state == REFUNDING)
+        .values(state=state, reason=charge.reason or None)
+    )
+    row = find(tx, payment_id)
+    if changed.rowcount and state == PAID:
+        ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
+        audit.record(tx, row["user_id"], row["gateway"], "payment.refund_refused", _told(row))
+    return row
+
+
+def transactions(user_id: int) -> Select[Any]:
+    """The payments of an account that came to something."""
+    return _of(user_id).where(payments.c.state.in_((PAID, REFUNDING, REFUNDED)))
+
+
+def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
+    """One of them. Raises NotFound."""
+    row = tx.row(transactions(user_id).where(payments.c.invoice_number == invoice_number.lower()))
+    if row is None:
+        raise NotFound(UNKNOWN)
+    return row
+
+
+def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[Charge]:
+    """The charges of a gateway that are no paid or refunded payment here: money that was taken and not credited."""
+    keys = [charge.key for charge in charges]
+    known = (PAID, REFUNDING, REFUNDED)
+    found = tx.driver_in("SELECT invoice_number, state FROM payments WHERE invoice_number IN ({})", [], keys)
+    good = {invoice for invoice, state in found if state in known}
+    return [charge for charge in charges if charge.key not in good]
+
+
+def recharge_settings(tx: Tx, user_id: int) -> Mapping[str, Any]:
+    """Whether and with what an account is recharged by itself."""
+    row = tx.row(
+        select(users.c.auto_recharge, users.c.auto_recharge_micros, users.c.low_credit_micros, users.c.currency).where(
+            users.c.user_id == user_id
+        )
+    )
+    assert row is not None
+    return row
+
+
+def change_recharge_settings(tx: Tx, user_id: int, values: Mapping[str, int]) -> None:
+    """Change those."""
+    tx.execute(users.update().where(users.c.user_id == user_id).values(**values))
+
+
+def _of(user_id: int) -> Select[Any]:
+    return select(payments).where(payments.c.user_id == user_id)
+
+
+def _currency(tx: Tx, user_id: int) -> str:
+    return str(tx.scalar(select(users.c.currency).where(users.c.user_id == user_id)))

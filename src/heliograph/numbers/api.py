@@ -1,0 +1,103 @@
+"""HTTP shapes of the number section (endpoints 100 to 102)."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from babel import Locale
+
+from heliograph import phone
+from heliograph.billing import currencies, prices
+from heliograph.errors import BadRequest
+from heliograph.http import paging, search
+from heliograph.http.request import Reply, Request
+from heliograph.numbers import number, supply
+from heliograph.numbers.supply import Pool, Supply, Virtual, Wanted
+
+LONGEST_PATTERN = 20
+
+
+def view_owned(req: Request) -> Reply:
+    """100."""
+    shown = paging.window(req)
+    base = number.of(req.who.user_id)
+    total, rows = search.rows(req, base, number.COLUMNS, shown, default=("dedicated_number", False))
+    return Reply(paging.page(req, shown, total, rows, _owned))
+
+
+def buy(req: Request) -> Reply:
+    """101. The setup and the first month are charged; the number works at once."""
+    row, setup = number.buy(req.tx, req.who, req.params["dedicated_number"], _supplies(req))
+    return Reply(
+        {
+            "dedicated_number": row["number"],
+            "country": row["country"],
+            "price_total": prices.fixed(setup + row["monthly_micros"], 2),
+            "_price_setup": prices.fixed(setup, 2),
+            "_price_monthly": prices.fixed(row["monthly_micros"], 2),
+            "_currency": currencies.describe(row["currency"]),
+        }
+    )
+
+
+def view_available(req: Request) -> Reply:
+    """102. Numbers of a country that can be bought."""
+    wanted = _wanted(req)
+    shown = paging.window(req)
+    setup, monthly = number.prices_for(req.tx, req.who, wanted.country)
+    total, found = supply.search(req.tx, _supplies(req), wanted, shown.offset, shown.limit)
+    rows = [{"number": one, "country": wanted.country} for one in found]
+    page = paging.page(req, shown, total, rows, _available(setup, monthly))
+    return Reply({**page, "_currency": currencies.describe(req.who.currency)})
+
+
+def _supplies(req: Request) -> list[Supply]:
+    settings = req.services.settings
+    reserved = [one.strip() for one in settings.shared_senders.split(",")]
+    return [Pool(), Virtual(reserved)] if settings.mode == "sandbox" else [Pool()]
+
+
+def _wanted(req: Request) -> Wanted:
+    """What is looked for. Raises BadRequest."""
+    country = req.params["country"].upper()
+    digits = re.sub(r"[\s+().-]", "", req.query.get("search", ""))
+    place = req.query.get("search_type", "").strip() or str(supply.STARTS)
+    faults = {
+        "country": country not in phone.COUNTRIES and "Country must be a two-letter ISO 3166 code.",
+        "search": not re.fullmatch(f"[0-9]{{0,{LONGEST_PATTERN}}}", digits) and "Search must be digits of a number.",
+        "search_type": place not in ("0", "1", "2")
+        and "Search type must be 0 (starts with), 1 (anywhere) or 2 (ends with).",
+    }
+    found = {name: text for name, text in faults.items() if text}
+    if found:
+        raise BadRequest(found)
+    return Wanted(country, digits, int(place))
+
+
+def _owned(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dedicated_number": row["number"],
+        "country": row["country"],
+        "price": prices.fixed(row["monthly_micros"], 2),
+        "_country_name": _country_name(row["country"]),
+    }
+
+
+def _available(setup: int, monthly: int) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def render(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "country": row["country"],
+            "country_name": _country_name(row["country"]),
+            "dedicated_number": row["number"],
+            "price_setup": prices.fixed(setup, 4),
+            "price_monthly": prices.fixed(monthly, 4),
+            "price_total": prices.fixed(setup + monthly, 4),
+        }
+
+    return render
+
+
+@cache
+def _country_name(country: str) -> str:
+    return str(Locale("en").territories.get(country, country))

@@ -1,0 +1,139 @@
+"""Dedicated numbers: bought from a supply, paid by the month, released when they are not paid; whose a number is."""
+
+import calendar
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from heliograph import audit, phone
+from heliograph.accounts import account
+from heliograph.accounts.account import Principal
+from heliograph.billing import commission, ledger
+from heliograph.billing.prices import RatesError
+from heliograph.billing.tariff import rates_of
+from heliograph.db.engine import Tx
+from heliograph.db.tables import owned_numbers
+from heliograph.errors import ApiError, BadRequest, NotFound, TooLittleCredit
+from heliograph.numbers.supply import Supply
+
+UNKNOWN = "Number record not found."
+DAY = 86_400
+COLUMNS = {
+    "dedicated_number": owned_numbers.c.number,
+    "country": owned_numbers.c.country,
+    "price": owned_numbers.c.monthly_micros,
+}
+
+
+def of(user_id: int) -> Select[Any]:
+    """The numbers of an account."""
+    return select(owned_numbers).where(owned_numbers.c.user_id == user_id)
+
+
+def owner(tx: Tx, number: str) -> tuple[int, int] | None:
+    """(user_id, subaccount_id) of who has bought a number (E.164)."""
+    row = tx.driver("SELECT user_id, subaccount_id FROM owned_numbers WHERE number = ?", [number]).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:
+    """(once, each month) in micros of the account's currency. Raises BadRequest: the rates do not price numbers."""
+    rates = rates_of(tx)
+    try:
+        setup, monthly = (rates.price("number", kind, country, who.currency) for kind in ("setup", "monthly"))
+    except RatesError:
+        raise BadRequest({"country": f"Numbers are not sold in {who.currency}."}) from None
+    return who.terms.price(setup), who.terms.price(monthly)
+
+
+def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[Mapping[str, Any], int]:
+    """Buy a number: its row, and what was paid once beside the first month.
+
+    Raises NotFound: not for sale; ApiError ALREADY_EXISTS: it is the account's; TooLittleCredit.
+    """
+    number = phone.parse(text)
+    if number is None or not any(supply.has(tx, number) for supply in supplies):
+        raise NotFound(UNKNOWN)
+    setup, monthly = prices_for(tx, who, number.country)
+    bought = tx.driver(
+        "INSERT INTO owned_numbers (number, user_id, subaccount_id, country, currency, monthly_micros, bought_at,"
+        " months, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (number) DO NOTHING",
+        [
+            *(number.number, who.user_id, who.subaccount_id, number.country, who.currency, monthly),
+            *(tx.now, months_after(tx.now, 1)),
+        ],
+    )
+    if bought.rowcount == 0:
+        holder = owner(tx, number.number)
+        if holder and holder[0] == who.user_id:
+            raise ApiError("You have this number already.", code="ALREADY_EXISTS")
+        raise NotFound(UNKNOWN)
+    _pay(tx, who, number.number, setup + monthly)
+    account.touch(tx)
+    audit.record(tx, who.user_id, who.api_username, "number.bought", number.number)
+    row = tx.row(of(who.user_id).where(owned_numbers.c.number == number.number))
+    assert row is not None
+    return row, setup
+
+
+def _pay(tx: Tx, who: Principal, number: str, micros: int) -> None:
+    """Raises TooLittleCredit."""
+    try:
+        ledger.post(tx, who.user_id, -micros, "number", number)
+    except ledger.InsufficientCredit:
+        raise TooLittleCredit("Your balance is too low for this number.") from None
+    commission.book(tx, who.user_id, who.currency, who.terms, micros, tx.now // commission.DAY, referral=False)
+
+
+def renew_due(tx: Tx, grace_days: int, limit: int = 50) -> bool:
+    """Charge the numbers whose month is over; whether there may be more.
+
+    One that cannot be paid is tried again each day, and released when it is not paid after the days of grace.
+    """
+    due = (
+        select(owned_numbers)
+        .where(owned_numbers.c.due_at <= tx.now)
+        .order_by(owned_numbers.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = tx.rows(due)
+    for row in rows:
+        _renew(tx, row, grace_days)
+    return len(rows) == limit
+
+
+def _renew(tx: Tx, row: Mapping[str, Any], grace_days: int) -> None:
+    who = account.by_user(tx, row["user_id"])
+    assert who is not None
+    mine = owned_numbers.c.number == row["number"]
+    try:
+        _, monthly = prices_for(tx, who, row["country"])
+        _pay(tx, who, row["number"], monthly)
+    except BadRequest:  # the new rates have no such price: wait for rates that do
+        tx.execute(owned_numbers.update().where(mine).values(due_at=tx.now + DAY))
+    except TooLittleCredit:
+        since = row["unpaid_since"] or tx.now
+        last = since + grace_days * DAY
+        if tx.now >= last:
+            tx.execute(owned_numbers.delete().where(mine))
+            audit.record(tx, who.user_id, audit.UPKEEP, "number.released", row["number"])
+            account.touch(tx)
+        else:
+            tx.execute(owned_numbers.update().where(mine).values(unpaid_since=since, due_at=min(tx.now + DAY, last)))
+    else:
+        months = row["months"] + 1
+        due_at = months_after(row["bought_at"], months)
+        values = {"months": months, "due_at": due_at, "monthly_micros": monthly, "unpaid_since": None}
+        tx.execute(owned_numbers.update().where(mine).values(values))
+
+
+def months_after(start: int, months: int) -> int:
+    """The Unix time a number of calendar months (UTC) later; the end of a month that has no such day."""
+    began = datetime.datetime.fromtimestamp(start, datetime.UTC)
+    years, month = divmod(began.month - 1 + months, 12)
+    year, month = began.year + years, month + 1
+    day = min(began.day, calendar.monthrange(year, month)[1])
+    return int(began.replace(year=year, month=month, day=day).timestamp())
