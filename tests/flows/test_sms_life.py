@@ -3,6 +3,7 @@
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from queue import Queue
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -179,3 +180,14 @@ def test_test_numbers_are_free_and_never_sent(api: Api) -> None:
     row = api.history(sent["message_id"])
     assert (row["status"], row["status_code"]) == ("Completed", None)
     assert api.get("/account")["balance"] == "100.000000"
+
+
+def test_without_any_route_a_message_waits_and_says_why(tmp_path: Path) -> None:
+    running = Running(tmp_path / "data", mode="production", secret="s" * 32)
+    api = running.account()
+    sent = api.send(DELIVERED)
+    path = f"/sms/{sent['message_id']}/timeline"
+    api.until(lambda: any("no route fits" in step["detail"] for step in api.get(path)))
+    assert api.history(sent["message_id"])["status"] == "Queued"
+    running.close_clients()
+    running.stop()
