@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,24 +15,99 @@ from heliograph.billing import currencies, ledger, prices
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest
+from heliograph.http import loose
+from heliograph.http.fields import Country, Flag, Mail, PhoneNumber, about
 from heliograph.http.request import Reply, Request
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
-MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 200, 4, 200
 
 
 class Registration(msgspec.Struct):
     """Body of POST /account."""
 
-    username: str
-    password: str
-    user_phone: str
-    user_email: str
+    username: Annotated[str, about("2 to 100 letters, digits or . @ + - _, in any case; nobody else's.", "jane")]
+    password: Annotated[str, about("4 to 200 characters.", "a long sentence")]
+    user_phone: Annotated[
+        str, about("Phone number, in E.164 format or as it is written in the country.", "+61411111111")
+    ]
+    user_email: Mail
     user_first_name: str
     user_last_name: str
+    account_name: Annotated[str, about("Name of the company.")]
+    country: Annotated[str, about("ISO 3166 code of two letters; it decides on the currency.", "AU")]
+
+
+class OwnSubaccount(msgspec.Struct, kw_only=True):
+    """The subaccount whose credentials were used, in an account."""
+
+    subaccount_id: int
+    api_username: str
+    email: Mail
+    phone_number: PhoneNumber
+    first_name: str
+    last_name: str
+    api_key: Annotated[str, about("The key in clear.", "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE")]
+    access_users: Flag
+    access_billing: Flag
+    access_reporting: Flag
+    access_contacts: Flag
+    access_settings: Flag
+    access_sms: Flag
+    access_email: Flag
+    access_voice: Flag
+    access_fax: Flag
+    access_post: Flag
+    access_reseller: Flag
+    access_mms: Flag
+    share_campaigns: Flag
+    notes: str | None
+
+
+class NewAccountAnswer(msgspec.Struct, kw_only=True):
+    """`data` of a registration (1)."""
+
+    user_id: int
+    username: str
+    user_email: Mail
+    active: Flag
+    banned: Flag
+    balance: Annotated[str, about("Credit in units of the currency, six decimals.", "20.000000")]
+    user_phone: PhoneNumber
+    reply_to: Annotated[str, about("Where replies are mailed to by default.", "originalemail")]
+    delivery_to: str | None
+    user_first_name: str
+    user_last_name: str
+    account: Annotated[int, about("Always 0.", 0)]
     account_name: str
-    country: str
+    account_billing_email: Mail
+    account_billing_mobile: PhoneNumber
+    country: Country
+    default_country_sms: Annotated[
+        Country, about("Whose national numbers are understood without a country code.", "AU")
+    ]
+    auto_recharge: Flag
+    auto_recharge_amount: Annotated[str, about("In units of the currency, two decimals.", "20.00")]
+    low_credit_amount: Annotated[str, about("In units of the currency, two decimals.", "0.00")]
+    setting_unicode_sms: Flag
+    setting_email_sms_subject: Flag
+    setting_fix_sender_id: Flag
+    setting_sms_message_char_limit: Annotated[int, about("Segments that an SMS may have.", 8)]
+    old_dashboard: Annotated[int, about("Always 0.", 0)]
+    balance_commission: Annotated[str, about("Earned by referrals, six decimals.", "0.000000")]
+    timezone: Annotated[str, about("Name in the IANA database.", "UTC")]
+    currency: currencies.Currency = msgspec.field(name="_currency")
+    subaccount: OwnSubaccount = msgspec.field(name="_subaccount")
+
+
+class AccountAnswer(NewAccountAnswer, kw_only=True):
+    """`data` of the account (2): four keys more than at its registration."""
+
+    private_uploads: Flag
+    fax_quality: Annotated[int, about("Always 0.", 0)]
+    setting_sms_hide_your_number: Flag
+    setting_sms_hide_business_name: Flag
 
 
 async def register(req: Request) -> Reply:
@@ -40,16 +115,11 @@ async def register(req: Request) -> Reply:
     given = req.decode(Registration)
     country = given.country.strip().upper()
     number = phone.parse(given.user_phone, country)
-    faults = {
-        "username": not NAME.fullmatch(given.username) and "Username must have 2 to 100 letters, digits or . @ + - _.",
-        "password": len(given.password) < 4 and "Password must have at least 4 characters.",
-        "user_email": not MAIL.fullmatch(given.user_email) and "User email must be an email address.",
-        "user_phone": number is None and "User phone must be a valid phone number.",
-        "country": not re.fullmatch("[A-Z]{2}", country) and "Country must be a two-letter ISO 3166 code.",
-    }
-    found = {name: text for name, text in faults.items() if text}
-    if found or number is None:
-        raise BadRequest(found)
+    faults = _faults(given, country)
+    if number is None:
+        faults["user_phone"] = "User phone must be a valid phone number."
+    if faults or number is None:
+        raise BadRequest(faults)
     new = NewAccount(
         username=given.username,
         email=given.user_email,
@@ -65,23 +135,41 @@ async def register(req: Request) -> Reply:
     return await req.services.database.write(lambda tx: _registered(tx, req.services.vault, new))
 
 
+def _faults(given: Registration, country: str) -> dict[str, str]:
+    """What is wrong with a registration, apart from its phone number."""
+    faults = {}
+    for name in ("user_first_name", "user_last_name", "account_name"):
+        if not 0 < len(getattr(given, name).strip()) <= LONGEST_NAME:
+            faults[name] = f"{name.capitalize().replace('_', ' ')} must have 1 to {LONGEST_NAME} characters."
+    if not NAME.fullmatch(given.username):
+        faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
+    if not SHORTEST_PASSWORD <= len(given.password) <= LONGEST_PASSWORD:
+        faults["password"] = f"Password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
+    if not loose.is_mail(given.user_email):
+        faults["user_email"] = "User email must be an email address."
+    if country not in phone.COUNTRIES:
+        faults["country"] = "Country must be a two-letter ISO 3166 code."
+    return faults
+
+
 def _registered(tx: Tx, vault: Vault, new: NewAccount) -> Reply:
     user_id = account.create(tx, vault, new)
     made = account.by_user(tx, user_id)
     assert made is not None
-    return Reply(_shape(tx, vault, user_id, made.subaccount_id))
+    return Reply(NewAccountAnswer(**_shape(tx, vault, user_id, made.subaccount_id)))
 
 
 def view(req: Request) -> Reply:
-    """2. The account of whoever asks."""
-    data = _shape(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
-    data |= {
-        "private_uploads": 0,
-        "fax_quality": 0,
-        "setting_sms_hide_your_number": 0,
-        "setting_sms_hide_business_name": 0,
-    }
-    return Reply(data)
+    """2. View the account of whoever asks."""
+    return Reply(
+        AccountAnswer(
+            **_shape(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
+            private_uploads=0,
+            fax_quality=0,
+            setting_sms_hide_your_number=0,
+            setting_sms_hide_business_name=0,
+        )
+    )
 
 
 def _shape(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
@@ -114,21 +202,14 @@ def _shape(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, 
         "old_dashboard": 0,
         "balance_commission": "0.000000",
         "timezone": user["timezone"],
-        "_currency": currencies.describe(user["currency"]),
-        "_subaccount": _subaccount(vault, sub),
+        "currency": currencies.describe(user["currency"]),
+        "subaccount": _subaccount(vault, sub),
     }
 
 
-def _subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "subaccount_id": sub["subaccount_id"],
-        "api_username": sub["api_username"],
-        "email": sub["email"],
-        "phone_number": sub["phone_number"],
-        "first_name": sub["first_name"],
-        "last_name": sub["last_name"],
-        "api_key": vault.unseal(sub["key_sealed"]),
-        **{f"access_{flag}": sub[f"access_{flag}"] for flag in ACCESS_FLAGS},
-        "share_campaigns": sub["share_campaigns"],
-        "notes": sub["notes"],
-    }
+def _subaccount(vault: Vault, sub: Mapping[str, Any]) -> OwnSubaccount:
+    flags = {f"access_{flag}": sub[f"access_{flag}"] for flag in ACCESS_FLAGS}
+    same = ("subaccount_id", "api_username", "email", "phone_number", "first_name", "last_name", "share_campaigns")
+    return OwnSubaccount(
+        **{name: sub[name] for name in same}, **flags, api_key=vault.unseal(sub["key_sealed"]), notes=sub["notes"]
+    )
