@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "settings", "phone", "logs"),
+    ("errors", "settings", "phone", "logs", "terminal"),
     ("db", "transports"),
     ("queue",),
     ("billing", "files", "accounts"),
@@ -29,6 +29,7 @@ LEVELS = (
     ("api", "web"),
     ("routes",),
     ("app",),
+    ("process",),
     ("demo", "doctor"),
     ("cli", "__main__"),
 )

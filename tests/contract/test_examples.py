@@ -1,12 +1,12 @@
 """Every documented body of a served endpoint, sent as it stands: the client judges each answer by the document."""
 
-import re
 import time
 from typing import Any
 
 import pytest
 
 from contract import oracle
+from contract.records import filled
 from heliograph import routes, settings
 from heliograph.channels.sms.channel import Writer
 from support.server import Api
@@ -29,31 +29,6 @@ def cases() -> list[Any]:
             for name in ("body_example", "curl_body"):
                 found.append(pytest.param(one, getattr(one, name), name, id=f"{one.number}-{name}"))
     return found
-
-
-def filled(api: Api, path: str) -> str:
-    """The path with ids of records that the account has."""
-    rule = {"rule_name": "r", "action": "POLL", "action_address": "", "match_type": 0}
-    makers = {
-        "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
-        "inbound_rule_id": lambda: api.post("/automations/sms/inbound", rule)["inbound_rule_id"],
-        "receipt_rule_id": lambda: api.post("/automations/sms/receipts", rule)["receipt_rule_id"],
-        "message_id": lambda: message(api, path),
-    }
-    return re.sub(r"\{(\w+)\}", lambda found: str(makers[found.group(1)]()), path)
-
-
-def message(api: Api, path: str) -> str:
-    if path.startswith("/sms/inbound-read"):
-        poll = {"rule_name": "p", "action": "POLL", "dedicated_number": "*"}
-        api.post("/automations/sms/inbound", poll)
-        api.send("+61491999007", "answer me")
-        return str(api.until(lambda: api.get("/sms/inbound")["data"])[0]["message_id"])
-    if path.endswith("/cancel"):
-        return str(api.send("+61491570006", schedule=int(time.time()) + 600)["message_id"])
-    key = str(api.send("+61491570006")["message_id"])
-    api.final(key)
-    return key
 
 
 @pytest.mark.parametrize(("one", "body", "name"), cases())

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import structlog
 
 from heliograph.accounts import account
@@ -60,14 +61,16 @@ class Table:
         verbs = self._fixed.get(path)
         if verbs and method in verbs:
             return verbs[method], {}
-        known = verbs is not None
+        allowed = set(verbs or ())
         for pattern, by_verb in self._open.get(path.count("/"), ()):
             found = pattern.fullmatch(path)
             if found:
                 if method in by_verb:
                     return by_verb[method], found.groupdict()
-                known = True
-        raise MethodNotAllowed if known else NotFound
+                allowed |= by_verb.keys()
+        if allowed:
+            raise MethodNotAllowed(headers={"allow": ", ".join(sorted(allowed))})
+        raise NotFound
 
 
 class Server:
@@ -133,16 +136,22 @@ class Server:
             extra += await self._calls.hit(route.at, client)
             return None
         header = headers.get(b"authorization", b"")
-        who = self._authenticator.known(header)
+        who = self._authenticator.known(header) or await self._authenticator.by_key(header)
         if who is None:
+            # Only passwords can be guessed: a good key gets in however many others fail from the same address.
             await self._logins.check(client)
             try:
-                who = await self._authenticator.principal(header)
+                who = await self._authenticator.by_password(header)
             except Unauthorized:
                 extra += await self._logins.hit(client)
                 raise
         extra += await self._calls.hit(route.at, str(who.user_id))
-        _admit(route, who)
+        try:
+            _admit(route, who)
+        except Forbidden:
+            remembered = who  # what is remembered may be older than the permission
+            who = await self._services.database.read(lambda tx: account.current(tx, remembered))
+            _admit(route, who)
         return who
 
     async def _body(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
@@ -158,6 +167,8 @@ class Server:
         size = len(body)
         while message.get("more_body"):
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest({"body": "The connection was lost before the end of the body."})
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > most:
@@ -168,6 +179,9 @@ class Server:
         handler = req.route.handler
         database = self._services.database
         if handler in self._edges:
+            if req.route.access is not None:  # what is remembered may have been revoked
+                await database.read(lambda tx: _enter(tx, req))
+                req.enter(None, req.who)
             edge: Any = handler
             return _wrap(req, await edge(req))
         key = idempotency.key_of(req)
@@ -176,7 +190,8 @@ class Server:
             if key is None:
                 result = await database.write_merged(self._merge(handler), (req, item))
                 return _wrap(req, handler.render(req, result))
-            return await database.write(lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item)))
+            who = req.who
+            return await database.write(lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)))
         plain: Any = handler
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req, plain))
@@ -215,9 +230,10 @@ def _merge_fresh(tx: Tx, handler: Merged, pairs: list[Any]) -> Sequence[Any]:
     results: list[Any] = [None] * len(pairs)
     good = []
     for at, (req, item) in enumerate(pairs):
+        before = req.who
         try:
             _enter(tx, req)
-            good.append((at, item))
+            good.append((at, _still(req, item, before)))
         except ApiError as refused:
             results[at] = refused
     if good:
@@ -266,8 +282,17 @@ def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> b
     return answer
 
 
-def _single(tx: Tx, handler: Merged, req: Request, item: Any) -> Reply:
-    result = handler.merge(tx, [item])[0]
+def _still(req: Request, item: Any, before: Principal) -> Any:
+    """The item of a request, prepared again when its principal has other settings than `before`."""
+    if req.who is before or msgspec.structs.replace(req.who, epoch=before.epoch) == before:
+        return item
+    handler = req.route.handler  # its own: sending and pricing are merged by one function
+    assert isinstance(handler, Merged)
+    return handler.prepare(req)
+
+
+def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal) -> Reply:
+    result = handler.merge(tx, [_still(req, item, before)])[0]
     if isinstance(result, BaseException):
         raise result
     return handler.render(req, result)
