@@ -233,7 +233,7 @@ MESSAGES = ("messages", "/v3/sms/send", {"messages": [{"to": "+61491570006", "bo
 
 def break_it(port: int, data: Path, table: str, path: str, body: Any) -> str:
     """Take a table away and have a request fail for it; the request's id."""
-    with contextlib.closing(sqlite3.connect(data / "heliograph.db", timeout=10)) as database:
+    with contextlib.closing(sqlite3.connect(data / "heliograph.db", timeout=30)) as database:
         database.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
     status, headers, answer = ask(port, "POST", path, body, "alice", KEY)
     assert (status, answer["response_code"]) == (500, "INTERNAL_SERVER_ERROR")

@@ -97,7 +97,7 @@ class Victim:
 
 
 def connection(port: int) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
 
 class Load:

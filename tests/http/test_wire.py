@@ -230,7 +230,7 @@ def test_a_hundred_and_one_fields_of_a_query_are_refused(api: Api) -> None:
     ],
 )
 def test_what_is_no_http_harms_nobody(api: Api, head: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", api.server.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", api.server.port), timeout=30) as raw:
         try:
             raw.sendall(head)
             raw.shutdown(socket.SHUT_WR)
@@ -246,7 +246,7 @@ def test_a_request_that_breaks_off_does_nothing(api: Api, left: int) -> None:
     """With nothing left of the JSON, only the announced length says that it is not whole."""
     raw = json.dumps(SEND).encode()
     head = f"POST /v3/sms/send HTTP/1.1\r\nHost: x\r\nAuthorization: {token(api)}\r\nContent-Length: {len(raw) + 2}"
-    with socket.create_connection(("127.0.0.1", api.server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", api.server.port), timeout=30) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + raw[: len(raw) - left])
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1000):

@@ -72,7 +72,7 @@ class Hook:
         self.url = self.base + "/hook"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def next(self, seconds: float = 10.0) -> Heard:
+    def next(self, seconds: float = 30.0) -> Heard:
         return self.heard.get(timeout=seconds)
 
     def close(self) -> None:

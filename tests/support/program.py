@@ -26,7 +26,7 @@ T = TypeVar("T")
 DEMO_KEY = "DEMO0000-0000-4000-8000-000000000000"
 
 
-def until(what: Callable[[], T], seconds: float = 15.0, failure: str = "it did not happen in time") -> T:
+def until(what: Callable[[], T], seconds: float = 30.0, failure: str = "it did not happen in time") -> T:
     """Ask again until the answer is true."""
     end = time.monotonic() + seconds
     while True:

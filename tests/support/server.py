@@ -175,7 +175,7 @@ class Api:
         assert len(rows) == 1
         return dict(rows[0])
 
-    def until(self, what: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 30.0) -> Any:
         """Ask again until the answer is true; a failure says what was asked last."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
