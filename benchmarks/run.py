@@ -77,6 +77,9 @@ def sending(
     def used() -> float:
         return server.cpu() + (cpu_seconds(engine) if engine else 0.0)
 
+    wrk(server.port, "/v3/sms/send", connections, 1, messages)  # to be warm
+    if role == "all":
+        drain(database_url(load(data=data, database=database)))
     before = used()
     result = wrk(server.port, "/v3/sms/send", connections, seconds, messages)
     sent = result["requests"] * messages

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "settings", "phone", "countries", "logs"),
+    ("errors", "settings", "phone", "countries", "logs", "terminal"),
     ("db", "transports"),
     ("queue", "audit"),
     ("billing", "files", "accounts"),
@@ -29,6 +29,7 @@ LEVELS = (
     ("api", "web"),
     ("routes",),
     ("app",),
+    ("process",),
     ("demo", "doctor", "commands"),
     ("cli", "__main__"),
 )
@@ -49,6 +50,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
 
 BROAD_EXCEPTS = {
     "app.py House.ready": "whatever is wrong with the database, the answer is that it is not ready",
+    "db/database.py Database._checkpoint": "a checkpoint that fails is tried again, and must not end the others",
     "db/database.py Database._read": "the rollback of a read on a lost connection: the next read opens a new one",
     "db/writer.py Writer._commit_until_done": "the writer must survive a lost database, and each caller is told",
     "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",

@@ -1,13 +1,13 @@
 """The only wiring: database, transports, routes and loops, by name and in order."""
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -30,6 +30,7 @@ from heliograph.contacts.importer import Importer
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.errors import BadRequest
 from heliograph.files import store as files
 from heliograph.files.bucket import BucketStore
 from heliograph.files.convert import Converter
@@ -46,9 +47,9 @@ from heliograph.messaging.routing import Router
 from heliograph.numbers import number
 from heliograph.queue import jobs, mail
 from heliograph.queue.jobs import Job
-from heliograph.queue.upkeep import Upkeep
+from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
-from heliograph.settings import Carriers, Settings, SmppOptions, SmtpOptions
+from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions
 from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry, Transport
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.sms import SandboxSms
@@ -60,6 +61,8 @@ from heliograph.webhooks.fetch import WebClient
 from heliograph.webhooks.signature import new_secret
 
 PAGES = ("/v3/openapi.json", "/v3/docs")
+QUIET = 5.0
+"""Seconds that batches under way get at the end to be handed over in their own time."""
 DEMO_USER, DEMO_KEY = "demo", "DEMO0000-0000-4000-8000-000000000000"
 log = structlog.get_logger(__name__)
 
@@ -103,9 +106,11 @@ class House:
         return self.options.role != "api"
 
     async def start(self) -> None:
-        """Open transports and begin to work."""
+        """Open transports and begin to work. Raises SettingsError, OSError."""
         if self.options.mode == "sandbox":
-            await self.database.write(self._seed)
+            await self._seed_once()
+        else:
+            await self.database.read(self._refuse_demo)
         threading.Thread(target=phone.warm_carriers, name="carrier-names", daemon=True).start()
         if not self.works:
             return
@@ -128,25 +133,36 @@ class House:
         ]
         for loop in self._loops:
             loop.start()
-        money = [self._recharge, self._renew]
-        self._upkeep = Upkeep(
-            self.database, [self._expire, files.expire, _forget_answers, lists.sweep, imports.forget, *money]
-        )
+        self._upkeep = Upkeep(self.database, self._duties())
         self._upkeep.start()
 
     async def stop(self) -> None:
-        """Claim nothing more, finish what is under way, close everything."""
+        """Claim nothing more, finish what is under way, close everything.
+
+        What is not handed over after QUIET seconds comes back out of the closing transports and is queued again: a
+        batch that was cut off instead would be sent twice, with the messages that the carrier has taken.
+        """
         if self._upkeep is not None:
             await self._upkeep.stop()
-        await asyncio.gather(*(loop.stop() for loop in self._loops))
-        await asyncio.gather(*(transport.close() for transport in self.router.transports.values()))
+        loops = [asyncio.ensure_future(loop.stop()) for loop in self._loops]
+        if loops:
+            await asyncio.wait(loops, timeout=QUIET)
+        transports = [asyncio.ensure_future(transport.close()) for transport in self.router.transports.values()]
+        for result in await asyncio.gather(*loops, *transports, return_exceptions=True):
+            if result is not None:
+                log.error("house.stop_failed", exc_info=result)
         if self.web is not None:
             await self.web.close()
         await self.converter.close()
         await self.database.close()
 
     async def reload(self, carriers: Carriers) -> None:
-        """Put a configuration in force; transports whose options did not change keep their binds."""
+        """Put a configuration in force; transports whose options did not change keep their binds.
+
+        Raises OSError when a transport cannot be opened: then everything stays as it was.
+        """
+        if not self.works:
+            return
         old = self.router.transports
         kept = {
             name: old[name]
@@ -157,7 +173,15 @@ class House:
             name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
         }
         arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound, number.owner)
-        await asyncio.gather(*(transport.open(arrivals) for transport in fresh.values()))
+        opened = await asyncio.gather(
+            *(transport.open(arrivals) for transport in fresh.values()), return_exceptions=True
+        )
+        problem = next((result for result in opened if result is not None), None)
+        if problem is not None:
+            await asyncio.gather(*(transport.close() for transport in fresh.values()))
+            raise problem
+        if not carriers.routes:
+            log.warning("routes.none", why="There is no way out: whatever is accepted waits for a route.")
         self.router = Router(carriers.routes, {**kept, **fresh})
         self.carriers = carriers
         await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
@@ -180,10 +204,26 @@ class House:
             return SmtpTransport(name, options)
         return SandboxSms(name) if options.channel == "sms" else SandboxEmail(name, mail_folder(self.options))
 
+    async def _seed_once(self) -> None:
+        try:
+            await self.database.write(self._seed)
+        except (BadRequest, IntegrityError):  # another process that starts now was first
+            await self.database.write(self._seed)
+
+    def _refuse_demo(self, tx: Tx) -> None:
+        if account.by_key(tx, self.vault, DEMO_USER, DEMO_KEY) is not None:
+            raise SettingsError(
+                "The database holds the demo account, whose key everybody knows: it was made in sandbox mode. "
+                "Production mode needs a database of its own."
+            )
+
     def _seed(self, tx: Tx) -> None:
         """The demo account (with POLL rules, so that receipts and replies can be pulled) and the test users."""
-        known = account.find(tx, DEMO_USER)
-        if known is not None:
+        if account.find(tx, DEMO_USER) is not None:
+            if account.by_key(tx, self.vault, DEMO_USER, DEMO_KEY) is None:
+                log.warning(
+                    "secret.other", why="The database was made with another secret: its API keys are no use here."
+                )
             return
         demo = NewAccount(
             username=DEMO_USER,
@@ -220,6 +260,16 @@ class House:
 
     def _renew(self, tx: Tx) -> bool:
         return number.renew_due(tx, self.options.number_grace_days)
+
+    def _unpark(self, tx: Tx) -> bool:
+        return receipts.forget_parked(tx, self.options.validity_hours * 3600.0)
+
+    def _forget_webhooks(self, tx: Tx) -> bool:
+        return outgoing.prune(tx, self.options.webhook_days * 86400.0)
+
+    def _duties(self) -> list[Duty]:
+        messages = [self._expire, self._unpark, self._forget_webhooks, idempotency.prune]
+        return [*messages, files.expire, lists.sweep, imports.forget, self._recharge, self._renew]
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""
@@ -264,11 +314,6 @@ def gateway(options: Settings) -> Gateway:
     return ManualGateway(sandbox=options.mode == "sandbox")
 
 
-def _forget_answers(tx: Tx) -> bool:
-    idempotency.prune(tx)
-    return False
-
-
 async def build(options: Settings) -> House:
     """Open everything that the settings name. Raises SettingsError."""
     carriers = settings.carriers(options) if options.role != "api" else Carriers()
@@ -277,42 +322,32 @@ async def build(options: Settings) -> House:
     return House(options, carriers, Database(database_url(options)))
 
 
-def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> Any:
-    """The ASGI application of a process: Starlette for the pages, the API beside it.
+def web(house: House) -> Any:
+    """The ASGI application over a started house: Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time.
     """
-    house: list[House] = []
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        made = await build(options)
-        await made.start()
-        services = Services(options, made.database, made.vault, made.files, made.converter, made.cashier)
-        app.state.routes = routes.table(made.writer)
-        app.state.server = Server(services, app.state.routes)
-        house.append(made)
-        if started is not None:
-            started.set_result(made)
-        yield
-        await made.stop()
+    options = house.options
+    api_routes = routes.table(house.writer)
+    services = Services(options, house.database, house.vault, house.files, house.converter, house.cashier)
+    server = Server(services, api_routes)
 
     async def healthz(request: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
 
     async def readyz(request: HttpRequest) -> Response:
-        state = await house[0].ready()
+        state = await house.ready()
         return JSONResponse(state, 200 if all(state.values()) else 503)
 
     async def described(request: HttpRequest) -> Response:
         base = options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return JSONResponse(openapi.document(app.state.routes, base))
+        return JSONResponse(openapi.document(api_routes, base))
 
     async def browsable(request: HttpRequest) -> Response:
         return HTMLResponse(openapi.page())
 
     async def stored(request: HttpRequest) -> Response:
-        return await download(house[0].database, house[0].files, request)
+        return await download(house.database, house.files, request)
 
     app = Starlette(
         routes=[
@@ -321,14 +356,13 @@ def web(options: Settings, started: "asyncio.Future[House] | None" = None) -> An
             HttpRoute("/files/{file_id}", stored),
             HttpRoute("/v3/openapi.json", described),
             HttpRoute("/v3/docs", browsable),
-        ],
-        lifespan=lifespan,
+        ]
     )
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         own = scope["type"] == "http" and (path.startswith("/v3/") or path == "/v3") and path not in PAGES
-        await (app.state.server if own else app)(scope, receive, send)
+        await (server if own else app)(scope, receive, send)
 
     return entrance
 

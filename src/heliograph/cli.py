@@ -1,39 +1,72 @@
 """The command line. What concerns accounts that exist, money, numbers and delivery issues is in commands/."""
 
 import asyncio
-import signal
+import re
+import sqlite3
 import sys
-import threading
-from decimal import Decimal
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NoReturn
 
 import cyclopts
-import uvicorn
-import uvloop
-from rich.console import Console
-from rich.table import Table
+import msgspec
+import psycopg
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
+from cyclopts import Parameter
+from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
-from heliograph import audit, logs, settings
+from heliograph import audit, logs, process, settings
 from heliograph import demo as demonstration
 from heliograph import doctor as examination
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
-from heliograph.app import House, build, database_url, mail_folder, web
+from heliograph.app import database_url, mail_folder
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
 from heliograph.commands import issues, money
-from heliograph.commands.base import AsJson, Data, Problem, named, out, show, within
+from heliograph.commands.base import (
+    EVERYTHING,
+    PLACE,
+    STORE,
+    WIRING,
+    AsJson,
+    Everything,
+    Place,
+    Store,
+    Username,
+    Wiring,
+    named,
+    option,
+    within,
+)
 from heliograph.db import migrate as migrations
 from heliograph.db.engine import Tx
-from heliograph.settings import Settings, SettingsError
+from heliograph.errors import ApiError
+from heliograph.phone import COUNTRIES
+from heliograph.process import Problem, make_server
+from heliograph.queue.mail import is_address
+from heliograph.settings import SettingsError
+from heliograph.terminal import complain, moment, say, show, table
 from heliograph.transports.sandbox import mailsink
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.signature import new_secret
 
-app = cyclopts.App(name="heliograph", help="A self-hosted messaging platform that speaks the ClickSend REST API v3.")
+__all__ = ["main", "make_server"]
+
+USERNAME = re.compile(r"[\w.@+-]{2,100}")
+MOST_CREDIT = 10**12 * prices.MICRO
+"""A balance stays below it, so that micros keep within 64 bits."""
+
+app = cyclopts.App(
+    name="heliograph",
+    help="A self-hosted messaging platform that speaks the ClickSend REST API v3.",
+    help_epilogue="More options are read from the environment: see docs/settings.md.",
+)
 accounts = cyclopts.App(name="account", help="Accounts: make them, give them credit.")
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
@@ -41,172 +74,166 @@ hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
 for part in (accounts, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers):
     app.command(part)
 accounts.command(account_commands.change, name="set")
+accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
 
 
-def main() -> None:
-    """The entry point."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: runs one command. What can go wrong outside of the program is told in one sentence."""
     try:
-        app()
+        app(arguments, exit_on_error=False, print_error=False)
+    except cyclopts.UnusedCliTokensError as problem:
+        _fail(f"There is no use for: {' '.join(problem.unused_tokens or ())}")
+    except cyclopts.CycloptsError as problem:
+        problem.verbose = False
+        _fail(str(problem))
     except (SettingsError, Problem, prices.RatesError) as problem:
-        Console(stderr=True).print(f"[bold red]heliograph:[/] {problem}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(problem))
+    except ApiError as refused:
+        detail = " ".join(refused.data.values()) if isinstance(refused.data, dict) else ""
+        _fail(detail or refused.message)
+    except (CommandError, RevisionError) as problem:
+        _fail(f"The database does not fit this version of the program: {problem}.")
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as problem:
+        _fail(f"The database cannot be used: {examination.reason(problem)}.")
+    except FileExistsError as problem:
+        _fail(f"{problem.filename} is no folder.")
+    except OSError as problem:
+        _fail(f"{problem.filename}: {problem.strerror}." if problem.filename else f"{problem.strerror or problem}.")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn with SIGHUP: read heliograph.toml again."""
-
-    def __init__(self, config: uvicorn.Config, house: "asyncio.Future[House]") -> None:
-        super().__init__(config)
-        self._house = house
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        if threading.current_thread() is not threading.main_thread():
-            return  # signals are the business of whoever runs the process
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: asyncio.ensure_future(_reload(self._house))
-        )
+def _fail(why: str) -> NoReturn:
+    complain(why)
+    sys.exit(1)
 
 
-async def _reload(house: "asyncio.Future[House]") -> None:
-    made = await house
-    try:
-        await made.reload(settings.carriers(made.options))
-    except SettingsError as problem:
-        Console(stderr=True).print(f"heliograph: not reloaded: {problem}", highlight=False, soft_wrap=True)
-
-
-def make_server(options: Settings, started: "asyncio.Future[House] | None" = None) -> _Server:
-    """A server that runs until SIGTERM or Ctrl-C, and then finishes what is under way. Needs a running loop."""
-    house = started or asyncio.get_running_loop().create_future()
-    config = uvicorn.Config(
-        web(options, house),
-        host=options.host,
-        port=options.port,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=30,
-        server_header=False,
-        proxy_headers=False,
-    )
-    return _Server(config, house)
-
-
-async def _serve(options: Settings) -> None:
-    await make_server(options).serve()
+# The processes
 
 
 @app.command
 def serve(
     *,
-    host: str | None = None,
-    port: int | None = None,
-    database: str | None = None,
-    role: str | None = None,
-    data: Data = None,
-    config: str | None = None,
+    host: Annotated[str | None, option("host")] = None,
+    port: Annotated[int | None, option("port")] = None,
+    role: Annotated[str | None, option("role")] = None,
+    where: Everything = EVERYTHING,
 ) -> None:
-    """Run the server.
-
-    Parameters
-    ----------
-    host: Address to listen on.
-    port: Port to listen on.
-    database: postgresql://… instead of SQLite.
-    role: all, api or worker.
-    config: Path of heliograph.toml.
-    """
-    options = settings.load(host=host, port=port, database=database, role=role, data=data, config=config)
+    """Run the server."""
+    options = where.load(host=host, port=port, role=role)
     logs.configure(options.log_level, options.log_format)
-    if options.role != "api":
-        settings.carriers(options)
-    if options.role == "worker":
-        uvloop_run(_work(options))
-        return
-    Console(stderr=True).print(f"Heliograph listens on http://{options.host}:{options.port}/v3", highlight=False)
-    uvloop_run(_serve(options))
+    process.run(process.work(options) if options.role == "worker" else process.serve(options))
 
 
 @app.command
-def worker(*, database: str | None = None, data: Data = None, config: str | None = None) -> None:
+def worker(*, where: Everything = EVERYTHING) -> None:
     """Deliver only: the same as serve --role worker."""
-    serve(role="worker", database=database, data=data, config=config)
-
-
-async def _work(options: Settings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    house = await build(options)
-    await house.start()
-    await stop.wait()
-    await house.stop()
-
-
-def uvloop_run(work: Any) -> None:
-    """Run a coroutine on uvloop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)
+    serve(role="worker", where=where)
 
 
 @app.command
-def demo(*, serve: bool = False, port: int | None = None, data: Data = None) -> None:
-    """Start, send a first SMS through the public API, and watch it travel.
-
-    Parameters
-    ----------
-    serve: Keep serving until Ctrl-C.
-    port: Port to listen on.
-    """
-    options = settings.load(port=port, data=data)
+def demo(
+    *,
+    serve: Annotated[bool, Parameter(help="Keep serving until Ctrl-C.", negative="", show_default=False)] = False,
+    port: Annotated[int | None, option("port")] = None,
+    where: Store = STORE,
+) -> None:
+    """Start, send a first SMS through the public API, and watch it travel."""
+    options = where.load(port=port, role="all")
     logs.configure("warning", options.log_format)
-    uvloop_run(demonstration.run(options, make_server, out, stay=serve))
+    process.run(demonstration.run(options, stay=serve))
+
+
+@app.command
+def smsc(
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen on; 0 takes a free one.")] = 2775,
+    system_id: Annotated[str, Parameter(help="Name that clients must bind with; empty: any.")] = "",
+    password: Annotated[str, Parameter(help="Password that goes with the name.")] = "",
+) -> None:
+    """Run the simulated SMSC alone, for other SMPP clients. It keeps nothing."""
+    if not 0 <= port <= 65535:
+        raise Problem(f"--port={port}: it must be an integer from 0 to 65535.")
+    if password and not system_id:
+        raise Problem("--password: it goes with a --system-id.")
+    logs.configure("info", "auto")
+    try:
+        process.run(process.until_told(serve_alone(host, port, system_id, password, _heard)))
+    except OSError as problem:
+        raise process.cannot_listen(host, port, problem) from None
+
+
+def _heard(sender: str, recipient: str, body: str) -> None:
+    say(f"{sender} -> {recipient}: {body}")
+
+
+# Accounts and money
+
+
+def _amount(text: str, what: str) -> int:
+    """An amount in micros, out of plain or scientific notation."""
+    try:
+        return prices.micros(Decimal(text))
+    except InvalidOperation:
+        raise Problem(f"{what}: {text!r} is not a number.") from None
+    except ValueError as problem:
+        raise Problem(f"{what}: {problem}") from None
+
+
+def _new_account(
+    username: str, email: str, api_key: str | None, password: str | None, credit: str, country: str
+) -> NewAccount:
+    """What the options of `account create` ask for. Raises Problem."""
+    if not USERNAME.fullmatch(username):
+        raise Problem(f"The username {username!r} must have 2 to 100 letters, digits or . @ + - _.")
+    if country.upper() not in COUNTRIES:
+        raise Problem(f"There is no country {country!r}: give its ISO code of two letters, as AU.")
+    if password is not None and not 4 <= len(password) <= 200:
+        raise Problem("A password has 4 to 200 characters.")
+    if api_key is not None and not re.fullmatch(r"[!-~]{1,200}", api_key):
+        raise Problem("An API key has 1 to 200 characters, without spaces or letters outside ASCII.")
+    if email and not is_address(email):
+        raise Problem(f"{email!r} is no email address.")
+    micros = _amount(credit, "--credit")
+    if micros < 0:
+        raise Problem("--credit: an opening credit is not negative.")
+    return NewAccount(
+        username=username,
+        email=email or f"{username}@localhost.localdomain",
+        phone="",
+        account_name=username,
+        country=country.upper(),
+        password_hash=hash_password(password) if password else None,
+        api_key=api_key,
+        webhook_secret=new_secret(),
+        credit_micros=micros,
+    )
 
 
 @accounts.command
 def create(
-    username: str,
+    username: Annotated[str, Parameter(help="Name for logging in.")],
+    /,
     *,
-    api_key: str | None = None,
-    password: str | None = None,
-    credit: Decimal = Decimal(0),
-    country: str = "AU",
-    currency: str | None = None,
-    email: str = "",
-    data: Data = None,
+    api_key: Annotated[str | None, Parameter(help="Key to give it; without one, a random key.")] = None,
+    password: Annotated[str | None, Parameter(help="Password that works in place of the key.")] = None,
+    credit: Annotated[str, Parameter(help="Opening credit in its currency.")] = "0",
+    country: Annotated[str, Parameter(help="ISO code; national numbers are read by it.")] = "AU",
+    currency: Annotated[str | None, Parameter(help="ISO code; without one, that of the country.")] = None,
+    email: Annotated[str, Parameter(help="Address for replies.")] = "",
+    where: Store = STORE,
     as_json: AsJson = False,
 ) -> None:
-    """Make an account with a main subaccount of the same name.
+    """Make an account with a main subaccount of the same name."""
+    new = _new_account(username, email, api_key, password, credit, country)
+    new = msgspec.structs.replace(new, currency=currency.upper() if currency else None)
+    options = where.load()
 
-    Parameters
-    ----------
-    username: Name for logging in.
-    api_key: Key to give it; without one, a random key.
-    password: Password that works in place of the key.
-    credit: Opening credit in its currency.
-    country: ISO code; national numbers are read by it.
-    currency: ISO code; without one, that of the country.
-    email: Address for replies.
-    """
-    hashed = hash_password(password) if password else None
-
-    def work(options: Settings, tx: Tx) -> dict[str, Any]:
+    def work(tx: Tx) -> dict[str, Any]:
         vault = Vault.open(options.secret, options.data)
-        new = NewAccount(
-            username=username,
-            email=email or f"{username}@localhost.localdomain",
-            phone="",
-            account_name=username,
-            country=country.upper(),
-            currency=currency.upper() if currency else None,
-            password_hash=hashed,
-            api_key=api_key,
-            webhook_secret=new_secret(),
-            credit_micros=_amount(credit),
-        )
         user_id = account.create(tx, vault, new)
         made = account.by_user(tx, user_id)
         assert made is not None
@@ -220,216 +247,208 @@ def create(
             "balance": prices.fixed(ledger.balance(tx, user_id), 4),
         }
 
-    made = within(data, work)
+    made = within(options, work)
     show(as_json, made, "\n".join(f"{name:9} {value}" for name, value in made.items()))
 
 
-def _amount(value: Decimal) -> int:
-    try:
-        return prices.micros(value)
-    except ValueError as problem:
-        raise Problem(str(problem)) from None
-
-
 @accounts.command
-def credit(username: str, amount: Decimal, *, data: Data = None, as_json: AsJson = False) -> None:
-    """Add credit to an account (or take it away, with a negative amount).
+def credit(
+    username: Username,
+    amount: Annotated[str, Parameter(help="In its currency; a negative amount takes away.")],
+    /,
+    *,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Add credit to an account."""
+    micros = _amount(amount, "amount")
 
-    Parameters
-    ----------
-    username: The account.
-    amount: In its currency.
-    """
-
-    def work(_: Settings, tx: Tx) -> dict[str, Any]:
-        row = named(tx, username)
+    def work(tx: Tx) -> dict[str, Any]:
+        user_id = int(named(tx, username)["user_id"])
         try:
-            balance = ledger.post(tx, row["user_id"], _amount(amount), "credit", "command line")
+            balance = ledger.post(tx, user_id, micros, "credit", "command line")
         except ledger.InsufficientCredit:
             raise Problem("That would take the balance below zero.") from None
-        audit.record(tx, row["user_id"], audit.CLI, "credit", str(amount))
-        return {"username": row["username"], "balance": prices.fixed(balance, 4), "currency": row["currency"]}
+        if balance >= MOST_CREDIT:
+            raise Problem(f"A balance is less than {MOST_CREDIT // prices.MICRO:,}.")
+        audit.record(tx, user_id, audit.CLI, "credit", amount)
+        made = account.by_user(tx, user_id)
+        assert made is not None
+        return {"username": made.username, "balance": prices.fixed(balance, 4), "currency": made.currency}
 
-    made = within(data, work)
+    made = within(where.load(), work)
     show(as_json, made, f"{made['username']} now has {made['currency']} {made['balance']}.")
 
 
-@accounts.command(name="opt-out")
-def opt_out(username: str, *, strict: bool, data: Data = None, as_json: AsJson = False) -> None:
-    """Choose what an opt-out binds: sends to lists only, or (strict) every SMS send to a number in the Opt-Out List.
-
-    Parameters
-    ----------
-    username: The account.
-    strict: --strict or --no-strict.
-    """
-
-    def work(_: Settings, tx: Tx) -> None:
-        row = named(tx, username)
-        account.set_strict_opt_out(tx, row["user_id"], strict)
-        audit.record(tx, row["user_id"], audit.CLI, "opt-out", "every send" if strict else "lists")
-
-    within(data, work)
-    bound = "every send" if strict else "sends to lists"
-    show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
-
-
-@carrier_routes.command(name="list")
-def list_routes(*, config: str | None = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Show the transports and routes in force."""
-    found = settings.carriers(settings.load(data=data, config=config))
-    names = ("channel", "transport", "kind", "country", "prefix", "sender", "account", "priority", "weight")
-    rows = []
-    for route in sorted(found.routes, key=lambda route: (route.channel, route.priority)):
-        kind = type(found.transports[route.transport]).__name__.removesuffix("Options").lower()
-        rows.append({name: kind if name == "kind" else str(getattr(route, name)) for name in names})
-    used = [name for name in names if any(row[name] for row in rows)]
-    table = Table(*used)
-    for row in rows:
-        table.add_row(*(row[name] for name in used))
-    show(as_json, rows, table)
-
-
-@carrier_routes.command
-def check(*, config: str | None = None, data: Data = None) -> None:
-    """Read heliograph.toml and say whether it can be used."""
-    found = settings.carriers(settings.load(data=data, config=config))
-    out.print(f"{len(found.transports)} transports, {len(found.routes)} routes: fine.", highlight=False)
-
-
-@carrier_routes.command
-def init(*, data: Data = None) -> None:
-    """Write a commented example of heliograph.toml into the data folder."""
-    options = settings.load(data=data)
-    path = options.data / "heliograph.toml"
-    if path.exists():
-        raise Problem(f"{path} exists already.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text((Path(__file__).parent / "example.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    out.print(f"Wrote {path}.", highlight=False, soft_wrap=True)
-
-
 @rates.command(name="import")
-def import_prices(file: Path, *, data: Data = None) -> None:
-    """Put a rates file in force.
-
-    Parameters
-    ----------
-    file: TOML, in the form of the file that comes with the program.
-    """
+def import_prices(
+    file: Annotated[Path, Parameter(help="TOML, in the form of the file that comes with the program.")],
+    /,
+    *,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Put a rates file in force."""
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise Problem(f"{file}: {problem}") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{file}: this is no text in UTF-8.") from None
 
-    def work(_: Settings, tx: Tx) -> prices.Rates:
+    def work(tx: Tx) -> prices.Rates:
         made = tariff.import_rates(tx, text)
         audit.record(tx, audit.HOUSE, audit.CLI, "prices.imported", made.version)
         return made
 
-    made = within(data, work)
-    out.print(f"Rates {made.version} are in force.", highlight=False)
+    try:
+        made = within(where.load(), work)
+    except prices.RatesError as problem:
+        raise Problem(f"{file}: {problem}") from None
+    show(as_json, {"version": made.version, "source": made.source}, f"Rates {made.version} are in force.")
+
+
+# Carriers
+
+
+@carrier_routes.command(name="list")
+def list_routes(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
+    """Show the routes in force, in the order in which they are tried."""
+    found = settings.carriers(where.load())
+    names = ("channel", "transport", "kind", "country", "prefix", "sender", "account", "priority", "weight")
+    rows = []
+    for route in sorted(found.routes, key=lambda route: (route.channel, route.priority)):
+        kind = found.transports[route.transport].__struct_config__.tag
+        rows.append({name: kind if name == "kind" else getattr(route, name) for name in names})
+    used = [name for name in names if any(row[name] for row in rows)]
+    show(as_json, rows, table(rows, used) if rows else "There are no routes.")
+
+
+@carrier_routes.command
+def check(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
+    """Read heliograph.toml and say whether it can be used."""
+    options = where.load()
+    found = settings.carriers(options)
+    path = settings.carriers_file(options)
+    counts = {"transports": len(found.transports), "routes": len(found.routes)}
+    what = f"{path}: nothing is wrong;" if path.exists() else f"There is no {path};"
+    text = f"{what} {counts['transports']} transports and {counts['routes']} routes are in force."
+    show(as_json, {"file": str(path) if path.exists() else None, **counts}, text)
+
+
+@carrier_routes.command
+def init(*, where: Wiring = WIRING) -> None:
+    """Write a commented example of heliograph.toml into the data folder."""
+    path = settings.carriers_file(where.load())
+    if path.exists():
+        raise Problem(f"{path} exists already.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text((Path(__file__).parent / "example.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    say(f"Wrote {path}. Edit it, and try it with: heliograph routes check")
+
+
+# Webhooks and mails
 
 
 @hooks.command
-def replay(username: str, *ids: int, data: Data = None) -> None:
-    """Push again what was given up, or the deliveries named.
+def replay(
+    username: Username,
+    /,
+    *ids: Annotated[int, Parameter(help="Deliveries; without any, all that were given up.")],
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Push again what was given up, or the deliveries named."""
+    if any(not 0 < key < 2**63 for key in ids):
+        raise Problem("The number of a delivery is positive, and has 18 digits at most.")
 
-    Parameters
-    ----------
-    username: The account.
-    ids: Deliveries; without any, all that were given up.
-    """
+    def work(tx: Tx) -> int:
+        found = outgoing.replay(tx, int(named(tx, username)["user_id"]), list(ids) or None)
+        if found < len(set(ids)):
+            raise Problem(f"{username} does not have all of these deliveries, so none is pushed.")
+        return found
 
-    def work(_: Settings, tx: Tx) -> int:
-        row = named(tx, username)
-        return outgoing.replay(tx, row["user_id"], list(ids) or None)
+    count = within(where.load(), work)
+    text = "1 delivery is pushed again." if count == 1 else f"{count} deliveries are pushed again."
+    show(as_json, {"replayed": count}, text)
 
-    out.print(f"{within(data, work)} deliveries are pushed again.", highlight=False)
+
+@hooks.command
+def secret(
+    username: Username,
+    /,
+    *,
+    new: Annotated[
+        bool, Parameter(help="Make a new one, and forget the old.", negative="", show_default=False)
+    ] = False,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the secret that an account's events are signed with."""
+
+    def work(tx: Tx) -> str:
+        user_id = int(named(tx, username)["user_id"])
+        if new:
+            audit.record(tx, user_id, audit.CLI, "webhook_secret.renewed")
+            return account.renew_webhook_secret(tx, user_id, new_secret())
+        row = account.find(tx, username)
+        assert row is not None
+        return str(row["webhook_secret"])
+
+    found = within(where.load(), work)
+    show(as_json, {"username": username, "secret": found}, found)
 
 
 @hooks.command(name="list")
-def list_hooks(username: str, *, data: Data = None, as_json: AsJson = False) -> None:
-    """Show the newest deliveries of an account and how they went.
+def list_hooks(username: Username, /, *, where: Store = STORE, as_json: AsJson = False) -> None:
+    """Show the newest deliveries of an account and how they went."""
 
-    Parameters
-    ----------
-    username: The account.
-    """
-
-    def work(_: Settings, tx: Tx) -> list[dict[str, Any]]:
-        row = named(tx, username)
-        found = [dict(delivery) for delivery in outgoing.listing(tx, row["user_id"])]
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        found = [dict(delivery) for delivery in outgoing.listing(tx, int(named(tx, username)["user_id"]))]
         return [entry | {"attempts": [dict(a) for a in outgoing.attempts(tx, entry["delivery_id"])]} for entry in found]
 
-    found = within(data, work)
-    table = Table("delivery", "url", "state", "attempts", "last")
+    found = within(where.load(), work)
+    rows = []
     for entry in found:
         last = entry["attempts"][-1] if entry["attempts"] else {}
-        table.add_row(
-            str(entry["delivery_id"]),
-            entry["url"],
-            entry["state"],
-            str(len(entry["attempts"])),
-            str(last.get("status") or last.get("error") or ""),
-        )
-    show(as_json, found, table)
+        told = last.get("status") or last.get("error") or ""
+        made = {"delivery": entry["delivery_id"], "made": moment(entry["created_at"]), "url": entry["url"]}
+        rows.append(made | {"state": entry["state"], "tries": len(entry["attempts"]), "last answer": told})
+    show(as_json, found, table(rows, rows[0]) if rows else "Nothing was pushed yet.")
 
 
 @app.command
-def mail(*, data: Data = None, as_json: AsJson = False) -> None:
-    """Show what the built-in mail carrier holds."""
-    found = mailsink.listing(mail_folder(settings.load(data=data)))
-    table = Table("at", "from", "to", "subject", "text")
-    for entry in found:
-        table.add_row(str(entry.at), entry.sender, entry.recipient, entry.subject, entry.text[:200])
-    show(
-        as_json,
-        [
-            {"id": m.id, "at": m.at, "from": m.sender, "to": m.recipient, "subject": m.subject, "text": m.text}
-            for m in found
-        ],
-        table,
-    )
+def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
+    """Show what the built-in mail carrier holds, the newest last."""
+    names = {"id": "id", "at": "at", "sender": "from", "recipient": "to", "subject": "subject", "text": "text"}
+    found = mailsink.listing(mail_folder(where.load()))
+    rows = [{shown: getattr(entry, name) for name, shown in names.items()} for entry in found]
+    texts = [
+        f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n\n"
+        + "\n".join("    " + line for line in row["text"].splitlines())
+        for row in rows
+    ]
+    show(as_json, rows, "\n\n".join(texts) if texts else "There are no mails.")
+
+
+# Upkeep
 
 
 @app.command
-def migrate(*, database: str | None = None, data: Data = None) -> None:
+def migrate(*, where: Store = STORE, as_json: AsJson = False) -> None:
     """Bring the database to the newest tables."""
-    options = settings.load(data=data, database=database)
+    options = where.load()
     options.data.mkdir(parents=True, exist_ok=True)
     done = migrations.upgrade(database_url(options))
-    out.print(f"Ran {', '.join(done)}." if done else "Nothing to do.", highlight=False)
+    show(as_json, {"ran": done}, f"Ran {', '.join(done)}." if done else "Nothing to do.")
 
 
 @app.command
-def doctor(*, data: Data = None, config: str | None = None, as_json: AsJson = False) -> None:
-    """Say what is installed, configured and reachable."""
-    options = settings.load(data=data, config=config)
+def doctor(*, where: Everything = EVERYTHING, as_json: AsJson = False) -> None:
+    """Say what is installed, configured and reachable. The exit code is 1 when something is wrong."""
+    options = where.load()
     found = asyncio.run(examination.examine(options, database_url(options)))
-    table = Table("what", "state", "detail")
-    for finding in found:
-        table.add_row(finding.what, "[green]fine[/]" if finding.fine else "[red]wrong[/]", finding.detail)
-    show(as_json, [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found], table)
+    rows = [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found]
+    marks = [Text("fine", "green") if finding.fine else Text("wrong", "bold red") for finding in found]
+    shown = [{**row, "state": mark} for row, mark in zip(rows, marks, strict=True)]
+    show(as_json, rows, table(shown, ("what", "state", "detail")))
     if not all(finding.fine for finding in found):
         sys.exit(1)
-
-
-@app.command
-def smsc(*, host: str = "127.0.0.1", port: int = 2775, system_id: str = "", password: str = "") -> None:
-    """Run the simulated SMSC alone, for other SMPP clients.
-
-    Parameters
-    ----------
-    host: Address to listen on.
-    port: Port to listen on.
-    system_id: Name that clients must bind with; empty: any.
-    password: Their password.
-    """
-    logs.configure("info", "auto")
-    out.print(f"Simulated SMSC on {host}:{port}; the numbers are described in docs/sandbox.md.", highlight=False)
-    uvloop_run(serve_alone(host, port, system_id, password, _heard))
-
-
-def _heard(sender: str, recipient: str, body: str) -> None:
-    out.print(f"{sender} -> {recipient}: {body}", highlight=False, markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """Complaints about deliveries (endpoints 182 and 183), and the operator's answers to them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import select
@@ -11,30 +11,62 @@ from heliograph.db.tables import delivery_issues as table
 from heliograph.db.tables import users
 from heliograph.errors import BadRequest, NotFound
 from heliograph.http import paging, search
+from heliograph.http.fields import Flag, Mail, UnixTime, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
 TYPES = ("SMS", "MMS", "VOICE", "EMAIL_MARKETING", "EMAIL_TRANSACTIONAL", "FAX", "POST")
 LONGEST = {"message_id": 100, "description": 10_000, "client_comments": 10_000}
 ANSWERED, RESOLVED = "answered", "resolved"
-CREATED = ("issue_id", "user_id", "message_id", "type", "description", "date_added", "email_address")
-LISTED = (*CREATED, "client_comments", "support_comments", "status", "resolved")
-COLUMNS = {name: table.c[name] for name in LISTED if name != "user_id"}
 
 
 class IssueBody(msgspec.Struct):
     """Body of 183. The document spells the address in two ways (facts L)."""
 
+    type: Annotated[str, about("What it was.", "SMS", enum=[*TYPES, *map(str.lower, TYPES)])]
+    description: Annotated[str, about("What happened.", "It never arrived.", maxLength=LONGEST["description"])]
+    message_id: Annotated[str | None, about("Id of the message.", maxLength=LONGEST["message_id"])] = None
+    client_comments: Annotated[str | None, about("Further words.", maxLength=LONGEST["client_comments"])] = None
+    email_address: Annotated[str | None, about("Where the answer is mailed to.", "jane@example.com")] = None
+    email_with_hyphen: Annotated[str | None, about("Another spelling of email_address.")] = msgspec.field(
+        default=None, name="email-address"
+    )
+
+
+class CreatedIssue(msgspec.Struct):
+    """`data` of 183."""
+
+    issue_id: int
+    user_id: int
+    message_id: str
     type: str
     description: str
-    message_id: str | None = None
-    client_comments: str | None = None
-    email_address: str | None = None
-    email_with_hyphen: str | None = msgspec.field(default=None, name="email-address")
+    date_added: UnixTime
+    email_address: Mail
+
+
+class Issue(msgspec.Struct):
+    """A delivery issue (182)."""
+
+    issue_id: int
+    user_id: int
+    message_id: str
+    type: str
+    description: str
+    client_comments: str | None
+    support_comments: Annotated[str | None, about("The operator's answer.")]
+    status: Annotated[str | None, about("answered or resolved; null while it waits.")]
+    date_added: UnixTime
+    resolved: Flag
+    email_address: Mail
+
+
+CREATED, LISTED = CreatedIssue.__struct_fields__, Issue.__struct_fields__
+COLUMNS = {name: table.c[name] for name in LISTED if name != "user_id"}
 
 
 def create(req: Request) -> Reply:
-    """183. Note what the customer complains about. The message may be gone, so its id is not looked up."""
+    """183. Report a delivery issue. The message may be gone, so its id is not looked up."""
     given = req.decode(IssueBody)
     address = (given.email_address or given.email_with_hyphen or "").strip()
     faults = {
@@ -62,15 +94,15 @@ def create(req: Request) -> Reply:
     }
     key = req.tx.scalar(table.insert().values(**values).returning(table.c.issue_id))
     row = {"issue_id": key, **values}
-    return Reply({name: row[name] for name in CREATED})
+    return Reply(CreatedIssue(**{name: row[name] for name in CREATED}))
 
 
 def view(req: Request) -> Reply:
-    """182. The account's issues."""
+    """182. View the delivery issues."""
     shown = paging.window(req)
     mine = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
     total, rows = search.rows(req, mine, COLUMNS, shown, default=("issue_id", False))
-    return Reply(paging.page(req, shown, total, rows, dict))
+    return Reply(paging.page(req, shown, total, rows, lambda row: Issue(**row)))
 
 
 def listing(tx: Tx, *, everything: bool) -> Sequence[Mapping[str, Any]]:

@@ -1,107 +1,115 @@
 """`heliograph demo`: the first SMS, sent through the public API and watched on its way."""
 
 import asyncio
-import sys
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
-from rich.console import Console
 
+from heliograph import logs, settings
+from heliograph.accounts import account
 from heliograph.app import DEMO_KEY, DEMO_USER, House, watch
 from heliograph.db.engine import Tx
-from heliograph.settings import Settings
+from heliograph.process import Problem, make_server
+from heliograph.settings import SandboxOptions, Settings
+from heliograph.terminal import say
 from heliograph.webhooks import outgoing
 
+RULE = "Demo push"
 RECIPIENT = "+61491570006"
+PATIENCE = 20.0
+"""Seconds that each part of the tour may take."""
 
 
-class Server(Protocol):
-    """What the demo needs of the server: to run it, and to ask it to stop."""
-
-    should_exit: bool
-
-    async def serve(self) -> None: ...
-
-
-MakeServer = Callable[[Settings, "asyncio.Future[House]"], Server]
-
-
-async def run(options: Settings, make_server: MakeServer, out: Console, *, stay: bool) -> None:
-    """Start the server, send, show every step; `stay`: keep serving."""
+async def run(options: Settings, *, stay: bool) -> None:
+    """Start the server, send, show every step; `stay`: keep serving. Raises Problem, and what serving raises."""
+    _check(options)
     started: asyncio.Future[House] = asyncio.get_running_loop().create_future()
     server = make_server(options, started)
     serving = asyncio.ensure_future(server.serve())
     waiting: set[asyncio.Future[Any]] = {serving, started}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if not started.done():
+    if serving.done():
         await serving
-        sys.exit(1)
-    base = f"http://{options.host}:{options.port}"
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(DEMO_USER, DEMO_KEY)) as client:
-        await _listening(client, base)
-        await _tour(client, base, started.result(), out)
-    _card(base, out)
-    if stay:
-        out.print("\nServing until Ctrl-C.", highlight=False)
+        return
+    tour = asyncio.ensure_future(_tour(server.url, started.result(), stay=stay))
+    await asyncio.wait({serving, tour}, return_when=asyncio.FIRST_COMPLETED)
+    if not tour.done():  # Ctrl-C came first
+        tour.cancel()
+        await asyncio.gather(tour, return_exceptions=True)
+    elif stay and tour.exception() is None:
+        logs.configure(options.log_level, options.log_format)
     else:
         server.should_exit = True
     await serving
+    if not tour.cancelled():
+        tour.result()
 
 
-async def _listening(client: aiohttp.ClientSession, base: str) -> None:
-    for _ in range(200):
+def _check(options: Settings) -> None:
+    """The demo must not send by somebody's carrier. Raises Problem."""
+    if options.mode != "sandbox":
+        raise Problem("The demo needs sandbox mode, but HELIOGRAPH_MODE is production.")
+    found = settings.carriers(options)
+    used = {found.transports[route.transport] for route in found.routes if route.channel == "sms"}
+    if not all(isinstance(transport, SandboxOptions) for transport in used):
+        path = settings.carriers_file(options)
+        raise Problem(f"{path} sends SMS by a carrier; the demo will not. Use `serve`, or another folder: --data DIR.")
+
+
+async def _tour(base: str, house: House, *, stay: bool) -> None:
+    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(DEMO_USER, DEMO_KEY)) as client, _listener() as hook:
+        address, heard = hook
+        rules = base + "/v3/automations/sms/receipts"
+        for left in (await _call(client, "GET", rules + "?limit=100"))["data"]["data"]:
+            if left["rule_name"] == RULE:  # of a demo that was interrupted
+                await _call(client, "DELETE", f"{rules}/{left['receipt_rule_id']}")
+        rule = {"rule_name": RULE, "match_type": 0, "action": "URL", "action_address": address, "enabled": 1}
+        made = await _call(client, "POST", rules, rule)
         try:
-            async with client.get(base + "/healthz"):
-                return
-        except aiohttp.ClientConnectionError:
-            await asyncio.sleep(0.05)
-    raise SystemExit("The server does not answer.")
+            async with asyncio.timeout(PATIENCE):
+                await _send_and_watch(client, base, house, heard)
+                await _settled(house, address)
+        except TimeoutError:
+            raise Problem(
+                "The message or its receipt did not arrive in time; `heliograph doctor` may know why."
+            ) from None
+        finally:
+            await _call(client, "DELETE", f"{rules}/{made['data']['receipt_rule_id']}")
+    _card(base)
+    say("\nServing until Ctrl-C." if stay else "\nThis server ends now; `heliograph serve` starts it again.")
 
 
-async def _tour(client: aiohttp.ClientSession, base: str, house: House, out: Console) -> None:
-    """Rule, message, timeline, receipt, webhook."""
-    hook = await _Listener.start()
-    rule = {"rule_name": "Demo push", "match_type": 0, "action": "URL", "action_address": hook.url, "enabled": 1}
-    made = await _call(client, "POST", base + "/v3/automations/sms/receipts", rule)
+async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House, heard: "asyncio.Future[str]") -> None:
+    """Message, timeline, webhook, receipt."""
     body = f"Hello from Heliograph, {time.strftime('%H:%M:%S')}."
     sent = await _call(client, "POST", base + "/v3/sms/send", {"messages": [{"to": RECIPIENT, "body": body}]})
     first = sent["data"]["messages"][0]
+    if first["status"] != "SUCCESS":
+        raise Problem(f"The demo's message was refused: {first['status']}.")
     price = f"{sent['data']['_currency']['currency_name_short']} {first['message_price']}"
-    out.print(
-        f"\nPOST /v3/sms/send to {RECIPIENT}: {first['status']}, {price}, {first['message_id']}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"\nPOST /v3/sms/send to {RECIPIENT}: {first['status']}, {price}, {first['message_id']}")
     async for at, status, detail in watch(house, first["message_id"], first["user_id"]):
-        out.print(
-            f"  {time.strftime('%H:%M:%S', time.localtime(at))}  {status:10} {detail}", highlight=False, soft_wrap=True
-        )
-    pushed = await asyncio.wait_for(hook.heard, 10)
-    out.print(
-        f"\nPushed to a webhook: {pushed.split('&')[2]} and {pushed.count('&') - 1} more fields",
-        highlight=False,
-        soft_wrap=True,
-    )
+        say(f"  {time.strftime('%H:%M:%S', time.localtime(at))}  {status:10} {detail}")
+    pushed = (await heard).split("&")
+    say(f"\nPushed to a webhook: {pushed[2]} and {len(pushed) - 1} more fields")
     listed = await _call(client, "GET", base + "/v3/sms/receipts?limit=100")
-    newest = next(entry for entry in listed["data"]["data"] if entry["message_id"] == first["message_id"])
-    text = newest["status_text"]
-    out.print(f"GET /v3/sms/receipts: {newest['status_code']} {text}", highlight=False)
-    await _call(client, "DELETE", f"{base}/v3/automations/sms/receipts/{made['data']['receipt_rule_id']}")
-    await _settled(house, first["user_id"])
-    await hook.stop()
+    newest = [entry for entry in listed["data"]["data"] if entry["message_id"] == first["message_id"]]
+    for entry in newest:
+        say(f"GET /v3/sms/receipts: {entry['status_code']} {entry['status_text']}")
 
 
-async def _settled(house: House, user_id: int) -> None:
-    """Wait until no push is under way, so that a demo that ends leaves nothing behind."""
+async def _settled(house: House, address: str) -> None:
+    """Wait until the push to this address is recorded, so that a demo that ends leaves nothing behind."""
 
     def waiting(tx: Tx) -> bool:
-        return any(entry["state"] == outgoing.WAITING for entry in outgoing.listing(tx, user_id, 5))
+        demo = account.find(tx, DEMO_USER)
+        mine = outgoing.listing(tx, demo["user_id"]) if demo else []
+        return any(entry["url"] == address and entry["state"] == outgoing.WAITING for entry in mine)
 
-    for _ in range(100):
-        if not await house.database.read(waiting):
-            return
+    while await house.database.read(waiting):  # noqa: ASYNC110 - a database has no event to wait for
         await asyncio.sleep(0.05)
 
 
@@ -109,47 +117,37 @@ async def _call(client: aiohttp.ClientSession, method: str, url: str, body: Any 
     async with client.request(method, url, json=body) as answer:
         found = await answer.json()
         if answer.status != 200:
-            raise SystemExit(f"{method} {url}: {found}")
+            raise Problem(f"{method} {url} was answered with {answer.status}: {found['response_msg']}")
         return found
 
 
-class _Listener:
-    """A customer's server: hears one POST."""
+@asynccontextmanager
+async def _listener() -> "AsyncIterator[tuple[str, asyncio.Future[str]]]":
+    """A customer's server on a free port: its URL, and the body of the first POST."""
+    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    def __init__(self) -> None:
-        self.heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.url = ""
-        self._server: asyncio.Server | None = None
-
-    @classmethod
-    async def start(cls) -> "_Listener":
-        made = cls()
-        made._server = await asyncio.start_server(made._serve, "127.0.0.1", 0)
-        made.url = f"http://127.0.0.1:{made._server.sockets[0].getsockname()[1]}/receipts"
-        return made
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = int(head.partition("content-length:")[2].split("\r\n")[0] or 0)
         body = (await reader.readexactly(length)).decode()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
         writer.close()
-        if not self.heard.done():
-            self.heard.set_result(body)
+        if not heard.done():
+            heard.set_result(body)
 
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/receipts", heard
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
-def _card(base: str, out: Console) -> None:
-    out.print(
+def _card(base: str) -> None:
+    say(
         f"\n  username  {DEMO_USER}\n  API key   {DEMO_KEY}\n  API       {base}/v3\n"
         f"  document  {base}/v3/docs\n\n"
         f"  curl -u {DEMO_USER}:{DEMO_KEY} -H 'Content-Type: application/json' \\\n"
-        f'       -d \'{{"messages":[{{"to":"{RECIPIENT}","body":"Hello"}}]}}\' {base}/v3/sms/send',
-        highlight=False,
-        soft_wrap=True,
+        f'       -d \'{{"messages":[{{"to":"{RECIPIENT}","body":"Hello"}}]}}\' {base}/v3/sms/send'
     )

@@ -1,4 +1,4 @@
-"""What `heliograph doctor` looks at."""
+"""What `heliograph doctor` looks at. It changes nothing; into a bucket it puts a small object for a moment."""
 
 import asyncio
 import io
@@ -6,16 +6,22 @@ import os
 import platform
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
+import aiohttp
 import msgspec
+from sqlalchemy import make_url
 
 from heliograph import settings
 from heliograph.app import file_store
 from heliograph.db import dialect
+from heliograph.process import url
 from heliograph.settings import SandboxOptions, Settings, SettingsError
 
 PROBE = "00-DOCTOR"
+PATIENCE = 5.0
+"""Seconds that a peer gets to answer."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -27,56 +33,72 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def examine(options: Settings, database: str) -> list[Finding]:
-    """Every finding; nothing is changed but the data folder, which is made."""
-    findings = [Finding("python", True, platform.python_version()), Finding("mode", True, options.mode)]
-    findings.append(_folder(options.data))
-    findings.append(await asyncio.to_thread(_database, database))
-    findings.append(await asyncio.to_thread(_file_store, options))
-    findings.append(await asyncio.to_thread(_office, options.soffice))
+    """Every finding."""
+    findings = [
+        Finding("heliograph", True, f"{version('heliograph')} on Python {platform.python_version()}"),
+        Finding("mode", True, options.mode),
+        _folder(options.data),
+        await asyncio.to_thread(_database, database),
+        await asyncio.to_thread(_file_store, options),
+        await asyncio.to_thread(_office, options.soffice),
+        await _server(options),
+    ]
+    path = settings.carriers_file(options)
     try:
         found = settings.carriers(options)
     except SettingsError as problem:
-        return [*findings, Finding("routes", False, str(problem))]
-    findings.append(Finding("routes", bool(found.routes), f"{len(found.routes)} routes"))
-    for name, transport in found.transports.items():
-        if isinstance(transport, SandboxOptions):
-            findings.append(Finding(f"transport {name}", True, f"built-in carrier for {transport.channel}"))
-        else:
-            findings.append(await _reach(name, transport.host, transport.port))
-    return findings
+        return [*findings, Finding("carriers", False, str(problem))]
+    where = str(path) if path.exists() else "built in"
+    findings.append(Finding("carriers", bool(found.routes), f"{len(found.routes)} routes ({where})"))
+    checks = [_transport(name, transport) for name, transport in sorted(found.transports.items())]
+    return [*findings, *await asyncio.gather(*checks)]
 
 
 def _folder(folder: Path) -> Finding:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free // 2**20
-    except OSError as problem:
-        return Finding("data folder", False, str(problem))
-    return Finding("data folder", os.access(folder, os.W_OK), f"{folder} ({free} MB free)")
+    """The data folder, or the one that it would be made in."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        return Finding("data folder", False, f"{there} is no folder")
+    if not os.access(there, os.W_OK):
+        return Finding("data folder", False, f"{there} cannot be written")
+    free = f"{shutil.disk_usage(there).free // 2**20:,} MB free"
+    return Finding("data folder", True, f"{folder} ({free if folder.exists() else 'made at the first start; ' + free})")
 
 
 def _database(address: str) -> Finding:
-    engine, kind = dialect.engine(address)
+    parsed = make_url(address)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        return Finding("database", True, "SQLite, made at the first start")
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.update_query_dict({"connect_timeout": str(round(PATIENCE))})
+    engine, kind = dialect.engine(parsed.render_as_string(hide_password=False))
     try:
         with engine.connect() as connection:
-            version = connection.exec_driver_sql(kind.version).scalar()
+            running = connection.exec_driver_sql(kind.version).scalar()
     except Exception as problem:  # noqa: BLE001 - every driver has errors of its own; the reason is the finding
-        return Finding("database", False, str(problem).splitlines()[0])
+        return Finding("database", False, reason(problem))
     finally:
         engine.dispose()
-    return Finding("database", True, f"{kind.name} {version}")
+    return Finding("database", True, f"{'PostgreSQL' if kind.name == 'postgresql' else 'SQLite'} {running}")
+
+
+def reason(problem: BaseException) -> str:
+    """What a driver says, without SQLAlchemy's words around it and without the statement."""
+    said = str(getattr(problem, "orig", None) or problem).strip() or type(problem).__name__
+    return said.splitlines()[0].rstrip(".")
 
 
 def _file_store(options: Settings) -> Finding:
-    """Whether a file can be stored, which it is and removed again."""
-    where = options.file_store or "the data folder"
+    """Whether a file can be stored in the bucket, which it is and removed again."""
+    if not options.file_store:
+        return Finding("file store", True, "the data folder")
     try:
         store = file_store(options)
         store.put(PROBE, io.BytesIO(b"heliograph doctor"))
         store.remove(PROBE)
     except (OSError, SettingsError) as problem:
         return Finding("file store", False, str(problem).splitlines()[0])
-    return Finding("file store", True, where)
+    return Finding("file store", True, options.file_store)
 
 
 def _office(soffice: str) -> Finding:
@@ -91,10 +113,34 @@ def _office(soffice: str) -> Finding:
     return Finding("libreoffice", not done.returncode, done.stdout.strip() or done.stderr.strip())
 
 
-async def _reach(name: str, host: str, port: int) -> Finding:
+async def _server(options: Settings) -> Finding:
+    """Whether a server runs at the configured address; it is no fault if none does."""
+    base = url(options.host, options.port)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 5)
-    except (OSError, TimeoutError) as problem:
-        return Finding(f"transport {name}", False, f"{host}:{port}: {problem or 'no answer in 5 s'}")
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with aiohttp.ClientSession(timeout=timeout) as client, client.get(base + "/readyz") as answer:
+            state = await answer.json()
+    except (aiohttp.ClientConnectionError, TimeoutError):
+        return Finding("server", True, f"none runs at {base}")
+    except (aiohttp.ClientError, ValueError):
+        return Finding("server", False, f"something else answers at {base}")
+    missing = [name for name, good in state.items() if not good]
+    told = f"runs at {base}, but is not ready: {', '.join(missing)}" if missing else f"runs at {base} and is ready"
+    return Finding("server", not missing, told)
+
+
+async def _transport(name: str, transport: settings.TransportOptions) -> Finding:
+    what = f"transport {name}"
+    if isinstance(transport, SandboxOptions):
+        return Finding(what, True, f"built-in carrier for {transport.channel}")
+    where = f"{transport.host}:{transport.port}"
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(transport.host, transport.port), PATIENCE)
+    except TimeoutError:
+        return Finding(what, False, f"{where} does not answer")
+    except OSError as problem:
+        why = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror or str(problem)
+        return Finding(what, False, f"{where}: {why}")
     writer.close()
-    return Finding(f"transport {name}", True, f"{host}:{port} answers")
+    await writer.wait_closed()
+    return Finding(what, True, f"{where} answers")

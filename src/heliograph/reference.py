@@ -2,19 +2,34 @@
 
 from functools import cache
 from importlib.resources import files
+from typing import Annotated
+
+import msgspec
 
 from heliograph import countries
 from heliograph.http import paging
+from heliograph.http.fields import CountryCode, about
 from heliograph.http.request import Reply, Request
 
 
+class NamedCountry(msgspec.Struct):
+    """A country."""
+
+    code: CountryCode
+    value: Annotated[str, about("English name.", "Australia")]
+
+
+NamedCountries = Annotated[list[NamedCountry], about("All countries of ISO 3166-1, by name.")]
+Timezones = Annotated[list[str], about("Names in the IANA database.", ["Australia/Perth", "UTC"])]
+
+
 def view_countries(req: Request) -> Reply:
-    """30. All countries of ISO 3166-1."""
-    return Reply([{"code": code, "value": name} for code, name in countries.by_name(countries.ISO)])
+    """30. View the countries."""
+    return Reply([NamedCountry(code, name) for code, name in countries.by_name(countries.ISO)])
 
 
 def view_timezones(req: Request) -> Reply:
-    """184. All time zones; `page` and `limit` cut a slice, which the document names without showing it."""
+    """184. View the time zones. With `page` or `limit`, a slice of them."""
     names = timezones()
     if req.query.get("page") or req.query.get("limit"):
         shown = paging.window(req)

@@ -4,7 +4,8 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +13,9 @@ from msgspec import Meta
 
 class SettingsError(Exception):
     """A wrong option: the text says where it stands and what is wrong with it."""
+
+
+_LIMIT = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +31,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "sandbox"
     database: Annotated[
-        str, Meta(description="postgresql://… to use PostgreSQL; empty: SQLite in the data folder.")
+        str,
+        Meta(
+            pattern=r"^(postgresql://.*|sqlite:///.+)?$",
+            description="postgresql://… to use PostgreSQL; empty: SQLite in the data folder.",
+        ),
     ] = ""
     host: Annotated[str, Meta(description="Address that the server listens on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")] = (
@@ -38,7 +46,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="api: HTTP only. worker: delivery only. all: both in one process."),
     ] = "all"
     public_url: Annotated[
-        str, Meta(description="Address that customers use, for links in answers; empty: taken from each request.")
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s/].*)?$",
+            description="Address that customers use, for links in answers; empty: taken from each request.",
+        ),
     ] = ""
     secret: Annotated[
         str,
@@ -55,13 +67,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
     max_body: Annotated[int, Meta(ge=1024, description="Largest request body, in bytes.")] = 8 * 1024 * 1024
     rate_limit: Annotated[
-        str, Meta(description="Requests that one account may make to one endpoint, as '6000/minute'.")
+        str,
+        Meta(pattern=_LIMIT, description="Requests that one account may make to one endpoint, as '6000/minute'."),
     ] = "600000/minute"
     login_limit: Annotated[
-        str, Meta(description="Failed logins from one address before it has to wait, as '30/minute'.")
+        str,
+        Meta(pattern=_LIMIT, description="Failed logins from one address before it has to wait, as '30/minute'."),
     ] = "30/minute"
     rate_limit_store: Annotated[
-        str, Meta(description="memory:// for one process, redis://… when several processes share the limits.")
+        str,
+        Meta(
+            pattern=r"^(memory://$|rediss?://.)",
+            description="memory:// for one process, redis://… when several processes share the limits.",
+        ),
     ] = "memory://"
     cors_origins: Annotated[
         str, Meta(description="Origins that browsers may call from, separated by commas; * for any.")
@@ -74,7 +92,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["all", "home"],
         Meta(description="Where an account may send SMS before it has selected countries; home: its default country."),
     ] = "all"
-    trial_credit: Annotated[str, Meta(description="Credit of a newly registered account, in its currency.")] = "5.00"
+    trial_credit: Annotated[
+        str,
+        Meta(
+            pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$",
+            description="Credit of a newly registered account, in its currency.",
+        ),
+    ] = "5.00"
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5
@@ -83,18 +107,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Seconds after which the work of a lost process is taken up by another.")
     ] = 120
     shared_senders: Annotated[
-        str, Meta(description="Numbers (E.164, by commas) that messages without a sender go out from.")
+        str,
+        Meta(
+            pattern=r"^\s*\+[0-9]{6,15}\s*(,\s*\+[0-9]{6,15}\s*)*$",
+            description="Numbers (E.164, by commas) that messages without a sender go out from.",
+        ),
     ] = "+61481074190,+447480737373,+12025550142"
     import_limit: Annotated[int, Meta(ge=1024, description="Largest file to import contacts from, in bytes.")] = (
         256 * 1024 * 1024
     )
     webhook_attempts: Annotated[int, Meta(ge=1, description="Tries to push an event to a URL.")] = 10
     webhook_interval: Annotated[int, Meta(ge=0, description="Seconds between two tries of a webhook.")] = 600
-    webhook_timeout: Annotated[int, Meta(ge=1, description="Seconds that a webhook's answer may take.")] = 30
+    webhook_timeout: Annotated[int, Meta(ge=1, le=90, description="Seconds that a webhook's answer may take.")] = 30
+    webhook_days: Annotated[
+        int, Meta(ge=1, description="Days that pushed events and their attempts are kept, for a look or a replay.")
+    ] = 30
     webhook_private: Annotated[
         Literal["auto", "allow", "refuse"],
         Meta(description="Whether URLs may point at private addresses; auto: only in sandbox mode."),
     ] = "auto"
+    rule_replies: Annotated[
+        int, Meta(ge=0, description="Automatic replies of one account to one number within an hour.")
+    ] = 10
+    rule_forwards: Annotated[
+        int, Meta(ge=0, description="SMS that rules of one account forward to one number within an hour.")
+    ] = 100
     mail_from: Annotated[str, Meta(description="Sender address of mails that the server writes.")] = (
         "heliograph@localhost.localdomain"
     )
@@ -158,19 +195,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class SmppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="smpp", tag_field="kind"):
     """[transports.NAME] kind = "smpp": a carrier reached as an SMPP 3.4 client (ESME)."""
 
-    host: str
-    port: Annotated[int, Meta(ge=1, le=65535)] = 2775
-    system_id: str = ""
-    password: str = ""
-    system_type: str = ""
+    host: Annotated[str, Meta(min_length=1, description="Name or address of the carrier's SMSC.")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 2775
+    system_id: Annotated[str, Meta(description="Name to bind with, from the carrier.")] = ""
+    password: Annotated[str, Meta(description="Password to bind with, from the carrier.")] = ""
+    system_type: Annotated[str, Meta(description="Only when the carrier asks for one.")] = ""
     tls: Annotated[bool, Meta(description="Wrap the connection in TLS.")] = False
     tls_ca: Annotated[str, Meta(description="PEM file of the authority to trust; empty: the system's.")] = ""
     binds: Annotated[int, Meta(ge=1, le=64, description="Transceiver binds to keep open.")] = 1
     window: Annotated[int, Meta(ge=1, le=10000, description="Unanswered submit_sm a bind may have.")] = 100
-    rate: Annotated[float, Meta(ge=0, description="Messages a second over all binds; 0: as fast as it goes.")] = 0.0
-    enquire_link: Annotated[float, Meta(gt=0, description="Seconds of silence before enquire_link.")] = 30.0
-    response_timeout: Annotated[float, Meta(gt=0, description="Seconds to wait for a response.")] = 10.0
-    reconnect_max: Annotated[float, Meta(gt=0, description="Longest pause between two attempts to bind.")] = 30.0
+    rate: Annotated[
+        float, Meta(ge=0, le=1000000, description="Messages a second over all binds; 0: as fast as it goes.")
+    ] = 0.0
+    enquire_link: Annotated[float, Meta(gt=0, le=3600, description="Seconds of silence before enquire_link.")] = 30.0
+    response_timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for a response.")] = 10.0
+    reconnect_max: Annotated[float, Meta(gt=0, le=3600, description="Longest pause between two attempts to bind.")] = (
+        30.0
+    )
     long_messages: Annotated[
         Literal["udh", "payload"], Meta(description="udh: segments with a header. payload: one message_payload TLV.")
     ] = "udh"
@@ -182,28 +223,32 @@ class SmppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
         Meta(description="How the id in a receipt differs from the id in the submit response."),
     ] = "same"
     source_ton: Annotated[int, Meta(ge=-1, le=7, description="TON of the sender; -1: by its form.")] = -1
-    dest_ton: Annotated[int, Meta(ge=0, le=7)] = 1
-    dest_npi: Annotated[int, Meta(ge=0, le=18)] = 1
+    dest_ton: Annotated[int, Meta(ge=0, le=7, description="TON of the recipient; 1: international.")] = 1
+    dest_npi: Annotated[int, Meta(ge=0, le=18, description="NPI of the recipient; 1: E.164.")] = 1
 
 
 class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="smtp", tag_field="kind"):
     """[transports.NAME] kind = "smtp": a mail relay."""
 
-    host: str
-    port: Annotated[int, Meta(ge=1, le=65535)] = 25
-    username: str = ""
-    password: str = ""
+    host: Annotated[str, Meta(min_length=1, description="Name or address of the relay.")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 25
+    username: Annotated[str, Meta(description="Name to log in with; empty: without a login.")] = ""
+    password: Annotated[str, Meta(description="Password to log in with.")] = ""
     tls: Annotated[Literal["none", "starttls", "implicit"], Meta(description="How the connection is protected.")] = (
         "none"
     )
-    timeout: Annotated[float, Meta(gt=0)] = 30.0
+    tls_ca: Annotated[str, Meta(description="PEM file of the authority to trust; empty: the system's.")] = ""
+    helo: Annotated[
+        str, Meta(pattern="^[!-~]*$", description="Name given in EHLO; empty: this machine's, looked up in the DNS.")
+    ] = ""
+    timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the relay.")] = 30.0
     connections: Annotated[int, Meta(ge=1, le=100, description="Connections kept open to the relay.")] = 2
 
 
 class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sandbox", tag_field="kind"):
     """[transports.NAME] kind = "sandbox": the built-in carrier of a channel."""
 
-    channel: Literal["sms", "email"] = "sms"
+    channel: Annotated[Literal["sms", "email"], Meta(description="The channel that it carries.")] = "sms"
 
 
 TransportOptions = SmppOptions | SmtpOptions | SandboxOptions
@@ -212,10 +257,12 @@ TransportOptions = SmppOptions | SmtpOptions | SandboxOptions
 class RouteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[[routes]]: which messages go to which transport. What is left empty matches everything."""
 
-    transport: str
-    channel: Literal["sms", "email"] = "sms"
-    country: Annotated[str, Meta(description="ISO code of the recipient's country.")] = ""
-    prefix: Annotated[str, Meta(description="Beginning of the recipient's number in E.164.")] = ""
+    transport: Annotated[str, Meta(description="Name of the transport that carries the message.")]
+    channel: Annotated[Literal["sms", "email"], Meta(description="Channel of the message.")] = "sms"
+    country: Annotated[str, Meta(pattern="^([A-Za-z]{2})?$", description="ISO code of the recipient's country.")] = ""
+    prefix: Annotated[
+        str, Meta(pattern=r"^(\+[0-9]{1,15})?$", description="Beginning of the recipient's number in E.164.")
+    ] = ""
     sender: Annotated[str, Meta(description="Exact sender ID.")] = ""
     account: Annotated[str, Meta(description="Username of the account.")] = ""
     priority: Annotated[int, Meta(ge=0, description="Lower is tried first; higher ones are the failover.")] = 10
@@ -242,12 +289,17 @@ def load(**given: Any) -> Settings:
     """Settings from the environment; what is given by name (and is not None) wins. Raises SettingsError."""
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
-        raw = os.environ.get("HELIOGRAPH_" + field.name.upper())
-        if raw is not None and raw != "":
-            values[field.name] = _convert("HELIOGRAPH_" + field.name.upper(), raw, field.type)
+        variable = "HELIOGRAPH_" + field.name.upper()
+        raw = os.environ.get(variable)
         if given.get(field.name) is not None:
             values[field.name] = _convert("--" + field.name.replace("_", "-"), given[field.name], field.type)
+        elif raw is not None and raw != "":
+            values[field.name] = _convert(variable, raw, field.type)
     settings = Settings(**values)
+    try:
+        urlsplit(settings.database).port  # noqa: B018 - asking for it is the check
+    except ValueError as problem:
+        raise SettingsError(f"The URL of the database cannot be read: {problem}.") from None
     if settings.mode == "production" and len(settings.secret) < 32:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
     if settings.payment_gateway == "stripe" and not settings.stripe_key:
@@ -257,11 +309,18 @@ def load(**given: Any) -> Settings:
     return settings
 
 
+def sentence(name: str) -> str:
+    """What an option of `Settings` means, for the help of the command line."""
+    kind = next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
+    return _meta(kind).description or ""
+
+
 def _convert(name: str, raw: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(raw, kind, strict=False, dec_hook=_path)
-    except msgspec.ValidationError as problem:
-        raise SettingsError(f"{name}={raw!r}: {problem}") from None
+    except msgspec.ValidationError:
+        told = "" if "DATABASE" in name.upper() else f"={str(raw)!r}"  # a URL holds a password
+        raise SettingsError(f"{name}{told}: {_expected(kind)}") from None
 
 
 def _path(kind: type, value: Any) -> Any:
@@ -270,43 +329,169 @@ def _path(kind: type, value: Any) -> Any:
     raise NotImplementedError(kind)
 
 
+def _meta(kind: Any) -> Meta:
+    found = [part for part in get_args(kind)[1:] if isinstance(part, Meta)] if get_origin(kind) is Annotated else []
+    return found[0] if found else Meta()
+
+
+_NAMES = {str: "a text", int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
+
+
+def _expected(kind: Any) -> str:
+    """A sentence on the values that an option takes."""
+    meta = _meta(kind)
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(plain) is Literal:
+        return f"it must be one of {', '.join(get_args(plain))}."
+    if meta.pattern is not None:
+        return f"it does not have the right form. {meta.description}"
+    if meta.min_length is not None:
+        return "it must be a text that is not empty."
+    low = f" from {meta.ge}" if meta.ge is not None else f" above {meta.gt}" if meta.gt is not None else ""
+    high = f" to {meta.le}" if meta.le is not None else ""
+    return f"it must be {_NAMES.get(plain, 'a table')}{low}{high}."
+
+
+def carriers_file(settings: Settings) -> Path:
+    """Where heliograph.toml is, or would be."""
+    return Path(settings.config) if settings.config else settings.data / "heliograph.toml"
+
+
 def carriers(settings: Settings) -> Carriers:
     """The transports and routes of heliograph.toml; without one, the built-in carriers (sandbox mode only).
 
     Raises SettingsError with the file, the line and the reason.
     """
-    path = Path(settings.config) if settings.config else settings.data / "heliograph.toml"
-    if not path.exists():
-        if settings.config:
-            raise SettingsError(f"{path}: no such file.")
-        return SANDBOX if settings.mode == "sandbox" else Carriers()
-    text = path.read_text(encoding="utf-8")
+    path = carriers_file(settings)
     try:
-        found = msgspec.convert(tomllib.loads(text), Carriers)
-    except tomllib.TOMLDecodeError as problem:
-        raise SettingsError(f"{path}: {problem}") from None
-    except msgspec.ValidationError as problem:
-        raise SettingsError(f"{path}{_line_of(text, str(problem))}: {problem}") from None
-    for number, route in enumerate(found.routes, 1):
-        if route.transport not in found.transports:
-            known = ", ".join(sorted(found.transports)) or "none"
-            raise SettingsError(f"{path}: route {number} names the transport {route.transport!r}; there are: {known}.")
+        page = _Page(path, path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if settings.config:
+            raise SettingsError(f"{path}: no such file.") from None
+        return SANDBOX if settings.mode == "sandbox" else Carriers()
+    except OSError as problem:
+        raise SettingsError(f"{path}: {problem.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: this is no text in UTF-8.") from None
+    found = page.carriers()
     if settings.mode == "sandbox":
-        used = {route.channel for route in found.routes}
-        missing = [route for route in SANDBOX.routes if route.channel not in used]
-        extra = {route.transport: SANDBOX.transports[route.transport] for route in missing}
-        return Carriers(transports=extra | found.transports, routes=found.routes + missing)
+        return _with_sandbox(page, found)
+    for name, transport in found.transports.items():
+        if isinstance(transport, SandboxOptions):
+            raise page.wrong("there are no built-in carriers in production mode.", "transports", name, key="kind")
     return found
 
 
-def _line_of(text: str, problem: str) -> str:
-    """`, line N` of the table or key that a validation error speaks of, or nothing when it cannot be told."""
-    unknown = re.search(r"unknown field `(\w+)`", problem)
-    at = re.search(r"at `\$\.?(.*?)`", problem)
-    path = re.findall(r"[\w-]+|\[\d+\]|\[\.\.\.\]", at.group(1)) if at else []
-    names = [part for part in path if not part.startswith("[")] + ([unknown.group(1)] if unknown else [])
-    for name in reversed(names):
-        for number, line in enumerate(text.splitlines(), 1):
-            if re.match(rf"\s*(\[+\s*)?([\w-]+\.)*{re.escape(name)}\b", line):
-                return f", line {number}"
-    return ""
+def _with_sandbox(page: "_Page", found: Carriers) -> Carriers:
+    """The built-in carriers for the channels that have no route."""
+    used = {route.channel for route in found.routes}
+    missing = [route for route in SANDBOX.routes if route.channel not in used]
+    extra = {route.transport: SANDBOX.transports[route.transport] for route in missing}
+    for name in extra.keys() & found.transports.keys():
+        if found.transports[name] != extra[name]:
+            raise page.wrong("this name belongs to the built-in carrier; take another.", "transports", name)
+    return Carriers(transports=extra | found.transports, routes=found.routes + missing)
+
+
+_KINDS: dict[str, Any] = {"smpp": SmppOptions, "smtp": SmtpOptions, "sandbox": SandboxOptions}
+
+
+class _Page:
+    """The text of heliograph.toml on its way to `Carriers`. Knows which line a mistake stands in.
+
+    A place is the path of a table: ("transports", "acme"), ("routes",); `number` tells routes apart, from 0.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+
+    def carriers(self) -> Carriers:
+        """What the file says. Raises SettingsError."""
+        try:
+            document = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as problem:
+            why, _, place = str(problem).rpartition(" (at ")
+            found = re.match(r"line (\d+)", place)
+            line = found.group(1) if found else max(1, len(self._text.splitlines()))
+            raise SettingsError(f"{self._path}, line {line}: {why}.") from None
+        for name in document.keys() - {"transports", "routes"}:
+            raise self.wrong("unknown; there are [transports.NAME] and [[routes]].", name)
+        transports, routes = document.get("transports", {}), document.get("routes", [])
+        if not isinstance(transports, dict):
+            raise self.wrong("write it as [transports.NAME].", "transports")
+        if not isinstance(routes, list):
+            raise self.wrong("write it as [[routes]].", "routes")
+        made = {name: self._transport(name, table) for name, table in transports.items()}
+        return Carriers(made, [self._route(number, table, made) for number, table in enumerate(routes)])
+
+    def _transport(self, name: str, table: Any) -> Any:
+        kind = table.get("kind") if isinstance(table, dict) else None
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise self.wrong(f"it must be one of {', '.join(_KINDS)}.", "transports", name, key="kind")
+        made = self._struct(table, _KINDS[kind], "transports", name)
+        authority = getattr(made, "tls_ca", "")
+        if authority and not Path(authority).is_file():
+            raise self.wrong(f"there is no file {authority}.", "transports", name, key="tls_ca")
+        return made
+
+    def _route(self, number: int, table: Any, transports: dict[str, Any]) -> RouteOptions:
+        route: RouteOptions = self._struct(table, RouteOptions, "routes", number=number)
+        transport = transports.get(route.transport)
+        if transport is None:
+            known = ", ".join(sorted(transports)) or "none"
+            why = f"there is no transport {route.transport!r}; there are: {known}."
+            raise self.wrong(why, "routes", key="transport", number=number)
+        carried = transport.channel if isinstance(transport, SandboxOptions) else _CARRIED[type(transport)]
+        if route.channel != carried:
+            why = f"{route.transport} carries {carried}, not {route.channel}."
+            raise self.wrong(why, "routes", key="channel", number=number)
+        return route
+
+    def _struct(self, table: Any, kind: Any, *place: str, number: int = 0) -> Any:
+        """A table as an options struct; each key by itself, so that a mistake has a name."""
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        if not isinstance(table, dict):
+            raise self.wrong("it must be a table.", *place, number=number)
+        for key, value in table.items():
+            if key != kind.__struct_config__.tag_field:
+                self._check(fields, key, value, place, number)
+        for key, field in fields.items():
+            if field.required and key not in table:
+                raise self.wrong("it must be given.", *place, key=key, number=number)
+        return msgspec.convert(table, kind)
+
+    def _check(self, fields: dict[str, Any], key: str, value: Any, place: tuple[str, ...], number: int) -> None:
+        if key not in fields:
+            raise self.wrong(f"unknown; there are: {', '.join(fields)}.", *place, key=key, number=number)
+        try:
+            msgspec.convert(value, fields[key].type)
+        except msgspec.ValidationError:
+            raise self.wrong(_expected(fields[key].type), *place, key=key, number=number) from None
+
+    def wrong(self, why: str, *place: str, key: str = "", number: int = 0) -> SettingsError:
+        """The error for a key of a table, or for a whole table."""
+        table = f"route {number + 1}" if place == ("routes",) else ".".join(place)
+        line = self._line(place, key, number)
+        where = f"{self._path}, line {line}" if line else str(self._path)
+        return SettingsError(": ".join(part for part in (where, table, key, why) if part))
+
+    def _line(self, place: tuple[str, ...], key: str, number: int) -> int:
+        """The line of a key, else of the head of its table; 0 when neither is found (inline tables)."""
+        found, inside, seen = 0, False, 0
+        dotted = re.escape(".".join((*place, *([key] if key else []))))
+        for at, line in enumerate(self._text.splitlines(), 1):
+            title = re.match(r"\s*\[\[?(.+?)\]", line)
+            if title:
+                same = tuple(part.strip("\"'") for part in _PART.findall(title.group(1))) == place
+                inside = same and seen == number
+                seen += same
+                found = at if inside else found
+            elif re.match(rf"\s*[\"']?{re.escape(key) if inside and key else dotted}[\"']?\s*[=.]", line):
+                return at
+        return found
+
+
+_PART = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s.\"']+")
+_CARRIED: dict[type, str] = {SmppOptions: "sms", SmtpOptions: "email"}
+"""The channel that a kind of transport carries."""

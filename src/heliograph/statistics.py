@@ -1,11 +1,14 @@
 """What was sent, received and lost, by day (endpoints 160 and 161): a reading of the counters in billing/usage.py."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from heliograph.billing import currencies, prices, usage
+from heliograph.billing.currencies import Currency
 from heliograph.billing.usage import DAY, Usage
 from heliograph.errors import BadRequest
+from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 
 SHOWN = 30
@@ -14,23 +17,88 @@ SHOWN = 30
 MOST = 366
 
 
-def viewing(channel: str, lists: tuple[str, ...], *, receives: bool) -> Callable[[Request], Reply]:
-    """The handler of a channel. `lists` are the keys that the days stand under; `receives`: show inbound messages."""
+class Sent(msgspec.Struct):
+    """Messages that were sent."""
 
-    def view(req: Request) -> Reply:
-        first, last = _range(req)
-        found = usage.by_day(req.tx, req.who.user_id, channel, first, last)
-        days = [{"date": day, **_entry(found.get(day, Usage()), receives)} for day in range(first, last + 1, DAY)]
-        whole = Usage()
-        for one in found.values():
-            whole.sent += one.sent
-            whole.micros += one.micros
-            whole.received += one.received
-            whole.failed += one.failed
-        data = {"total": _entry(whole, receives), **dict.fromkeys(lists, days)}
-        return Reply(data | {"_currency": currencies.describe(req.who.currency)})
+    count: int
+    price: Annotated[int | float, about("In units of the currency.", 5.81)]
 
-    return view
+
+class Count(msgspec.Struct):
+    """Messages that came in, or that failed."""
+
+    count: int
+
+
+class SmsTotal(msgspec.Struct):
+    """SMS of a range of days."""
+
+    outbound: Sent
+    inbound: Count
+    bounced: Count
+
+
+class SmsDay(SmsTotal, kw_only=True):
+    """SMS of a day."""
+
+    date: Annotated[int, about("Unix time of its midnight, UTC.", 1436918400)]
+
+
+class SmsStatistics(msgspec.Struct):
+    """`data` of the statistics of SMS (161). The document spells the list of days in two ways."""
+
+    total: SmsTotal
+    stats: list[SmsDay]
+    stat: list[SmsDay]
+    currency: Currency = msgspec.field(name="_currency")
+
+
+class VoiceTotal(msgspec.Struct):
+    """Voice messages of a range of days."""
+
+    outbound: Sent
+    bounced: Count
+
+
+class VoiceDay(VoiceTotal, kw_only=True):
+    """Voice messages of a day."""
+
+    date: Annotated[int, about("Unix time of its midnight, UTC.", 1441065600)]
+
+
+class VoiceStatistics(msgspec.Struct):
+    """`data` of the statistics of voice messages (160)."""
+
+    total: VoiceTotal
+    stats: list[VoiceDay]
+    currency: Currency = msgspec.field(name="_currency")
+
+
+def view_sms(req: Request) -> Reply:
+    """161. View what was sent, received and lost of SMS, by day."""
+    days, whole = _counted(req, "sms")
+    shown = [SmsDay(date=day, **_both(one)) for day, one in days]
+    return Reply(SmsStatistics(SmsTotal(**_both(whole)), shown, shown, currencies.describe(req.who.currency)))
+
+
+def view_voice(req: Request) -> Reply:
+    """160. View what was sent and lost of voice messages, by day."""
+    days, whole = _counted(req, "voice")
+    shown = [VoiceDay(date=day, **_out(one)) for day, one in days]
+    return Reply(VoiceStatistics(VoiceTotal(**_out(whole)), shown, currencies.describe(req.who.currency)))
+
+
+def _counted(req: Request, channel: str) -> tuple[list[tuple[int, Usage]], Usage]:
+    """(each day of the range with its counts, the counts of all of them)."""
+    first, last = _range(req)
+    found = usage.by_day(req.tx, req.who.user_id, channel, first, last)
+    whole = Usage()
+    for one in found.values():
+        whole.sent += one.sent
+        whole.micros += one.micros
+        whole.received += one.received
+        whole.failed += one.failed
+    return [(day, found.get(day, Usage())) for day in range(first, last + 1, DAY)], whole
 
 
 def _range(req: Request) -> tuple[int, int]:
@@ -48,7 +116,9 @@ def _midnight(at: int) -> int:
     return at - at % DAY
 
 
-def _entry(day: Usage, receives: bool) -> dict[str, Any]:
-    outbound = {"count": day.sent, "price": prices.number(day.micros)}
-    inbound = {"inbound": {"count": day.received}} if receives else {}
-    return {"outbound": outbound, **inbound, "bounced": {"count": day.failed}}
+def _out(one: Usage) -> dict[str, Any]:
+    return {"outbound": Sent(one.sent, prices.number(one.micros)), "bounced": Count(one.failed)}
+
+
+def _both(one: Usage) -> dict[str, Any]:
+    return {**_out(one), "inbound": Count(one.received)}

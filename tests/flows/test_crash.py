@@ -8,7 +8,6 @@ import json
 import os
 import random
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
+
+from heliograph.db import dialect
+from heliograph.db.engine import Connector
 
 ROUNDS = int(os.environ.get("HELIOGRAPH_CRASHES", "3"))
 LEASE_SECONDS = 2
@@ -42,14 +45,19 @@ def until(what: Callable[[], bool], seconds: float, failure: str) -> None:
 class Victim:
     """`heliograph serve` as a process of its own, started again and again on the same data and port."""
 
-    def __init__(self, data: Path) -> None:
-        self.data, self.port = data, free_port()
+    def __init__(self, data: Path, database: str) -> None:
+        self.data, self.port, self.database = data, free_port(), database
         self._log = data.with_suffix(".log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "heliograph", "serve", "--data", str(self.data), "--port", str(self.port)]
-        options = {**os.environ, "HELIOGRAPH_LEASE_SECONDS": str(LEASE_SECONDS), "HELIOGRAPH_LOG_LEVEL": "error"}
+        options = {
+            **os.environ,
+            "HELIOGRAPH_DATABASE": self.database,
+            "HELIOGRAPH_LEASE_SECONDS": str(LEASE_SECONDS),
+            "HELIOGRAPH_LOG_LEVEL": "error",
+        }
         self._process = subprocess.Popen(command, env=options, stdout=self._log, stderr=self._log)
 
     def _answers(self) -> bool:
@@ -73,13 +81,23 @@ class Victim:
         self.kill()
         self._log.close()
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self.data / "heliograph.db", timeout=30)) as database:
-            return database.execute(sql).fetchall()
+    def knows(self, table: str) -> bool:
+        engine, _ = dialect.engine(self.database, readonly=True)
+        try:
+            return inspect(engine).has_table(table)
+        finally:
+            engine.dispose()
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        connector = Connector(self.database, time.time, readonly=True)
+        try:
+            return list(connector.begin_read().driver(sql, values).fetchall())
+        finally:
+            connector.close()
 
 
 def connection(port: int) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
 
 class Load:
@@ -117,8 +135,8 @@ class Load:
 
 
 @pytest.fixture
-def victim(tmp_path: Path) -> Iterator[Victim]:
-    made = Victim(tmp_path / "data")
+def victim(tmp_path: Path, database_url: str) -> Iterator[Victim]:
+    made = Victim(tmp_path / "data", database_url)
     yield made
     made.close()
 
@@ -129,8 +147,7 @@ def crash(victim: Victim) -> set[str]:
         victim.ready()
     time.sleep(random.uniform(0, 1.2))
     victim.kill()
-    known = victim.rows("SELECT 1 FROM sqlite_master WHERE name = 'queue'")
-    claimed = victim.rows("SELECT message_id FROM queue WHERE claimed = 1") if known else []
+    claimed = victim.rows("SELECT message_id FROM queue WHERE claimed = 1") if victim.knows("queue") else []
     victim.start()
     return {row[0] for row in claimed}
 
@@ -179,10 +196,8 @@ def check_messages(victim: Victim, promised: dict[str, str]) -> None:
 def check_money(victim: Victim) -> None:
     """Each message is charged once; a refund belongs to a message that failed, and is its price."""
     balances = dict(victim.rows("SELECT user_id, micros FROM balances"))
-    assert {
-        **dict.fromkeys(balances, 0),
-        **dict(victim.rows("SELECT user_id, SUM(micros) FROM ledger GROUP BY 1")),
-    } == (balances)
+    sums = dict(victim.rows("SELECT user_id, SUM(micros) FROM ledger GROUP BY 1"))
+    assert {**dict.fromkeys(balances, 0), **sums} == balances
     charged = victim.rows("SELECT reference, -SUM(micros) FROM ledger WHERE kind = 'sms' GROUP BY 1 ORDER BY 1")
     assert charged == victim.rows("SELECT request_id, SUM(price_micros) FROM messages GROUP BY 1 ORDER BY 1")
     refunds = victim.rows("SELECT reference, micros FROM ledger WHERE kind = 'refund'")
@@ -194,7 +209,8 @@ def check_money(victim: Victim) -> None:
 def check_doubts(victim: Victim, in_doubt: set[str]) -> None:
     """What was under way at a kill was handed over again, and its timeline says so; so does all else sent twice."""
     told = {
-        row[0] for row in victim.rows("SELECT message_id FROM message_events WHERE detail LIKE '%may be sent twice%'")
+        row[0]
+        for row in victim.rows("SELECT message_id FROM message_events WHERE detail LIKE ?", "%may be sent twice%")
     }
     assert in_doubt <= told
     twice = victim.rows("SELECT message_id FROM handovers GROUP BY message_id HAVING COUNT(*) > 1")

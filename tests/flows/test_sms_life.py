@@ -3,6 +3,7 @@
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from queue import Queue
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -109,7 +110,7 @@ def test_a_reply_reaches_poll_webhook_mail_and_is_answered(server: Running, api:
     assert got[0]["body"] == "PING pong"
     assert got[0]["original_message_id"] == sent["message_id"]
     assert got[0]["custom_string"] == "c7"
-    _, _, headers, body = hook.heard.get(timeout=10)
+    _, _, headers, body = hook.heard.get(timeout=30)
     assert '"body":"PING pong"' in body
     assert headers["webhook-signature"].startswith("v1,")
     assert api.put(f"/sms/inbound-read/{got[0]['message_id']}") == 1
@@ -117,7 +118,7 @@ def test_a_reply_reaches_poll_webhook_mail_and_is_answered(server: Running, api:
     api.until(lambda: any(m.recipient == f"{api.username}@example.org" for m in mailsink.listing(folder)))
     api.until(lambda: any(row["body"] == "Thank you" for row in api.get("/sms/history")["data"]))
     # The handset answers the auto-reply as well, and that answer is without the word.
-    assert '"body":"Thank you"' in other.heard.get(timeout=10)[3]
+    assert '"body":"Thank you"' in other.heard.get(timeout=30)[3]
     assert hook.heard.empty()
     assert other.heard.empty()
     hook.close()
@@ -129,7 +130,7 @@ def test_receipts_are_pushed_as_forms_and_match_types_are_kept(api: Api) -> None
     rule(api, "receipts", match_type=0, action="URL", action_address=hook.url)
     rule(api, "receipts", match_type=2, action="URL", action_address=other.url)
     sent = api.send(DELIVERED)
-    method, _, headers, body = hook.heard.get(timeout=10)
+    method, _, headers, body = hook.heard.get(timeout=30)
     fields = parse_qs(body)
     assert method == "POST"
     assert headers["content-type"] == "application/x-www-form-urlencoded"
@@ -144,7 +145,7 @@ def test_get_webhooks_carry_the_query(api: Api) -> None:
     hook = Hook()
     rule(api, "inbound", dedicated_number="*", action="URL", action_address=hook.url, webhook_type="get")
     api.send("+61491999006", "Sale today")
-    method, path, _, _ = hook.heard.get(timeout=10)
+    method, path, _, _ = hook.heard.get(timeout=30)
     assert method == "GET"
     assert parse_qs(urlsplit(path).query)["body"] == ["STOP"]
     hook.close()
@@ -153,9 +154,9 @@ def test_get_webhooks_carry_the_query(api: Api) -> None:
 def test_test_events_are_pushed(api: Api) -> None:
     hook = Hook()
     made = api.post("/sms/receipts", {"url": hook.url})
-    assert parse_qs(hook.heard.get(timeout=10)[3])["message_id"] == [made["message_id"]]
+    assert parse_qs(hook.heard.get(timeout=30)[3])["message_id"] == [made["message_id"]]
     made = api.post("/sms/inbound", {"url": hook.url})
-    assert parse_qs(hook.heard.get(timeout=10)[3])["message_id"] == [made["message_id"]]
+    assert parse_qs(hook.heard.get(timeout=30)[3])["message_id"] == [made["message_id"]]
     hook.close()
 
 
@@ -179,3 +180,14 @@ def test_test_numbers_are_free_and_never_sent(api: Api) -> None:
     row = api.history(sent["message_id"])
     assert (row["status"], row["status_code"]) == ("Completed", None)
     assert api.get("/account")["balance"] == "100.000000"
+
+
+def test_without_any_route_a_message_waits_and_says_why(tmp_path: Path) -> None:
+    running = Running(tmp_path / "data", mode="production", secret="s" * 32)
+    api = running.account()
+    sent = api.send(DELIVERED)
+    path = f"/sms/{sent['message_id']}/timeline"
+    api.until(lambda: any("no route fits" in step["detail"] for step in api.get(path)))
+    assert api.history(sent["message_id"])["status"] == "Queued"
+    running.close_clients()
+    running.stop()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import urllib.parse
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
+from transports.conformance import run
+from transports.ports import free_port
 
-PATIENCE = 20.0
+PATIENCE = 50.0
 CONFIGURATION = """
 group = core
 admin-port = {admin}
@@ -80,11 +81,6 @@ class Hook:
         writer.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - other processes announce nothing
@@ -124,7 +120,7 @@ async def get(port: int, query: dict[str, str]) -> str:
 
 
 def test_kannel_sends_gets_receipts_and_a_reply(tmp_path: Path, require: Callable[[str], str]) -> None:
-    asyncio.run(scenario(tmp_path, require("bearerbox"), require("smsbox")))
+    run(scenario(tmp_path, require("bearerbox"), require("smsbox")))
 
 
 async def scenario(folder: Path, bearerbox: str, smsbox: str) -> None:

@@ -1,4 +1,4 @@
-"""A real server in a thread, and a client that has every answer judged by the contract."""
+"""A real server in a thread, and a client that has every answer judged by the contract and by the OpenAPI document."""
 
 import asyncio
 import base64
@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from contract import oracle
+from contract.document import Document
 from heliograph import settings
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
@@ -27,6 +28,7 @@ from heliograph.webhooks.signature import new_secret
 
 _numbers = itertools.count(1)
 JUDGE = oracle.Oracle()
+DOCUMENT = Document()
 
 
 class Running:
@@ -153,7 +155,7 @@ class Answer:
 
 
 class Api:
-    """A customer. Each answer is checked against the documented example."""
+    """A customer. Each answer is checked against the documented example, and against our own OpenAPI document."""
 
     def __init__(self, server: Running, username: str, key: str, user_id: int = 0) -> None:
         self.server = server
@@ -168,7 +170,9 @@ class Api:
         response = self._connection.getresponse()
         answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         if method != "OPTIONS":
-            JUDGE.check(method, path, answer.status, answer.body)
+            body = answer.body
+            JUDGE.check(method, path, answer.status, body)
+            DOCUMENT.check(method, path, answer.status, body)
         return answer
 
     def close(self) -> None:
@@ -214,7 +218,7 @@ class Api:
         assert len(rows) == 1
         return dict(rows[0])
 
-    def until(self, what: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 30.0) -> Any:
         """Ask again until the answer is true; a failure says what was asked last."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -2,14 +2,13 @@
 
 import asyncio
 import base64
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -27,29 +26,24 @@ def a_mail(subject: str = "Hello", text: str = "Good day", to: str = "bob@exampl
     return Outgoing(key, sender, to, Mail(subject, text, reply_to), valid_until=2_000_000_000)
 
 
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """No scenario may hang."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await scenario
-
-    asyncio.run(bounded())
-
-
 class Relay:
-    """A relay that keeps what it gets. `answers` maps a command or a recipient to what is said instead."""
+    """A relay that keeps what it gets. `answers` maps a command or a recipient to what is said instead.
+
+    `protected` tells of each MAIL whether it came over TLS.
+    """
 
     def __init__(self) -> None:
         self.mails: list[bytes] = []
         self.envelopes: list[Envelope] = []
         self.answers: dict[str, str] = {}
         self.commands: list[str] = []
+        self.protected: list[bool] = []
         self.sessions: list[SMTP] = []
         self.gate: Callable[[], Awaitable[None]] | None = None
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         self.commands.append("MAIL")
+        self.protected.append(server.transport.get_extra_info("sslcontext") is not None)
         if answer := self.answers.get("MAIL"):
             return answer
         envelope.mail_from = address
@@ -107,7 +101,7 @@ async def serving(relay: Relay, tls: ssl.SSLContext | None = None, port: int = 0
         server.close()
         for one in relay.sessions:
             if one.transport is not None:
-                one.transport.close()
+                cast(asyncio.WriteTransport, one.transport).abort()
         await server.wait_closed()
 
 
@@ -151,7 +145,8 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, until
 
 @asynccontextmanager
 async def transport(port: int, **options: Any) -> AsyncIterator[SmtpTransport]:
-    relay = SmtpTransport("relay", SmtpOptions(host="127.0.0.1", port=port, **{"timeout": 5.0, **options}))
+    usual = {"host": "127.0.0.1", "port": port, "helo": "client.test", "timeout": 20.0}
+    relay = SmtpTransport("relay", SmtpOptions(**{**usual, **options}))
     await relay.open(Recorder())
     try:
         yield relay
@@ -162,9 +157,3 @@ async def transport(port: int, **options: Any) -> AsyncIterator[SmtpTransport]:
 async def one(relay: SmtpTransport, message: Outgoing) -> Outcome:
     (outcome,) = await relay.send([message])
     return outcome
-
-
-def dead_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

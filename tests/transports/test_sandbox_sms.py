@@ -1,27 +1,81 @@
-"""The built-in SMS carrier from end to end: what becomes of a message to each of the special numbers."""
+"""The built-in SMS carrier from end to end: every scenario of docs/sandbox.md, as the transport sees it."""
 
-import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from heliograph.transports.base import Failed, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.sandbox.scenarios import SCENARIOS
 from heliograph.transports.sandbox.sms import SandboxSms
-from transports.conformance import Recorder, run, sms, soon, until
+from heliograph.transports.sandbox.smsc import SimulatedSmsc
+from transports.conformance import Fate, Peer, Recorder, WithReceipts, run, sms, soon, until
+from transports.ports import free_port
+from transports.test_smpp_transport import RECIPIENTS
+from transports.wire import QUICK, SERVICE
 
 LONG = ("a" * 153, "b" * 153, "€" * 10)
 
 
-def play(scenario: Callable[[SandboxSms, Recorder], Awaitable[None]]) -> None:
+class SandboxPeer(Peer):
+    """The SMSC inside of the transport; it comes back on the port that the transport knows."""
+
+    inside = True
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self._smsc = FixedSmsc(self._port)
+        self._sandbox = SandboxSms("sandbox-sms", self._smsc, timing=QUICK)
+
+    async def start(self) -> None:
+        await self._smsc.start()
+
+    async def stop(self) -> None:
+        await self._smsc.stop()
+
+    def transport(self) -> SandboxSms:
+        return self._sandbox
+
+    def message(self, fate: Fate, number: int) -> Outgoing:
+        return sms(RECIPIENTS[fate], number=number)
+
+    @property
+    def taken(self) -> int:
+        return self._smsc.counts["submits"]
+
+    @property
+    def acknowledged(self) -> int:
+        return self._smsc.counts["acknowledged"]
+
+
+class FixedSmsc(SimulatedSmsc):
+    """Listens on the same port at each start."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(receipt_delay=0, retry_delay=0.01)
+        self._port = port
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        return await super().start(host, self._port)
+
+
+class TestConformance(WithReceipts):
+    def peer(self) -> Peer:
+        return SandboxPeer()
+
+
+def play(scenario: Callable[[SandboxSms, Recorder], Awaitable[None]], long_delay: float = 3600.0) -> None:
     async def whole() -> None:
-        sandbox, events = SandboxSms("sandbox-sms"), Recorder()
+        smsc = SimulatedSmsc(receipt_delay=0.001, long_delay=long_delay)
+        sandbox, events = SandboxSms("sandbox-sms", smsc, timing=QUICK), Recorder()
         await soon(sandbox.open(events))
         try:
             await scenario(sandbox, events)
         finally:
             await soon(sandbox.close())
 
-    run(whole)
+    run(whole())
 
 
 async def send(sandbox: SandboxSms, message: Outgoing) -> Outcome:
@@ -30,29 +84,57 @@ async def send(sandbox: SandboxSms, message: Outgoing) -> Outcome:
     return outcome
 
 
+def test_the_manual_lists_the_scenarios_and_nothing_else() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\d+)` \|", page, re.MULTILINE) == list(SCENARIOS)
+
+
+async def reports_of(sandbox: SandboxSms, events: Recorder, digits: str) -> list[tuple[str, str | None]]:
+    """State and error of each receipt of a message that is taken; all there are when a later message has its own."""
+    message = sms(f"+61491{digits}")
+    outcome = await send(sandbox, message)
+    assert isinstance(outcome, Sent)
+    last = await send(sandbox, sms("+61491570157", number=2))
+    assert isinstance(last, Sent)
+    await until(lambda: any(receipt.remote_id == last.remote_ids[0] for receipt in events.receipts))
+    mine = [receipt for receipt in events.receipts if receipt.remote_id == outcome.remote_ids[0]]
+    assert all(receipt.key == message.key and receipt.transport == "sandbox-sms" for receipt in mine)
+    return [(receipt.state, receipt.error) for receipt in mine]
+
+
 @pytest.mark.parametrize(
-    ("digits", "states"),
+    ("digits", "reports"),
     [
-        ("570156", ["delivered"]),
-        ("999001", ["failed"]),
+        ("570156", [("delivered", None)]),
+        ("999001", [("failed", "001")]),
+        ("999002", []),
         ("999003", []),
-        ("999008", ["expired"]),
-        ("999010", ["delivered", "delivered"]),
+        ("999008", [("expired", "003")]),
+        ("999010", [("delivered", None), ("delivered", None)]),
     ],
+    ids=["ordinary", "undelivered", "delayed", "no receipt", "expired", "twice"],
 )
-def test_receipts(digits: str, states: list[str]) -> None:
+def test_receipts(digits: str, reports: list[tuple[str, str | None]]) -> None:
     async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
-        message = sms(f"+61491{digits}")
-        outcome = await send(sandbox, message)
-        assert isinstance(outcome, Sent)
-        last = await send(sandbox, sms("+61491570157", number=2))
-        assert isinstance(last, Sent)
-        await until(lambda: len(events.receipts) == len(states) + 1)
-        mine = [receipt for receipt in events.receipts if receipt.remote_id == outcome.remote_ids[0]]
-        assert [receipt.state for receipt in mine] == states
-        assert all(receipt.key == message.key and receipt.transport == "sandbox-sms" for receipt in mine)
+        assert await reports_of(sandbox, events, digits) == reports
 
     play(scenario)
+
+
+def test_a_delayed_receipt_comes_in_the_end() -> None:
+    async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
+        message = sms("+61491999002")
+        assert isinstance(await send(sandbox, message), Sent)
+        await until(lambda: events.receipts)
+        (receipt,) = events.receipts
+        assert (receipt.key, receipt.state) == (message.key, "delivered")
+
+    play(scenario, long_delay=0.05)
+
+
+def test_the_manual_tells_how_long_it_takes() -> None:
+    assert SimulatedSmsc()._long_delay == 30.0
+    assert SimulatedSmsc()._receipt_delay == 0.02
 
 
 def test_a_long_message_has_a_receipt_for_each_segment() -> None:
@@ -66,9 +148,24 @@ def test_a_long_message_has_a_receipt_for_each_segment() -> None:
     play(scenario)
 
 
-def test_a_refused_number() -> None:
+def test_999004_is_refused() -> None:
     async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
         assert await send(sandbox, sms("+61491999004")) == Failed(0x0B, "ESME_RINVDSTADR")
+
+    play(scenario)
+
+
+def test_999005_is_throttled_three_times_and_then_delivered() -> None:
+    async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
+        message = sms("+61491999005")
+        for _ in range(3):
+            outcome = await send(sandbox, message)
+            assert isinstance(outcome, Retry)
+            assert (outcome.code, outcome.why, outcome.maybe_sent) == (0x58, "ESME_RTHROTTLED", False)
+        assert isinstance(await send(sandbox, message), Sent)
+        await until(lambda: events.receipts)
+        assert [(receipt.key, receipt.state) for receipt in events.receipts] == [(message.key, "delivered")]
+        assert sandbox.smsc.counts["submits"] == 1
 
     play(scenario)
 
@@ -77,10 +174,11 @@ def test_a_refused_number() -> None:
 def test_replies(digits: str, text: str, reply: str) -> None:
     async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
         await send(sandbox, sms(f"+61491{digits}", text, unicode=not text.isascii()))
-        await until(lambda: events.inbound)
+        await until(lambda: events.inbound and events.receipts)
         (message,) = events.inbound
-        assert (message.sender, message.recipient, message.body) == (f"+61491{digits}", "+61481074190", reply)
+        assert (message.sender, message.recipient, message.body) == (f"+61491{digits}", SERVICE, reply)
         assert (message.transport, message.channel) == ("sandbox-sms", "sms")
+        assert [receipt.state for receipt in events.receipts] == ["delivered"]
 
     play(scenario)
 
@@ -94,7 +192,7 @@ def test_a_long_echo_is_whole_again() -> None:
     play(scenario)
 
 
-def test_a_connection_that_breaks_puts_the_message_in_doubt_and_comes_back() -> None:
+def test_999009_breaks_the_connection_once_and_is_delivered_twice() -> None:
     async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
         message = sms("+61491999009")
         outcome = await send(sandbox, message)
@@ -107,6 +205,22 @@ def test_a_connection_that_breaks_puts_the_message_in_doubt_and_comes_back() -> 
     play(scenario)
 
 
+def test_closing_waits_for_receipts_that_are_due_but_not_for_delayed_ones() -> None:
+    """The SMSC ends with the process: nobody would deliver them later."""
+
+    async def scenario() -> None:
+        smsc, events = SimulatedSmsc(receipt_delay=0.2, long_delay=3600), Recorder()
+        sandbox = SandboxSms("sandbox-sms", smsc, timing=QUICK)
+        await soon(sandbox.open(events))
+        message = sms("+61491570156")
+        assert isinstance(await send(sandbox, message), Sent)
+        assert isinstance(await send(sandbox, sms("+61491999002", number=2)), Sent)
+        await soon(sandbox.close())
+        assert [receipt.key for receipt in events.receipts] == [message.key]
+
+    run(scenario())
+
+
 def test_an_injected_message_arrives() -> None:
     async def scenario(sandbox: SandboxSms, events: Recorder) -> None:
         await soon(sandbox.smsc.deliver("+61491570156", "12345", "жизнь " * 30))
@@ -114,18 +228,3 @@ def test_an_injected_message_arrives() -> None:
         assert (message.sender, message.recipient, message.body) == ("+61491570156", "12345", "жизнь " * 30)
 
     play(scenario)
-
-
-def test_before_it_is_open_and_after_it_is_closed_it_is_not_ready() -> None:
-    async def whole() -> None:
-        sandbox = SandboxSms("sandbox-sms")
-        assert not sandbox.ready
-        await soon(sandbox.open(Recorder()))
-        assert sandbox.ready
-        assert sandbox.capacity > 0
-        await soon(sandbox.close())
-        assert not sandbox.ready
-        (outcome,) = await soon(asyncio.ensure_future(sandbox.send([sms("+61491570156")])))
-        assert isinstance(outcome, Retry)
-
-    run(whole)

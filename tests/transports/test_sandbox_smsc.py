@@ -1,7 +1,6 @@
 """The simulated SMSC, asked PDU by PDU."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +9,8 @@ import pytest
 
 from heliograph.transports.sandbox.smsc import SimulatedSmsc, serve_alone
 from heliograph.transports.smpp import pdu
+from transports.conformance import PATIENCE, run, soon
+from transports.ports import free_port
 from transports.wire import Pdu, Wire, submit
 
 
@@ -60,7 +61,7 @@ def test_receipts(digits: str, words: str, receipts: int) -> None:
                 assert receipt.tlvs[0x001E] == response.body
             await silent(wire)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_delayed_receipt_waits() -> None:
@@ -70,7 +71,7 @@ def test_delayed_receipt_waits() -> None:
             await wire.ask(pdu.SUBMIT_SM, submit("61400999002"), 2)
             await silent(wire)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_refused_and_throttled() -> None:
@@ -81,7 +82,7 @@ def test_refused_and_throttled() -> None:
             body = submit("61400999005", receipt=0)
             assert [(await wire.ask(pdu.SUBMIT_SM, body, 3 + n)).status for n in range(4)] == [0x58, 0x58, 0x58, 0]
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_connection_drops_once() -> None:
@@ -92,7 +93,7 @@ def test_connection_drops_once() -> None:
             assert await wire.ended()
             assert smsc.counts["submits"] == 1  # taken, though nobody was told
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(("digits", "reply"), [("999006", b"STOP"), ("999007", b"hello")])
@@ -104,7 +105,7 @@ def test_replies(digits: str, reply: bytes) -> None:
             mo = await delivered(wire)
             assert (mo.octets, mo.source.text, mo.dest.text) == (reply, f"61400{digits}", "61481074190")
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_bind_states_and_credentials() -> None:
@@ -120,7 +121,7 @@ def test_bind_states_and_credentials() -> None:
             assert (await wire.ask(pdu.UNBIND)).command == pdu.UNBIND | pdu.RESPONSE
             assert await wire.ended()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_impossible_length_ends_the_connection() -> None:
@@ -130,7 +131,7 @@ def test_impossible_length_ends_the_connection() -> None:
             assert await wire.read() == Pdu(pdu.GENERIC_NACK, pdu.ESME_RINVCMDLEN, 5, b"")
             assert await wire.ended()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_mo_is_delivered_and_needs_a_receiver() -> None:
@@ -141,11 +142,11 @@ def test_mo_is_delivered_and_needs_a_receiver() -> None:
             await wire.bind(pdu.BIND_RECEIVER)
             sending = asyncio.create_task(smsc.deliver("+61400000001", "+61481074190", "x" * 300))
             parts = [await delivered(wire) for _ in range(2)]
-            await asyncio.wait_for(sending, 5)
+            await soon(sending)
             assert [part.esm_class for part in parts] == [0x40, 0x40]
             assert b"".join(part.octets[6:] for part in parts) == b"x" * 300
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_receipts_are_sent_as_they_are_asked_for(asked: int, digits: str, receip
                 await delivered(wire)
             await silent(wire)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_refused_deliveries_come_again_and_are_given_up() -> None:
@@ -179,7 +180,7 @@ def test_refused_deliveries_come_again_and_are_given_up() -> None:
             assert len(bodies) == 1
             assert (smsc.counts["undelivered"], smsc.counts["acknowledged"]) == (1, 0)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_what_was_not_acknowledged_comes_at_the_next_bind() -> None:
@@ -201,7 +202,7 @@ def test_what_was_not_acknowledged_comes_at_the_next_bind() -> None:
             await other.close()
             await again.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_connection_that_does_not_bind_is_closed() -> None:
@@ -209,7 +210,7 @@ def test_a_connection_that_does_not_bind_is_closed() -> None:
         async with connected(bind_timeout=0.02) as (_, wire):
             assert await wire.ended()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_an_unreadable_submit_is_refused() -> None:
@@ -219,7 +220,7 @@ def test_an_unreadable_submit_is_refused() -> None:
             assert (await wire.ask(pdu.SUBMIT_SM, b"\0\1\1no end", 2)).status == pdu.ESME_RINVPARLEN
             assert (await wire.ask(pdu.SUBMIT_SM, submit("Bank"), 3)).status == pdu.ESME_RINVDSTADR
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_parts_are_told_of_as_one_message() -> None:
@@ -234,7 +235,7 @@ def test_parts_are_told_of_as_one_message() -> None:
             )
             assert told == [("+61481074190", "+61400000001", "Hello you")]
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_receipt_never_overtakes_its_response() -> None:
@@ -251,13 +252,12 @@ def test_a_receipt_never_overtakes_its_response() -> None:
                     named.add(read.body)
             assert len(named) == 100
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_served_alone_it_checks_the_password() -> None:
     async def scenario() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         told: list[tuple[str, str, str]] = []
         serving = asyncio.create_task(serve_alone("127.0.0.1", port, "me", "right", lambda *one: told.append(one)))
         wire = await listening(port)
@@ -270,11 +270,11 @@ def test_served_alone_it_checks_the_password() -> None:
         await wire.close()
         await asyncio.wait([serving])
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 async def listening(port: int) -> Wire:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 return await Wire.connect(port)

@@ -53,6 +53,8 @@ def test_an_unknown_pair_is_its_second_character() -> None:
         ("😀".encode("utf-16-be"), 8, "gsm", "😀"),
         (b"\x00A\x00", 8, "gsm", "A\ufffd"),
         (b"\x00", 0xF1, "gsm", "@"),
+        (b"a\x00b\x00", 0, "latin1", "ab"),
+        (b"\x00A\x00\x00", 8, "gsm", "A"),
     ],
 )
 def test_data_codings_that_come_in(octets: bytes, data_coding: int, of_zero: alphabet.Alphabet, text: str) -> None:
@@ -60,8 +62,10 @@ def test_data_codings_that_come_in(octets: bytes, data_coding: int, of_zero: alp
 
 
 @given(st.binary(max_size=60), st.integers(0, 255), st.sampled_from(["gsm", "latin1", "utf8"]))
-def test_any_octets_are_some_text(octets: bytes, data_coding: int, of_zero: alphabet.Alphabet) -> None:
-    assert isinstance(alphabet.decode(octets, data_coding, of_zero), str)
+def test_any_octets_are_a_text_that_can_be_stored(octets: bytes, data_coding: int, of_zero: alphabet.Alphabet) -> None:
+    text = alphabet.decode(octets, data_coding, of_zero)
+    assert "\0" not in text
+    text.encode()
 
 
 def test_a_pair_is_never_cut() -> None:

@@ -139,6 +139,55 @@ def test_a_whole_stays_until_it_is_removed() -> None:
     assert collector.add(part(7, 2, 2, b"b")) is None
 
 
+def test_parts_of_a_whole_that_come_again_are_dropped_when_they_are_overdue() -> None:
+    clock = Clock()
+    collector = assembler(clock)
+    collector.add(part(7, 2, 1, b"a"))
+    whole = collector.add(part(7, 2, 2, b"b"))
+    assert whole is not None
+    collector.remove(whole)
+    assert collector.add(part(7, 2, 2, b"b")) is None
+    clock.now += 300
+    assert collector.overdue() == []
+    assert collector.overdue(everything=True) == [], "it is forgotten"
+
+
+def test_a_message_that_comes_again_as_a_whole_is_one() -> None:
+    """Whoever sends the same text twice under the same reference means it, and a carrier that repeats it may."""
+    collector = assembler()
+    for _ in range(2):
+        collector.add(part(7, 2, 1, b"a"))
+        whole = collector.add(part(7, 2, 2, b"b"))
+        assert whole is not None
+        assert whole.text == "ab"
+        collector.remove(whole)
+
+
+def test_another_text_under_the_same_reference_is_not_dropped() -> None:
+    collector = assembler()
+    collector.add(part(7, 2, 1, b"a"))
+    whole = collector.add(part(7, 2, 2, b"b"))
+    assert whole is not None
+    collector.remove(whole)
+    collector.add(part(7, 2, 2, b"new"))
+    assert [one.text for one in collector.overdue(everything=True)] == ["new"]
+
+
+def test_a_header_is_read_as_it_was_written() -> None:
+    written = parts.header(200, 3, 2)
+    assert written == b"\x05\x00\x03\xc8\x03\x02"
+    assert parts.take_apart(message(written + b"text", 0x40)) == (Place(200, 3, 2), b"text")
+
+
+@pytest.mark.parametrize(
+    ("length", "data_coding", "lengths"),
+    [(160, 0, [160]), (161, 0, [153, 8]), (140, 8, [140]), (142, 8, [134, 8]), (0, 0, [0])],
+)
+def test_octets_are_split_where_they_do_not_fit(length: int, data_coding: int, lengths: list[int]) -> None:
+    pieces = parts.split(b"\0" * length, data_coding)
+    assert list(map(len, pieces)) == lengths
+
+
 def test_what_is_overdue_is_given_as_far_as_it_came() -> None:
     clock = Clock()
     collector = assembler(clock)

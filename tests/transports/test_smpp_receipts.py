@@ -52,6 +52,13 @@ def read(message: ShortMessage) -> tuple[str, ReceiptState, str | None]:
         ("id:00FF stat:DELIVRD", "ff", "delivered", None),
         ("id:6B29FC40-CA47 stat:DELIVRD", "6b29fc40-ca47", "delivered", None),
         ("id:0aBcZ stat:DELIVRD", "0aBcZ", "delivered", None),
+        ("id:42 stat:UNDELIV err:-1", "42", "failed", "-1"),
+        ("id:42 stat:UNDELIV err:EC_UNKNOWN_SUBSCRIBER", "42", "failed", "EC_UNKNOWN_SUBSCRIBER"),
+        ("id:42 stat:UNDELIV err:000\0", "42", "failed", None),
+        ("id:42 submit date:26 done date:2026-11-24 01:02:03 stat:DELIVRD", "42", "delivered", None),
+        ("id:42 sub:001 dlvrd:000 submit date:26 done date: stat:EXPIRED err:", "42", "expired", None),
+        ("Id:42 Sub:001 Dlvrd:001 Submit Date:26 Done Date:26 Stat:Delivrd Err:000 Text:", "42", "delivered", None),
+        ("id:42\r\nsub:001\r\nstat:DELIVRD\r\nerr:000", "42", "delivered", None),
     ],
 )
 def test_texts(text: str, remote_id: str, state: ReceiptState, error: str | None) -> None:

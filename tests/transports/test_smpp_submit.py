@@ -7,7 +7,7 @@ from heliograph.settings import SmppOptions
 from heliograph.transports.base import Mail, MessageKey, Outgoing, SmsText
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pdu import Address, ShortMessage
-from heliograph.transports.smpp.submit import UnfitMessage, Writer, sender_address, validity
+from heliograph.transports.smpp.submit import UnfitMessage, Writer, validity
 
 KEY = MessageKey(1, "sms", "A")
 
@@ -19,26 +19,6 @@ def outgoing(*parts: str, unicode: bool = False, sender: str = "+61481074190", t
 def written(message: Outgoing, reference: int = 9, **options: object) -> list[ShortMessage]:
     writer = Writer(SmppOptions(host="carrier", **options))  # type: ignore[arg-type]
     return [pdu.decode_short_message(pdu.SUBMIT_SM, body) for body in writer.bodies(message, reference)]
-
-
-@pytest.mark.parametrize(
-    ("sender", "ton", "address"),
-    [
-        ("+61481074190", -1, Address(1, 1, "61481074190")),
-        ("61481074190", -1, Address(1, 1, "61481074190")),
-        ("123456", -1, Address(3, 0, "123456")),
-        ("1234567", -1, Address(1, 1, "1234567")),
-        ("+12345", -1, Address(1, 1, "12345")),
-        ("Heliograph", -1, Address(5, 0, "Heliograph")),
-        ("4YOU", -1, Address(5, 0, "4YOU")),
-        ("١٢٣", -1, Address(5, 0, "١٢٣")),
-        ("+61481074190", 0, Address(0, 0, "61481074190")),
-        ("0481074190", 2, Address(2, 1, "0481074190")),
-        ("Heliograph", 1, Address(1, 1, "Heliograph")),
-    ],
-)
-def test_senders(sender: str, ton: int, address: Address) -> None:
-    assert sender_address(sender, ton) == address
 
 
 def test_the_recipients_type_is_the_carriers_choice() -> None:
@@ -121,14 +101,33 @@ def test_octets_that_do_not_fit_short_message_go_as_payload() -> None:
     "message",
     [
         outgoing("Hi", sender="a name of twenty-one "),
+        outgoing("Hi", sender="Ωmega"),
+        outgoing("Hi", sender="a\0b"),
+        outgoing("Hi", sender="a\nb"),
         outgoing("Hi", to="+" + "1" * 21),
+        outgoing("Hi", to="١٢٣"),
+        outgoing(),
+        outgoing(*["x"] * 256),
         Outgoing(KEY, "a", "b@example.com", Mail("s", "t"), 0),
     ],
-    ids=["sender", "recipient", "mail"],
+    ids=["long sender", "sender", "nul", "line break", "long recipient", "recipient", "no part", "256 parts", "mail"],
 )
 def test_what_cannot_be_written_is_refused(message: Outgoing) -> None:
     with pytest.raises(UnfitMessage):
         Writer(SmppOptions(host="carrier")).bodies(message, 0)
+
+
+def test_a_payload_has_its_limit() -> None:
+    writer = Writer(SmppOptions(host="carrier", long_messages="payload"))
+    (body,) = writer.bodies(outgoing(*["x" * 257] * 255), 0)
+    assert len(body) > 65_535
+    with pytest.raises(UnfitMessage):
+        writer.bodies(outgoing(*["x" * 258] * 255), 0)
+
+
+def test_an_empty_text_and_an_empty_sender_are_the_carriers_matter() -> None:
+    (message,) = written(outgoing("", sender=""))
+    assert (message.octets, message.source) == (b"", Address(0, 0, ""))
 
 
 def test_twenty_characters_fit() -> None:

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Sent, SmsText
-from transports.relay import KEY, Relay, a_mail, dead_port, one, run, serving, transport
+from transports.conformance import run
+from transports.ports import dead_port
+from transports.relay import KEY, Relay, a_mail, one, serving, transport
 
 
 def test_a_mail_arrives_with_its_headers() -> None:
@@ -95,9 +97,10 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 def test_a_text_that_no_mail_can_hold_is_refused() -> None:
     async def scenario() -> None:
-        async with transport(dead_port()) as out:
-            assert isinstance(await one(out, a_mail(text="a\x00b")), Failed)
-            assert isinstance(await one(out, a_mail(text="\ud83d")), Failed)
+        with dead_port() as port:
+            async with transport(port) as out:
+                assert isinstance(await one(out, a_mail(text="a\x00b")), Failed)
+                assert isinstance(await one(out, a_mail(text="\ud83d")), Failed)
 
     run(scenario())
 
@@ -155,10 +158,11 @@ def test_addresses_outside_ascii_go_to_relays_that_take_them() -> None:
 
 def test_an_sms_is_none_of_its_business() -> None:
     async def scenario() -> None:
-        async with transport(dead_port()) as out:
-            text = Outgoing(
-                MessageKey(7, "sms", KEY), "a@b.test", "c@d.test", SmsText(("Hello",), False), 2_000_000_000
-            )
-            assert isinstance(await one(out, text), Failed)
+        with dead_port() as port:
+            async with transport(port) as out:
+                text = Outgoing(
+                    MessageKey(7, "sms", KEY), "a@b.test", "c@d.test", SmsText(("Hello",), False), 2_000_000_000
+                )
+                assert isinstance(await one(out, text), Failed)
 
     run(scenario())

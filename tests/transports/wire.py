@@ -1,12 +1,18 @@
-"""SMPP by hand: one end of a connection that reads and writes single PDUs, for peers that misbehave on purpose."""
+"""SMPP by hand: one end of a connection that reads and writes single PDUs, and a transport that is bound to it."""
 
 import asyncio
 import contextlib
-from typing import NamedTuple, Self
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple, Self
 
+from heliograph.settings import SmppOptions
 from heliograph.transports.smpp import pdu
+from heliograph.transports.smpp.transport import SmppTransport, Timing
+from transports.conformance import PATIENCE, Recorder, run, soon
 
-PATIENCE = 5.0
+QUICK = Timing(unbind_wait=0.05, throttle_pause=0.02, segment_pause=0.01, first_reconnect=0.02)
+TAKEN = "+61491570156"
+SERVICE = "+61481074190"
 
 
 class Pdu(NamedTuple):
@@ -86,16 +92,56 @@ class Carrier:
             return await self._bound.get()
 
 
+@contextlib.asynccontextmanager
+async def bound(timing: Timing = QUICK, **options: Any) -> AsyncIterator[tuple[SmppTransport, Wire, Recorder]]:
+    """A transport that is bound to a carrier that the test plays."""
+    async with Carrier() as far:
+        events = Recorder()
+        transport = SmppTransport("carrier", SmppOptions("127.0.0.1", far.port, **options), timing=timing)
+        opening = asyncio.create_task(transport.open(events))
+        wire = await far.connection()
+        await soon(opening)
+        try:
+            yield transport, wire, events
+        finally:
+            events.gate.set()
+            await soon(transport.close())
+
+
+def play(
+    scenario: Callable[[SmppTransport, Wire, Recorder], Awaitable[None]], timing: Timing = QUICK, **options: Any
+) -> None:
+    """Run a scenario with such a transport."""
+
+    async def whole() -> None:
+        async with bound(timing, **options) as (transport, wire, events):
+            await scenario(transport, wire, events)
+
+    run(whole())
+
+
+def response(request: Pdu, status: int = 0, remote_id: str = "") -> Pdu:
+    return Pdu(request.command | pdu.RESPONSE, status, request.sequence, pdu.c_string(remote_id) if remote_id else b"")
+
+
 def submit(dest: str, octets: bytes = b"hello", *, receipt: int = 1, esm_class: int = 0) -> bytes:
     """Body of a submit_sm from +61481074190."""
-    source = pdu.encode_address(pdu.Address(1, 1, "61481074190"))
+    source = pdu.encode_address(pdu.Address(1, 1, SERVICE[1:]))
     to = pdu.encode_address(pdu.Address(1, 1, dest))
     return pdu.encode_short_message(source, to, octets, registered_delivery=receipt, esm_class=esm_class)
 
 
-def report(remote_id: str, text: str | None = None) -> bytes:
-    """Body of a deliver_sm with a receipt in text alone, as most carriers write it."""
-    source = pdu.encode_address(pdu.Address(1, 1, "61400000001"))
-    to = pdu.encode_address(pdu.Address(1, 1, "61481074190"))
-    words = text or f"id:{remote_id} sub:001 dlvrd:001 submit date:2611240200 done date:2611240200 stat:DELIVRD err:000"
-    return pdu.encode_short_message(source, to, words.encode("latin-1"), esm_class=pdu.RECEIPT)
+def deliver(
+    octets: bytes,
+    esm_class: int = 0,
+    sequence: int = 1,
+    source: pdu.Address | None = None,
+    tlvs: tuple[tuple[int, bytes], ...] = (),
+    data_coding: int = 0,
+) -> Pdu:
+    """A deliver_sm to +61481074190."""
+    ends = (source or pdu.Address(1, 1, TAKEN[1:]), pdu.Address(1, 1, SERVICE[1:]))
+    body = pdu.encode_short_message(
+        *map(pdu.encode_address, ends), octets, esm_class=esm_class, tlvs=tlvs, data_coding=data_coding
+    )
+    return Pdu(pdu.DELIVER_SM, 0, sequence, body)

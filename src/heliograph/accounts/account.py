@@ -1,14 +1,16 @@
 """Users, their main subaccounts, and who a request comes from."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from heliograph.accounts.vault import Vault, new_key
-from heliograph.billing import currencies, ledger
+from heliograph.billing import currencies, ledger, tariff
 from heliograph.billing.commission import Terms
 from heliograph.db.engine import Tx
 from heliograph.db.tables import (
@@ -27,6 +29,9 @@ from heliograph.errors import BadRequest, Unauthorized
 
 TEST_KEY = "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE"
 """Key of the test users nocredit, notactive and banned. Source: api-v3, "Test Credentials"."""
+
+
+TAKEN = {"username": "Username has already been taken."}
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +84,31 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
-    """Insert a user with its main subaccount and its first credit; the user_id. Raises BadRequest: name taken."""
+    """Insert a user with its main subaccount and its first credit; the user_id.
+
+    Raises BadRequest: the name is taken, in whatever case, or nothing is priced in the currency.
+    """
+    currency = new.currency or currencies.of_country(new.country)
+    if currency not in tariff.rates_of(tx).currencies:
+        raise BadRequest({"country": f"The rates have no prices in {currency}."})
     name = new.username.lower()
     if taken(tx, name):
-        raise BadRequest({"username": "Username has already been taken."})
-    user_id = int(
+        raise BadRequest(TAKEN)
+    try:
+        user_id = _add_user(tx, name, currency, new)
+    except IntegrityError:  # another process has just given the name away
+        raise BadRequest(TAKEN) from None
+    _add_main_subaccount(tx, vault, user_id, new)
+    _add_opt_out_list(tx, user_id)
+    ledger.open_balance(tx, user_id)
+    if new.credit_micros:
+        ledger.post(tx, user_id, new.credit_micros, "credit", "opening credit")
+    touch(tx)
+    return user_id
+
+
+def _add_user(tx: Tx, name: str, currency: str, new: NewAccount) -> int:
+    return int(
         tx.scalar(
             users.insert()
             .values(
@@ -95,7 +120,7 @@ def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
                 last_name=new.last_name,
                 account_name=new.account_name,
                 country=new.country,
-                currency=new.currency or currencies.of_country(new.country),
+                currency=currency,
                 default_country_sms=new.country,
                 timezone="UTC",
                 reply_to="originalemail",
@@ -115,13 +140,6 @@ def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
             .returning(users.c.user_id)
         )
     )
-    _add_main_subaccount(tx, vault, user_id, new)
-    _add_opt_out_list(tx, user_id)
-    ledger.open_balance(tx, user_id)
-    if new.credit_micros:
-        ledger.post(tx, user_id, new.credit_micros, "credit", "opening credit")
-    touch(tx)
-    return user_id
 
 
 def taken(tx: Tx, name: str, but: int = 0) -> bool:
@@ -357,8 +375,19 @@ def find(tx: Tx, username: str) -> Mapping[str, Any] | None:
     return tx.row(select(users).where(users.c.username == username.lower()))
 
 
+def renew_webhook_secret(tx: Tx, user_id: int, secret: str) -> str:
+    """Sign the account's events with another secret from now on; the secret."""
+    tx.execute(users.update().where(users.c.user_id == user_id).values(webhook_secret=secret))
+    return secret
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]{1,300}", re.IGNORECASE)
+
+
 def allowed_origin(tx: Tx, origin: str) -> bool:
-    """Whether some account has registered this CORS origin."""
+    """Whether some account has registered this CORS origin. Names are compared in any case (RFC 6454, 4)."""
+    if not _ORIGIN.fullmatch(origin):
+        return False
     listed = select(users.c.cors_origins).where(
         func.lower(users.c.cors_origins).contains(origin.lower(), autoescape=True)
     )

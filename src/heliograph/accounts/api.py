@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -17,27 +17,144 @@ from heliograph.billing import commission, currencies, ledger, prices, tariff, u
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, Forbidden
+from heliograph.http.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
+LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 200, 4, 200
 CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
 """The channels of a usage report. Their names are those of `messages.channel`."""
 
+S = TypeVar("S", bound="OwnSubaccount")
+
 
 class Registration(msgspec.Struct):
-    """Body of POST /account. `referrer`, an addition to the contract, is the username of who referred the account."""
+    """Body of POST /account."""
 
-    username: str
-    password: str
-    user_phone: str
-    user_email: str
+    username: Annotated[str, about("2 to 100 letters, digits or . @ + - _, in any case; nobody else's.", "jane")]
+    password: Annotated[str, about("4 to 200 characters.", "a long sentence")]
+    user_phone: RegionalPhone
+    user_email: Mail
     user_first_name: str
     user_last_name: str
+    account_name: Annotated[str, about("Name of the company.")]
+    country: Annotated[str, about("ISO 3166 code of two letters; it decides on the currency.", "AU")]
+    referrer: Annotated[
+        str | None, about("Username of who referred the account. An addition to the contract.", "john")
+    ] = None
+
+
+class OwnSubaccount(msgspec.Struct, kw_only=True):
+    """The subaccount whose credentials were used, in an account."""
+
+    subaccount_id: int
+    api_username: str
+    email: Mail
+    phone_number: PhoneNumber
+    first_name: str
+    last_name: str
+    api_key: Annotated[str, about("The key in clear.", "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE")]
+    access_users: Flag
+    access_billing: Flag
+    access_reporting: Flag
+    access_contacts: Flag
+    access_settings: Flag
+    access_sms: Flag
+    access_email: Flag
+    access_voice: Flag
+    access_fax: Flag
+    access_post: Flag
+    access_reseller: Flag
+    access_mms: Flag
+    share_campaigns: Flag
+    notes: str | None
+
+
+class NewAccountAnswer(msgspec.Struct, kw_only=True):
+    """`data` of a registration (1)."""
+
+    user_id: int
+    username: str
+    user_email: Mail
+    active: Flag
+    banned: Flag
+    balance: Annotated[str, about("Credit in units of the currency, six decimals.", "20.000000")]
+    user_phone: PhoneNumber
+    reply_to: Annotated[str, about("Where replies are mailed to by default.", "originalemail")]
+    delivery_to: str | None
+    user_first_name: str
+    user_last_name: str
+    account: Annotated[int, about("Always 0.", 0)]
     account_name: str
-    country: str
-    referrer: str | None = None
+    account_billing_email: Mail
+    account_billing_mobile: PhoneNumber
+    country: Country
+    default_country_sms: Annotated[
+        Country, about("Whose national numbers are understood without a country code.", "AU")
+    ]
+    auto_recharge: Flag
+    auto_recharge_amount: Amount
+    low_credit_amount: Amount
+    setting_unicode_sms: Flag
+    setting_email_sms_subject: Flag
+    setting_fix_sender_id: Flag
+    setting_sms_message_char_limit: Annotated[int, about("Segments that an SMS may have.", 8)]
+    old_dashboard: Annotated[int, about("Always 0.", 0)]
+    balance_commission: Annotated[str, about("Earned by referrals, six decimals.", "0.000000")]
+    timezone: Annotated[str, about("Name in the IANA database.", "UTC")]
+    currency: currencies.Currency = msgspec.field(name="_currency")
+    subaccount: OwnSubaccount = msgspec.field(name="_subaccount")
+
+
+class AccountAnswer(NewAccountAnswer, kw_only=True):
+    """`data` of the account (2): four keys more than at its registration."""
+
+    private_uploads: Flag
+    fax_quality: Annotated[int, about("Always 0.", 0)]
+    setting_sms_hide_your_number: Flag
+    setting_sms_hide_business_name: Flag
+
+
+class UsageEntry(msgspec.Struct):
+    """What a subaccount sent in a channel."""
+
+    subaccount_id: int
+    username: str
+    total_count: Annotated[str, about("Messages that were sent, two decimals; whole for letters.", "42.00")]
+    total_price: Price
+
+
+class MailUsageEntry(UsageEntry):
+    """The same of email, with a number."""
+
+    total_count: Annotated[int, about("Mails that were sent.", 42)]  # type: ignore[assignment]
+
+
+class UsageTotal(msgspec.Struct):
+    """What all subaccounts sent in a channel."""
+
+    count: int
+    price: Price
+
+
+class Usage(msgspec.Struct):
+    """`data` of the usage (3)."""
+
+    sms: list[UsageEntry]
+    sms_total: UsageTotal
+    mms: list[UsageEntry]
+    mms_total: UsageTotal
+    voice: list[UsageEntry]
+    voice_total: UsageTotal
+    fax: list[UsageEntry]
+    fax_total: UsageTotal
+    post: list[UsageEntry]
+    post_total: UsageTotal
+    email: list[MailUsageEntry]
+    email_total: UsageTotal
+    currency: currencies.Currency = msgspec.field(name="_currency")
 
 
 async def register(req: Request) -> Reply:
@@ -54,7 +171,7 @@ async def register(req: Request) -> Reply:
         made = account.by_user(tx, user_id)
         assert made is not None
         audit.record(tx, user_id, made.api_username, "account.registered", new.email)
-        return Reply(profile(tx, vault, user_id, made.subaccount_id))
+        return Reply(NewAccountAnswer(**profile(tx, vault, user_id, made.subaccount_id)))
 
     return await req.services.database.write(registered)
 
@@ -63,16 +180,11 @@ async def new_account(given: Registration, **more: Any) -> NewAccount:
     """The account that a registration asks for, with `more` about it. Raises BadRequest."""
     country = given.country.strip().upper()
     number = phone.parse(given.user_phone, country)
-    faults = {
-        "username": not NAME.fullmatch(given.username) and "Username must have 2 to 100 letters, digits or . @ + - _.",
-        "password": faulty_password(given.password),
-        "user_email": not mail.is_address(given.user_email) and "User email must be an email address.",
-        "user_phone": number is None and "User phone must be a valid phone number.",
-        "country": not re.fullmatch("[A-Z]{2}", country) and "Country must be a two-letter ISO 3166 code.",
-    }
-    found = {name: text for name, text in faults.items() if text}
-    if found or number is None:
-        raise BadRequest(found)
+    faults = _faults(given, country)
+    if number is None:
+        faults["user_phone"] = "User phone must be a valid phone number."
+    if faults or number is None:
+        raise BadRequest(faults)
     return NewAccount(
         username=given.username,
         email=given.user_email,
@@ -87,25 +199,44 @@ async def new_account(given: Registration, **more: Any) -> NewAccount:
     )
 
 
+def _faults(given: Registration, country: str) -> dict[str, str]:
+    """What is wrong with a registration, apart from its phone number."""
+    faults = {}
+    for name in ("user_first_name", "user_last_name", "account_name"):
+        if not 0 < len(getattr(given, name).strip()) <= LONGEST_NAME:
+            faults[name] = f"{name.capitalize().replace('_', ' ')} must have 1 to {LONGEST_NAME} characters."
+    if not NAME.fullmatch(given.username):
+        faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
+    if fault := faulty_password(given.password):
+        faults["password"] = fault
+    if not mail.is_address(given.user_email):
+        faults["user_email"] = "User email must be an email address."
+    if country not in phone.COUNTRIES:
+        faults["country"] = "Country must be a two-letter ISO 3166 code."
+    return faults
+
+
 def faulty_password(password: str) -> str:
     """What is wrong with a password, or nothing."""
-    return "" if 4 <= len(password) <= 1000 else "Password must have 4 to 1000 characters."
+    fine = SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD
+    return "" if fine else f"Password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
 
 
 def view(req: Request) -> Reply:
-    """2. The account of whoever asks."""
-    data = profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id)
-    data |= {
-        "private_uploads": 0,
-        "fax_quality": 0,
-        "setting_sms_hide_your_number": 0,
-        "setting_sms_hide_business_name": 0,
-    }
-    return Reply(data)
+    """2. View the account of whoever asks."""
+    return Reply(
+        AccountAnswer(
+            **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
+            private_uploads=0,
+            fax_quality=0,
+            setting_sms_hide_your_number=0,
+            setting_sms_hide_business_name=0,
+        )
+    )
 
 
 def change(req: Request) -> Reply:
-    """Change the account; the answer is that of 2. An addition to the contract (facts J10)."""
+    """Change the account. What the body does not name stays as it is. An addition to the contract (facts J10)."""
     given = req.decode(preferences.Changes)
     if preferences.personal(given) and not req.who.is_main:
         raise Forbidden
@@ -114,17 +245,17 @@ def change(req: Request) -> Reply:
 
 
 def view_usage(req: Request) -> Reply:
-    """3. What each subaccount sent in a month of UTC, and what it cost; without year and month, in this month."""
+    """3. View what each subaccount sent in a month of UTC, and what it cost. The shorter path is of this month."""
     today = datetime.datetime.fromtimestamp(req.tx.now, datetime.UTC)
     year = _in_range(req, "year", 1970, 9998, today.year)
     month = _in_range(req, "month", 1, 12, today.month)
     start = datetime.datetime(year, month, 1, tzinfo=datetime.UTC)
     end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
     rows = usage.by_subaccount(req.tx, req.who.user_id, CHANNELS, int(start.timestamp()), int(end.timestamp()))
-    data: dict[str, Any] = {"_currency": currencies.describe(req.who.currency)}
+    data: dict[str, Any] = {}
     for channel in CHANNELS:
         data |= _channel_usage(channel, [row for row in rows if row["channel"] == channel])
-    return Reply(data)
+    return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 
 
 def _in_range(req: Request, name: str, least: int, most: int, default: int) -> int:
@@ -139,26 +270,22 @@ def _channel_usage(channel: str, rows: Sequence[Mapping[str, Any]]) -> dict[str,
     count = sum(int(row["sent"]) for row in rows)
     micros = sum(int(row["micros"]) for row in rows)
     entries = [
-        {
-            "subaccount_id": row["subaccount_id"],
-            "username": row["api_username"] or "",
-            "total_count": _count(channel, int(row["sent"])),
-            "total_price": prices.fixed(int(row["micros"]), 4),
-        }
+        _usage(channel, row["subaccount_id"], row["api_username"] or "", int(row["sent"]), int(row["micros"]))
         for row in rows
     ]
-    return {channel: entries, f"{channel}_total": {"count": count, "price": prices.fixed(micros, 4)}}
+    return {channel: entries, f"{channel}_total": UsageTotal(count, prices.fixed(micros, 4))}
 
 
-def _count(channel: str, sent: int) -> int | str:
-    """A count in the form that the document's example has for the channel."""
+def _usage(channel: str, subaccount_id: int, name: str, sent: int, micros: int) -> UsageEntry:
+    """An entry with the type of count that the document's example has for the channel."""
+    price = prices.fixed(micros, 4)
     if channel == "email":
-        return sent
-    return str(sent) if channel == "post" else f"{sent}.00"
+        return MailUsageEntry(subaccount_id, name, sent, price)
+    return UsageEntry(subaccount_id, name, str(sent) if channel == "post" else f"{sent}.00", price)
 
 
 def profile(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str, Any]:
-    """An account as its owner sees it, through one of its subaccounts."""
+    """The fields of NewAccountAnswer."""
     user, sub = account.profile(tx, user_id, subaccount_id)
     return {
         "user_id": user["user_id"],
@@ -188,22 +315,15 @@ def profile(tx: Tx, vault: Vault, user_id: int, subaccount_id: int) -> dict[str,
         "old_dashboard": 0,
         "balance_commission": prices.fixed(commission.total(tx, user_id, user["currency"], tariff.rates_of(tx)), 6),
         "timezone": user["timezone"],
-        "_currency": currencies.describe(user["currency"]),
-        "_subaccount": subaccount(vault, sub),
+        "currency": currencies.describe(user["currency"]),
+        "subaccount": subaccount(vault, sub, OwnSubaccount),
     }
 
 
-def subaccount(vault: Vault, sub: Mapping[str, Any]) -> dict[str, Any]:
+def subaccount(vault: Vault, sub: Mapping[str, Any], kind: type[S]) -> S:
     """A subaccount as the contract shows it, with its key."""
-    return {
-        "subaccount_id": sub["subaccount_id"],
-        "api_username": sub["api_username"],
-        "email": sub["email"],
-        "phone_number": sub["phone_number"],
-        "first_name": sub["first_name"],
-        "last_name": sub["last_name"],
-        "api_key": vault.unseal(sub["key_sealed"]),
-        **{f"access_{flag}": sub[f"access_{flag}"] for flag in ACCESS_FLAGS},
-        "share_campaigns": sub["share_campaigns"],
-        "notes": sub["notes"],
-    }
+    flags = {f"access_{flag}": sub[f"access_{flag}"] for flag in ACCESS_FLAGS}
+    same = ("subaccount_id", "api_username", "email", "phone_number", "first_name", "last_name", "share_campaigns")
+    return kind(
+        **{name: sub[name] for name in same}, **flags, api_key=vault.unseal(sub["key_sealed"]), notes=sub["notes"]
+    )

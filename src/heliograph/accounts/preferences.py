@@ -2,9 +2,10 @@
 
 import zoneinfo
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from heliograph import audit, phone
 from heliograph.accounts import account
@@ -23,20 +24,33 @@ LONGEST = 255
 class Changes(msgspec.Struct, kw_only=True):
     """What to change, by the names that GET /account has; None: keep. An empty text clears an address."""
 
-    user_email: str | None = None
-    user_phone: str | None = None
-    user_first_name: str | None = None
-    user_last_name: str | None = None
-    account_name: str | None = None
-    default_country_sms: str | None = None
-    timezone: str | None = None
-    reply_to: str | None = None
-    delivery_to: str | None = None
-    low_credit_amount: str | None = None
-    setting_unicode_sms: bool | None = None
-    setting_email_sms_subject: bool | None = None
-    setting_fix_sender_id: bool | None = None
-    setting_sms_message_char_limit: int | None = None
+    user_email: Annotated[str | None, Meta(description="Email address of its owner.")] = None
+    user_phone: Annotated[str | None, Meta(description="Their phone number.")] = None
+    user_first_name: Annotated[str | None, Meta(description="Their name.")] = None
+    user_last_name: Annotated[str | None, Meta(description="Their name.")] = None
+    account_name: Annotated[str | None, Meta(description="Name of the company.")] = None
+    default_country_sms: Annotated[
+        str | None,
+        Meta(description="ISO 3166 code of the country whose national numbers are understood without a country code."),
+    ] = None
+    timezone: Annotated[str | None, Meta(description="Name in the IANA database.")] = None
+    reply_to: Annotated[
+        str | None, Meta(description="Where replies are mailed to by default: originalemail, or an address.")
+    ] = None
+    delivery_to: Annotated[
+        str | None, Meta(description="Where delivery reports are mailed to; an empty text clears it.")
+    ] = None
+    low_credit_amount: Annotated[
+        str | None, Meta(description="Credit that counts as low, in units of the currency.")
+    ] = None
+    setting_unicode_sms: Annotated[bool | None, Meta(description="Whether Unicode messages are wanted.")] = None
+    setting_email_sms_subject: Annotated[
+        bool | None, Meta(description="Whether the subject of an email becomes a part of the SMS.")
+    ] = None
+    setting_fix_sender_id: Annotated[bool | None, Meta(description="Whether sender IDs are mended.")] = None
+    setting_sms_message_char_limit: Annotated[int | None, Meta(description="Most segments of a message, 1 to 8.")] = (
+        None
+    )
 
 
 class OperatorChanges(Changes, kw_only=True):

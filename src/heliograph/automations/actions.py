@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from heliograph.accounts import account
 from heliograph.automations import rules
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
@@ -11,9 +13,16 @@ from heliograph.channels.sms.channel import SmsMessage, Writer
 from heliograph.contacts import contact
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept
+from heliograph.messaging import message as messages
 from heliograph.queue import mail
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, payloads
+
+REPLY, FORWARD = "rule", "forward"
+"""`source` of the messages that rules send: an automatic reply, and what is passed on to another number."""
+
+HOUR = 3600
+log = structlog.get_logger(__name__)
 
 
 class Actions:
@@ -40,9 +49,9 @@ class Actions:
                     f"{message['body']}\n"
                 )
                 self._mail(tx, to, subject, text)
-            elif action == "SMS":
+            elif action == "SMS" and message["source"] not in (REPLY, FORWARD):  # its receipt would send the next
                 body = f"Message to {message['recipient']}: {receipt['status_text']}"
-                self._sms(tx, message, address, "", body)
+                self._sms(tx, message, SmsMessage(to=address, body=body, source=FORWARD))
         return polled
 
     def on_inbound(self, tx: Tx, arrived: dict[str, Any]) -> bool:
@@ -62,9 +71,12 @@ class Actions:
             elif action == "MOVE_CONTACT":
                 contact.move_sender(tx, arrived["user_id"], arrived["sender"], arrived["list_id"], int(address))
             elif action == "SMS":
-                self._sms(tx, arrived, address, arrived["recipient"], f"{arrived['sender']}: {arrived['body']}")
+                body = f"{arrived['sender']}: {arrived['body']}"
+                self._sms(tx, arrived, SmsMessage(to=address, from_=arrived["recipient"], body=body, source=FORWARD))
             elif action == "AUTO_REPLY":
-                self._sms(tx, arrived, arrived["sender"], arrived["recipient"], rule["body"] or address)
+                body = rule["body"] or address
+                reply = SmsMessage(to=arrived["sender"], from_=arrived["recipient"], body=body, source=REPLY)
+                self._sms(tx, arrived, reply)
         return polled
 
     def _mail_of(self, tx: Tx, row: Mapping[str, Any]) -> str:
@@ -77,16 +89,22 @@ class Actions:
         return f"{arrived['sender']}@{self._settings.reply_domain}"
 
     def _mail(self, tx: Tx, to: str, subject: str, text: str, reply_to: str | None = None) -> None:
+        if not to:
+            return  # an account without an address
         mail.enqueue(tx, reply_to or self._settings.mail_from, to, subject, text)
 
-    def _sms(self, tx: Tx, row: Mapping[str, Any], to: str, sender: str, body: str) -> None:
+    def _sms(self, tx: Tx, event: Mapping[str, Any], given: SmsMessage) -> None:
         """Send in the account's name and at its cost; a refusal (no credit, bad number) ends it here."""
-        who = account.by_user(tx, row["user_id"])
-        if who is None:
+        who = account.by_user(tx, event["user_id"])
+        if who is None or who.banned or not who.active:
             return
-        given = SmsMessage(to=to, from_=sender, body=body, source="rule", custom_string=row["custom_string"])
+        given.custom_string = event["custom_string"]
         draft = self._writer.draft(who, given, tx.clock)
-        # The throttle ends loops: two accounts that answer each other send the same text again and again.
+        if draft.source == FORWARD and draft.recipient == event.get("sender"):
+            return  # whoever writes knows what he wrote
+        if self._looping(tx, who.user_id, draft):
+            log.warning("rule.capped", user=who.user_id, source=draft.source)
+            return
         order = accept.Order(
             principal=who,
             channel="sms",
@@ -95,6 +113,14 @@ class Actions:
             throttle=max(self._settings.throttle_seconds, 60),
         )
         accept.accept(tx, [order])
+
+    def _looping(self, tx: Tx, user_id: int, draft: accept.Draft) -> bool:
+        """Whether the account's rules have sent so much to this number that two machines may be talking.
+
+        The throttle only ends loops of one text within a minute.
+        """
+        most = self._settings.rule_replies if draft.source == REPLY else self._settings.rule_forwards
+        return messages.count_recent(tx, user_id, draft.recipient, draft.source, tx.now - HOUR) >= most
 
 
 def _reply_text(arrived: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """HTTP shapes of the rule endpoints: five handlers for every family."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -12,68 +12,133 @@ from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
 from heliograph.http import paging, search
+from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.queue.mail import is_address
-from heliograph.webhooks.fetch import check_url
+from heliograph.webhooks.fetch import LONGEST_URL, check_url
 
 Handler = Callable[[Request], Reply]
 WEBHOOK_TYPES = ("post", "get", "json")
+LONGEST = {
+    "rule_name": 200,
+    "dedicated_number": 30,
+    "message_search_term": 500,
+    "action_address": LONGEST_URL,
+    "body": 2000,
+}
+"""Characters of the texts of a rule."""
 
 
-class RuleBody(msgspec.Struct):
-    """Body of create and update; an update changes what it names."""
+class Field(NamedTuple):
+    """A field of a rule: its type in answers and in bodies, what it is for, an example, what a body may choose from."""
 
-    rule_name: str | None = None
-    dedicated_number: str | None = None
-    message_search_type: int | None = None
-    message_search_term: str | None = None
-    match_type: int | None = None
-    action: str | None = None
-    action_address: str | None = None
-    body: str | None = None
-    enabled: bool | None = None
-    webhook_type: str | None = None
+    shown: Any
+    given: Any
+    text: str
+    example: Any
+    choices: Sequence[Any] = ()
 
 
-def handlers(family: Family) -> tuple[Handler, Handler, Handler, Handler, Handler]:
+FIELDS = {
+    "rule_name": Field(str, str, "Name of the rule; a new rule must have one.", "My rule"),
+    "dedicated_number": Field(str, str, "The number that the rule watches; * for all.", "*"),
+    "message_search_type": Field(
+        Literal[0, 1, 2, 3],
+        int,
+        "0 any message, 1 starts with the term, 2 contains it, 3 does not contain it.",
+        0,
+        (0, 1, 2, 3),
+    ),
+    "message_search_term": Field(str | None, str, "What to look for, in any case.", "stop"),
+    "match_type": Field(int, int, "0 all receipts, 1 delivered, 2 failed, 3 others; other numbers never match.", 0),
+    "action": Field(str, str, "What the rule does; a new rule must have one.", "URL", ACTIONS),
+    "action_address": Field(
+        str | None,
+        str,
+        "URL, phone number, email address or id of a list, as the action needs it.",
+        "https://example.com/hook",
+    ),
+    "body": Field(str | None, str, "Text of an AUTO_REPLY.", None),
+    "enabled": Field(Literal[0, 1], bool, "Whether the rule is in force.", 1),
+    "webhook_type": Field(
+        str | None, str, "How a URL is called: post (a form; the default), get or json.", "json", (*WEBHOOK_TYPES, "")
+    ),
+}
+
+
+def shapes(family: Family) -> tuple[type[msgspec.Struct], type[msgspec.Struct]]:
+    """The structs of a family: body of create and update, and answer."""
+    title = "".join(word.capitalize() for word in family.name.split("-")) + "Rule"
+    given: list[tuple[str, Any, Any]] = []
+    shown: list[tuple[str, Any]] = [(family.key, Annotated[int, about("Id of the rule.", 1)])]
+    for name in family.fields:
+        field = FIELDS[name]
+        limits: dict[str, Any] = {"enum": list(field.choices)} if field.choices else {}
+        limits |= {"maxLength": LONGEST[name]} if name in LONGEST else {}
+        given.append((name, Annotated[field.given | None, about(field.text, field.example, **limits)], None))
+        shown.append((name, Annotated[field.shown, about(field.text, field.example)]))
+    return (
+        msgspec.defstruct(title + "Body", given, module=__name__),
+        msgspec.defstruct(title, shown, module=__name__),
+    )
+
+
+def handlers(
+    family: Family, body: type[msgspec.Struct], answer: type[msgspec.Struct]
+) -> tuple[Handler, Handler, Handler, Handler, Handler]:
     """List, create, view, update, delete."""
     columns = {family.key: table.c.rule_id, **{name: table.c[name] for name in family.fields}}
 
-    def render(row: Mapping[str, Any]) -> dict[str, Any]:
-        return {family.key: row["rule_id"], **{name: row[name] for name in family.fields}}
+    def render(row: Mapping[str, Any]) -> msgspec.Struct:
+        return answer(row["rule_id"], *(row[name] for name in family.fields))
 
     def listing(req: Request) -> Reply:
+        """View the rules."""
         shown = paging.window(req)
         base = rules.of(req.who.user_id, family.name)
         total, rows = search.rows(req, base, columns, shown, default=(family.key, False))
         return Reply(paging.page(req, shown, total, rows, render))
 
     def create(req: Request) -> Reply:
-        values = _checked(family, req, {})
+        """Create a rule."""
+        values = _checked(req, family, req.decode(body), {})
         return Reply(render(rules.create(req.tx, req.who.user_id, family.name, values)))
 
     def view(req: Request) -> Reply:
+        """View a rule."""
         return Reply(render(rules.find(req.tx, req.who.user_id, family.name, req.number(family.key, rules.UNKNOWN))))
 
     def update(req: Request) -> Reply:
+        """Change a rule. What the body does not name stays as it is."""
         key = req.number(family.key, rules.UNKNOWN)
         before = rules.find(req.tx, req.who.user_id, family.name, key)
-        values = _checked(family, req, before)
+        values = _checked(req, family, req.decode(body), before)
         return Reply(render(rules.update(req.tx, req.who.user_id, family.name, key, values)))
 
     def delete(req: Request) -> Reply:
+        """Delete a rule."""
         rules.delete(req.tx, req.who.user_id, family.name, req.number(family.key, rules.UNKNOWN))
         return Reply([])
 
+    for handler in (listing, create, view, update, delete):  # the API document has its words from here
+        summary, stop, rest = str(handler.__doc__).partition(".")
+        handler.__doc__ = f"{summary} for {family.title}{stop}{rest}"
     return listing, create, view, update, delete
 
 
-def _checked(family: Family, req: Request, before: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(req: Request, family: Family, given: msgspec.Struct, before: Mapping[str, Any]) -> dict[str, Any]:
     """The columns to store; what is not named keeps its value in `before`. Raises BadRequest."""
-    given = req.decode(RuleBody)
     named = {name: getattr(given, name) for name in family.fields if getattr(given, name) is not None}
+    if "action_address" in named:
+        named["action_address"] = named["action_address"].strip()
+    if named.get("dedicated_number") == "":
+        named["dedicated_number"] = "*"
     whole = {**{name: before.get(name) for name in family.fields}, **named}
-    faults = {}
+    faults = {
+        name: f"{name.capitalize().replace('_', ' ')} must be at most {most} characters."
+        for name, most in LONGEST.items()
+        if len(named.get(name, "")) > most
+    }
     for name in ("rule_name", "action"):
         if not str(whole[name] or "").strip():
             faults[name] = f"{name.capitalize().replace('_', ' ')} field is required."
@@ -83,10 +148,8 @@ def _checked(family: Family, req: Request, before: Mapping[str, Any]) -> dict[st
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
     if whole.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
         faults["webhook_type"] = "Webhook type must be post, get or json."
-    if not faults:
-        faults |= _address_faults(whole)
-    if not faults and whole["action"] == "MOVE_CONTACT" and not lists.is_own(req.tx, req.who.user_id, _address(whole)):
-        faults["action_address"] = "Action address must be the id of one of your lists."
+    if not faults and {"action", "action_address", "body"} & named.keys():
+        faults |= _address_faults(req, whole)
     if abs(named.get("match_type") or 0) > 2**31:
         faults["match_type"] = "Match type is out of range."
     if faults:
@@ -96,18 +159,16 @@ def _checked(family: Family, req: Request, before: Mapping[str, Any]) -> dict[st
     return named
 
 
-def _address(whole: Mapping[str, Any]) -> str:
-    return (whole["action_address"] or "").strip()
-
-
-def _address_faults(whole: Mapping[str, Any]) -> dict[str, str]:
+def _address_faults(req: Request, whole: Mapping[str, Any]) -> dict[str, str]:
     """Whether the address fits the action."""
-    action, address = whole["action"], _address(whole)
+    action, address = whole["action"], whole["action_address"] or ""
     if action == "URL":
-        fault = check_url(address)
+        fault = check_url(address, private=req.services.settings.private_webhooks)
         return {"action_address": fault} if fault else {}
     if action == "EMAIL_FIXED" and not is_address(address):
         return {"action_address": "Action address must be an email address."}
+    if action == "MOVE_CONTACT" and not lists.is_own(req.tx, req.who.user_id, address):
+        return {"action_address": "Action address must be the id of one of your lists."}
     if action == "SMS" and phone.parse(address) is None:
         return {"action_address": "Action address must be a phone number in E.164 format."}
     if action == "AUTO_REPLY" and not (address or (whole.get("body") or "").strip()):

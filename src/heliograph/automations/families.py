@@ -29,9 +29,10 @@ RECEIPT_FIELDS = ("rule_name", "match_type", "action", "action_address", "enable
 
 
 class Family(msgspec.Struct, frozen=True):
-    """One family of rules: its path, key, fields, documented texts and endpoint numbers."""
+    """One family of rules: its path, key, fields, documented texts and endpoint numbers; `title`: what they are for."""
 
     name: str
+    title: str
     path: str
     key: str
     fields: tuple[str, ...]
@@ -50,6 +51,7 @@ class Family(msgspec.Struct, frozen=True):
 
 SMS_INBOUND = Family(
     name="sms-inbound",
+    title="inbound SMS",
     path="/automations/sms/inbound",
     key="inbound_rule_id",
     fields=INBOUND_FIELDS,
@@ -62,6 +64,7 @@ SMS_INBOUND = Family(
 )
 SMS_RECEIPTS = Family(
     name="sms-receipts",
+    title="SMS receipts",
     path="/automations/sms/receipts",
     key="receipt_rule_id",
     fields=RECEIPT_FIELDS,

@@ -1,5 +1,6 @@
 """Rules of an account: stored, found, matched."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ def find(tx: Tx, user_id: int, family: str, key: int) -> Mapping[str, Any]:
 def create(tx: Tx, user_id: int, family: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Save a new rule."""
     filled = {"match_type": 0, "dedicated_number": "*", "message_search_type": 0, "enabled": 1, **values}
+    tx.memo.pop(_memo(user_id, family), None)
     key = tx.scalar(rules.insert().values(user_id=user_id, family=family, **filled).returning(rules.c.rule_id))
     return find(tx, user_id, family, int(key))
 
@@ -42,19 +44,25 @@ def create(tx: Tx, user_id: int, family: str, values: Mapping[str, Any]) -> Mapp
 def update(tx: Tx, user_id: int, family: str, key: int, values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Change what is given of a rule. Raises NotFound."""
     if values:
+        tx.memo.pop(_memo(user_id, family), None)
         tx.execute(rules.update().where(_mine(user_id, family, key)).values(**values))
     return find(tx, user_id, family, key)
 
 
 def delete(tx: Tx, user_id: int, family: str, key: int) -> None:
     """Remove a rule. Raises NotFound."""
+    tx.memo.pop(_memo(user_id, family), None)
     if not tx.execute(rules.delete().where(_mine(user_id, family, key))).rowcount:
         raise NotFound(UNKNOWN)
 
 
+def _memo(user_id: int, family: str) -> tuple[str, int, str]:
+    return ("rules", user_id, family)
+
+
 def _enabled(tx: Tx, user_id: int, family: str) -> Sequence[Mapping[str, Any]]:
     """The enabled rules in the order of their making; looked up once a transaction."""
-    memo = ("rules", user_id, family)
+    memo = _memo(user_id, family)
     if memo not in tx.memo:
         wanted = of(user_id, family).where(rules.c.enabled == 1).order_by(rules.c.rule_id)
         tx.memo[memo] = tx.rows(wanted)
@@ -77,11 +85,19 @@ def matching_inbound(tx: Tx, user_id: int, family: str, number: str, text: str) 
     return [
         rule
         for rule in _enabled(tx, user_id, family)
-        if rule["dedicated_number"].lstrip("+") in ("*", number.lstrip("+"))
+        if _digits(rule["dedicated_number"]) in ("*", _digits(number))
         and _found(rule["message_search_type"], (rule["message_search_term"] or "").strip().lower(), body)
     ][:MOST_FIRING]
 
 
+def _digits(number: str) -> str:
+    """A number without its plus and without what people write between digits; letters of a sender ID in small."""
+    return re.sub(r"[\s+()./-]", "", number).lower()
+
+
 def _found(kind: int, term: str, body: str) -> bool:
-    """message_search_type: 0 any, 1 starts with, 2 contains, 3 does not contain. Source: endpoint 151."""
-    return (True, body.startswith(term), term in body, term not in body)[kind]
+    """message_search_type: 0 any, 1 starts with, 2 contains, 3 does not contain; no term keeps nothing out.
+
+    Source: endpoint 153.
+    """
+    return not term or (True, body.startswith(term), term in body, term not in body)[kind]

@@ -4,7 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from heliograph.billing.tariff import rates_of
 from heliograph.errors import BadRequest, NotFound, Unavailable
 from heliograph.files import store as files
 from heliograph.http import idempotency, paging, search
+from heliograph.http.fields import Amount, Flag, UnixTime, about
 from heliograph.http.request import Reply, Request
 
 LEAST_DIRECT_MAIL = 5000
@@ -41,18 +42,19 @@ PRICED_ONLY = {
 }
 """Names without a quantity."""
 
+UnitPrice = Annotated[int | float, about("Of one, in units of the currency; 0 when it is not sold.", 0.099)]
 LARGEST_RECHARGE = 1_000_000 * prices.MICRO
 
 
 class PaymentInfo(msgspec.Struct):
     """Body of an update of the card."""
 
-    number: str
-    expiry_month: int
-    expiry_year: int
-    cvc: str
-    name: str
-    bank_name: str
+    number: Annotated[str, about("Number of the card; it goes to the payment provider and nowhere else.")]
+    expiry_month: Annotated[int, about("1 to 12.", 5)]
+    expiry_year: Annotated[int, about("Year, with four digits or two.", 2099)]
+    cvc: Annotated[str, about("The three or four digits of the security code.", "123")]
+    name: Annotated[str, about("Name on the card.", "Roland Robot", maxLength=255)]
+    bank_name: Annotated[str, about("Name of the bank.", "Robotic Banking", maxLength=255)]
 
     def __repr__(self) -> str:
         return "PaymentInfo(…)"
@@ -61,21 +63,108 @@ class PaymentInfo(msgspec.Struct):
 class RechargeSettings(msgspec.Struct):
     """Body of the settings of automatic recharges; what is not named stays."""
 
-    auto_recharge: bool | None = None
-    auto_recharge_amount: str | None = None
-    low_credit_amount: str | None = None
+    auto_recharge: Annotated[bool | None, about("Whether the account is recharged by itself.", True)] = None
+    auto_recharge_amount: Annotated[str | None, about("With how much, in units of the currency.", "20.00")] = None
+    low_credit_amount: Annotated[str | None, about("Below which credit.", "5.00")] = None
+
+
+class RechargeState(msgspec.Struct):
+    """`data` of the settings of automatic recharges."""
+
+    auto_recharge: Flag
+    auto_recharge_amount: Amount
+    low_credit_amount: Amount
+
+
+class ShownCard(msgspec.Struct):
+    """`data` of the card (9)."""
+
+    display_number: Annotated[str, about("The last four digits.", "XXXX-XXXX-XXXX-0000")]
+    expiry_month: int
+    expiry_year: int
+    name: str
+
+
+class CardToken(msgspec.Struct):
+    """`data` of an update of the card (10)."""
+
+    token: Annotated[str, about("What the payment provider knows the card by.")]
+
+
+class Package(msgspec.Struct, kw_only=True):
+    """A package: its price, and what it buys at which price."""
+
+    package_id: int
+    package_price: Amount
+    sms_price: UnitPrice
+    sms_quantity: int
+    voice_mobile_price: UnitPrice
+    voice_mobile_quantity: int
+    voice_landline_price: UnitPrice
+    voice_landline_quantity: int
+    fax_price: UnitPrice
+    fax_quantity: int
+    email_price: UnitPrice
+    email_quantity: int
+    post_letter_black_price: UnitPrice
+    post_letter_colour_price: UnitPrice
+    post_page_black_price: UnitPrice
+    post_page_colour_price: UnitPrice
+    post_letter_black_quantity: int
+    post_letter_colour_quantity: int
+    post_direct_mail_dl_price: UnitPrice
+    post_direct_mail_a5_price: UnitPrice
+    post_direct_mail_min_quantity: int
+    postcard_price: UnitPrice
+    postcard_quantity: int
+
+
+class Packages(msgspec.Struct):
+    """`data` of the packages (11)."""
+
+    packages: list[Package]
+    currency: currencies.Currency = msgspec.field(name="_currency")
+
+
+class Purchase(msgspec.Struct):
+    """`data` of a purchase (12)."""
+
+    user_id: int
+    amount: Amount
+    currency: Annotated[str, about("ISO 4217 code.", "AUD")]
+    amount_aud: Annotated[str | None, about("The same in Australian dollars, if the rates can convert it.", "20.00")]
+    date: UnixTime
+
+
+class Transaction(msgspec.Struct):
+    """A payment (13 and 14)."""
+
+    invoice_number: Annotated[str, about("Its id.", "cb726c65-1c65-47fa-aea2-3ded9ed57557")]
+    amount: Amount
+    currency: Annotated[str, about("ISO 4217 code.", "AUD")]
+    date: UnixTime
+
+
+class InvoiceLink(msgspec.Struct):
+    """`data` of an invoice."""
+
+    url: Annotated[str, about("Where the PDF can be downloaded for a day, without credentials.")]
+
+
+class Thanks(msgspec.Struct):
+    """`data` of an event of the payment gateway: nothing."""
 
 
 def view_card(req: Request) -> Reply:
-    """9."""
+    """9. View the card that the account pays with."""
     card = payments.card_of(req.tx, req.who.user_id)
     if card is None:
         raise NotFound("Payment info record not found.")
-    return Reply({name: card[name] for name in ("display_number", "expiry_month", "expiry_year", "name")})
+    return Reply(ShownCard(card["display_number"], card["expiry_month"], card["expiry_year"], card["name"]))
 
 
 async def change_card(req: Request) -> Reply:
-    """10. The number goes to the gateway and nowhere else."""
+    """10. Change the card that the account pays with. Its number goes to the payment provider and nowhere else."""
     card = _card(req.decode(PaymentInfo))
     try:
         token = await req.services.cashier.keep_card(req.who.user_id, card, req.who.api_username)
@@ -83,11 +172,11 @@ async def change_card(req: Request) -> Reply:
         raise BadRequest({"number": str(refused)}, message=str(refused)) from None
     except GatewayAway:
         raise _away() from None
-    return Reply({"token": token})
+    return Reply(CardToken(token))
 
 
 def view_packages(req: Request) -> Reply:
-    """11. The packages of the account's currency, and what they buy in its country or in the one of the query."""
+    """11. View the packages, and what they buy in the account's country or in the one of the query."""
     country = (req.query.get("country", "").strip() or req.who.country).upper()
     if country not in phone.COUNTRIES:
         raise BadRequest({"country": "Country must be a two-letter ISO 3166 code."})
@@ -97,16 +186,12 @@ def view_packages(req: Request) -> Reply:
         name: req.who.terms.price(_price(rates, channel, kind, country, req.who.currency))
         for name, (channel, kind) in (PRICED | PRICED_ONLY).items()
     }
-    return Reply(
-        {
-            "packages": [_package(key, price, units) for key, price in sorted(found.items())],
-            "_currency": currencies.describe(req.who.currency),
-        }
-    )
+    packages = [_package(key, price, units) for key, price in sorted(found.items())]
+    return Reply(Packages(packages, currencies.describe(req.who.currency)))
 
 
 async def purchase(req: Request) -> Reply:
-    """12. Repeated while its outcome is not known (or with the same Idempotency-Key), it is the same purchase."""
+    """12. Buy a package. Repeated while its outcome is not known, or with the same key, it is the same purchase."""
     key = req.number("package_id", "Package record not found.")
     try:
         row = await req.services.cashier.purchase(req.who.user_id, key, idempotency.key_of(req))
@@ -116,18 +201,18 @@ async def purchase(req: Request) -> Reply:
         why = row["reason"] or "The payment was refunded."
         raise BadRequest({"card": why}, message=why)
     aud = row["aud_micros"]
-    data = {
-        "user_id": row["user_id"],
-        "amount": prices.fixed(row["micros"], 2),
-        "currency": row["currency"],
-        "amount_aud": None if aud is None else prices.fixed(aud, 2),
-        "date": row["settled_at"],
-    }
-    return Reply(data, message=f"Successfully purchased a package #{key}")
+    made = Purchase(
+        user_id=row["user_id"],
+        amount=prices.fixed(row["micros"], 2),
+        currency=row["currency"],
+        amount_aud=None if aud is None else prices.fixed(aud, 2),
+        date=row["settled_at"],
+    )
+    return Reply(made, message=f"Successfully purchased a package #{key}")
 
 
 def view_transactions(req: Request) -> Reply:
-    """13."""
+    """13. View the transactions."""
     shown = paging.window(req)
     base = payments.transactions(req.who.user_id)
     total, rows = search.rows(req, base, payments.COLUMNS, shown, default=("payment_id", True))
@@ -135,12 +220,12 @@ def view_transactions(req: Request) -> Reply:
 
 
 def view_transaction(req: Request) -> Reply:
-    """14. The id is the invoice number."""
+    """14. View a transaction. Its id is the invoice number."""
     return Reply(_transaction(payments.transaction(req.tx, req.who.user_id, req.params["transaction_id"])))
 
 
 async def make_invoice(req: Request) -> Reply:
-    """A link to the invoice of a transaction as PDF. An addition to the contract."""
+    """Make the invoice of a transaction as PDF. An addition to the contract."""
     user_id, key, settings = req.who.user_id, req.params["transaction_id"], req.services.settings
     paid = await req.services.database.read(lambda tx: invoice.facts(tx, user_id, key))
     drawn = await asyncio.to_thread(invoice.draw, paid, settings)
@@ -148,23 +233,18 @@ async def make_invoice(req: Request) -> Reply:
     file_id = await database.write(lambda tx: files.create(tx, user_id, name, "application/pdf", files.EXPORT_LIFE))
     await asyncio.to_thread(req.services.files.put, file_id, io.BytesIO(drawn))
     await database.write(lambda tx: files.finish(tx, file_id, len(drawn)))
-    return Reply({"url": f"{req.base_url}/files/{file_id}?filename={name}"})
+    return Reply(InvoiceLink(f"{req.base_url}/files/{file_id}?filename={name}"))
 
 
 def view_settings(req: Request) -> Reply:
-    """When and with how much the account is recharged by itself. An addition to the contract."""
+    """View when and with how much the account is recharged by itself. An addition to the contract."""
     row = payments.recharge_settings(req.tx, req.who.user_id)
-    return Reply(
-        {
-            "auto_recharge": row["auto_recharge"],
-            "auto_recharge_amount": prices.fixed(row["auto_recharge_micros"], 2),
-            "low_credit_amount": prices.fixed(row["low_credit_micros"], 2),
-        }
-    )
+    amount, low = prices.fixed(row["auto_recharge_micros"], 2), prices.fixed(row["low_credit_micros"], 2)
+    return Reply(RechargeState(row["auto_recharge"], amount, low))
 
 
 def change_settings(req: Request) -> Reply:
-    """Change that."""
+    """Change when and with how much the account is recharged by itself. An addition to the contract."""
     given = req.decode(RechargeSettings)
     faults: dict[str, str] = {}
     values: dict[str, int] = {}
@@ -193,14 +273,14 @@ def change_settings(req: Request) -> Reply:
 
 
 async def take_event(req: Request) -> Reply:
-    """News of the payment gateway, with its signature. An addition to the contract."""
+    """Take news of the payment gateway, with its signature. An addition to the contract."""
     try:
         await req.services.cashier.event(req.body, req.header("stripe-signature"))
     except BadEvent:
         raise BadRequest(message="This is no event of the payment gateway.") from None
     except GatewayAway:
         raise _away() from None
-    return Reply({})
+    return Reply(Thanks())
 
 
 def _away() -> Unavailable:
@@ -242,22 +322,17 @@ def _price(rates: Rates, channel: str, kind: str, country: str, currency: str) -
         return 0  # the operator's file has no such price: nothing of it can be bought
 
 
-def _package(key: int, price: int, units: Mapping[str, int]) -> dict[str, Any]:
+def _package(key: int, price: int, units: Mapping[str, int]) -> Package:
     shape: dict[str, Any] = {"package_id": key, "package_price": prices.fixed(price, 2)}
     for name, unit in units.items():
         shape[f"{name}_price"] = prices.number(unit)
         if name in PRICED:
             shape[f"{name}_quantity"] = price // unit if unit else 0
-    return shape | {"post_direct_mail_min_quantity": LEAST_DIRECT_MAIL}
+    return Package(**shape, post_direct_mail_min_quantity=LEAST_DIRECT_MAIL)
 
 
-def _transaction(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "invoice_number": row["invoice_number"],
-        "amount": prices.fixed(row["micros"], 2),
-        "currency": row["currency"],
-        "date": row["settled_at"],
-    }
+def _transaction(row: Mapping[str, Any]) -> Transaction:
+    return Transaction(row["invoice_number"], prices.fixed(row["micros"], 2), row["currency"], row["settled_at"])
 
 
 def _amount(text: str) -> int | None:

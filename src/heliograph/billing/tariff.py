@@ -1,33 +1,39 @@
 """The rates in force: the newest imported file, else the one that comes with the program."""
 
+from weakref import WeakKeyDictionary
+
 from sqlalchemy import select
 
 from heliograph.billing.prices import Rates, RatesError, default
+from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
 from heliograph.db.tables import epochs, rates, users
 
-_cached: dict[int, Rates] = {}
+_parsed: WeakKeyDictionary[Dialect, tuple[int, Rates]] = WeakKeyDictionary()
+"""By the dialect of a connection, since a process may have more than one database."""
 
 
 def rates_of(tx: Tx) -> Rates:
-    """The rates in force in this transaction (parsed once per import and process)."""
+    """The rates in force in this transaction (parsed once for an import and a connection)."""
     row = tx.driver("SELECT value FROM epochs WHERE name = 'rates'").fetchone()
     if row is None:
         return default()
     version = int(row[0])
-    if version not in _cached:
+    known = _parsed.get(tx.dialect)
+    if known is None or known[0] != version:
         text = tx.scalar(select(rates.c.text).where(rates.c.rates_id == version))
-        _cached.clear()
-        _cached[version] = Rates.parse(text)
-    return _cached[version]
+        known = _parsed[tx.dialect] = version, Rates.parse(text)
+    return known[1]
 
 
 def import_rates(tx: Tx, text: str) -> Rates:
     """Put a rates file in force from the next transaction on. Raises RatesError for a wrong one."""
     parsed = Rates.parse(text)
     used = {row[0] for row in tx.execute(select(users.c.currency).distinct())}
-    if lost := used - parsed.currencies:
-        raise RatesError(f"There are accounts in {', '.join(sorted(lost))}, which the file does not price.")
+    priced = {key for key in rates_of(tx).prices if key[2] in used}
+    if lost := priced - parsed.prices.keys():
+        names = ", ".join(sorted(f"{currency}.{channel}.{kind}" for channel, kind, currency in lost))
+        raise RatesError(f"There are accounts that pay by {names}, which the file does not price.")
     made = tx.scalar(
         rates.insert().values(version=parsed.version, text=text, imported_at=tx.now).returning(rates.c.rates_id)
     )

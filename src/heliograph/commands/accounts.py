@@ -1,17 +1,17 @@
-"""Commands about accounts that exist: change one, read the audit log."""
+"""Commands about accounts that exist: change one, choose what opt-outs bind, read the audit log."""
 
-import time
-from typing import Any
+from typing import Annotated, Any
 
-from rich.table import Table
+from cyclopts import Parameter
 
 from heliograph import audit
 from heliograph.accounts import account, preferences
 from heliograph.accounts.preferences import OperatorChanges
 from heliograph.billing import prices
-from heliograph.commands.base import AsJson, Data, named, show, within
+from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
 from heliograph.db.engine import Tx
-from heliograph.settings import Settings
+from heliograph.process import Problem
+from heliograph.terminal import moment, show, table
 
 SHOWN = (
     *("username", "email", "phone", "first_name", "last_name", "account_name", "default_country_sms", "timezone"),
@@ -21,53 +21,38 @@ SHOWN = (
 
 
 def change(
-    username: str,
+    username: Username,
+    /,
     *,
-    email: str | None = None,
-    phone: str | None = None,
-    first_name: str | None = None,
-    last_name: str | None = None,
-    account_name: str | None = None,
-    default_country: str | None = None,
-    timezone: str | None = None,
-    reply_to: str | None = None,
-    delivery_to: str | None = None,
-    low_credit: str | None = None,
-    char_limit: int | None = None,
-    unicode: bool | None = None,
-    email_subject: bool | None = None,
-    fix_sender_id: bool | None = None,
-    cors_origins: str | None = None,
-    throttle_seconds: int | None = None,
-    active: bool | None = None,
-    banned: bool | None = None,
-    data: Data = None,
+    email: Annotated[str | None, Parameter(help="Address of its owner.")] = None,
+    phone: Annotated[str | None, Parameter(help="Their number.")] = None,
+    first_name: Annotated[str | None, Parameter(help="Their name.")] = None,
+    last_name: Annotated[str | None, Parameter(help="Their name.")] = None,
+    account_name: Annotated[str | None, Parameter(help="Name of the company.")] = None,
+    default_country: Annotated[str | None, Parameter(help="ISO code; national numbers are read by it.")] = None,
+    timezone: Annotated[str | None, Parameter(help="Name of the tz database, as Australia/Melbourne.")] = None,
+    reply_to: Annotated[str | None, Parameter(help="originalemail, or an address.")] = None,
+    delivery_to: Annotated[str | None, Parameter(help="Address of delivery reports; an empty text clears it.")] = None,
+    low_credit: Annotated[str | None, Parameter(help="Amount of credit that counts as low.")] = None,
+    char_limit: Annotated[int | None, Parameter(help="Most parts of a message, 1 to 8.")] = None,
+    unicode: Annotated[bool | None, Parameter(help="Whether unicode messages are wanted.")] = None,
+    email_subject: Annotated[
+        bool | None, Parameter(help="Whether the subject of an email becomes a part of the SMS.")
+    ] = None,
+    fix_sender_id: Annotated[bool | None, Parameter(help="Whether sender IDs are mended.")] = None,
+    cors_origins: Annotated[
+        str | None, Parameter(help="Origins that browsers may call from, separated by commas.")
+    ] = None,
+    throttle_seconds: Annotated[
+        int | None,
+        Parameter(help="The same text to the same recipient within this time is refused; -1: as the server is set."),
+    ] = None,
+    active: Annotated[bool | None, Parameter(help="Whether it may send.")] = None,
+    banned: Annotated[bool | None, Parameter(help="Whether it is shut out.")] = None,
+    where: Store = STORE,
     as_json: AsJson = False,
 ) -> None:
-    """Change an account, and show what it is then; without options, only show it.
-
-    Parameters
-    ----------
-    username: The account.
-    email: Address of its owner.
-    phone: Their number.
-    first_name: Their name.
-    last_name: Their name.
-    account_name: Name of the company.
-    default_country: ISO code; national numbers are read by it.
-    timezone: Name of the tz database, as Australia/Melbourne.
-    reply_to: originalemail, or an address.
-    delivery_to: Address of delivery reports; an empty text clears it.
-    low_credit: Amount of credit that counts as low.
-    char_limit: Most parts of a message, 1 to 8.
-    unicode: Whether unicode messages are wanted.
-    email_subject: Whether the subject of an email becomes a part of the SMS.
-    fix_sender_id: Whether sender IDs are mended.
-    cors_origins: Origins that browsers may call from, separated by commas.
-    throttle_seconds: The same text to the same recipient within this time is refused; -1: as the server is set.
-    active: Whether it may send.
-    banned: Whether it is shut out.
-    """
+    """Change an account, and show what it is then; without options, only show it."""
     given = OperatorChanges(
         user_email=email,
         user_phone=phone,
@@ -89,32 +74,55 @@ def change(
         banned=banned,
     )
 
-    def work(_: Settings, tx: Tx) -> dict[str, Any]:
+    def work(tx: Tx) -> dict[str, Any]:
         user_id = named(tx, username)["user_id"]
         preferences.change(tx, user_id, audit.CLI, given)
         row = dict(account.row(tx, user_id))
         row["low_credit_amount"] = prices.fixed(row["low_credit_micros"], 2)
         return {name: row[name] for name in SHOWN}
 
-    made = within(data, work)
+    made = within(where.load(), work)
     lines = [f"{name:26}{'' if value is None else value}" for name, value in made.items()]
     show(as_json, made, "\n".join(lines))
 
 
-def read_audit(username: str | None = None, *, limit: int = 100, data: Data = None, as_json: AsJson = False) -> None:
-    """Show who changed what about access and money, newest first.
+def opt_out(
+    username: Username,
+    /,
+    *,
+    strict: Annotated[bool, Parameter(help="Every SMS send; --no-strict: sends to lists.", show_default=False)],
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Choose what an opt-out binds: sends to lists only, or every SMS send to a number in the Opt-Out List."""
+    bound = "every send" if strict else "sends to lists"
 
-    Parameters
-    ----------
-    username: The account; without one, all of them.
-    limit: Most entries to show.
-    """
-    if username:
-        found = within(data, lambda _, tx: audit.entries(tx, named(tx, username)["username"], limit))
-    else:
-        found = within(data, lambda _, tx: audit.entries(tx, None, limit))
-    table = Table("at (UTC)", "account", "actor", "what", "detail")
-    for entry in found:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry["at"]))
-        table.add_row(at, entry["username"] or "", entry["actor"], entry["what"], entry["detail"])
-    show(as_json, [dict(entry) for entry in found], table)
+    def work(tx: Tx) -> None:
+        user_id = named(tx, username)["user_id"]
+        account.set_strict_opt_out(tx, user_id, strict)
+        audit.record(tx, user_id, audit.CLI, "opt_out.changed", bound)
+
+    within(where.load(), work)
+    show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
+
+
+def read_audit(
+    username: Annotated[str | None, Parameter(help="The account; without one, all of them.")] = None,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Most entries to show.")] = 100,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show who changed what about access and money, newest first."""
+    if not 0 < limit <= 100_000:
+        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100000.")
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        name = named(tx, username)["username"] if username else None
+        return [dict(entry) for entry in audit.entries(tx, name, limit)]
+
+    found = within(where.load(), work)
+    rows = [{**entry, "at": moment(entry["at"]), "account": entry["username"] or ""} for entry in found]
+    shown = table(rows, ("at", "account", "actor", "what", "detail"))
+    show(as_json, found, shown if rows else "There are no entries.")

@@ -1,13 +1,11 @@
-"""What commands share: output, the sentence that ends one, a transaction beside a running server."""
+"""What commands share: their options, and a transaction beside a running server."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from heliograph import settings
 from heliograph.accounts import account
@@ -15,46 +13,71 @@ from heliograph.app import database_url
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.errors import ApiError
+from heliograph.process import Problem
 from heliograph.settings import Settings
 
 T = TypeVar("T")
-Data = Annotated[str | None, Parameter("--data", help="Folder of the database, the files and the keys.")]
-AsJson = Annotated[bool, Parameter("--json", help="Print JSON, for programs.", negative="")]
-
-out = Console()
 
 
-class Problem(Exception):
-    """Ends a command with one sentence and exit code 1."""
+def option(name: str) -> Parameter:
+    """The flag of a setting, with the setting's own sentence."""
+    return Parameter(help=settings.sentence(name))
 
 
-def show(as_json: bool, value: Any, text: str | Table) -> None:
-    """Print a result, for programs or for people."""
-    if as_json:
-        out.print_json(json.dumps(value))
-    else:
-        out.print(text, highlight=False, soft_wrap=True)
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The option that every command has."""
+
+    data: Annotated[str | None, option("data")] = None
+
+    def load(self, **more: Any) -> Settings:
+        """The settings of this place. Raises SettingsError."""
+        return settings.load(**asdict(self), **more)
 
 
-def within(data: str | None, work: Callable[[Settings, Tx], T]) -> T:
-    """Run `work` in a transaction of its own, beside a running server. Raises Problem for what it refuses."""
-    options = settings.load(data=data)
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Store(Place):
+    """Options of commands that use the database."""
+
+    database: Annotated[str | None, option("database")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Wiring(Place):
+    """Options of commands that read heliograph.toml."""
+
+    config: Annotated[str | None, option("config")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Everything(Store):
+    """Options of commands that use both."""
+
+    config: Annotated[str | None, option("config")] = None
+
+
+AsJson = Annotated[bool, Parameter("--json", help="Print JSON, for programs.", negative="", show_default=False)]
+Username = Annotated[str, Parameter(help="The account.")]
+PLACE, STORE, WIRING, EVERYTHING = Place(), Store(), Wiring(), Everything()
+
+
+def within(options: Settings, work: Callable[[Tx], T]) -> T:
+    """Run `work` in a transaction of its own, beside a running server."""
     options.data.mkdir(parents=True, exist_ok=True)
 
     async def run() -> T:
         migrate.upgrade(database_url(options))
         database = Database(database_url(options))
         try:
-            return await database.write(lambda tx: work(options, tx))
+            return await database.write(work)
         finally:
             await database.close()
 
-    try:
-        return asyncio.run(run())
-    except ApiError as refused:
-        detail = " ".join(refused.data.values()) if isinstance(refused.data, dict) else ""
-        raise Problem(detail or refused.message) from None
+    return asyncio.run(run())
 
 
 def named(tx: Tx, username: str) -> Mapping[str, Any]:

@@ -1,65 +1,70 @@
 """Commands for the delivery issues that customers report."""
 
-import time
-from typing import Any
+from typing import Annotated
 
 import cyclopts
-from rich.table import Table
+from cyclopts import Parameter
 
 from heliograph import delivery_issues
-from heliograph.commands.base import AsJson, Data, out, show, within
+from heliograph.commands.base import STORE, AsJson, Store, within
+from heliograph.process import Problem
+from heliograph.terminal import moment, show, table
 
 app = cyclopts.App(name="issues", help="Delivery issues that customers have reported.")
+Issue = Annotated[int, Parameter(help="Its number.")]
 
 
 @app.command(name="list")
-def list_issues(*, everything: bool = False, data: Data = None, as_json: AsJson = False) -> None:
-    """Show the issues that wait for an answer, oldest first.
-
-    Parameters
-    ----------
-    everything: Those that are resolved too.
-    """
-    found = within(data, lambda _, tx: delivery_issues.listing(tx, everything=everything))
-    table = Table("issue", "added (UTC)", "account", "type", "message", "description", "status")
-    for row in found:
-        table.add_row(*_line(dict(row)))
-    show(as_json, [dict(row) for row in found], table)
-
-
-def _line(row: dict[str, Any]) -> list[str]:
-    added = time.strftime("%Y-%m-%d %H:%M", time.gmtime(row["date_added"]))
-    names = ("username", "type", "message_id", "description", "status")
-    return [str(row["issue_id"]), added, *(row[name] or "" for name in names)]
-
-
-@app.command
-def answer(issue: int, comment: str, *, data: Data = None) -> None:
-    """Answer an issue and leave it open. The customer gets the comment by mail.
-
-    Parameters
-    ----------
-    issue: Its number.
-    comment: What the customer reads.
-    """
-    _write(data, issue, comment, resolve=False)
+def list_issues(
+    *,
+    everything: Annotated[
+        bool, Parameter(help="Those that are resolved too.", negative="", show_default=False)
+    ] = False,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the issues that wait for an answer, oldest first."""
+    found = within(where.load(), lambda tx: [dict(row) for row in delivery_issues.listing(tx, everything=everything)])
+    rows = [
+        {**row, "issue": row["issue_id"], "added": moment(row["date_added"]), "account": row["username"]}
+        | {"status": row["status"] or "", "message": row["message_id"]}
+        for row in found
+    ]
+    shown = table(rows, ("issue", "added", "account", "type", "message", "description", "status"))
+    show(as_json, found, shown if rows else "There are no issues.")
 
 
 @app.command
-def resolve(issue: int, comment: str = "", *, data: Data = None) -> None:
-    """Close an issue; with a comment, the customer gets it by mail.
+def answer(
+    issue: Issue,
+    comment: Annotated[str, Parameter(help="What the customer reads.")],
+    /,
+    *,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Answer an issue and leave it open. The customer gets the comment by mail."""
+    _write(where, issue, comment, as_json, resolve=False)
 
-    Parameters
-    ----------
-    issue: Its number.
-    comment: What the customer reads.
-    """
-    _write(data, issue, comment, resolve=True)
+
+@app.command
+def resolve(
+    issue: Issue,
+    comment: Annotated[str, Parameter(help="What the customer reads.")] = "",
+    /,
+    *,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Close an issue; with a comment, the customer gets it by mail."""
+    _write(where, issue, comment, as_json, resolve=True)
 
 
-def _write(data: str | None, issue: int, comment: str, *, resolve: bool) -> None:
+def _write(where: Store, issue: int, comment: str, as_json: bool, *, resolve: bool) -> None:
+    if not 0 < issue < 2**63:
+        raise Problem("The number of an issue is positive, and has 18 digits at most.")
+    options = where.load()
     row = within(
-        data,
-        lambda options, tx: delivery_issues.answer(tx, options.mail_from, issue, comment.strip(), resolve=resolve),
+        options, lambda tx: delivery_issues.answer(tx, options.mail_from, issue, comment.strip(), resolve=resolve)
     )
-    out.print(f"Issue {issue} is {row['status']}.", highlight=False)
+    show(as_json, {"issue": issue, "status": row["status"]}, f"Issue {issue} is {row['status']}.")

@@ -4,76 +4,79 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import cyclopts
-from rich.table import Table
+from cyclopts import Parameter
 
-from heliograph import audit, phone, settings
+from heliograph import audit, phone
 from heliograph.app import database_url, gateway
 from heliograph.billing import commission, ledger, payments, prices
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import GatewayAway
 from heliograph.billing.tariff import rates_of
-from heliograph.commands.base import AsJson, Data, Problem, named, out, show, within
+from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import NotFound
 from heliograph.numbers.supply import Pool
-from heliograph.settings import Settings
+from heliograph.phone import Phone
+from heliograph.process import Problem
+from heliograph.terminal import show, table
 
 T = TypeVar("T")
 paid = cyclopts.App(name="payments", help="Charges of cards.")
 numbers = cyclopts.App(name="numbers", help="Dedicated numbers.")
 
 
-def pay_out(username: str, *, data: Data = None, as_json: AsJson = False) -> None:
-    """Turn what an account has earned by referrals and margins into credit.
+def pay_out(username: Username, /, *, where: Store = STORE, as_json: AsJson = False) -> None:
+    """Turn what an account has earned by referrals and margins into credit."""
 
-    Parameters
-    ----------
-    username: The account.
-    """
-
-    def work(_: Settings, tx: Tx) -> dict[str, Any]:
+    def work(tx: Tx) -> dict[str, Any]:
         row = named(tx, username)
         micros = commission.pay_out(tx, row, rates_of(tx))
-        audit.record(tx, row["user_id"], audit.CLI, "commission.paid", f"{row['currency']} {prices.fixed(micros, 4)}")
+        if micros:
+            said = f"{row['currency']} {prices.fixed(micros, 4)}"
+            audit.record(tx, row["user_id"], audit.CLI, "commission.paid", said)
         balance = ledger.balance(tx, row["user_id"])
         return {"username": row["username"], "paid": prices.fixed(micros, 4), "balance": prices.fixed(balance, 4)}
 
-    made = within(data, work)
+    made = within(where.load(), work)
     show(as_json, made, f"{made['username']} got {made['paid']} of commission and now has {made['balance']}.")
 
 
 @paid.command
-def refund(invoice: str, *, data: Data = None) -> None:
-    """Give the money of a payment back to the card, and take the credit off the account.
-
-    Parameters
-    ----------
-    invoice: The invoice number.
-    """
+def refund(
+    invoice: Annotated[str, Parameter(help="The invoice number.")],
+    /,
+    *,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Give the money of a payment back to the card, and take the credit off the account."""
     try:
-        row = _with_cashier(data, lambda cashier, _: cashier.refund(invoice.lower()))
+        row = _with_cashier(where, lambda cashier, _: cashier.refund(invoice.lower()))
     except NotFound:
         raise Problem(f"There is no payment {invoice!r} to refund.") from None
     except ledger.InsufficientCredit:
         raise Problem("The account has spent that credit: its balance would be below zero.") from None
     if row["state"] != payments.REFUNDED:
         raise Problem(f"The gateway refused: {row['reason']}")
-    out.print(f"{row['currency']} {prices.fixed(row['micros'], 2)} went back.", highlight=False)
+    back = f"{row['currency']} {prices.fixed(row['micros'], 2)}"
+    show(as_json, {"invoice": row["invoice_number"], "state": row["state"]}, f"{back} went back.")
 
 
 @paid.command
-def check(*, limit: int = 100, data: Data = None, as_json: AsJson = False) -> None:
-    """List charges that the gateway has and no account got credit for.
-
-    Parameters
-    ----------
-    limit: How many of the newest charges to compare, up to 100.
-    """
+def check(
+    *,
+    limit: Annotated[int, Parameter(help="How many of the newest charges to compare, up to 100.")] = 100,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """List charges that the gateway has and no account got credit for."""
+    if not 0 < limit <= 100:
+        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100.")
 
     async def work(cashier: Cashier, database: Database) -> list[dict[str, Any]]:
         charges = await cashier.gateway.list(limit)
@@ -82,16 +85,16 @@ def check(*, limit: int = 100, data: Data = None, as_json: AsJson = False) -> No
             {"charge": one.charge_id, "amount": one.amount, "currency": one.currency, "key": one.key} for one in found
         ]
 
-    found = _with_cashier(data, work)
-    table = Table("charge", "amount (minor units)", "currency", "key")
-    for one in found:
-        table.add_row(one["charge"], str(one["amount"]), one["currency"], one["key"])
-    show(as_json, found, table)
+    found = _with_cashier(where, work)
+    rows = [{**one, "amount (minor units)": one["amount"]} for one in found]
+    shown = table(rows, ("charge", "amount (minor units)", "currency", "key"))
+    show(as_json, found, shown if rows else "Each charge has its credit.")
 
 
-def _with_cashier(data: str | None, work: Callable[[Cashier, Database], Awaitable[T]]) -> T:
+def _with_cashier(where: Store, work: Callable[[Cashier, Database], Awaitable[T]]) -> T:
     """Run `work` with the gateway of the settings. Raises Problem when the gateway is away."""
-    options = settings.load(data=data)
+    options = where.load()
+    options.data.mkdir(parents=True, exist_ok=True)
 
     async def run() -> T:
         migrate.upgrade(database_url(options))
@@ -108,17 +111,22 @@ def _with_cashier(data: str | None, work: Callable[[Cashier, Database], Awaitabl
 
 
 @numbers.command(name="import")
-def import_numbers(file: Path, *, data: Data = None) -> None:
-    """Put numbers into the pool that accounts buy from: one a line in E.164, # begins a comment.
+def import_numbers(
+    file: Annotated[Path, Parameter(help="The list.")], /, *, where: Store = STORE, as_json: AsJson = False
+) -> None:
+    """Put numbers into the pool that accounts buy from: one a line in E.164, # begins a comment."""
+    found = _listed(file)
+    new = within(where.load(), lambda tx: Pool.add(tx, found))
+    known = len(found) - new
+    show(as_json, {"new": new, "known": known}, f"{new} new numbers are in the pool, {known} were there already.")
 
-    Parameters
-    ----------
-    file: The list.
-    """
+
+def _listed(file: Path) -> list[Phone]:
+    """The numbers of a list. Raises Problem, OSError."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise Problem(f"{file}: {problem}") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{file}: this is no text in UTF-8.") from None
     found = []
     for place, line in enumerate(lines, 1):
         text = re.sub("#.*", "", line).strip()
@@ -127,5 +135,4 @@ def import_numbers(file: Path, *, data: Data = None) -> None:
             if number is None:
                 raise Problem(f"{file}, line {place}: {text!r} is no number in E.164 format.")
             found.append(number)
-    new = within(data, lambda _, tx: Pool.add(tx, found))
-    out.print(f"{new} new numbers are in the pool, {len(found) - new} were there already.", highlight=False)
+    return found

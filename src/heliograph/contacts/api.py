@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +13,7 @@ from heliograph.contacts import cleaning, contact, imports, keyword, lists, shee
 from heliograph.errors import BadRequest
 from heliograph.files import store as files
 from heliograph.http import paging, search
+from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.webhooks.fetch import check_url
 
@@ -24,41 +25,72 @@ Row = Mapping[str, Any]
 class ListBody(msgspec.Struct):
     """Body of 24 and 26."""
 
-    list_name: str
+    list_name: Annotated[str, about("Name of the list.", "Customers", maxLength=LONGEST_NAME)]
 
 
 class ContactBody(msgspec.Struct):
     """Body of 16 and 18; an update changes what it names."""
 
-    phone_number: str | None = None
-    fax_number: str | None = None
-    email: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    custom_1: str | None = None
-    custom_2: str | None = None
-    custom_3: str | None = None
-    custom_4: str | None = None
-    organization_name: str | None = None
-    address_line_1: str | None = None
-    address_line_2: str | None = None
-    address_city: str | None = None
-    address_state: str | None = None
-    address_postal_code: str | None = None
-    address_country: str | None = None
+    phone_number: Annotated[
+        str | None,
+        about("Phone number, in E.164 format or as it is written in the contact's country.", maxLength=contact.LONGEST),
+    ] = None
+    fax_number: Annotated[str | None, about("The same of a fax machine.", maxLength=contact.LONGEST)] = None
+    email: Annotated[str | None, about("Email address.", maxLength=contact.LONGEST)] = None
+    first_name: Annotated[str | None, about("Their name.", maxLength=contact.LONGEST)] = None
+    last_name: Annotated[str | None, about("Their name.", maxLength=contact.LONGEST)] = None
+    custom_1: Annotated[
+        str | None, about("What you like; messages can have it as a placeholder.", maxLength=contact.LONGEST)
+    ] = None
+    custom_2: Annotated[
+        str | None, about("What you like; messages can have it as a placeholder.", maxLength=contact.LONGEST)
+    ] = None
+    custom_3: Annotated[
+        str | None, about("What you like; messages can have it as a placeholder.", maxLength=contact.LONGEST)
+    ] = None
+    custom_4: Annotated[
+        str | None, about("What you like; messages can have it as a placeholder.", maxLength=contact.LONGEST)
+    ] = None
+    organization_name: Annotated[str | None, about("Name of the company.", maxLength=contact.LONGEST)] = None
+    address_line_1: Annotated[str | None, about("Street and number.", maxLength=contact.LONGEST)] = None
+    address_line_2: Annotated[str | None, about("More of the address.", maxLength=contact.LONGEST)] = None
+    address_city: Annotated[str | None, about("City.", maxLength=contact.LONGEST)] = None
+    address_state: Annotated[str | None, about("State.", maxLength=contact.LONGEST)] = None
+    address_postal_code: Annotated[str | None, about("Postal code.", maxLength=contact.LONGEST)] = None
+    address_country: Annotated[
+        str | None, about("ISO 3166 code of two letters; national numbers are read by it.", maxLength=contact.LONGEST)
+    ] = None
 
 
 class DuplicatesBody(msgspec.Struct):
     """Body of 28: a list of fields, or an object with them as keys (as the official client 5.x sends)."""
 
-    fields: list[str] | dict[str, Any] | str | None = None
+    fields: Annotated[
+        list[str] | dict[str, Any] | str | None, about("Fields that duplicates have in common.", ["phone_number"])
+    ] = None
 
 
 class ImportBody(msgspec.Struct):
     """Body of 29: `file_url` may also be the id of an upload; `field_order` may be one text with commas (6.0.2)."""
 
-    file_url: str
-    field_order: list[str] | str
+    file_url: Annotated[str, about("Address of a CSV, spreadsheet or vCard, or the id of an upload.")]
+    field_order: Annotated[
+        list[str] | str, about("What its columns hold; an empty name leaves one out.", ["phone", "first_name"])
+    ]
+
+
+class Removed(msgspec.Struct):
+    """`data` of the removal of contacts (22 and 28)."""
+
+    deleted: Annotated[int, about("How many contacts were deleted.")]
+
+
+class StartedImport(msgspec.Struct):
+    """`data` of an import that is queued (29)."""
+
+    msg: Annotated[str, about("Always this sentence.", "Messages put on queue.")]
+    ids: Annotated[list[str], about("The id of the import.", ["1"])]
+    id: Annotated[str, about("The id of the import.", "1")]
 
 
 class ListEntry(msgspec.Struct):
@@ -106,7 +138,7 @@ class Refusal(msgspec.Struct):
 
 
 class ImportEntry(msgspec.Struct):
-    """How far an import is. An addition to the contract."""
+    """View how far an import is. An addition to the contract."""
 
     import_id: int
     list_id: int
@@ -150,7 +182,7 @@ def _contact_entry(row: Row, list_name: str) -> ContactEntry:
 
 
 def view_lists(req: Request) -> Reply:
-    """23."""
+    """23. View the contact lists."""
     shown = paging.window(req)
     base = lists.of(req.who.user_id)
     total, rows = search.rows(req, base, lists.COLUMNS, shown, default=("list_id", False))
@@ -167,12 +199,12 @@ def _name(req: Request) -> str:
 
 
 def create_list(req: Request) -> Reply:
-    """24."""
+    """24. Create a contact list."""
     return Reply(_list_entry(req, lists.create(req.tx, req.who.user_id, _name(req))))
 
 
 def view_list(req: Request) -> Reply:
-    """25."""
+    """25. View a contact list."""
     return Reply(_list_entry(req, lists.find(req.tx, req.who.user_id, _list_id(req))))
 
 
@@ -181,26 +213,26 @@ def _list_id(req: Request, name: str = "list_id") -> int:
 
 
 def update_list(req: Request) -> Reply:
-    """26."""
+    """26. Rename a contact list."""
     key = _list_id(req)
     row = lists.rename(req.tx, req.who.user_id, key, _name(req))
     return Reply(_list_entry(req, row), f"List #{key} has been updated.")
 
 
 def delete_list(req: Request) -> Reply:
-    """27. Its contacts are removed in the background."""
+    """27. Delete a contact list. Its contacts are removed in the background."""
     key = _list_id(req)
     lists.delete(req.tx, req.who.user_id, key)
     return Reply([], f"List #{key} has been deleted.")
 
 
 def view_contacts(req: Request) -> Reply:
-    """15. Without a search or an order the page is found by its place, however deep it lies."""
+    """15. View the contacts of a list."""
     shown = paging.window(req)
     found = lists.find(req.tx, req.who.user_id, _list_id(req))
     after = req.unix_time("updated_after")
     if after is None and not any(req.query.get(name, "").strip() for name in ("q", "order_by", "order")):
-        total = found["contacts_count"]
+        total = found["contacts_count"]  # the page is found by its place, however deep it lies
         inside = shown.offset < total
         rows = contact.page(req.tx, found["list_id"], shown.offset, shown.limit) if inside else []
     else:
@@ -214,7 +246,7 @@ def _contact_ids(req: Request, list_name: str = "list_id") -> tuple[int, int]:
 
 
 def create_contact(req: Request) -> Reply:
-    """16."""
+    """16. Create a contact."""
     given = msgspec.structs.asdict(req.decode(ContactBody))
     into = contact.target(req.tx, req.who.user_id, _list_id(req))
     row = contact.create(req.tx, into, contact.columns(given, req.who.country))
@@ -222,13 +254,13 @@ def create_contact(req: Request) -> Reply:
 
 
 def view_contact(req: Request) -> Reply:
-    """17."""
+    """17. View a contact."""
     found, row = contact.find(req.tx, req.who.user_id, *_contact_ids(req))
     return Reply(_contact_entry(row, found["list_name"]))
 
 
 def update_contact(req: Request) -> Reply:
-    """18."""
+    """18. Change a contact. What the body does not name stays as it is."""
     given = msgspec.structs.asdict(req.decode(ContactBody))
     user_id, (list_id, key) = req.who.user_id, _contact_ids(req)
     _, before = contact.find(req.tx, user_id, list_id, key, lock=True)
@@ -238,7 +270,7 @@ def update_contact(req: Request) -> Reply:
 
 
 def copy_contact(req: Request) -> Reply:
-    """19. The copy has an id of its own."""
+    """19. Copy a contact to another list. The copy has an id of its own."""
     list_id, key = _contact_ids(req, "from_list_id")
     _, row = contact.find(req.tx, req.who.user_id, list_id, key)
     into = contact.target(req.tx, req.who.user_id, _list_id(req, "to_list_id"))
@@ -248,7 +280,7 @@ def copy_contact(req: Request) -> Reply:
 
 
 def transfer_contact(req: Request) -> Reply:
-    """20."""
+    """20. Transfer a contact to another list."""
     user_id, (list_id, key) = req.who.user_id, _contact_ids(req, "from_list_id")
     _, row = contact.find(req.tx, user_id, list_id, key, lock=True)
     into = contact.target(req.tx, user_id, _list_id(req, "to_list_id"))
@@ -259,7 +291,7 @@ def transfer_contact(req: Request) -> Reply:
 
 
 def delete_contact(req: Request) -> Reply:
-    """21."""
+    """21. Delete a contact."""
     list_id, key = _contact_ids(req)
     contact.find(req.tx, req.who.user_id, list_id, key, lock=True)
     contact.remove(req.tx, list_id, [key])
@@ -272,23 +304,23 @@ async def _check_again(req: Request) -> None:
 
 
 async def remove_opted_out(req: Request) -> Reply:
-    """22. Slice by slice, so that others are served in between."""
+    """22. Remove the contacts of a list that are in an opt-out list too."""
     user_id, list_id = req.who.user_id, _list_id(req)
     opt_out_id = _list_id(req, "opt_out_list_id")
     if list_id == opt_out_id:
         raise BadRequest({"opt_out_list_id": "The opt-out list must be another list."})
     await _check_again(req)
-    deleted = 0
+    deleted = 0  # slice by slice, so that others are served in between
     start: int | None = 0
     while start is not None:
         work = partial(cleaning.remove_opted_out, user_id=user_id, list_id=list_id, opt_out_id=opt_out_id, start=start)
         removed, start = await req.services.database.write(work, urgent=False)
         deleted += removed
-    return Reply({"deleted": deleted})
+    return Reply(Removed(deleted))
 
 
 async def remove_duplicates(req: Request) -> Reply:
-    """28. Slice by slice, as 22."""
+    """28. Remove the duplicates of a list. The oldest stay."""
     given = req.decode(DuplicatesBody).fields or ["phone_number"]
     fields = _fields(given.split(",") if isinstance(given, str) else list(given), "fields")
     names = list(dict.fromkeys(name for name in fields if name))
@@ -302,7 +334,7 @@ async def remove_duplicates(req: Request) -> Reply:
         some = pairs[start : start + cleaning.IDS_AT_ONCE]
         work = partial(cleaning.remove_duplicates, user_id=user_id, list_id=list_id, fields=names, pairs=some)
         deleted += await database.write(work, urgent=False)
-    return Reply({"deleted": deleted})
+    return Reply(Removed(deleted))
 
 
 def _fields(given: list[str], where: str) -> list[str | None]:
@@ -316,7 +348,7 @@ def _fields(given: list[str], where: str) -> list[str | None]:
 
 
 def start_import(req: Request) -> Reply:
-    """29. The file is fetched and read in the background; `id` is that of the import."""
+    """29. Import contacts from a file. It is fetched and read in the background."""
     given = req.decode(ImportBody)
     order = given.field_order
     fields = _fields(order.split(",") if isinstance(order, str) else order, "field_order")
@@ -331,7 +363,7 @@ def start_import(req: Request) -> Reply:
     if fault:
         raise BadRequest({"file_url": fault})
     key = imports.queue(req.tx, req.who.user_id, _list_id(req), req.who.country, url, upload, fields)
-    return Reply({"msg": "Messages put on queue.", "ids": [str(key)], "id": str(key)})
+    return Reply(StartedImport("Messages put on queue.", [str(key)], str(key)))
 
 
 _UPLOAD = re.compile(r"(?:/files/)?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.\w{1,10})?")
@@ -352,7 +384,7 @@ def _upload(req: Request, url: str) -> str | None:
 
 
 def view_import(req: Request) -> Reply:
-    """How far an import is. An addition to the contract."""
+    """View how far an import is. An addition to the contract."""
     key = req.number("import_id", imports.UNKNOWN)
     row = imports.find(req.tx, req.who.user_id, _list_id(req), key)
     some = imports.refusals(req.tx, key, -1, SHOWN_REFUSALS)
@@ -368,7 +400,7 @@ def view_import(req: Request) -> Reply:
 
 
 def search_all(req: Request) -> Reply:
-    """125. Contacts first, then lists, on one page."""
+    """125. Search for contacts and lists. Contacts come first."""
     shown = paging.window(req)
     word = req.query.get("q", "").strip()
     if not word:

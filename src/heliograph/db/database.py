@@ -7,10 +7,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import structlog
+
 from heliograph.db.engine import Clock, Connector, Tx
 from heliograph.db.writer import Writer
 
 T = TypeVar("T")
+CHECKPOINT_EVERY = 0.5
+LONGEST_LOG = 32_000
+"""Pages (128 MB) from which on the log is not only copied, but begun anew, for which writers have to wait."""
+
+log = structlog.get_logger(__name__)
 
 
 class Database:
@@ -26,6 +33,10 @@ class Database:
         self._local = threading.local()
         self._read_connectors: list[Connector] = []
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
+        self._closing = threading.Event()
+        self._checkpoints = threading.Thread(target=self._checkpoint, name="db-checkpoint", daemon=True)
+        if self.dialect.checkpoint:
+            self._checkpoints.start()
 
     def write(self, run: Callable[[Tx], T], *, urgent: bool = True) -> "asyncio.Future[T]":
         """Run `run(tx)` in the next group commit. Background work passes urgent=False."""
@@ -64,6 +75,19 @@ class Database:
             except Exception:  # noqa: BLE001 - the connection is gone: the next read opens a new one
                 connector.reset()
 
+    def _checkpoint(self) -> None:
+        """Keep SQLite's log short, in a thread and over a connection of its own, while others write."""
+        connector = Connector(self.address, self.clock)
+        while not self._closing.wait(CHECKPOINT_EVERY):
+            try:
+                _, pages, _ = connector.run(self.dialect.checkpoint)
+                if pages > LONGEST_LOG:
+                    connector.run(self.dialect.restart)
+            except Exception as problem:  # noqa: BLE001 - it is tried again; meanwhile the log only grows
+                log.warning("database.no_checkpoint", error=repr(problem))
+                connector.reset()
+        connector.close()
+
     def _woken(self, names: set[str]) -> None:
         for name in names:
             for listener in self._listeners.get(name, ()):
@@ -72,6 +96,9 @@ class Database:
     async def close(self) -> None:
         """Write what waits, then close every connection."""
         await asyncio.to_thread(self._writer.close)
+        self._closing.set()
+        if self._checkpoints.is_alive():
+            await asyncio.to_thread(self._checkpoints.join)
         self._pool.shutdown(wait=True)
         for connector in (*self._read_connectors, self._connector):
             connector.close()

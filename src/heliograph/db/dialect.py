@@ -27,6 +27,9 @@ class Dialect:
     lock_schema = "BEGIN IMMEDIATE"
     unlock_schema = "COMMIT"
     version = "SELECT sqlite_version()"
+    checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
+    restart = "PRAGMA wal_checkpoint(RESTART)"
+    """Copy what is in the log to the database, beside the writer; and, holding it up, so that the log begins anew."""
     connect_args: Mapping[str, Any] = {"check_same_thread": False, "timeout": 30}
 
     def sql(self, text: str) -> str:
@@ -61,6 +64,7 @@ class PostgreSQL(Dialect):
     lock_schema = "SELECT pg_advisory_lock(7213001)"
     unlock_schema = "SELECT pg_advisory_unlock(7213001)"
     version = "SHOW server_version"
+    checkpoint = restart = ""
     connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
     """Otherwise a prepared statement keeps the plan that was right when its table was empty: every row of the user."""
 
@@ -118,8 +122,8 @@ def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
     return made, dialect
 
 
-_WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=8000")
-"""A checkpoint every 32 MB: a page that changes in many commits is copied once."""
+_WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=0")
+"""Checkpoints are made beside the writer (database.py): within a commit one would hold up everybody for 100 ms."""
 
 
 def _write_pragmas(connection: Any, _record: Any) -> None:

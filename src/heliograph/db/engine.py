@@ -97,6 +97,10 @@ class Connector:
         tx.driver(self.dialect.begin_read)
         return tx
 
+    def run(self, text: str) -> Any:
+        """The first row of a statement that needs no transaction."""
+        return self._open().exec_driver_sql(text).first()
+
     def reset(self) -> None:
         """Throw the connection away, with whatever was open on it."""
         connection, self._connection = self._connection, None

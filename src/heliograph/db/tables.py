@@ -326,6 +326,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("payload", Text, nullable=False),
     Column("last_error", Text),
+    Index(None, "lane", "due_at"),
 )
 """Background work other than messages. `lane` groups what must not crowd out others (one webhook target)."""
 

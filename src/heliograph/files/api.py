@@ -4,6 +4,7 @@ import asyncio
 import binascii
 import io
 import re
+from typing import Annotated
 
 import msgspec
 from python_multipart.multipart import Field, File, create_form_parser
@@ -13,25 +14,28 @@ from heliograph.errors import BadRequest, TooManyRequests
 from heliograph.files import store as files
 from heliograph.files.convert import Busy, Converted
 from heliograph.files.task import TARGETS, Refused
+from heliograph.http.fields import UnixTime, about
 from heliograph.http.request import Reply, Request
 
 
 class Upload(msgspec.Struct):
-    """Body of an upload. `content` is Base64; `convert` may stand in the query as well."""
+    """Body of an upload. `convert` may stand in the query as well."""
 
-    content: str
-    convert: str = ""
+    content: Annotated[
+        str, about("The file in Base64, also as a data URI.", "R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
+    ]
+    convert: Annotated[str, about("What it is for: fax, mms, csv, post or postcard.", "fax")] = ""
 
 
 class Uploaded(msgspec.Struct):
     """`data` of an upload."""
 
     upload_id: int
-    file_name: str
-    date_added: int
-    date_delete: int
+    file_name: Annotated[str, about("Its id and what it has become.", "161BFA93-3660-4B03-9BCB-7629166F2E91.pdf")]
+    date_added: UnixTime
+    date_delete: Annotated[int, about("Unix time at which it is removed, unless a message needs it.", 1792141200)]
     user_id: int
-    url: str = msgspec.field(name="_url")
+    url: Annotated[str, about("Where it can be downloaded, without credentials.")] = msgspec.field(name="_url")
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -43,7 +47,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 async def upload(req: Request) -> Reply:
-    """168. Convert a file, keep the result for a while."""
+    """168. Upload a file. It is converted for its purpose and kept for a while."""
     given = await asyncio.to_thread(_given, req)
     try:
         made = await req.services.converter.convert(given.data, given.name, given.target)

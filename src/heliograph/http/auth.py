@@ -6,10 +6,11 @@ import os
 import time
 from base64 import b64decode
 from binascii import Error as NotBase64
+from functools import cache
 
 from heliograph.accounts import account
 from heliograph.accounts.account import Principal
-from heliograph.accounts.vault import Vault, password_matches
+from heliograph.accounts.vault import Vault, hash_password, password_matches
 from heliograph.db.database import Database
 from heliograph.errors import Unauthorized
 
@@ -39,26 +40,38 @@ class Authenticator:
     def _digest(self, header: bytes) -> bytes:
         return hashlib.blake2b(header, key=self._pepper, digest_size=32).digest()
 
-    async def principal(self, header: bytes) -> Principal:
-        """The principal of a header. Raises Unauthorized."""
-        username, secret = _credentials(header.decode("latin-1"))
+    async def by_key(self, header: bytes) -> Principal | None:
+        """The principal whose API key a header holds, or None."""
+        try:
+            username, secret = _credentials(header.decode("latin-1"))
+        except Unauthorized:
+            return None
         found = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))
-        if found is None:
-            found = await self._by_password(username, secret)
-        if found is None:
+        return found and self._remembered(header, found)
+
+    async def by_password(self, header: bytes) -> Principal:
+        """The principal whose account password a header holds. Raises Unauthorized.
+
+        Nobody's password takes as long to be wrong as somebody's, so that time does not tell which names exist.
+        """
+        username, password = _credentials(header.decode("latin-1"))
+        found = await self._database.read(lambda tx: account.with_password(tx, username))
+        async with self._slow:
+            right = await asyncio.to_thread(lambda: password_matches(found.proof if found else _nobody(), password))
+        if not found or not right:
             raise Unauthorized
+        return self._remembered(header, found)
+
+    def _remembered(self, header: bytes, found: Principal) -> Principal:
         if len(self._known) >= MOST:
             self._known.clear()
         self._known[self._digest(header)] = (found, time.monotonic() + REMEMBERED)
         return found
 
-    async def _by_password(self, username: str, password: str) -> Principal | None:
-        found = await self._database.read(lambda tx: account.with_password(tx, username))
-        if found is None:
-            return None
-        async with self._slow:
-            right = await asyncio.to_thread(password_matches, found.proof, password)
-        return found if right else None
+
+@cache
+def _nobody() -> str:
+    return hash_password(os.urandom(16).hex())
 
 
 def _credentials(header: str) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 import hashlib
 
+from sqlalchemy import select
+
 from heliograph.db.engine import Tx
 from heliograph.db.tables import idempotency
 from heliograph.errors import BadRequest, Conflict
@@ -9,14 +11,15 @@ from heliograph.http.request import Request
 
 LIFE = 24 * 3600
 LONGEST = 255
+SLICE = 500
 
 
 def key_of(req: Request) -> str | None:
     """The key of a request that spends, or None. Raises BadRequest."""
-    key = req.header("idempotency-key").strip()
+    key = req.header("idempotency-key").strip() if req.route.spends else ""
     if len(key) > LONGEST or "\x00" in key:
         raise BadRequest({"Idempotency-Key": f"Idempotency-Key must be at most {LONGEST} characters."})
-    return key if key and req.route.spends else None
+    return key or None
 
 
 def _fingerprint(req: Request) -> str:
@@ -25,32 +28,39 @@ def _fingerprint(req: Request) -> str:
 
 
 def recall(tx: Tx, req: Request, key: str) -> bytes | None:
-    """The answer that this key had, or None. Raises Conflict when it was another request."""
-    row = tx.driver(
-        "SELECT fingerprint, answer, created_at FROM idempotency WHERE user_id = ? AND key = ?",
-        [req.who.user_id, key],
-    ).fetchone()
-    if row is None or row[2] < tx.now - LIFE:
+    """The answer that this key had; None when the request is the first with it, and then the key is taken.
+
+    A request that takes a key holds it until its transaction ends: one in another process waits for it here.
+    Raises Conflict when the key had another request.
+    """
+    mine = [req.who.user_id, key]
+    tx.driver("DELETE FROM idempotency WHERE user_id = ? AND key = ? AND created_at < ?", [*mine, tx.now - LIFE])
+    taken = tx.driver(
+        "INSERT INTO idempotency (user_id, key, fingerprint, answer, created_at) VALUES (?, ?, ?, '', ?)"
+        " ON CONFLICT (user_id, key) DO NOTHING",
+        [*mine, _fingerprint(req), tx.now],
+    ).rowcount
+    if taken:
         return None
-    if row[0] != _fingerprint(req):
+    fingerprint, answer = tx.driver(
+        "SELECT fingerprint, answer FROM idempotency WHERE user_id = ? AND key = ?", mine
+    ).fetchone()
+    if fingerprint != _fingerprint(req):
         raise Conflict("This Idempotency-Key was used for another request.")
-    return str(row[1]).encode()
+    return str(answer).encode()
 
 
 def remember(tx: Tx, req: Request, key: str, answer: bytes) -> None:
-    """Keep the answer for a day."""
-    tx.execute(idempotency.delete().where(idempotency.c.user_id == req.who.user_id, idempotency.c.key == key))
-    tx.execute(
-        idempotency.insert().values(
-            user_id=req.who.user_id,
-            key=key,
-            fingerprint=_fingerprint(req),
-            answer=answer.decode(),
-            created_at=tx.now,
-        )
+    """Keep the answer for a day, under the key that `recall` has taken."""
+    tx.driver(
+        "UPDATE idempotency SET answer = ? WHERE user_id = ? AND key = ?", [answer.decode(), req.who.user_id, key]
     )
 
 
-def prune(tx: Tx) -> None:
-    """Forget answers older than a day."""
-    tx.execute(idempotency.delete().where(idempotency.c.created_at < tx.now - LIFE))
+def prune(tx: Tx) -> bool:
+    """Forget a slice of the answers older than a day; whether more may be left."""
+    old = select(idempotency.c.user_id, idempotency.c.key).where(idempotency.c.created_at < tx.now - LIFE)
+    found = tx.rows(old.order_by(idempotency.c.created_at).limit(SLICE))
+    for row in found:
+        tx.driver("DELETE FROM idempotency WHERE user_id = ? AND key = ?", [row["user_id"], row["key"]])
+    return len(found) == SLICE

@@ -1,8 +1,12 @@
 """Loose JSON made exact: what real clients send (numbers as strings, strings as numbers, 0/1 for flags)."""
 
+import math
 import re
+import sys
 import types
-from typing import Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -10,8 +14,20 @@ from heliograph.errors import BadRequest
 
 T = TypeVar("T")
 
-LARGEST = 2**53
-_LONG_NUMBER = re.compile(rb"\d{16}")
+LARGEST = 10**15 - 1
+WORDS = {
+    "integer": r"[+-]?0*[0-9]{1,15}(\.0*)?",
+    "number": r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?",
+    "boolean": r"[01](\.0)?|true|false|yes|no|on|off",
+}
+"""How a text looks that stands for another type; for a flag, in any case. Space around it makes no difference."""
+
+MOST_FAULTS = 100
+"""Bad fields that an answer names; a body of nothing but faults would otherwise make an answer larger than itself."""
+
+_DIGITS = re.compile(r"\s*([+-]?[0-9]+)(\.0*)?\s*")
+_NUMBER = re.compile(rf"\s*({WORDS['number']})\s*")
+_LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{16}")
 """Exact JSON may hold numbers that no database column does; they are looked at one by one."""
 
 
@@ -25,11 +41,11 @@ def decode(raw: bytes, kind: type[T]) -> T:
             return _decoder(kind).decode(raw or b"{}")
         except (msgspec.ValidationError, UnicodeDecodeError):
             pass
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, RecursionError) as problem:
             raise _not_json(problem) from None
     try:
         found = msgspec.json.decode(raw or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise _not_json(problem) from None
     if not isinstance(found, dict):
         raise BadRequest({"body": "The body must be a JSON object."})
@@ -51,31 +67,43 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def _not_json(problem: Exception) -> BadRequest:
+    if isinstance(problem, RecursionError):
+        return BadRequest({"body": "The body is nested too deeply."})
     return BadRequest({"body": f"The body is not valid JSON: {problem}"})
 
 
 def integer(value: Any) -> int:
     """A whole number out of an int, a float without a fraction, or digits. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    digits = _DIGITS.fullmatch(value) if isinstance(value, str) and len(value) < 1000 else None
+    if digits:
+        value = int(digits[1])
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be an integer.")
-    try:
-        number = float(value) if isinstance(value, float) else int(value)
-    except ValueError:
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError("must be an integer.") from None
-    if number != number or abs(number) > LARGEST:
+    if value != value or abs(value) > LARGEST:
         raise ValueError("is out of range.")
-    if int(number) != number:
+    if int(value) != value:
         raise ValueError("must be an integer.")
-    return int(number)
+    return int(value)
+
+
+def number(value: Any) -> float:
+    """A finite number out of a number or its text. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("must be a number.")
+    try:
+        written = not isinstance(value, str) or (len(value) < 1000 and _NUMBER.fullmatch(value))
+        made = float(value) if written else math.nan
+    except OverflowError:
+        raise ValueError("must be a number.") from None
+    if made != made or abs(made) > sys.float_info.max:
+        raise ValueError("must be a number.")
+    return made
 
 
 def text(value: Any) -> str:
     """A text out of a string or a number. Raises ValueError."""
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        if "\x00" in value:  # half of a surrogate pair is no JSON, and comes no further than the parser
             raise ValueError("contains characters that cannot be stored.")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -97,15 +125,22 @@ def flag(value: Any) -> bool:
 
 def _struct(found: dict[str, Any], kind: Any, path: str, faults: dict[str, str]) -> Any:
     values = {}
-    for field in msgspec.structs.fields(kind):
+    for field, inner in _fields(kind):
         name = path + field.encode_name
         given = found.get(field.encode_name, msgspec.UNSET)
-        if given is msgspec.UNSET or given is None or (given == "" and not _takes_text(field.type)):
+        if given is msgspec.UNSET or given is None or (given == "" and not _takes_text(inner)):
             if field.required:
                 faults[name] = f"{_label(name)} field is required."
             continue
-        values[field.name] = _value(given, field.type, name, faults)
+        values[field.name] = _value(given, inner, name, faults)
     return kind(**values) if not faults else None
+
+
+@cache
+def _fields(kind: Any) -> Sequence[tuple[msgspec.structs.FieldInfo, Any]]:
+    """The fields of a struct with their bare types: what Annotated says of them is for the API document."""
+    bare = get_type_hints(kind)
+    return [(field, bare[field.name]) for field in msgspec.structs.fields(kind)]
 
 
 def _takes_text(kind: Any) -> bool:
@@ -126,7 +161,12 @@ def _value(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
         if not isinstance(given, list):
             faults[name] = f"{_label(name)} must be a list."
             return None
-        return [_value(entry, item, f"{name}.{at}", faults) for at, entry in enumerate(given)]
+        made = []
+        for at, entry in enumerate(given):
+            if len(faults) >= MOST_FAULTS:
+                break
+            made.append(_value(entry, item, f"{name}.{at}", faults))
+        return made
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if not isinstance(given, dict):
             faults[name] = f"{_label(name)} must be an object."
@@ -135,10 +175,48 @@ def _value(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
     return _scalar(given, kind, name, faults)
 
 
+_MAKERS: Mapping[Any, Any] = {int: integer, str: text, bool: flag, float: number}
+
+
 def _scalar(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
-    makers: dict[Any, Any] = {int: integer, str: text, bool: flag, float: float}
     try:
-        return makers[kind](given)
+        if kind in _MAKERS:
+            return _MAKERS[kind](given)
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as problem:
+        faults[name] = f"{_label(name)} is wrong: {problem}."
     except ValueError as problem:
         faults[name] = f"{_label(name)} {problem}"
-        return None
+    return None
+
+
+def schema(exact: Mapping[str, Any]) -> dict[str, Any]:
+    """What `decode` takes for a struct, as JSON Schema, made of the schema of its exact types."""
+    required, properties = exact.get("required", ()), exact.get("properties", {})
+    return {**exact, "properties": {name: _taken(inner, name not in required) for name, inner in properties.items()}}
+
+
+_ALSO = {"integer": ["string"], "number": ["string"], "string": ["number"], "boolean": ["integer", "string"]}
+
+
+def _taken(exact: Mapping[str, Any], optional: bool) -> dict[str, Any]:
+    """What is taken for one value. An optional one may be null and, where it is no text anyway, an empty text."""
+    options = [option for option in exact.get("anyOf", [exact]) if option.get("type") != "null"]
+    made = {**options[0], **{key: told for key, told in exact.items() if key not in ("anyOf", "default")}}
+    if "items" in made:
+        made["items"] = _taken(made["items"], False)
+    if "items" in made or "$ref" in made:
+        return {"anyOf": [made, {"enum": [None, ""]}]} if optional else made
+    exactly = [option["type"] for option in options]
+    kinds = [*exactly, *(kind for one in exactly for kind in _ALSO[one]), *(["null"] if optional else [])]
+    made["type"] = list(dict.fromkeys(kinds))
+    nothing: list[Any] = [None] if optional else []
+    if exactly[0] in WORDS and "string" not in exactly:
+        made["pattern"] = rf"^\s*({WORDS[exactly[0]]})\s*$" + ("|^$" if optional else "")
+        nothing += [""] if optional else []
+    if "enum" in made:
+        made["enum"] = [*made["enum"], *(str(value) for value in made["enum"] if isinstance(value, int)), *nothing]
+    bounds = {"integer": LARGEST, "boolean": 1}
+    if len(exactly) == 1 and exactly[0] in bounds:
+        made |= {"minimum": -LARGEST if exactly[0] == "integer" else 0, "maximum": bounds[exactly[0]]}
+    return made

@@ -1,16 +1,19 @@
 """Pages: `page` and `limit` in, the eight paging keys out. Source: api-v3, "Pagination"; facts A15, A16."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-from urllib.parse import urlencode
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from heliograph.errors import BadRequest
+from heliograph.http.fields import about
 from heliograph.http.request import Request
 
 SMALLEST, LARGEST = 15, 100
 FARTHEST = 10**9
+_INTEGER = re.compile(r"[+-]?[0-9]{1,1000}").fullmatch
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -25,6 +28,22 @@ class Window(msgspec.Struct, frozen=True):
         return (self.page - 1) * self.limit
 
 
+class Page(msgspec.Struct, kw_only=True):
+    """The `data` of every list endpoint."""
+
+    total: Annotated[int, about("How many records there are, or how many the search found.")]
+    per_page: Annotated[int, about("The limit in force.", SMALLEST)]
+    current_page: Annotated[int, about("The number of this page.", 1)]
+    last_page: Annotated[int, about("The number of the last page; 0 when there are no records.")]
+    next_page_url: Annotated[str | None, about("Where the next page is.", None)]
+    prev_page_url: Annotated[str | None, about("Where the page before is.", None)]
+    from_: Annotated[int, about("The place of the first record shown; 0 when there is none.")] = msgspec.field(
+        name="from"
+    )
+    to: Annotated[int, about("The place of the last record shown; 0 when there is none.")]
+    data: list[Any]
+
+
 def window(req: Request) -> Window:
     """The page that is asked for. `limit` is clamped to 15..100; a page below 1 is page 1. Raises BadRequest."""
     return Window(max(1, _whole(req, "page", 1)), min(max(_whole(req, "limit", SMALLEST), SMALLEST), LARGEST))
@@ -34,10 +53,9 @@ def _whole(req: Request, name: str, default: int) -> int:
     text = req.query.get(name, "").strip()
     if not text:
         return default
-    try:
-        return min(int(text), FARTHEST)
-    except ValueError:
-        raise BadRequest({name: f"{name.capitalize()} must be an integer."}) from None
+    if not _INTEGER(text):
+        raise BadRequest({name: f"{name.capitalize()} must be an integer."})
+    return max(-FARTHEST, min(int(text), FARTHEST))
 
 
 def page(
@@ -46,24 +64,24 @@ def page(
     total: int,
     rows: Sequence[Mapping[str, Any]],
     render: Callable[[Mapping[str, Any]], Any],
-) -> dict[str, Any]:
+) -> Page:
     """The `data` of a list endpoint."""
     last = -(-total // shown.limit)
-    return {
-        "total": total,
-        "per_page": shown.limit,
-        "current_page": shown.page,
-        "last_page": last,
-        "next_page_url": _url(req, shown, shown.page + 1) if shown.page < last else None,
-        "prev_page_url": _url(req, shown, min(shown.page - 1, last)) if shown.page > 1 and last else None,
-        "from": shown.offset + 1 if rows else 0,
-        "to": shown.offset + len(rows) if rows else 0,
-        "data": [render(row) for row in rows],
-    }
+    return Page(
+        total=total,
+        per_page=shown.limit,
+        current_page=shown.page,
+        last_page=last,
+        next_page_url=_url(req, shown, shown.page + 1) if shown.page < last else None,
+        prev_page_url=_url(req, shown, min(shown.page - 1, last)) if shown.page > 1 and last else None,
+        from_=shown.offset + 1 if rows else 0,
+        to=shown.offset + len(rows) if rows else 0,
+        data=[render(row) for row in rows],
+    )
 
 
 def _url(req: Request, shown: Window, number: int) -> str:
     path = "/v3" + req.route.paths[0]
     for name, value in req.params.items():
-        path = path.replace("{" + name + "}", value)
+        path = path.replace("{" + name + "}", quote(value, safe=""))
     return f"{req.base_url}{path}?{urlencode({**req.query, 'page': number, 'limit': shown.limit})}"

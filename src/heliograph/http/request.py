@@ -11,7 +11,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.billing.cashier import Cashier
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound
+from heliograph.errors import ApiError, BadRequest, NotFound
 from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import loose
@@ -140,7 +140,7 @@ class Route(msgspec.Struct, frozen=True):
     needs, "" for none, None for a route without credentials. `message` is the documented response_msg; `body` and
     `answer` are structs for the OpenAPI document, `query` its further query parameters; `spends` routes accept an
     Idempotency-Key, `uploads` a body of the size of a file; `guarded` ones, which strangers could use to guess or to
-    flood, are limited like failed logins.
+    flood, are limited like failed logins. `refuses` are refusals that no other property of the row tells of.
     """
 
     number: int
@@ -155,6 +155,7 @@ class Route(msgspec.Struct, frozen=True):
     spends: bool = False
     guarded: bool = False
     uploads: bool = False
+    refuses: tuple[type[ApiError], ...] = ()
     also: tuple[str, ...] = ()
 
     @property

@@ -12,21 +12,33 @@ from heliograph.http.request import Request
 
 Columns = Mapping[str, ColumnElement[Any]]
 
+LONGEST, MOST_PAIRS = 2000, 50
+"""Characters and pairs of a search: more of them would be more than a database takes in one condition."""
+
+_PAIR = re.compile(r"(?:\\[\\,*]|[^,])+")
+_MARK = re.compile(r"\\[\\,*]|.", re.DOTALL)
+
+
+def asked(req: Request) -> bool:
+    """Whether the request searches or sorts at all."""
+    return any(req.query.get(name, "").strip() for name in ("q", "operator", "order_by", "order"))
+
 
 def condition(req: Request, columns: Columns) -> ColumnElement[bool] | None:
-    r"""What `q` asks for, or None. `field:value` pairs by commas; `\,` is a comma in a value; `*` matches anything.
+    r"""What `q` asks for, or None: `field:value` pairs by commas, in any case. `*` in a value stands for any text.
 
-    Case-insensitive. Raises BadRequest that names the known fields.
+    `\,`, `\*` and `\\` in a value are the characters themselves. Raises BadRequest that names the known fields.
     """
     text = req.query.get("q", "").strip()
-    if not text:
-        return None
-    parts = [_one(pair, columns) for pair in re.split(r"(?<!\\),", text) if pair.strip()]
-    if not parts:
-        return None
-    operator = req.query.get("operator", "AND").strip().upper() or "AND"
+    operator = req.query.get("operator", "").strip().upper() or "AND"
     if operator not in ("AND", "OR"):
         raise BadRequest({"operator": "Operator must be AND or OR."})
+    pairs = [pair for pair in _PAIR.findall(text) if pair.strip()]
+    if len(text) > LONGEST or len(pairs) > MOST_PAIRS:
+        raise BadRequest({"q": f"A search has at most {LONGEST} characters and {MOST_PAIRS} pairs."})
+    parts = [_one(pair, columns) for pair in pairs]
+    if not parts:
+        return None
     return or_(*parts) if operator == "OR" else and_(*parts)
 
 
@@ -35,14 +47,24 @@ def _one(pair: str, columns: Columns) -> ColumnElement[bool]:
     column = _column(name, columns, "q")
     if not found:
         raise BadRequest({"q": f"Write the search as field:value, not {pair.strip()[:50]!r}."})
-    value = value.replace("\\,", ",").strip().lower()
     if "\x00" in value:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
-    as_text = func.lower(cast(column, String))
-    if "*" not in value:
-        return as_text == value
-    pattern = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
-    return as_text.like(pattern, escape="\\")
+    marks = _MARK.findall(value.strip())
+    shown = func.coalesce(cast(column, String), "")
+    if "*" not in marks:
+        text = "".join(mark[-1] for mark in marks)
+        return or_(shown == text, func.lower(shown).in_(_lowered(text)))
+    pattern = "".join("%" if mark == "*" else _LITERAL.get(mark[-1], mark[-1]) for mark in marks)
+    return or_(*(func.lower(shown).like(lower, escape="\\") for lower in _lowered(pattern)))
+
+
+_LITERAL = {"\\": "\\\\", "%": "\\%", "_": "\\_"}
+"""What LIKE would take for something else."""
+
+
+def _lowered(text: str) -> list[str]:
+    """What a database may make of a text with LOWER: SQLite (and PostgreSQL in the C locale) only knows A to Z."""
+    return sorted({text.lower(), re.sub("[A-Z]+", lambda found: found.group().lower(), text)})
 
 
 def _column(name: str, columns: Columns, where: str) -> ColumnElement[Any]:

@@ -61,14 +61,16 @@ class Table:
         verbs = self._fixed.get(path)
         if verbs and method in verbs:
             return verbs[method], {}
-        known = verbs is not None
+        allowed = set(verbs or ())
         for pattern, by_verb in self._open.get(path.count("/"), ()):
             found = pattern.fullmatch(path)
             if found:
                 if method in by_verb:
                     return by_verb[method], found.groupdict()
-                known = True
-        raise MethodNotAllowed if known else NotFound
+                allowed |= by_verb.keys()
+        if allowed:
+            raise MethodNotAllowed(headers={"allow": ", ".join(sorted(allowed))})
+        raise NotFound
 
 
 class Server:
@@ -135,11 +137,12 @@ class Server:
             extra += await limit.hit(route.at, client)
             return None
         header = headers.get(b"authorization", b"")
-        who = self._authenticator.known(header)
+        who = self._authenticator.known(header) or await self._authenticator.by_key(header)
         if who is None:
+            # Only passwords can be guessed: a good key gets in however many others fail from the same address.
             await self._logins.check(client)
             try:
-                who = await self._authenticator.principal(header)
+                who = await self._authenticator.by_password(header)
             except Unauthorized:
                 extra += await self._logins.hit(client)
                 raise
@@ -166,6 +169,8 @@ class Server:
         size = len(body)
         while message.get("more_body"):
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest({"body": "The connection was lost before the end of the body."})
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > most:
@@ -176,10 +181,10 @@ class Server:
         handler = req.route.handler
         database = self._services.database
         if handler in self._edges:
-            edge: Any = handler
             if req.route.access is not None:  # what is remembered may have been revoked
                 await database.read(lambda tx: _enter(tx, req))
                 req.enter(None, req.who)
+            edge: Any = handler
             return _wrap(req, await edge(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
@@ -217,6 +222,7 @@ class Server:
             (b"access-control-allow-origin", named),
             (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
             (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
+            (b"access-control-expose-headers", b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After"),
             (b"access-control-max-age", b"600"),
             (b"vary", b"Origin"),
         ]

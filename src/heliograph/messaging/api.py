@@ -1,7 +1,7 @@
 """HTTP shapes that all channels share: history, its export, cancelling, the timeline."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
 
 import msgspec
 
@@ -9,6 +9,7 @@ from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
 from heliograph.files import store as files
 from heliograph.http import paging, search
+from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import export, history, message
 from heliograph.messaging.export import Render
@@ -16,20 +17,50 @@ from heliograph.messaging.export import Render
 UNKNOWN = "Message record not found."
 
 
+class Export(msgspec.Struct):
+    """`data` of the exports (endpoint 143 and its like)."""
+
+    url: Annotated[
+        str,
+        about(
+            "Where the file can be downloaded for a day, without credentials. While a long one is being written, that "
+            "answers 503 with Retry-After."
+        ),
+    ]
+
+
 class ExportState(msgspec.Struct):
     """`data` of the state of an export."""
 
-    export_id: str
-    ready: bool
-    rows_done: int
-    rows: int
-    url: str
+    export_id: Annotated[str, about("The id in the link of the export.", "7C1E3B5A-90D4-4C3F-8E2B-1A6D5F4C3B2A")]
+    ready: Annotated[bool, about("Whether the file can be downloaded.")]
+    rows_done: Annotated[int, about("Messages that are written.")]
+    rows: Annotated[int, about("Messages that the export will hold.")]
+    url: Annotated[str, about("Where the file can be downloaded.")]
+
+
+class Cancelled(msgspec.Struct):
+    """`data` of cancelling all (endpoint 137 and its like)."""
+
+    count: Annotated[int, about("How many messages were cancelled.")]
+
+
+class Step(msgspec.Struct):
+    """A step of a message's timeline."""
+
+    at: Annotated[float, about("Unix time in seconds, to the millisecond.", 1792137600.125)]
+    status: Annotated[str, about("The status that the message had from then on.", "Sent")]
+    detail: Annotated[str, about("What happened, with the carrier's own words.")]
+
+
+Steps = Annotated[list[Step], about("What happened, oldest first.")]
 
 
 def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
     """The handler of a channel's history: date range, paging, search, sort."""
 
     def view_history(req: Request) -> Reply:
+        """View the history. Newest last, unless `order_by` says otherwise."""
         shown = paging.window(req)
         tx, user_id = req.tx, req.who.user_id
         first, last = history.between(tx, user_id, channel, req.unix_time("date_from"), req.unix_time("date_to"))
@@ -45,14 +76,12 @@ def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
     return view_history
 
 
-def exporting(channel: str, render: Render, columns: Sequence[str]) -> Callable[[Request], Awaitable[Reply]]:
-    """The handler of a channel's export: CSV in the file store, answered as a link.
-
-    The link of a long export answers 503 with Retry-After until a job has written the file.
-    """
-    export.SHEETS[channel] = export.Sheet(render, columns)
+def exporting(channel: str, render: Render, entry: type[msgspec.Struct]) -> Callable[[Request], Awaitable[Reply]]:
+    """The handler of a channel's export: its history as CSV in the file store, answered as a link."""
+    export.SHEETS[channel] = export.Sheet(render, [field.encode_name for field in msgspec.structs.fields(entry)])
 
     async def export_history(req: Request) -> Reply:
+        """Export the history as a CSV file."""
         name = files.safe_name(req.query.get("filename", ""), "export.csv")
         user_id, database, settings = req.who.user_id, req.services.database, req.services.settings
         start, end = req.unix_time("date_from"), req.unix_time("date_to")
@@ -69,13 +98,13 @@ def exporting(channel: str, render: Render, columns: Sequence[str]) -> Callable[
         row = await database.write(begin)
         if now:
             await export.write(database, req.services.files, row)
-        return Reply({"url": _link(req, row)})
+        return Reply(Export(_link(req, row)))
 
     return export_history
 
 
 def view_export(req: Request) -> Reply:
-    """How far an export is, by the id in its link. An addition to the contract."""
+    """View how far an export is, by the id in its link. An addition to the contract."""
     row = export.find(req.tx, req.who.user_id, req.params["export_id"])
     rows, done = row["last"] - row["first"], row["done"] - row["first"]
     return Reply(ExportState(row["file_id"], bool(row["ready"]), done, rows, _link(req, row)))
@@ -95,21 +124,23 @@ def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Requ
     """The handlers that cancel one message and all scheduled ones of a channel."""
 
     def cancel(req: Request) -> Reply:
+        """Cancel a scheduled message and give its price back."""
         key = req.params["message_id"].upper()
         if not history.cancel(req.tx, req.who.user_id, channel, [key]):
             raise NotFound(UNKNOWN)
         return Reply([], f"Message {key} has been cancelled.")
 
     def cancel_all(req: Request) -> Reply:
+        """Cancel all scheduled messages and give their prices back."""
         count = history.cancel_all(req.tx, req.who.user_id, channel)
-        return Reply({"count": count}, f"{count} messages has been cancelled.")
+        return Reply(Cancelled(count), f"{count} messages has been cancelled.")
 
     return cancel, cancel_all
 
 
 def view_timeline(req: Request) -> Reply:
-    """What happened to a message, step by step. An addition to the contract."""
+    """View what happened to a message, step by step. An addition to the contract."""
     steps = message.timeline(req.tx, req.who.user_id, req.params["message_id"].upper())
     if not steps:
         raise NotFound(UNKNOWN)
-    return Reply([{"at": round(at, 3), "status": status, "detail": detail} for at, status, detail in steps])
+    return Reply([Step(round(at, 3), status, detail) for at, status, detail in steps])

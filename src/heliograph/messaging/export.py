@@ -27,7 +27,7 @@ SLICE = 1000
 """Messages that are read and written at a time: neither memory nor a transaction grows with the export."""
 
 UNKNOWN = "Export record not found."
-Render = Callable[[Mapping[str, Any]], dict[str, Any]]
+Render = Callable[[Mapping[str, Any]], msgspec.Struct]
 Progress = Callable[[int], Awaitable[object]]
 
 
@@ -75,7 +75,7 @@ async def write(database: Database, store: FileStore, row: Mapping[str, Any], pr
 
     def piece(tx: Tx, first: int) -> bytes:
         rows = history.page(tx, user_id, channel, first, last, 0, SLICE, newest_first=False)
-        return b"".join(_line([entry[column] for column in sheet.columns]) for entry in map(sheet.render, rows))
+        return b"".join(_line(msgspec.structs.astuple(entry)) for entry in map(sheet.render, rows))
 
     with tempfile.TemporaryFile() as file:
         file.write(_line(sheet.columns))

@@ -16,6 +16,7 @@ from heliograph.queue import claim
 from heliograph.transports.base import Inbound, Outcome, Receipt, Retry
 
 NO_ROUTE = Retry(after=60.0, why="no route fits")
+UNROUTED = 100
 log = structlog.get_logger(__name__)
 
 
@@ -46,8 +47,8 @@ class Handover:
         self._names: dict[int, str] = {}
 
     def room(self) -> int:
-        """Messages that may be on their way at once."""
-        return self._router().capacity(self._channel)
+        """Messages that may be on their way at once; some even without a route, so that their timelines say so."""
+        return self._router().capacity(self._channel) or UNROUTED
 
     async def take(self, limit: int) -> Sequence[Parcel]:
         """Claim up to `limit` messages."""

@@ -138,6 +138,15 @@ def find(tx: Tx, user_id: int, message_id: str) -> dict[str, Any] | None:
     return load(tx, [(user_id, message_id)]).get((user_id, message_id))
 
 
+def count_recent(tx: Tx, user_id: int, recipient: str, source: str, since: int) -> int:
+    """How many messages of a source an account has sent to a number since a Unix time."""
+    found = tx.driver(
+        "SELECT COUNT(*) FROM messages WHERE msisdn = ? AND date >= ? AND user_id = ? AND source = ?",
+        [msisdn(recipient), since, user_id, source],
+    )
+    return int(found.fetchone()[0])
+
+
 def move(
     tx: Tx,
     keys: Iterable[tuple[int, str]],

@@ -3,13 +3,33 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from heliograph.db.engine import Tx
 from heliograph.db.tables import inbound as inbound_table
 from heliograph.db.tables import receipts as receipts_table
 from heliograph.messaging import counters
 from heliograph.messaging.receipts import list_name
+
+RECEIPT_COLUMNS = {
+    name: receipts_table.c[name]
+    for name in (
+        *("receipt_id", "timestamp_send", "timestamp", "message_id", "status", "status_code", "status_text"),
+        *("error_code", "error_text", "custom_string", "subaccount_id"),
+    )
+}
+INBOUND_COLUMNS = {
+    "from": inbound_table.c.sender,
+    "to": inbound_table.c.recipient,
+    **{
+        name: inbound_table.c[name]
+        for name in (
+            *("inbound_id", "timestamp", "body", "original_body", "original_message_id", "custom_string"),
+            "message_id",
+        )
+    },
+}
+"""What the lists can be searched and sorted by; the ids are their own order."""
 
 
 def receipts(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
@@ -26,6 +46,14 @@ def receipts(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tup
         .order_by(receipts_table.c.ordinal)
     )
     return count - read, tx.rows(wanted)
+
+
+def unread_receipts(tx: Tx, user_id: int, channel: str) -> Select[Any]:
+    """The same receipts, to be searched and sorted."""
+    _, read = counters.extent(tx, user_id, list_name(channel))
+    return select(receipts_table).where(
+        receipts_table.c.user_id == user_id, receipts_table.c.channel == channel, receipts_table.c.ordinal > read
+    )
 
 
 def receipt(tx: Tx, user_id: int, channel: str, message_id: str) -> Mapping[str, Any] | None:
@@ -67,6 +95,11 @@ def inbound(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tupl
     total = int(tx.scalar(select(func.count()).select_from(inbound_table).where(mine)))
     rows = select(inbound_table).where(mine).order_by(inbound_table.c.inbound_id.desc()).limit(limit)
     return total, tx.rows(rows.offset(min(offset, total)))
+
+
+def unread_inbound(user_id: int, channel: str) -> Select[Any]:
+    """The same messages, to be searched and sorted."""
+    return select(inbound_table).where(_unread(user_id, channel))
 
 
 def mark_inbound(tx: Tx, user_id: int, channel: str, before: int | None) -> None:

@@ -216,3 +216,14 @@ def expire(tx: Tx, before: int, report: Report, limit: int = 500) -> int:
         ids = [row[1] for row in old if row[0] == transport]
         tx.driver_in("DELETE FROM handovers WHERE transport = ? AND remote_id IN ({})", [transport], ids)
     return len(old)
+
+
+def forget_parked(tx: Tx, age: float, limit: int = 500) -> bool:
+    """Forget receipts that have waited more than `age` seconds for their message; whether more may be left.
+
+    Nobody's message has their id: it was sent by another program, or the record of its hand-over was lost in a crash.
+    """
+    found = tx.driver("SELECT parked_id, at FROM parked_receipts ORDER BY parked_id LIMIT ?", [limit]).fetchall()
+    old = [parked_id for parked_id, at in found if at < tx.clock - age]
+    tx.driver_in("DELETE FROM parked_receipts WHERE parked_id IN ({})", [], old)
+    return len(old) == limit

@@ -3,23 +3,65 @@
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from babel import Locale
 
 from heliograph import phone
 from heliograph.billing import currencies, prices
+from heliograph.billing.currencies import Currency
 from heliograph.errors import BadRequest
 from heliograph.http import paging, search
+from heliograph.http.fields import Amount, CountryCode, Price, about
 from heliograph.http.request import Reply, Request
 from heliograph.numbers import number, supply
 from heliograph.numbers.supply import Pool, Supply, Virtual, Wanted
 
 LONGEST_PATTERN = 20
+Number = Annotated[str, about("The number in E.164 format.", "+61411111111")]
+
+
+class OwnedNumber(msgspec.Struct, kw_only=True):
+    """A number of the account (100)."""
+
+    dedicated_number: Number
+    country: CountryCode
+    price: Annotated[str, about("Each month, in units of the currency, two decimals.", "18.59")]
+    country_name: Annotated[str, about("English name.", "Australia")] = msgspec.field(name="_country_name")
+
+
+class BoughtNumber(msgspec.Struct, kw_only=True):
+    """`data` of a purchase (101)."""
+
+    dedicated_number: Number
+    country: CountryCode
+    price_total: Annotated[str, about("What was charged: the setup and the first month.", "8.98")]
+    price_setup: Amount = msgspec.field(name="_price_setup")
+    price_monthly: Amount = msgspec.field(name="_price_monthly")
+    currency: Currency = msgspec.field(name="_currency")
+
+
+class AvailableNumber(msgspec.Struct, kw_only=True):
+    """A number that can be bought."""
+
+    country: CountryCode
+    country_name: Annotated[str, about("English name.", "Australia")]
+    dedicated_number: Number
+    price_setup: Price
+    price_monthly: Price
+    price_total: Price
+
+
+class NumberPage(paging.Page, kw_only=True):
+    """`data` of a search for numbers (102): a page with the currency of its prices."""
+
+    data: list[AvailableNumber]
+    currency: Currency = msgspec.field(name="_currency")
 
 
 def view_owned(req: Request) -> Reply:
-    """100."""
+    """100. View the account's dedicated numbers."""
     shown = paging.window(req)
     base = number.of(req.who.user_id)
     total, rows = search.rows(req, base, number.COLUMNS, shown, default=("dedicated_number", False))
@@ -27,29 +69,29 @@ def view_owned(req: Request) -> Reply:
 
 
 def buy(req: Request) -> Reply:
-    """101. The setup and the first month are charged; the number works at once."""
+    """101. Buy a number. The setup and the first month are charged, and the number works at once."""
     row, setup = number.buy(req.tx, req.who, req.params["dedicated_number"], _supplies(req))
     return Reply(
-        {
-            "dedicated_number": row["number"],
-            "country": row["country"],
-            "price_total": prices.fixed(setup + row["monthly_micros"], 2),
-            "_price_setup": prices.fixed(setup, 2),
-            "_price_monthly": prices.fixed(row["monthly_micros"], 2),
-            "_currency": currencies.describe(row["currency"]),
-        }
+        BoughtNumber(
+            dedicated_number=row["number"],
+            country=row["country"],
+            price_total=prices.fixed(setup + row["monthly_micros"], 2),
+            price_setup=prices.fixed(setup, 2),
+            price_monthly=prices.fixed(row["monthly_micros"], 2),
+            currency=currencies.describe(row["currency"]),
+        )
     )
 
 
 def view_available(req: Request) -> Reply:
-    """102. Numbers of a country that can be bought."""
+    """102. Search for numbers of a country that can be bought."""
     wanted = _wanted(req)
     shown = paging.window(req)
     setup, monthly = number.prices_for(req.tx, req.who, wanted.country)
     total, found = supply.search(req.tx, _supplies(req), wanted, shown.offset, shown.limit)
     rows = [{"number": one, "country": wanted.country} for one in found]
     page = paging.page(req, shown, total, rows, _available(setup, monthly))
-    return Reply({**page, "_currency": currencies.describe(req.who.currency)})
+    return Reply(NumberPage(**msgspec.structs.asdict(page), currency=currencies.describe(req.who.currency)))
 
 
 def _supplies(req: Request) -> list[Supply]:
@@ -75,25 +117,25 @@ def _wanted(req: Request) -> Wanted:
     return Wanted(country, digits, int(place))
 
 
-def _owned(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "dedicated_number": row["number"],
-        "country": row["country"],
-        "price": prices.fixed(row["monthly_micros"], 2),
-        "_country_name": _country_name(row["country"]),
-    }
+def _owned(row: Mapping[str, Any]) -> OwnedNumber:
+    return OwnedNumber(
+        dedicated_number=row["number"],
+        country=row["country"],
+        price=prices.fixed(row["monthly_micros"], 2),
+        country_name=_country_name(row["country"]),
+    )
 
 
-def _available(setup: int, monthly: int) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    def render(row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "country": row["country"],
-            "country_name": _country_name(row["country"]),
-            "dedicated_number": row["number"],
-            "price_setup": prices.fixed(setup, 4),
-            "price_monthly": prices.fixed(monthly, 4),
-            "price_total": prices.fixed(setup + monthly, 4),
-        }
+def _available(setup: int, monthly: int) -> Callable[[Mapping[str, Any]], AvailableNumber]:
+    def render(row: Mapping[str, Any]) -> AvailableNumber:
+        return AvailableNumber(
+            country=row["country"],
+            country_name=_country_name(row["country"]),
+            dedicated_number=row["number"],
+            price_setup=prices.fixed(setup, 4),
+            price_monthly=prices.fixed(monthly, 4),
+            price_total=prices.fixed(setup + monthly, 4),
+        )
 
     return render
 

@@ -1,15 +1,31 @@
 """Background work other than messages: rows of `jobs`, inserted in the caller's transaction."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
-from heliograph.db.engine import Tx
+from heliograph.db.engine import Row, Tx
 from heliograph.db.tables import jobs
 
 LEASE = 120.0
+"""Seconds after which the job of a lost process comes back: longer than any job may take."""
+
+NARROW, WIDE = 2, 8
+"""Jobs of a lane that run at once: in a lane that nothing is known of, and in one where all goes well."""
+
+LOOK = 4 * WIDE
+"""Due jobs that a claim looks at."""
+
+REMEMBERED = 10_000
+"""Lanes whose last job went badly that are remembered."""
+
+GIVEN_UP = -1.0
+"""The result of a job that is over, though it did not go well."""
+
+COLUMNS = ("kind", "lane", "due_at", "attempts", "payload")
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -24,31 +40,77 @@ class Job(msgspec.Struct, frozen=True):
 
 def enqueue(tx: Tx, kind: str, payload: dict[str, Any], *, lane: str = "", after: float = 0.0) -> None:
     """Insert a job, due `after` seconds from now. Jobs of one `lane` share a limit of what runs at once."""
-    tx.execute(
-        jobs.insert().values(
-            kind=kind,
-            lane=lane or kind,
-            due_at=tx.clock + after,
-            attempts=0,
-            payload=msgspec.json.encode(payload).decode(),
-        )
-    )
+    enqueue_many(tx, kind, [(lane or kind, payload)], after=after)
+
+
+def enqueue_many(tx: Tx, kind: str, work: Iterable[tuple[str, dict[str, Any]]], *, after: float = 0.0) -> None:
+    """Insert jobs of one kind: rows of (lane, payload)."""
+    due = tx.clock + after
+    rows = [(kind, lane, due, 0, msgspec.json.encode(payload).decode()) for lane, payload in work]
+    tx.insert_rows("jobs", COLUMNS, rows)
     tx.wake("jobs")
 
 
-def claim(tx: Tx, limit: int, full_lanes: Collection[str]) -> list[Job]:
-    """Take due jobs outside the lanes that are full. A claimed job comes back by itself when its lease runs out."""
-    wanted = (
-        select(jobs)
-        .where(jobs.c.due_at <= tx.clock, jobs.c.lane.not_in(list(full_lanes)))
-        .order_by(jobs.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = [
-        Job(row["job_id"], row["kind"], row["lane"], row["attempts"] + 1, msgspec.json.decode(row["payload"]))
-        for row in tx.rows(wanted)
-    ]
+class Lanes:
+    """How many jobs of each lane run, and how many more may.
+
+    A lane begins narrow, widens with each job that ends well and shrinks to one at a time when a job has to be tried
+    again: however many targets are dead, each of them holds only one of the places that all lanes share.
+    """
+
+    def __init__(self) -> None:
+        self._running: Counter[str] = Counter()
+        self._width: dict[str, int] = {}
+
+    def room(self) -> Mapping[str, int]:
+        """How many more may run of each lane that something is known of; of any other, NARROW."""
+        known = self._running.keys() | self._width.keys()
+        return {lane: max(0, self._width.get(lane, NARROW) - self._running[lane]) for lane in known}
+
+    def begin(self, lane: str) -> None:
+        """A job has begun."""
+        self._running[lane] += 1
+
+    def end(self, lane: str, well: bool | None) -> None:
+        """A job has ended: well, badly, or (None) in a way that tells nothing."""
+        self._running[lane] -= 1
+        width = self._width.get(lane, NARROW)
+        if well is not None:
+            width = min(2 * width, WIDE) if well else 1
+        self._width[lane] = width
+        if not self._running[lane]:
+            del self._running[lane]
+            if width >= NARROW:
+                del self._width[lane]
+        if len(self._width) > REMEMBERED:
+            self._width.clear()
+
+
+_LANES = """
+WITH RECURSIVE lanes(lane) AS (
+    SELECT MIN(lane) FROM jobs
+    UNION ALL
+    SELECT (SELECT MIN(lane) FROM jobs WHERE lane > lanes.lane) FROM lanes WHERE lane IS NOT NULL
+)
+SELECT lane FROM lanes WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.lane = lanes.lane AND due_at <= ?)
+"""
+"""Every lane with due work, by one jump of the index for each lane instead of a scan of the jobs."""
+
+
+def claim(tx: Tx, limit: int, room: Mapping[str, int]) -> list[Job]:
+    """Take due jobs, of no lane more than it has room for. A claimed job comes back when its lease runs out.
+
+    The oldest are looked at first; when all of them are of full lanes, each lane that has room is asked.
+    """
+    due = select(jobs).where(jobs.c.due_at <= tx.clock).order_by(jobs.c.due_at, jobs.c.job_id)
+    oldest = tx.rows(due.limit(LOOK).with_for_update(skip_locked=True))
+    taken = _taken(oldest, limit, room)
+    if not taken and len(oldest) == LOOK:
+        for (lane,) in tx.driver(_LANES, [tx.clock]).fetchall():
+            free = min(limit - len(taken), room.get(lane, NARROW))
+            if free > 0:
+                mine = due.where(jobs.c.lane == lane).limit(free).with_for_update(skip_locked=True)
+                taken += _taken(tx.rows(mine), free, room)
     if taken:
         tx.driver_in(
             "UPDATE jobs SET attempts = attempts + 1, due_at = ? WHERE job_id IN ({})",
@@ -63,6 +125,18 @@ def hold(tx: Tx, job_id: int) -> None:
     tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + LEASE))
 
 
+def _taken(rows: Sequence[Row], limit: int, room: Mapping[str, int]) -> list[Job]:
+    taken: list[Job] = []
+    lanes: Counter[str] = Counter()
+    for row in rows:
+        lane = row["lane"]
+        if len(taken) < limit and lanes[lane] < room.get(lane, NARROW):
+            lanes[lane] += 1
+            payload = msgspec.json.decode(row["payload"])
+            taken.append(Job(row["job_id"], row["kind"], lane, row["attempts"] + 1, payload))
+    return taken
+
+
 def done(tx: Tx, job_id: int) -> None:
     """Remove a finished job."""
     tx.execute(jobs.delete().where(jobs.c.job_id == job_id))
@@ -71,6 +145,14 @@ def done(tx: Tx, job_id: int) -> None:
 def again(tx: Tx, job_id: int, after: float, why: str) -> None:
     """Put a job back, due `after` seconds from now, with the reason."""
     tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + after, last_error=why[:2000]))
+    tx.wake("jobs")
+
+
+def hurry(tx: Tx, kind: str, payloads: Iterable[dict[str, Any]]) -> None:
+    """Make these jobs due now, if they have to wait for longer than a lease: any other may be running."""
+    texts = [msgspec.json.encode(payload).decode() for payload in payloads]
+    sql = "UPDATE jobs SET due_at = ? WHERE kind = ? AND due_at > ? AND payload IN ({})"
+    tx.driver_in(sql, [tx.clock, kind, tx.clock + LEASE], texts)
     tx.wake("jobs")
 
 

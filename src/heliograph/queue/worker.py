@@ -1,7 +1,6 @@
 """The worker: claims messages while there is room in the transports, hands them over, records outcomes; runs jobs."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -14,13 +13,18 @@ BATCH = 250
 POLL = 1.0
 """Longest wait between two looks at a queue: work put in by another process is found by then."""
 
-JOBS_AT_ONCE = 100
-JOBS_A_LANE = 8
+JOBS_AT_ONCE = 200
+MOST_ATTEMPTS = 50
+"""After as many failures (a day, with their pauses) a job that raises is given up: it has met a defect."""
+
 log = structlog.get_logger(__name__)
 
 JobResult = float | None
 Runner = Callable[[jobs.Job], Awaitable[JobResult]]
-"""Runs a job. None: done. Seconds: again after them. It raises only for bugs, which are tried again too."""
+"""Runs a job. None: done. Seconds: again after them. jobs.GIVEN_UP: done, but not well.
+
+It raises only for bugs, which are tried again too.
+"""
 
 
 class Hands(Protocol):
@@ -69,7 +73,8 @@ class Loop:
                 busy = await self._step()
             except Exception as problem:  # noqa: BLE001 - the loop must survive a database that is away for a while
                 log.error("worker.step_failed", error=repr(problem))
-                busy = False
+                await asyncio.sleep(POLL)
+                continue
             if not busy and not self._stopping:
                 await self._pause()
 
@@ -138,36 +143,44 @@ class JobLoop(Loop):
     def __init__(self, database: Database, runners: dict[str, Runner]) -> None:
         super().__init__(database, "jobs")
         self._runners = runners
-        self._lanes: Counter[str] = Counter()
+        self._lanes = jobs.Lanes()
 
     async def _step(self) -> bool:
         free = JOBS_AT_ONCE - len(self._running)
         if free <= 0:
             return False
-        full = [lane for lane, running in self._lanes.items() if running >= JOBS_A_LANE]
-        taken = await self._database.write(lambda tx: jobs.claim(tx, min(free, JOBS_A_LANE), full), urgent=False)
+        room = self._lanes.room()
+        taken = await self._database.write(lambda tx: jobs.claim(tx, min(free, jobs.LOOK), room), urgent=False)
         for job in taken:
-            self._lanes[job.lane] += 1
+            self._lanes.begin(job.lane)
             self._spawn(self._run(job))
         return bool(taken)
 
     async def _run(self, job: jobs.Job) -> None:
+        well: bool | None = None
         try:
             try:
                 again, why = await self._runners[job.kind](job), "tried again later"
             except Exception as problem:
-                log.exception("job.failed", kind=job.kind, job=job.job_id)
-                again, why = 60.0 * job.attempt, repr(problem)
-            if again is None:
+                log.exception("job.failed", kind=job.kind, job=job.job_id, attempt=job.attempt)
+                again, why = 60.0 * job.attempt if job.attempt < MOST_ATTEMPTS else jobs.GIVEN_UP, repr(problem)
+            well = _went_well(again)
+            if again is None or again == jobs.GIVEN_UP:
                 await self._database.write(lambda tx: jobs.done(tx, job.job_id), urgent=False)
             else:
                 after = again
                 await self._database.write(lambda tx: jobs.again(tx, job.job_id, after, why), urgent=False)
         finally:
-            self._lanes[job.lane] -= 1
+            self._lanes.end(job.lane, well)
 
     async def _due(self) -> float | None:
-        full = any(running >= JOBS_A_LANE for running in self._lanes.values())
-        if full or len(self._running) >= JOBS_AT_ONCE:
+        if len(self._running) >= JOBS_AT_ONCE or 0 in self._lanes.room().values():
             return None  # what ends will wake us
         return await self._database.read(jobs.next_due)
+
+
+def _went_well(result: JobResult) -> bool | None:
+    """What a job's result tells of its lane: a job that goes on at once, slice by slice, tells nothing."""
+    if result is None:
+        return True
+    return None if 0 <= result < 1 else False

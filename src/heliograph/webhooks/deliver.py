@@ -1,11 +1,12 @@
 """The job that pushes one event: no transaction is open while the customer's server answers."""
 
-from urllib.parse import urlencode
+from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
 from heliograph.db.database import Database
-from heliograph.queue.jobs import Job
+from heliograph.queue.jobs import GIVEN_UP, Job
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, signature
 from heliograph.webhooks.fetch import Answer, WebClient
@@ -29,18 +30,20 @@ class Pusher:
         answer = await self._push(delivery)
         last = job.attempt >= self._attempts
         delivered = await self._database.write(lambda tx: outgoing.attempted(tx, key, answer, last=last), urgent=False)
-        return None if delivered or last else self._interval
+        if delivered:
+            return None
+        return GIVEN_UP if last else self._interval
 
     async def _push(self, delivery: outgoing.Delivery) -> Answer:
-        texts = {name: "" if value is None else str(value) for name, value in delivery.payload.items()}
-        at = int(self._database.clock())
+        sign = partial(_headers, delivery, int(self._database.clock()))
         if delivery.webhook_type == "json":
             body = msgspec.json.encode(delivery.payload)
-            headers = signature.headers(delivery.secret, delivery.event_id, at, body)
-            return await self._client.send("POST", delivery.url, json=body, headers=headers)
-        encoded = urlencode(texts).encode()
+            return await self._client.send("POST", delivery.url, json=body, sign=sign)
+        texts = {name: "" if value is None else str(value) for name, value in delivery.payload.items()}
         if delivery.webhook_type == "get":
-            headers = signature.headers(delivery.secret, delivery.event_id, at, encoded)
-            return await self._client.send("GET", delivery.url, query=texts, headers=headers)
-        headers = signature.headers(delivery.secret, delivery.event_id, at, encoded)
-        return await self._client.send("POST", delivery.url, form=texts, headers=headers)
+            return await self._client.send("GET", delivery.url, query=texts, sign=sign)
+        return await self._client.send("POST", delivery.url, form=texts, sign=sign)
+
+
+def _headers(delivery: outgoing.Delivery, at: int, sent: bytes) -> Mapping[str, str]:
+    return signature.headers(delivery.secret, delivery.event_id, at, sent)

@@ -6,7 +6,7 @@ Knows nothing of events, rules or retries.
 import ipaddress
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 from urllib.parse import urlencode
 
@@ -19,8 +19,10 @@ from heliograph import __version__
 LONGEST_URL = 2000
 LONGEST_BODY = 2048
 """Bytes of an answer that are read; the rest is not waited for."""
-CONNECTIONS, CONNECTIONS_PER_HOST = 200, 20
-"""More than the worker has webhooks under way, in all and for one host: waiting here would eat a try's time."""
+CONNECTIONS, CONNECTIONS_PER_HOST = 400, 400
+"""More than the worker has jobs under way, since waiting here would eat a try's time. Nor is a host held to fewer:
+behind one name may be the endpoints of many customers, and how many of each run at once is the worker's to say.
+"""
 KEEP_ALIVE = 4.0
 """Seconds: less than the 5 s after which common servers drop an idle connection, since a POST that meets a dropped
 connection fails and is not sent again by itself."""
@@ -46,8 +48,11 @@ class _Private(OSError):
     """An address that the client must not connect to."""
 
 
-def check_url(url: str) -> str | None:
-    """What is wrong with the form of a URL, in one sentence; None when it can be tried. Looks nothing up."""
+def check_url(url: str, *, private: bool = True) -> str | None:
+    """What is wrong with the form of a URL, in one sentence; None when it can be tried. Looks nothing up.
+
+    `private` False refuses what needs no look-up to be seen as private: addresses in any spelling, and localhost.
+    """
     if len(url) > LONGEST_URL:
         return f"The URL is longer than {LONGEST_URL} characters."
     if any(character <= " " or character == "\x7f" for character in url):
@@ -60,7 +65,31 @@ def check_url(url: str) -> str | None:
         return "The URL has no scheme: it must start with http:// or https://."
     if parsed.scheme not in ("http", "https"):
         return "The scheme of the URL must be http or https."
-    return None if parsed.raw_host else "The URL has no host."
+    if not parsed.raw_host:
+        return "The URL has no host."
+    if not private and _is_plainly_private(parsed.raw_host):
+        return f"The address {parsed.raw_host} is private and not allowed."
+    return None
+
+
+def _is_plainly_private(host: str) -> bool:
+    """Whether a host is localhost or an address (dotted, decimal, hexadecimal, IPv6) that is not public."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        found = socket.getaddrinfo(name, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return False  # a name: it is judged by what it resolves to, at each connect
+    return not all(is_public(str(address[0])) for *_, address in found)
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL in one spelling: what is slow or dead as a whole. Empty for a malformed URL."""
+    try:
+        return str(URL(url).origin())
+    except ValueError:
+        return ""
 
 
 def is_public(address: str) -> bool:
@@ -125,18 +154,21 @@ class WebClient:
         json: Any = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        sign: Callable[[bytes], Mapping[str, str]] | None = None,
     ) -> Answer:
         """Make a request and wait at most `timeout` seconds for the answer. Never raises for what the peer does.
 
-        `json` is JSON already (bytes, which a signature may cover) or a value to be encoded. `query` is added to what
-        the URL has, written in the same way as a form.
+        `json` is JSON already (bytes) or a value to be encoded. `query` is added to what the URL has, written in the
+        same way as a form. `sign` makes further headers out of the exact bytes that the peer gets: the body, or
+        without one the query string.
         """
         begun = time.monotonic()
         status, body, error = None, bytearray(), check_url(url)
         if error is None:
             target = _with_query(URL(url), query)
             content, kind = _encode(form, json)
-            every = {**kind, **(headers or {})}
+            signed = sign(target.raw_query_string.encode() if content is None else content) if sign else {}
+            every = {**kind, **(headers or {}), **signed}
             try:
                 async with self._client().request(
                     method, target, data=content, headers=every, allow_redirects=False

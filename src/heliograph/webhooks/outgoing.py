@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import select
@@ -11,10 +10,12 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import users, webhook_attempts, webhook_deliveries
 from heliograph.messaging import message
 from heliograph.queue import jobs
-from heliograph.webhooks.fetch import Answer
+from heliograph.webhooks.fetch import Answer, origin
 
 JOB = "webhook"
 WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
+SLICE = 500
+"""Deliveries that one look at their age covers."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -41,21 +42,25 @@ def push(tx: Tx, user_id: int, url: str, webhook_type: str, payload: Mapping[str
         created_at=tx.now,
     )
     key = int(tx.scalar(made.returning(webhook_deliveries.c.delivery_id)))
-    jobs.enqueue(tx, JOB, {"delivery_id": key}, lane=_lane(url))
+    jobs.enqueue(tx, JOB, {"delivery_id": key}, lane=_lane(user_id, url))
     return key
 
 
-def _lane(url: str) -> str:
-    """Deliveries to one host share a limit, so that a slow host delays only itself."""
-    return "webhook:" + (urlsplit(url).hostname or "")[:200]
+def _lane(user_id: int, url: str) -> str:
+    """What an account pushes to one server shares a limit, so that a slow server delays only those events.
+
+    Not the host alone: behind one host name may be the endpoints of many customers (a gateway, a tunnel, a hosted
+    automation), and the slow one of them must not hold up the others.
+    """
+    return f"webhook:{user_id}:{origin(url)}"[:300]
 
 
 def load(tx: Tx, delivery_id: int) -> Delivery | None:
-    """A delivery with its account's signing secret."""
+    """A delivery that waits, with its account's signing secret; None when it is over or forgotten."""
     wanted = (
         select(webhook_deliveries, users.c.webhook_secret)
         .join_from(webhook_deliveries, users, webhook_deliveries.c.user_id == users.c.user_id)
-        .where(webhook_deliveries.c.delivery_id == delivery_id)
+        .where(webhook_deliveries.c.delivery_id == delivery_id, webhook_deliveries.c.state == WAITING)
     )
     row = tx.row(wanted)
     if row is None:
@@ -80,7 +85,7 @@ def attempted(tx: Tx, delivery_id: int, answer: Answer, *, last: bool) -> bool:
             at=tx.now,
             status=answer.status,
             seconds=answer.seconds,
-            answer=answer.body,
+            answer=answer.body.replace("\x00", "\ufffd"),  # PostgreSQL keeps no NUL in a text
             error=answer.error,
         )
     )
@@ -92,20 +97,38 @@ def attempted(tx: Tx, delivery_id: int, answer: Answer, *, last: bool) -> bool:
 
 
 def replay(tx: Tx, user_id: int, delivery_ids: Sequence[int] | None = None) -> int:
-    """Push again what was given up (or just these deliveries, whatever became of them); how many."""
-    wanted = select(webhook_deliveries.c.delivery_id, webhook_deliveries.c.url).where(
-        webhook_deliveries.c.user_id == user_id
-    )
+    """Push again what was given up (or just these deliveries, whatever became of them); how many.
+
+    A delivery that still waits has a job already, which comes at once: a second one would push it twice.
+    """
+    mine = webhook_deliveries.c.user_id == user_id
+    waiting: list[dict[str, int]] = []
     if delivery_ids is None:
-        wanted = wanted.where(webhook_deliveries.c.state == GIVEN_UP)
+        over = mine & (webhook_deliveries.c.state == GIVEN_UP)
     else:
-        wanted = wanted.where(webhook_deliveries.c.delivery_id.in_(delivery_ids))
-    found = tx.rows(wanted)
-    for row in found:
-        mine = webhook_deliveries.c.delivery_id == row["delivery_id"]
-        tx.execute(webhook_deliveries.update().where(mine).values(state=WAITING))
-        jobs.enqueue(tx, JOB, {"delivery_id": row["delivery_id"]}, lane=_lane(row["url"]))
-    return len(found)
+        mine &= webhook_deliveries.c.delivery_id.in_(delivery_ids)
+        over = mine & (webhook_deliveries.c.state != WAITING)
+        keys = select(webhook_deliveries.c.delivery_id).where(mine, webhook_deliveries.c.state == WAITING)
+        waiting = [{"delivery_id": row["delivery_id"]} for row in tx.rows(keys)]
+        jobs.hurry(tx, JOB, waiting)
+    changed = webhook_deliveries.update().where(over).values(state=WAITING)
+    found = tx.rows(changed.returning(webhook_deliveries.c.delivery_id, webhook_deliveries.c.url))
+    work = [(_lane(user_id, row["url"]), {"delivery_id": row["delivery_id"]}) for row in found]
+    jobs.enqueue_many(tx, JOB, work)
+    return len(found) + len(waiting)
+
+
+def prune(tx: Tx, age: float) -> bool:
+    """Forget deliveries (with their attempts) that were made more than `age` seconds ago; whether more may be left.
+
+    Ids rise with time, so only the oldest are looked at.
+    """
+    oldest = select(webhook_deliveries.c.delivery_id, webhook_deliveries.c.created_at)
+    found = tx.rows(oldest.order_by(webhook_deliveries.c.delivery_id).limit(SLICE))
+    gone = [row["delivery_id"] for row in found if row["created_at"] < tx.clock - age]
+    tx.driver_in("DELETE FROM webhook_attempts WHERE delivery_id IN ({})", [], gone)
+    tx.driver_in("DELETE FROM webhook_deliveries WHERE delivery_id IN ({})", [], gone)
+    return len(gone) == SLICE
 
 
 def listing(tx: Tx, user_id: int, limit: int = 50) -> Sequence[Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """HTTP shapes of global sending (endpoints 76 to 79)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -8,27 +8,62 @@ from heliograph import audit, countries
 from heliograph.accounts.countries import selection
 from heliograph.countries import Country
 from heliograph.errors import BadRequest
+from heliograph.http.fields import CountryCode, Flag, about
 from heliograph.http.request import Reply, Request
 
 
 class CountryIds(msgspec.Struct):
-    """Body of the selection and of the agreement: ids of GET /country-list, a list of them or a single one."""
+    """Body of the selection and of the agreement."""
 
-    country_list_ids: list[int] | int | None = None
+    country_list_ids: Annotated[list[int] | int | None, about("Ids of GET /country-list, or a single one.", [1])] = None
+
+
+class RegistrationStatus(msgspec.Struct):
+    """The state of a registration that some countries ask for."""
+
+    id: int
+    name: Annotated[str, about("What it is called.", "NOT_INITIATED")]
+
+
+class SelectedCountry(msgspec.Struct, kw_only=True):
+    """A selected country (76 to 78). No country needs a registration here: what is said of it is always the same."""
+
+    id: int
+    name: Annotated[str, about("English name.", "Australia")]
+    code: CountryCode
+    region: Annotated[str, about("Region of the United Nations.", "Oceania")]
+    agreed_at: Annotated[int | None, about("Unix time of the agreement to its rules.", None)]
+    registration_entity: Annotated[dict[str, Any] | None, about("Always null.", None)] = None
+    registration_status: RegistrationStatus
+    jotform_id: Annotated[str, about("Always empty.", "")] = ""
+    sms_registration_type: int = 0
+    block_registration: Flag = 0
+    block_leads: Flag = 0
+    trial_from_address: Annotated[str, about("Always empty.", "")] = ""
+    restricted_sending: Flag = 0
+    trial_sending: Flag = 0
+    trial_sending_description: Annotated[str, about("Always empty.", "")] = ""
+    has_regulation_requirements: Flag = 0
+    registration_steps_url: Annotated[str, about("Always empty.", "")] = ""
+    regulation_requirements_description: Annotated[str, about("Always empty.", "")] = ""
+
+
+Selected = Annotated[list[SelectedCountry], about("The selected countries, by name.")]
+Selectable = Annotated[list[Country], about("The countries that can be selected, by name.")]
 
 
 def view_all(req: Request) -> Reply:
-    """79. The countries that can be selected."""
+    """79. View the countries that can be selected."""
     return Reply(list(countries.reachable().values()))
 
 
 def view_selected(req: Request) -> Reply:
-    """77. The account's selection."""
+    """77. View the selected countries."""
     return Reply([_entry(country, agreed) for country, agreed in selection.of(req.tx, req.who.user_id)])
 
 
 def select(req: Request) -> Reply:
-    """76. Select exactly the countries given; none at all takes the restriction away."""
+    """76. Select exactly the countries given. None at all takes the restriction away."""
     ids = _ids(req)
     if ids is None:
         raise BadRequest({selection.FIELD: "Country list ids field is required."})
@@ -39,7 +74,7 @@ def select(req: Request) -> Reply:
 
 
 def agree(req: Request) -> Reply:
-    """78. Agree to the rules of selected countries: those given, or all of them (the example has no body)."""
+    """78. Agree to the rules of selected countries. Without ids, of all of them."""
     selection.agree(req.tx, req.who.user_id, _ids(req))
     return view_selected(req)
 
@@ -49,25 +84,12 @@ def _ids(req: Request) -> list[int] | None:
     return [given] if isinstance(given, int) else given
 
 
-def _entry(country: Country, agreed_at: int | None) -> dict[str, Any]:
-    """A selected country. No country needs a registration here: what is said of it is always the same."""
-    return {
-        "id": country.id,
-        "name": country.name,
-        "code": country.code,
-        "region": country.region,
-        "agreed_at": agreed_at,
-        "registration_entity": None,
-        "registration_status": {"id": 1, "name": "NOT_INITIATED"},
-        "jotform_id": "",
-        "sms_registration_type": 0,
-        "block_registration": 0,
-        "block_leads": 0,
-        "trial_from_address": "",
-        "restricted_sending": 0,
-        "trial_sending": 0,
-        "trial_sending_description": "",
-        "has_regulation_requirements": 0,
-        "registration_steps_url": "",
-        "regulation_requirements_description": "",
-    }
+def _entry(country: Country, agreed_at: int | None) -> SelectedCountry:
+    return SelectedCountry(
+        id=country.id,
+        name=country.name,
+        code=country.code,
+        region=country.region,
+        agreed_at=agreed_at,
+        registration_status=RegistrationStatus(1, "NOT_INITIATED"),
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
@@ -11,25 +11,15 @@ from heliograph.accounts import account
 from heliograph.accounts.api import faulty_password, profile
 from heliograph.accounts.recovery import access, tokens
 from heliograph.accounts.vault import hash_password
+from heliograph.billing.currencies import Currency
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Forbidden, TooManyRequests
+from heliograph.http.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import accept
 from heliograph.phone import Phone
 from heliograph.queue import mail
-
-_VERIFIED = (
-    *("user_id", "username", "user_email", "active", "banned", "balance", "user_phone", "reply_to", "delivery_to"),
-    *("user_first_name", "user_last_name", "account", "account_name", "account_billing_email"),
-    *("account_billing_mobile", "country", "default_country_sms", "auto_recharge", "auto_recharge_amount"),
-    *("low_credit_amount", "setting_unicode_sms", "setting_email_sms_subject", "setting_fix_sender_id", "_currency"),
-)
-_VERIFIED_SUB = (
-    *("subaccount_id", "api_username", "email", "first_name", "last_name", "api_key", "access_users"),
-    *("access_billing", "access_reporting", "access_contacts", "access_settings"),
-)
-"""What endpoint 5 shows of the account and of its subaccount: less than endpoint 2, and a few keys of its own."""
 
 
 class WrongToken(BadRequest):
@@ -42,36 +32,98 @@ class WrongToken(BadRequest):
 class Verification(msgspec.Struct):
     """Body of 4."""
 
-    country: str
-    user_phone: str
-    type: str
+    country: CountryCode
+    user_phone: RegionalPhone
+    type: Annotated[str, about("How the code comes: sms.", "sms")]
 
 
 class ForgottenUsername(msgspec.Struct):
     """Body of 6: one of both is enough."""
 
-    email: str = ""
-    phone_number: str = ""
+    email: Annotated[str, about("Email address of the account or of a subaccount.", "jane@example.com")] = ""
+    phone_number: Annotated[str, about("Phone number of the account, in E.164 format.", "+61411111111")] = ""
 
 
 class ForgottenPassword(msgspec.Struct):
     """Body of 7."""
 
-    username: str
+    username: Annotated[str, about("Username of the account.", "jane")]
 
 
 class NewPassword(msgspec.Struct):
     """Body of 8."""
 
+    subaccount_id: Annotated[int, about("As in the mail.", 1)]
+    activation_token: Annotated[str, about("The key in the mail; it works once.", "7F3K-2M9Q")]
+    password: Annotated[str, about("4 to 200 characters.", "a long sentence")]
+
+
+class CodeSent(msgspec.Struct, omit_defaults=True):
+    """`data` of a code that was sent (4). In sandbox mode the answer has the code."""
+
+    user_phone: PhoneNumber
+    type: Annotated[str, about("How the code comes.", "sms")]
+    country: Country
+    activation_token: Annotated[str, about("In sandbox mode only: there is no handset to read it from.", "123456")] = ""
+
+
+class ProvenSubaccount(msgspec.Struct, kw_only=True):
+    """The subaccount of the answer of 5."""
+
     subaccount_id: int
-    activation_token: str
-    password: str
+    api_username: str
+    email: Mail
+    mobile: PhoneNumber
+    first_name: str
+    last_name: str
+    api_key: Annotated[str, about("The key in clear.", "D83DED51-9E35-4D42-9BB9-0E34B7CA85AE")]
+    user_id: int
+    access_users: Flag
+    access_billing: Flag
+    access_reporting: Flag
+    access_contacts: Flag
+    access_settings: Flag
+    access_smpp: Annotated[int, about("Always 0.", 0)]
+    sms_deidentify_message: Annotated[int, about("Always 0.", 0)]
+
+
+class ProvenAccount(msgspec.Struct, kw_only=True):
+    """`data` of a proved number (5): less of the account than endpoint 2 has, and two keys of its own."""
+
+    user_id: int
+    username: str
+    user_email: Mail
+    active: Flag
+    banned: Flag
+    balance: Annotated[str, about("Credit in units of the currency, six decimals.", "20.000000")]
+    user_phone: PhoneNumber
+    reply_to: Annotated[str, about("Where replies are mailed to by default.", "originalemail")]
+    delivery_to: str | None
+    user_first_name: str
+    user_last_name: str
+    account: Annotated[int, about("Always 0.", 0)]
+    account_name: str
+    account_billing_email: Mail
+    account_billing_mobile: PhoneNumber
+    country: Country
+    default_country_sms: Country
+    unsubscribe_mail: Flag
+    auto_recharge: Flag
+    auto_recharge_amount: Amount
+    low_credit_amount: Amount
+    setting_unicode_sms: Flag
+    setting_beta: Flag
+    setting_email_sms_subject: Flag
+    setting_fix_sender_id: Flag
+    currency: Currency = msgspec.field(name="_currency")
+    subaccount: ProvenSubaccount = msgspec.field(name="_subaccount")
 
 
 def sending_codes(writer: Writer) -> Callable[[Request], Reply]:
     """The handler of 4, which sends through the SMS channel."""
 
     def send_code(req: Request) -> Reply:
+        """4. Send a code to a phone number, to prove that it is the account's."""
         given = req.decode(Verification)
         if not req.who.is_main:
             raise Forbidden
@@ -81,10 +133,8 @@ def sending_codes(writer: Writer) -> Callable[[Request], Reply]:
             raise TooManyRequests(headers={"retry-after": str(tokens.WINDOW)})
         _text(req, writer, number, code)
         audit.record(req.tx, req.who.user_id, req.who.api_username, "phone.code_sent", number.number)
-        data = {"user_phone": number.number, "type": "sms", "country": given.country.strip().upper()}
-        if req.services.settings.mode == "sandbox":
-            data["activation_token"] = code  # there is no handset to read it from (facts J5)
-        return Reply(data)
+        shown = code if req.services.settings.mode == "sandbox" else ""  # facts J5
+        return Reply(CodeSent(number.number, "sms", given.country.strip().upper(), shown))
 
     return send_code
 
@@ -117,7 +167,7 @@ def _text(req: Request, writer: Writer, number: Phone, code: str) -> None:
 
 
 async def verify_phone(req: Request) -> Reply:
-    """5. Prove the number with the code; the account becomes active."""
+    """5. Prove a phone number with the code. The account becomes active."""
     proved = await req.services.database.write(lambda tx: _proved(tx, req))
     if proved is None:
         raise WrongToken  # after the commit, so that the try is counted
@@ -131,20 +181,20 @@ def _proved(tx: Tx, req: Request) -> Reply | None:
         return None
     access.prove_phone(tx, who.user_id, who.api_username, number)
     whole = profile(tx, req.services.vault, who.user_id, who.subaccount_id)
-    sub = whole["_subaccount"]
-    shown: dict[str, Any] = {name: whole[name] for name in _VERIFIED}
-    shown |= {"unsubscribe_mail": 0, "setting_beta": 0}
-    shown["_subaccount"] = {name: sub[name] for name in _VERIFIED_SUB} | {
-        "mobile": sub["phone_number"],
-        "user_id": who.user_id,
-        "sms_deidentify_message": 0,
-        "access_smpp": 0,
-    }
-    return Reply(shown)
+    sub = msgspec.structs.asdict(whole["subaccount"])
+    shown = ProvenSubaccount(
+        **{name: sub[name] for name in ProvenSubaccount.__struct_fields__ if name in sub},
+        mobile=sub["phone_number"],
+        user_id=who.user_id,
+        access_smpp=0,
+        sms_deidentify_message=0,
+    )
+    same = {name: whole[name] for name in ProvenAccount.__struct_fields__ if name in whole and name != "subaccount"}
+    return Reply(ProvenAccount(**same, subaccount=shown, unsubscribe_mail=0, setting_beta=0))
 
 
 def forgot_username(req: Request) -> Reply:
-    """6. Mail the usernames to whoever has this address or number; the answer never says whether anybody has."""
+    """6. Mail the usernames to whoever has this address or number. The answer never says whether anybody has."""
     given = req.decode(ForgottenUsername)
     email, number = given.email.strip(), given.phone_number.strip()
     if not email and not number:
@@ -164,7 +214,7 @@ def forgot_username(req: Request) -> Reply:
 
 
 def forgot_password(req: Request) -> Reply:
-    """7. Mail a key for a new password; the answer never says whether there is such a user."""
+    """7. Mail a key for a new password. The answer never says whether there is such a user."""
     user = account.find(req.tx, req.decode(ForgottenPassword).username.strip())
     who = account.by_user(req.tx, user["user_id"]) if user else None
     if user is None or who is None or not user["email"]:
@@ -189,7 +239,7 @@ def _mail(req: Request, to: str, subject: str, text: str) -> None:
 
 
 async def set_password(req: Request) -> Reply:
-    """8. Set the new password. The slow hash is made between two transactions, and only for a key that is good."""
+    """8. Set a new password with the key out of the mail."""
     given = req.decode(NewPassword)
     fault = faulty_password(given.password)
     if fault:
@@ -209,6 +259,7 @@ async def set_password(req: Request) -> Reply:
 
     if not await database.read(holds):
         raise WrongToken
+    # The slow hash is made between two transactions, and only for a key that is good.
     hashed = await asyncio.to_thread(hash_password, given.password)
     if not await database.write(change):
         raise WrongToken

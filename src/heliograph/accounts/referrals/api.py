@@ -1,13 +1,27 @@
 """HTTP shape of the referral section (endpoint 119)."""
 
+from typing import Annotated
+
+import msgspec
+
 from heliograph.accounts.referrals import referral
 from heliograph.http import paging, search
+from heliograph.http.fields import UnixTime, about
 from heliograph.http.request import Reply, Request
 
 
+class Referral(msgspec.Struct):
+    """An account that was referred (119)."""
+
+    referral_rule_id: int
+    referred_user_id: int
+    date_referred: UnixTime
+    percentage_referral: Annotated[int, about("Percent of what it spends on messages that is earned.", 5)]
+
+
 def view(req: Request) -> Reply:
-    """119. The accounts that this one has referred."""
+    """119. View the accounts that this one has referred."""
     shown = paging.window(req)
     base = referral.of(req.who.user_id)
     total, rows = search.rows(req, base, referral.COLUMNS, shown, default=("referral_rule_id", False))
-    return Reply(paging.page(req, shown, total, rows, dict))
+    return Reply(paging.page(req, shown, total, rows, lambda row: Referral(**row)))

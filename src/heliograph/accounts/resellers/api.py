@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from heliograph.billing.prices import MICRO, RatesError
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, TooLittleCredit
 from heliograph.http import paging, search
+from heliograph.http.fields import Flag, Mail, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -27,58 +28,72 @@ MOST_TRANSFERRED = 10**9
 class ClientChanges(msgspec.Struct, kw_only=True):
     """Body of an update, which changes what it names."""
 
-    username: str | None = None
-    password: str | None = None
-    user_email: str | None = None
-    user_phone: str | None = None
+    username: Annotated[str | None, about("2 to 100 letters, digits or . @ + - _, in any case.", "jane")] = None
+    password: Annotated[str | None, about("4 to 200 characters.", "a long sentence")] = None
+    user_email: Mail | None = None
+    user_phone: RegionalPhone | None = None
     user_first_name: str | None = None
     user_last_name: str | None = None
-    account_name: str | None = None
-    country: str | None = None
+    account_name: Annotated[str | None, about("Name of the company.")] = None
+    country: Annotated[str | None, about("ISO 3166 code of two letters; the currency stays.", "AU")] = None
 
 
 class Transfer(msgspec.Struct):
     """Body of a transfer. Fractions are refused: the document has an integer."""
 
-    client_user_id: int
-    balance: int
-    currency: str
+    client_user_id: Annotated[int, about("Id of the client.", 24)]
+    balance: Annotated[int, about("What to transfer, in units of the currency.", 10)]
+    currency: Annotated[str, about("ISO 4217 code of three letters.", "AUD")]
 
 
 class ResellerSettings(msgspec.Struct):
     """Body of the reseller's settings."""
 
-    margin_percent: int
+    margin_percent: Annotated[int, about("What is added to the prices of the clients.", 20)]
+
+
+class Margin(msgspec.Struct):
+    """`data` of the reseller's settings."""
+
+    margin_percent: Annotated[int, about("What is added to the prices of the clients.", 20)]
+
+
+class ClientEntry(api.NewAccountAnswer, kw_only=True):
+    """A client (120, 122 and 124): two keys more than at its creation."""
+
+    setting_fix_sender_id: Annotated[int, about("1 for yes, 0 for no.", 0)]  # type: ignore[assignment]
+    unsubscribe_mail: Flag
+    setting_beta: Flag
 
 
 def view_all(req: Request) -> Reply:
-    """120."""
+    """120. View the clients."""
     shown = paging.window(req)
     base = client.of(req.who.user_id)
     total, rows = search.rows(req, base, client.COLUMNS, shown, default=("user_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: _shape(req.tx, req, row)))
+    return Reply(paging.page(req, shown, total, rows, lambda row: _entry(req.tx, req, row)))
 
 
 async def create(req: Request) -> Reply:
-    """121. A client starts without credit: the reseller gives it some."""
+    """121. Create a client. It starts without credit: the reseller gives it some."""
     new = await api.new_account(req.decode(Registration))
 
     def work(tx: Tx) -> Reply:
         reseller = account.current(tx, req.who)
         row = client.create(tx, req.services.vault, reseller.user_id, new)
         audit.record(tx, row["user_id"], reseller.api_username, "account.created", f"client of {reseller.username}")
-        return Reply(_shape(tx, req, row))
+        return Reply(_answer(tx, req, row))
 
     return await req.services.database.write(work)
 
 
 def view(req: Request) -> Reply:
-    """122."""
-    return Reply(_shape(req.tx, req, client.find(req.tx, req.who.user_id, _key(req))))
+    """122. View a client."""
+    return Reply(_entry(req.tx, req, client.find(req.tx, req.who.user_id, _key(req))))
 
 
 async def update(req: Request) -> Reply:
-    """123. A new username is for logging in by password: the names of subaccounts stay."""
+    """123. Change a client. What the body does not name stays as it is; the names of subaccounts stay in any case."""
     key, given = _key(req), req.decode(ClientChanges)
     password = given.password
     hashed = await asyncio.to_thread(hash_password, password) if password and len(password) >= 4 else None
@@ -91,13 +106,13 @@ async def update(req: Request) -> Reply:
             values["password_hash"] = hashed
         row = client.update(tx, reseller.user_id, key, values)
         audit.record(tx, key, reseller.api_username, "account.changed", ", ".join(sorted(values)))
-        return Reply(_shape(tx, req, row))
+        return Reply(_answer(tx, req, row))
 
     return await req.services.database.write(work)
 
 
 def transfer(req: Request) -> Reply:
-    """124."""
+    """124. Transfer credit to a client. It is converted by the rates file."""
     given = req.decode(Transfer)
     currency = given.currency.strip().upper()
     faults = {}
@@ -116,16 +131,16 @@ def transfer(req: Request) -> Reply:
     for user_id in (req.who.user_id, given.client_user_id):
         said = f"{currency} {given.balance} to client {given.client_user_id}"
         audit.record(req.tx, user_id, req.who.api_username, "credit.transferred", said)
-    return Reply(_shape(req.tx, req, client.find(req.tx, req.who.user_id, given.client_user_id)))
+    return Reply(_entry(req.tx, req, client.find(req.tx, req.who.user_id, given.client_user_id)))
 
 
 def view_settings(req: Request) -> Reply:
-    """The settings of a reseller. An addition to the contract."""
-    return Reply({"margin_percent": client.margin(req.tx, req.who.user_id)})
+    """View the settings of a reseller. An addition to the contract."""
+    return Reply(Margin(client.margin(req.tx, req.who.user_id)))
 
 
 def change_settings(req: Request) -> Reply:
-    """Change them."""
+    """Change the settings of a reseller. An addition to the contract."""
     percent = req.decode(ResellerSettings).margin_percent
     if not 0 <= percent <= client.MOST_MARGIN:
         raise BadRequest({"margin_percent": f"Margin percent must be 0 to {client.MOST_MARGIN}."})
@@ -138,10 +153,13 @@ def _key(req: Request) -> int:
     return req.number("client_user_id", client.UNKNOWN)
 
 
-def _shape(tx: Tx, req: Request, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A client with all that the examples of the five endpoints show."""
-    shape = api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"])
-    return shape if req.route.number in (121, 123) else {**shape, "unsubscribe_mail": 0, "setting_beta": 0}
+def _entry(tx: Tx, req: Request, row: Mapping[str, Any]) -> ClientEntry:
+    whole = api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"])
+    return ClientEntry(**whole, unsubscribe_mail=0, setting_beta=0)
+
+
+def _answer(tx: Tx, req: Request, row: Mapping[str, Any]) -> api.NewAccountAnswer:
+    return api.NewAccountAnswer(**api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"]))
 
 
 def _checked(given: ClientChanges, country: str) -> dict[str, Any]:
@@ -152,14 +170,12 @@ def _checked(given: ClientChanges, country: str) -> dict[str, Any]:
         "username": given.username is not None
         and not api.NAME.fullmatch(given.username)
         and "Username must have 2 to 100 letters, digits or . @ + - _.",
-        "password": given.password is not None
-        and not 4 <= len(given.password) <= 1000
-        and "Password must have 4 to 1000 characters.",
+        "password": given.password is not None and api.faulty_password(given.password),
         "user_email": given.user_email is not None
         and not mail.is_address(given.user_email)
         and "User email must be an email address.",
         "user_phone": given.user_phone is not None and number is None and "User phone must be a valid phone number.",
-        "country": not re.fullmatch("[A-Z]{2}", country) and "Country must be a two-letter ISO 3166 code.",
+        "country": country not in phone.COUNTRIES and "Country must be a two-letter ISO 3166 code.",
     }
     found = {name: text for name, text in faults.items() if text}
     if found:

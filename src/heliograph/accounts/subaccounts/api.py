@@ -2,88 +2,109 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from heliograph import phone
 from heliograph.accounts import account
-from heliograph.accounts.api import NAME, subaccount
+from heliograph.accounts.api import NAME, OwnSubaccount, faulty_password, subaccount
 from heliograph.accounts.subaccounts import subaccount as subaccounts
 from heliograph.accounts.vault import hash_password
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest
 from heliograph.http import paging, search
+from heliograph.http.fields import Mail, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
-LONGEST = {"first_name": 255, "last_name": 255, "notes": 2000, "password": 1000}
+LONGEST = {"first_name": 255, "last_name": 255, "notes": 2000}
+
+
+Name = Annotated[str, about("2 to 100 letters, digits or . @ + - _, in any case; nobody else's.", "jane.sms")]
+Password = Annotated[str, about("4 to 200 characters.", "a long sentence")]
+Phone = Annotated[str, about("Phone number, in E.164 format or as it is written in the country.", "+61411111111")]
+FirstName = Annotated[str, about("Name of whoever uses it.", "Jane", maxLength=LONGEST["first_name"])]
+LastName = Annotated[str, about("Name of whoever uses it.", "Doe", maxLength=LONGEST["last_name"])]
 
 
 class SubaccountChanges(msgspec.Struct, kw_only=True):
     """Body of an update, which changes what it names."""
 
-    api_username: str | None = None
-    password: str | None = None
-    email: str | None = None
-    phone_number: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    access_users: bool | None = None
-    access_billing: bool | None = None
-    access_reporting: bool | None = None
-    access_contacts: bool | None = None
-    access_settings: bool | None = None
-    access_sms: bool | None = None
-    access_email: bool | None = None
-    access_voice: bool | None = None
-    access_fax: bool | None = None
-    access_post: bool | None = None
-    access_reseller: bool | None = None
-    access_mms: bool | None = None
-    share_campaigns: bool | None = None
-    notes: str | None = None
+    api_username: Name | None = None
+    password: Password | None = None
+    email: Mail | None = None
+    phone_number: Phone | None = None
+    first_name: FirstName | None = None
+    last_name: LastName | None = None
+    access_users: Annotated[bool | None, about("Whether it may manage subaccounts.", True)] = None
+    access_billing: Annotated[bool | None, about("Whether it may see and spend the account's money.", True)] = None
+    access_reporting: Annotated[bool | None, about("Whether it may see histories, statistics and usage.", True)] = None
+    access_contacts: Annotated[bool | None, about("Whether it may use contacts and lists.", True)] = None
+    access_settings: Annotated[bool | None, about("Whether it may change settings and rules.", True)] = None
+    access_sms: Annotated[bool | None, about("Whether it may use SMS.", True)] = None
+    access_email: Annotated[bool | None, about("Whether it may use email.", True)] = None
+    access_voice: Annotated[bool | None, about("Whether it may use voice.", True)] = None
+    access_fax: Annotated[bool | None, about("Whether it may use fax.", True)] = None
+    access_post: Annotated[bool | None, about("Whether it may use post.", True)] = None
+    access_reseller: Annotated[bool | None, about("Whether it may manage clients.", True)] = None
+    access_mms: Annotated[bool | None, about("Whether it may use MMS.", True)] = None
+    share_campaigns: Annotated[bool | None, about("Kept and shown.", False)] = None
+    notes: Annotated[str | None, about("Kept and shown.", maxLength=LONGEST["notes"])] = None
 
 
 class NewSubaccount(SubaccountChanges, kw_only=True):
     """Body of a creation. A flag that is not given is that of whoever asks: all of them, in the document's example."""
 
-    api_username: str
-    password: str
-    email: str
-    phone_number: str
-    first_name: str
-    last_name: str
+    api_username: Name
+    password: Password
+    email: Mail
+    phone_number: Phone
+    first_name: FirstName
+    last_name: LastName
+
+
+class SubaccountEntry(OwnSubaccount, kw_only=True):
+    """A subaccount (162 to 165)."""
+
+
+class NewKey(msgspec.Struct):
+    """`data` of a new key (167)."""
+
+    api_key: Annotated[str, about("The key in clear.", "E72D09F6-AC80-4A5C-87F0-1A244A377A5C")]
+
+
+Done = Annotated[bool, about("Always true.", True)]
 
 
 def view_all(req: Request) -> Reply:
-    """162. The subaccounts that whoever asks may manage."""
+    """162. View the subaccounts that whoever asks may manage."""
     shown = paging.window(req)
     total, rows = search.rows(
         req, subaccounts.visible(req.who), subaccounts.COLUMNS, shown, default=("subaccount_id", False)
     )
-    return Reply(paging.page(req, shown, total, rows, lambda row: subaccount(req.services.vault, row)))
+    return Reply(paging.page(req, shown, total, rows, lambda row: subaccount(req.services.vault, row, SubaccountEntry)))
 
 
 async def create(req: Request) -> Reply:
-    """163."""
+    """163. Create a subaccount. It has a permission that is not named if whoever asks has it."""
     values = await _values(req, req.decode(NewSubaccount))
     vault = req.services.vault
 
     def work(tx: Tx) -> Mapping[str, Any]:
         return subaccounts.create(tx, vault, account.current(tx, req.who), values)
 
-    return Reply(subaccount(vault, await req.services.database.write(work)))
+    return Reply(subaccount(vault, await req.services.database.write(work), SubaccountEntry))
 
 
 def view(req: Request) -> Reply:
-    """164."""
-    return Reply(subaccount(req.services.vault, subaccounts.find(req.tx, req.who, _key(req))))
+    """164. View a subaccount."""
+    return Reply(subaccount(req.services.vault, subaccounts.find(req.tx, req.who, _key(req)), SubaccountEntry))
 
 
 async def update(req: Request) -> Reply:
-    """165. Also without some of the fields: the official clients send only what changes."""
+    """165. Change a subaccount. What the body does not name stays as it is."""
     key = _key(req)
     values = await _values(req, req.decode(SubaccountChanges))
     vault = req.services.vault
@@ -91,22 +112,21 @@ async def update(req: Request) -> Reply:
     def work(tx: Tx) -> Mapping[str, Any]:
         return subaccounts.update(tx, vault, account.current(tx, req.who), key, values)
 
-    return Reply(
-        subaccount(vault, await req.services.database.write(work)), message=f"Subaccount #{key} has been updated."
-    )
+    made = subaccount(vault, await req.services.database.write(work), SubaccountEntry)
+    return Reply(made, message=f"Subaccount #{key} has been updated.")
 
 
 def delete(req: Request) -> Reply:
-    """166."""
+    """166. Delete a subaccount. Its key and its password die at once."""
     key = _key(req)
     subaccounts.delete(req.tx, req.who, key)
     return Reply(True, message=f"Subaccount #{key} has been deleted")
 
 
 def new_key(req: Request) -> Reply:
-    """167. The old key dies at once, unless the operator has set an overlap (facts J8)."""
+    """167. Give a subaccount a new API key. The old one dies at once, unless the operator has set an overlap."""
     overlap = req.services.settings.key_overlap
-    return Reply({"api_key": subaccounts.new_api_key(req.tx, req.services.vault, req.who, _key(req), overlap)})
+    return Reply(NewKey(subaccounts.new_api_key(req.tx, req.services.vault, req.who, _key(req), overlap)))
 
 
 def _key(req: Request) -> int:
@@ -140,8 +160,8 @@ def _fault(name: str, text: Any) -> str:
         return f"must have at most {LONGEST[name]} characters."
     if name == "api_username" and not NAME.fullmatch(text):
         return "must have 2 to 100 letters, digits or . @ + - _."
-    if name == "password" and len(text) < 4:
-        return "must have at least 4 characters."
+    if name == "password":
+        return faulty_password(text).removeprefix("Password ")
     if name == "email" and not mail.is_address(text):
         return "must be an email address."
     if name == "phone_number" and phone.kept(text, "AU") is None:

@@ -1,7 +1,7 @@
 """HTTP shapes of the SMS section (endpoints 126 to 143)."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -12,27 +12,31 @@ from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
 from heliograph.http import paging, search
+from heliograph.http.fields import (
+    Country,
+    CustomString,
+    MessageId,
+    PhoneNumber,
+    Subaccount,
+    UnixText,
+    about,
+)
 from heliograph.http.request import Merged, Reply, Request
-from heliograph.messaging import accept, api, polling
+from heliograph.messaging import accept, api, message, polling
 from heliograph.messaging.accept import Accepted
 from heliograph.webhooks import samples
 from heliograph.webhooks.fetch import check_url
 
 MOST_MESSAGES = 1000
-EXPORTED = (
-    *("direction", "date", "to", "body", "status", "from", "schedule", "status_code", "status_text", "error_code"),
-    *("error_text", "message_id", "message_parts", "message_price", "from_email", "list_id", "custom_string"),
-    *("contact_id", "user_id", "subaccount_id", "country", "carrier", "first_name", "last_name", "_api_username"),
-)
 
 
 class SendSms(msgspec.Struct):
     """Body of send and price."""
 
-    messages: list[SmsMessage]
+    messages: Annotated[list[SmsMessage], about("At most 1000.", minItems=1, maxItems=MOST_MESSAGES)]
 
 
-class SentSms(msgspec.Struct, kw_only=True):
+class SentSms(msgspec.Struct, kw_only=True, gc=False):
     """One entry of the answer to a send. Types: facts B (live captures)."""
 
     to: str
@@ -69,20 +73,105 @@ class SendSmsAnswer(msgspec.Struct, kw_only=True):
 class DateBefore(msgspec.Struct):
     """Body of the read marks."""
 
-    date_before: int | None = None
+    date_before: Annotated[
+        int | None, about("Mark what is older than this Unix time; without it, everything.", 1792137600)
+    ] = None
 
 
 class TargetUrl(msgspec.Struct):
     """Body of the test events."""
 
-    url: str
+    url: Annotated[str, about("Where the test event is sent.", "https://example.com/hook")]
 
 
 class TemplateBody(msgspec.Struct):
     """Body of the template endpoints."""
 
-    template_name: str
+    template_name: Annotated[str, about("Name of the template; not empty.", "Greeting", pattern=r"\S")]
+    body: Annotated[str, about("Text of the template; not empty.", "Hello!", pattern=r"\S")]
+
+
+class HistoryEntry(msgspec.Struct, kw_only=True):
+    """A message in the history (142), and the columns of its export (143)."""
+
+    direction: Literal["out"]
+    date: Annotated[UnixText, about("When it was accepted.")]
+    to: PhoneNumber
     body: str
+    status: Annotated[str, about("Scheduled, Queued, Sending, Sent, Completed, Failed or Cancelled.", "Completed")]
+    from_: Annotated[str, about("The sender that the recipient sees.", "+61411111111")] = msgspec.field(name="from")
+    schedule: Annotated[UnixText, about("When it was to be sent.")]
+    status_code: Annotated[str | None, about("200 on its way, 201 delivered, 300 tried again, 301 failed.", "201")]
+    status_text: str | None
+    error_code: Annotated[str | None, about("The carrier's own code for what went wrong.", None)]
+    error_text: str | None
+    message_id: MessageId
+    message_parts: Annotated[str, about("Segments that were charged.", "1.00")]
+    message_price: Annotated[str, about("Price in units of the currency, six decimals.", "0.071500")]
+    from_email: str | None
+    list_id: int | None
+    custom_string: CustomString
+    contact_id: Annotated[int, about("0 when it was not sent to a contact.", 0)]
+    user_id: int
+    subaccount_id: Subaccount
+    country: Country
+    carrier: Annotated[str, about("The network that the number was given to first; empty when unknown.", "Telstra")]
+    first_name: str
+    last_name: str
+    api_username: Annotated[str, about("User name of the subaccount.")] = msgspec.field(name="_api_username")
+
+
+class SampleReceipt(msgspec.Struct, kw_only=True):
+    """`data` of a test receipt (128)."""
+
+    timestamp: UnixText
+    message_id: MessageId
+    status_code: Annotated[str, about("201 delivered, 300 tried again, 301 failed.", "201")]
+    status_text: Annotated[str, about("What happened.", message.DELIVERED_TEXT)]
+    error_code: Annotated[str | None, about("The carrier's own code for what went wrong.", None)]
+    error_text: str | None
+    custom_string: CustomString | None
+
+
+class Receipt(SampleReceipt, kw_only=True):
+    """A receipt (130)."""
+
+    timestamp_send: Annotated[UnixText, about("When the message was sent.")]
+    status: Annotated[str, about("Delivered or Undelivered.", "Delivered")]
+    user_id: int
+    subaccount_id: Subaccount
+    message_type: Literal["sms"]
+
+
+class ReceiptEntry(Receipt, kw_only=True):
+    """A receipt in the list (129), where the contract spells its type differently; it has both (facts L)."""
+
+    listed_type: Literal["sms"] = msgspec.field(name="_message_type")
+
+
+class InboundEntry(msgspec.Struct, kw_only=True):
+    """An inbound message (132, 133)."""
+
+    timestamp: UnixText
+    from_: PhoneNumber = msgspec.field(name="from")
+    body: str
+    original_body: Annotated[str, about("Text of the message that this one answers; empty when there is none.")]
+    original_message_id: Annotated[str, about("Id of the message that this one answers; empty when there is none.")]
+    to: PhoneNumber
+    custom_string: Annotated[str | None, about("Your reference of the message that this one answers.")]
+    message_id: MessageId
+    keyword: Annotated[str, about("The first word in small letters.", "stop")] = msgspec.field(name="_keyword")
+
+
+Marked = Annotated[Literal[1], about("Always 1.")]
+
+
+class Template(msgspec.Struct, kw_only=True):
+    """A template (138 to 140)."""
+
+    template_id: Annotated[int, about("Id of the template.", 1)]
+    body: str
+    template_name: str
 
 
 def sending(writer: Writer) -> tuple[Merged, Merged]:
@@ -118,11 +207,12 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
 
 
 def _sent(req: Request, fates: list[Accepted]) -> Reply:
+    """126. Send messages. Each has a status of its own, and only those that are accepted are charged."""
     return _answer(req, fates, [_one(req, fate) for fate in fates])
 
 
 def _priced(req: Request, fates: list[Accepted]) -> Reply:
-    """127 shows less of a message: it has no id, nor anything else that only a sent one has."""
+    """127. See what messages would cost. They have no ids, nor anything else that only sent ones have."""
     return _answer(req, fates, [_quoted(fate) for fate in fates])
 
 
@@ -190,75 +280,73 @@ def _one(req: Request, fate: Accepted) -> SentSms:
     )
 
 
-def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def history_row(row: Mapping[str, Any]) -> HistoryEntry:
     """An entry of the history with the documented types."""
-    return {
-        "direction": "out",
-        "date": str(row["date"]),
-        "to": row["recipient"],
-        "body": row["body"],
-        "status": row["status"],
-        "from": row["sender"],
-        "schedule": str(row["schedule"]),
-        "status_code": row["status_code"],
-        "status_text": row["status_text"],
-        "error_code": row["error_code"],
-        "error_text": row["error_text"],
-        "message_id": row["message_id"],
-        "message_parts": f"{row['parts']:.2f}",
-        "message_price": prices.fixed(row["price_micros"], 6),
-        "from_email": row["from_email"],
-        "list_id": row["list_id"],
-        "custom_string": row["custom_string"],
-        "contact_id": row["contact_id"] or 0,
-        "user_id": row["user_id"],
-        "subaccount_id": row["subaccount_id"],
-        "country": row["country"],
-        "carrier": row["carrier"],
-        "first_name": row["first_name"],
-        "last_name": row["last_name"],
-        "_api_username": row["api_username"],
-    }
+    return HistoryEntry(
+        direction="out",
+        date=str(row["date"]),
+        to=row["recipient"],
+        body=row["body"],
+        status=row["status"],
+        from_=row["sender"],
+        schedule=str(row["schedule"]),
+        status_code=row["status_code"],
+        status_text=row["status_text"],
+        error_code=row["error_code"],
+        error_text=row["error_text"],
+        message_id=row["message_id"],
+        message_parts=f"{row['parts']:.2f}",
+        message_price=prices.fixed(row["price_micros"], 6),
+        from_email=row["from_email"],
+        list_id=row["list_id"],
+        custom_string=row["custom_string"],
+        contact_id=row["contact_id"] or 0,
+        user_id=row["user_id"],
+        subaccount_id=row["subaccount_id"],
+        country=row["country"],
+        carrier=row["carrier"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        api_username=row["api_username"],
+    )
 
 
 view_history = api.viewing(NAME, history_row)
-export_history = api.exporting(NAME, history_row, EXPORTED)
+export_history = api.exporting(NAME, history_row, HistoryEntry)
 cancel, cancel_all = api.cancelling(NAME)
 
 
 def view_receipts(req: Request) -> Reply:
-    """129. The unread receipts that a POLL rule collected."""
+    """129. View the unread receipts that a POLL rule collected."""
     shown = paging.window(req)
-    total, rows = polling.receipts(req.tx, req.who.user_id, NAME, shown.offset, shown.limit)
-    return Reply(paging.page(req, shown, total, rows, _receipt))
+    if search.asked(req):
+        unread = polling.unread_receipts(req.tx, req.who.user_id, NAME)
+        total, rows = search.rows(req, unread, polling.RECEIPT_COLUMNS, shown, default=("receipt_id", False))
+    else:
+        total, rows = polling.receipts(req.tx, req.who.user_id, NAME, shown.offset, shown.limit)
+    return Reply(paging.page(req, shown, total, rows, _entry))
+
+
+def _entry(row: Mapping[str, Any]) -> ReceiptEntry:
+    return ReceiptEntry(**_receipt(row), listed_type="sms")
 
 
 def _receipt(row: Mapping[str, Any]) -> dict[str, Any]:
+    same = ("message_id", "status", "status_code", "status_text", "error_code", "error_text", "custom_string")
     return {
+        **{name: row[name] for name in (*same, "user_id", "subaccount_id")},
         "timestamp_send": str(row["timestamp_send"]),
         "timestamp": str(row["timestamp"]),
-        "message_id": row["message_id"],
-        "status": row["status"],
-        "status_code": row["status_code"],
-        "status_text": row["status_text"],
-        "error_code": row["error_code"],
-        "error_text": row["error_text"],
-        "custom_string": row["custom_string"],
-        "user_id": row["user_id"],
-        "subaccount_id": row["subaccount_id"],
-        "message_type": NAME,
-        "_message_type": NAME,
+        "message_type": "sms",
     }
 
 
 def view_receipt(req: Request) -> Reply:
-    """130. The newest receipt of one message, read or not."""
+    """130. View the newest receipt of one message, read or not."""
     row = polling.receipt(req.tx, req.who.user_id, NAME, req.params["message_id"].upper())
     if row is None:
         raise NotFound("Receipt record not found.")
-    entry = _receipt(row)
-    del entry["_message_type"]
-    return Reply(entry)
+    return Reply(Receipt(**_receipt(row)))
 
 
 def read_receipts(req: Request) -> Reply:
@@ -268,25 +356,29 @@ def read_receipts(req: Request) -> Reply:
 
 
 def view_inbound(req: Request) -> Reply:
-    """133. The unread inbound messages that a POLL rule collected."""
+    """133. View the unread inbound messages that a POLL rule collected."""
     shown = paging.window(req)
-    total, rows = polling.inbound(req.tx, req.who.user_id, NAME, shown.offset, shown.limit)
+    if search.asked(req):
+        unread = polling.unread_inbound(req.who.user_id, NAME)
+        total, rows = search.rows(req, unread, polling.INBOUND_COLUMNS, shown, default=("inbound_id", True))
+    else:
+        total, rows = polling.inbound(req.tx, req.who.user_id, NAME, shown.offset, shown.limit)
     return Reply(paging.page(req, shown, total, rows, _inbound))
 
 
-def _inbound(row: Mapping[str, Any]) -> dict[str, Any]:
+def _inbound(row: Mapping[str, Any]) -> InboundEntry:
     words = row["body"].split()
-    return {
-        "timestamp": str(row["timestamp"]),
-        "from": row["sender"],
-        "body": row["body"],
-        "original_body": row["original_body"],
-        "original_message_id": row["original_message_id"],
-        "to": row["recipient"],
-        "custom_string": row["custom_string"],
-        "message_id": row["message_id"],
-        "_keyword": words[0].lower() if words else "",
-    }
+    return InboundEntry(
+        timestamp=str(row["timestamp"]),
+        from_=row["sender"],
+        body=row["body"],
+        original_body=row["original_body"],
+        original_message_id=row["original_message_id"],
+        to=row["recipient"],
+        custom_string=row["custom_string"],
+        message_id=row["message_id"],
+        keyword=words[0].lower() if words else "",
+    )
 
 
 def read_inbound(req: Request) -> Reply:
@@ -302,41 +394,58 @@ def read_one_inbound(req: Request) -> Reply:
     return Reply(1)
 
 
-def _test_event(make: Callable[[Tx, int, int, str], dict[str, Any]]) -> Callable[[Request], Reply]:
-    def handler(req: Request) -> Reply:
-        url = req.decode(TargetUrl).url
-        fault = check_url(url)
-        if fault:
-            raise BadRequest({"url": fault})
-        return Reply(make(req.tx, req.who.user_id, req.who.subaccount_id, url))
+def test_receipt(req: Request) -> Reply:
+    """128. Send a test receipt to a URL."""
+    row = samples.receipt(req.tx, req.who.user_id, req.who.subaccount_id, _target(req))
+    return Reply(
+        SampleReceipt(
+            timestamp=str(row["timestamp"]),
+            message_id=row["message_id"],
+            status_code=row["status_code"],
+            status_text=row["status_text"],
+            error_code=row["error_code"],
+            error_text=row["error_text"],
+            custom_string=None,
+        )
+    )
 
-    return handler
+
+def test_inbound(req: Request) -> Reply:
+    """132. Send a test inbound message to a URL."""
+    row = samples.inbound(req.tx, req.who.user_id, req.who.subaccount_id, _target(req))
+    return Reply(_inbound({**row, "custom_string": None}))
 
 
-test_receipt = _test_event(samples.receipt)
-test_inbound = _test_event(samples.inbound)
+def _target(req: Request) -> str:
+    url = req.decode(TargetUrl).url
+    fault = check_url(url)
+    if fault:
+        raise BadRequest({"url": fault})
+    return url
 
 
 def view_templates(req: Request) -> Reply:
-    """138. The account's templates."""
+    """138. View the templates."""
     shown = paging.window(req)
     total, rows = search.rows(
         req, templates.of(req.who.user_id), templates.COLUMNS, shown, default=("template_id", False)
     )
-    return Reply(paging.page(req, shown, total, rows, dict))
+    return Reply(paging.page(req, shown, total, rows, lambda row: Template(**row)))
 
 
 def create_template(req: Request) -> Reply:
-    """139."""
+    """139. Create a template."""
     given = req.decode(TemplateBody)
-    return Reply(templates.create(req.tx, req.who.user_id, _named(given), given.body))
+    key = templates.create(req.tx, req.who.user_id, _named(given), given.body)
+    return Reply(Template(template_id=key, body=given.body, template_name=given.template_name))
 
 
 def update_template(req: Request) -> Reply:
-    """140."""
+    """140. Change a template."""
     given = req.decode(TemplateBody)
     key = req.number("template_id", templates.UNKNOWN)
-    return Reply(templates.update(req.tx, req.who.user_id, key, _named(given), given.body))
+    templates.update(req.tx, req.who.user_id, key, _named(given), given.body)
+    return Reply(Template(template_id=key, body=given.body, template_name=given.template_name))
 
 
 def _named(given: TemplateBody) -> str:
@@ -347,6 +456,6 @@ def _named(given: TemplateBody) -> str:
 
 
 def delete_template(req: Request) -> Reply:
-    """141."""
+    """141. Delete a template."""
     templates.delete(req.tx, req.who.user_id, req.number("template_id", templates.UNKNOWN))
     return Reply([])

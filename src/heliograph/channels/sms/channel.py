@@ -3,9 +3,10 @@
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from heliograph import phone
 from heliograph.accounts.account import Principal
@@ -30,18 +31,30 @@ _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
 _DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
 
 
-class SmsMessage(msgspec.Struct, kw_only=True, gc=False):
+class SmsMessage(msgspec.Struct, kw_only=True):
     """One entry of `messages`. Source: api-v3, "Send SMS" (endpoint 126)."""
 
-    to: str | None = None
-    body: str | None = None
-    from_: str | None = msgspec.field(default=None, name="from")
-    source: str | None = None
-    schedule: int | str | float | None = None
-    custom_string: str | None = None
-    list_id: int | None = None
-    country: str | None = None
-    from_email: str | None = None
+    to: Annotated[
+        str | None,
+        Meta(description="Phone number, in E.164 format or as it is written in `country`.", examples=["+61411111111"]),
+    ] = None
+    body: Annotated[str | None, Meta(description="The text.", examples=["Hello from Heliograph"])] = None
+    from_: Annotated[
+        str | None, Meta(description="Sender: a number, or up to 11 letters and digits; without it, a shared number.")
+    ] = msgspec.field(default=None, name="from")
+    source: Annotated[str | None, Meta(description="The program that sends.")] = None
+    schedule: Annotated[
+        int | str | float | None,
+        Meta(description="Unix time in seconds, up to four months ahead; without it, or in the past: at once."),
+    ] = None
+    custom_string: Annotated[
+        str | None, Meta(description="Your reference: replies and receipts bring it back.", examples=["order 4711"])
+    ] = None
+    list_id: Annotated[int | None, Meta(description="A contact list, in place of `to`.")] = None
+    country: Annotated[
+        str | None, Meta(description="ISO 3166 code of the country of a national number; by default, the account's.")
+    ] = None
+    from_email: Annotated[str | None, Meta(description="Where replies are mailed to.")] = None
 
 
 class Writer:

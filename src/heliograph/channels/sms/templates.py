@@ -23,19 +23,17 @@ def of(user_id: int) -> Select[Any]:
     )
 
 
-def create(tx: Tx, user_id: int, name: str, body: str) -> dict[str, Any]:
-    """Save a new template."""
+def create(tx: Tx, user_id: int, name: str, body: str) -> int:
+    """Save a new template; its id."""
     made = sms_templates.insert().values(user_id=user_id, template_name=name, body=body)
-    key = tx.scalar(made.returning(sms_templates.c.template_id))
-    return {"template_id": key, "body": body, "template_name": name}
+    return int(tx.scalar(made.returning(sms_templates.c.template_id)))
 
 
-def update(tx: Tx, user_id: int, key: int, name: str, body: str) -> dict[str, Any]:
+def update(tx: Tx, user_id: int, key: int, name: str, body: str) -> None:
     """Change a template. Raises NotFound."""
     mine = (sms_templates.c.user_id == user_id) & (sms_templates.c.template_id == key)
     if not tx.execute(sms_templates.update().where(mine).values(template_name=name, body=body)).rowcount:
         raise NotFound(UNKNOWN)
-    return {"template_id": key, "body": body, "template_name": name}
 
 
 def delete(tx: Tx, user_id: int, key: int) -> None:

@@ -14,15 +14,15 @@ class SandboxEmail(SmtpTransport):
     """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(name, SmtpOptions(host="127.0.0.1"))
-        self._sink = MailSink(folder)
+        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost"))
+        self.sink = MailSink(folder)
 
     async def open(self, events: Events) -> None:
         """Start the mail server on a free port, then connect to it. Raises OSError when the folder cannot be made."""
-        self._options = msgspec.structs.replace(self._options, port=await self._sink.start())
+        self._options = msgspec.structs.replace(self._options, port=await self.sink.start())
         await super().open(events)
 
     async def close(self) -> None:
         """Close the connections, then the mail server."""
         await super().close()
-        await self._sink.stop()
+        await self.sink.stop()

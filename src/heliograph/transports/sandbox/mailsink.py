@@ -10,6 +10,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import cast
 from weakref import WeakSet
 
 import msgspec
@@ -54,10 +55,10 @@ class MailSink:
         self._sessions: WeakSet[SMTP] = WeakSet()
         self._server: asyncio.Server | None = None
 
-    async def start(self) -> int:
-        """Listen on a free port of 127.0.0.1 and tell which. Raises OSError when the folder cannot be made."""
+    async def start(self, port: int = 0) -> int:
+        """Listen on 127.0.0.1; the port (a free one for 0). Raises OSError when it is taken or the folder cannot be."""
         self._kept = deque(await asyncio.to_thread(_prepare, self._folder))
-        self._server = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -67,7 +68,7 @@ class MailSink:
         self._server.close()
         for session in self._sessions:
             if session.transport is not None:
-                session.transport.close()
+                cast(asyncio.WriteTransport, session.transport).abort()  # uvloop's is none by class
         await self._server.wait_closed()
         self._server = None
 

@@ -1,51 +1,35 @@
-"""The built-in SMS carrier: a simulated SMSC on loopback, reached over real SMPP."""
+"""The built-in carrier of the SMS channel: the SMPP transport, bound to a simulated SMSC of its own on loopback."""
 
 import secrets
-from collections.abc import Sequence
+
+import msgspec
 
 from heliograph.settings import SmppOptions
-from heliograph.transports.base import Events, Outcome, Outgoing
+from heliograph.transports.base import Events
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
-from heliograph.transports.smpp.pdu import Bind
-from heliograph.transports.smpp.transport import SmppTransport
+from heliograph.transports.smpp.transport import SmppTransport, Timing
 
 WINDOW = 500
+LAST_RECEIPTS = 1.0
+"""Seconds that receipts get at the end."""
 
 
-class SandboxSms:
-    """A transport with its own peer, `smsc`. Only this process can bind to it: the password is made up at random."""
+class SandboxSms(SmppTransport):
+    """Sends every SMS to `smsc`. Nobody else can bind to it: the password is made up at random."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._bind = Bind("sandbox", secrets.token_hex(4))
-        self.smsc = SimulatedSmsc(authenticate=lambda bind: bind.password == self._bind.password)
-        self._client: SmppTransport | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether the client is bound to the SMSC."""
-        return self._client is not None and self._client.ready
-
-    @property
-    def capacity(self) -> int:
-        """Two windows, as for any SMPP bind."""
-        return 2 * WINDOW
+    def __init__(self, name: str, smsc: SimulatedSmsc | None = None, *, timing: Timing | None = None) -> None:
+        password = secrets.token_hex(4)
+        super().__init__(name, SmppOptions("127.0.0.1", 0, "sandbox", password, window=WINDOW), timing=timing)
+        self.smsc = smsc or SimulatedSmsc()
+        self.smsc.authenticate = lambda bind: bind.password == password
 
     async def open(self, events: Events) -> None:
         """Start the SMSC on a free port and bind to it."""
-        port = await self.smsc.start()
-        bind = self._bind
-        options = SmppOptions("127.0.0.1", port, bind.system_id, bind.password, window=WINDOW)
-        self._client = SmppTransport(self.name, options)
-        await self._client.open(events)
-
-    async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
-        """Hand over to the SMSC. The transport must be open."""
-        assert self._client is not None
-        return await self._client.send(batch)
+        self._options = msgspec.structs.replace(self._options, port=await self.smsc.start())
+        await super().open(events)
 
     async def close(self) -> None:
-        """Unbind and stop the SMSC."""
-        if self._client is not None:
-            await self._client.close()
+        """Let receipts that are due arrive: nobody keeps them until the next bind. Unbind, then stop the SMSC."""
+        await self.smsc.quiet(LAST_RECEIPTS)
+        await super().close()
         await self.smsc.stop()

@@ -11,12 +11,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-import msgspec
 import structlog
 
-from heliograph.transports.smpp import alphabet, pdu
+from heliograph.transports.sandbox.scenarios import Scenario, receipts, scenario_of
+from heliograph.transports.smpp import alphabet, parts, pdu
+from heliograph.transports.smpp.address import address_of, text_of
 from heliograph.transports.smpp.memory import Recent
-from heliograph.transports.smpp.parts import PARTS_TIMEOUT, Assembler, take_apart
+from heliograph.transports.smpp.parts import PARTS_TIMEOUT, Assembler
 from heliograph.transports.smpp.pdu import Address, Bind, PduError, ShortMessage
 from heliograph.transports.smpp.session import Exchange, Request, Session
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 SYSTEM_ID: Final = b"heliograph-smsc\0"
 SERVED: Final = pdu.BINDS | {pdu.SUBMIT_SM}
+WINDOW: Final = 1000
+"""deliver_sm that an ESME may leave unanswered."""
 ENQUIRE_LINK: Final = 30.0
 RESPONSE_TIMEOUT: Final = 10.0
 
@@ -35,43 +38,9 @@ MOST_DELIVERY_TRIES: Final = 5
 MOST_WAITING: Final = 100_000
 """deliver_sm that wait for one ESME; beyond that its submits are answered with ESME_RMSGQFUL."""
 
-SINGLE_GSM, PART_GSM = 160, 153
-SINGLE_UCS2, PART_UCS2 = 140, 134
-"""Octets of a message alone and beside a concatenation header, one septet an octet (3GPP TS 23.040, 9.2.3.24.1)."""
-
 OnMessage = Callable[[str, str, str], None]
 """Told of each whole message: sender, recipient, text."""
 Authenticate = Callable[[Bind], bool]
-
-
-class Scenario(msgspec.Struct, frozen=True):
-    """How a subscriber behaves. `stat` empty: no receipt. `reply` is the text of an MO that comes back."""
-
-    status: int = pdu.ESME_ROK
-    stat: str = "DELIVRD"
-    state: int = 2
-    error: str = "000"
-    delayed: bool = False
-    receipts: int = 1
-    reply: str = ""
-    echo: bool = False
-    throttled: bool = False
-    dropped: bool = False
-
-
-SCENARIOS: Final = {
-    "999001": Scenario(stat="UNDELIV", state=5, error="001"),
-    "999002": Scenario(delayed=True),
-    "999003": Scenario(stat=""),
-    "999004": Scenario(status=pdu.ESME_RINVDSTADR),
-    "999005": Scenario(throttled=True),
-    "999006": Scenario(reply="STOP"),
-    "999007": Scenario(echo=True),
-    "999008": Scenario(stat="EXPIRED", state=3, error="003"),
-    "999009": Scenario(dropped=True),
-    "999010": Scenario(receipts=2),
-}
-ORDINARY: Final = Scenario()
 
 
 class _Delivery(Exchange):
@@ -79,7 +48,9 @@ class _Delivery(Exchange):
 
     __slots__ = ("account", "done", "smsc", "tries")
 
-    def __init__(self, smsc: "SimulatedSmsc", account: str, body: bytes, done: asyncio.Future[int] | None) -> None:
+    def __init__(
+        self, smsc: "SimulatedSmsc", account: str, body: bytes, done: asyncio.Future[int] | None = None
+    ) -> None:
         super().__init__(body)
         self.smsc = smsc
         self.account = account
@@ -118,17 +89,15 @@ class SimulatedSmsc:
         long_delay: float = 30.0,
         retry_delay: float = 1.0,
         bind_timeout: float = 10.0,
-        window: int = 1000,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.authenticate = authenticate
         self.counts: Counter[str] = Counter()
-        self._authenticate = authenticate
         self._on_message = on_message
         self._receipt_delay = receipt_delay
         self._long_delay = long_delay
         self._retry_delay = retry_delay
         self._bind_timeout = bind_timeout
-        self._window = window
         self._tls = tls
         self._sessions: set[Session] = set()
         self._bound: dict[Session, tuple[int, str]] = {}
@@ -170,6 +139,20 @@ class SimulatedSmsc:
         for session in tuple(self._sessions):
             session.abort("the SMSC hangs up")
 
+    async def quiet(self, seconds: float) -> None:
+        """Return when every receipt and reply that is due was acknowledged, after so many seconds at most."""
+        end = self._loop.time() + seconds if self._server is not None else 0.0
+        while end and self._loop.time() < end and self._busy():  # noqa: ASYNC110 - no one event tells of all this
+            await asyncio.sleep(0.01)
+
+    def _busy(self) -> bool:
+        soon = self._loop.time() + self._receipt_delay
+        return (
+            any(timer.when() <= soon for timer in self._timers)
+            or any(session.room < WINDOW for session in self._bound)
+            or any(account.waiting and account.receivers for account in self._accounts.values())
+        )
+
     async def deliver(self, sender: str, recipient: str, text: str) -> None:
         """Send an MO to the first ESME that receives; returns when each part of it is acknowledged.
 
@@ -178,7 +161,7 @@ class SimulatedSmsc:
         account = next((name for name, known in self._accounts.items() if known.receivers), None)
         if account is None:
             raise ConnectionError("no receiver is bound")
-        bodies = self._mo(_address(sender), _address(recipient), text)
+        bodies = self._mo(address_of(sender), address_of(recipient), text)
         answers: list[asyncio.Future[int]] = [self._loop.create_future() for _ in bodies]
         self._queue(account, [_Delivery(self, account, *pair) for pair in zip(bodies, answers, strict=True)])
         for status in await asyncio.gather(*answers):
@@ -191,13 +174,13 @@ class SimulatedSmsc:
     def on_requests(self, session: Session, requests: Sequence[Request]) -> None:
         """Binds and submits of one read: answered in one write, their receipts due at one moment."""
         answers: list[bytes] = []
-        receipts: list[_Delivery] = []
+        due: list[_Delivery] = []
         status: int | None = pdu.ESME_ROK
         for request in requests:
             if request.command in pdu.BINDS:
                 answers.append(self._bind(session, request))
                 continue
-            status, remote_id = self._submit(session, request, receipts)
+            status, remote_id = self._submit(session, request, due)
             if status is None:
                 break
             body = pdu.c_string(remote_id) if remote_id else b""
@@ -205,8 +188,8 @@ class SimulatedSmsc:
         session.write(answers)
         if status is None:
             session.close("scenario: the connection drops")
-        if receipts:
-            self._later(self._receipt_delay, lambda: self._queue(receipts[0].account, receipts))
+        if due:
+            self._later(self._receipt_delay, lambda: self._queue(due[0].account, due))
 
     def on_room(self, session: Session) -> None:
         """The ESME acknowledged something, or reads again."""
@@ -225,9 +208,7 @@ class SimulatedSmsc:
     # Binds
 
     def _accept(self) -> Session:
-        session = Session(
-            self, SERVED, window=self._window, enquire_link=ENQUIRE_LINK, response_timeout=RESPONSE_TIMEOUT
-        )
+        session = Session(self, SERVED, window=WINDOW, enquire_link=ENQUIRE_LINK, response_timeout=RESPONSE_TIMEOUT)
         self._sessions.add(session)
         self._later(self._bind_timeout, lambda: self._drop_unbound(session))
         return session
@@ -244,7 +225,7 @@ class SimulatedSmsc:
         status = pdu.ESME_ROK
         if session.bound:
             status = pdu.ESME_RALYBND
-        elif self._authenticate is not None and not self._authenticate(bind):
+        elif self.authenticate is not None and not self.authenticate(bind):
             status = pdu.ESME_RINVPASWD
         answer = pdu.encode(request.command | pdu.RESPONSE, status, request.sequence, SYSTEM_ID)
         if status == pdu.ESME_ROK:
@@ -260,8 +241,8 @@ class SimulatedSmsc:
 
     # Submits
 
-    def _submit(self, session: Session, request: Request, receipts: list[_Delivery]) -> tuple[int | None, str]:
-        """Status and id for the response; None as status: taken, but the connection drops."""
+    def _submit(self, session: Session, request: Request, due: list[_Delivery]) -> tuple[int | None, str]:
+        """Status and id for the response; None as status: taken, but the connection drops. Adds receipts to `due`."""
         kind, account = self._bound.get(session, (pdu.BIND_RECEIVER, ""))
         if kind == pdu.BIND_RECEIVER:
             return pdu.ESME_RINVBNDSTS, ""
@@ -269,20 +250,25 @@ class SimulatedSmsc:
             message = pdu.decode_short_message(request.command, request.body)
         except PduError:
             return pdu.ESME_RINVPARLEN, ""
-        scenario = SCENARIOS.get(message.dest.text[-6:], ORDINARY)
+        scenario = scenario_of(message.dest.text)
         status = self._verdict(message, scenario, account)
         if status != pdu.ESME_ROK:
             return status, ""
         remote_id = f"{next(self._ids):x}"
         self.counts["submits"] += 1
-        self._report(account, message, remote_id, scenario, receipts)
+        made = [_Delivery(self, account, body) for body in receipts(message, remote_id, scenario)]
+        self.counts["receipts"] += len(made)
+        if scenario.delayed:
+            self._later(self._long_delay, lambda: self._queue(account, made))
+        else:
+            due += made
         if self._on_message is not None or scenario.reply or scenario.echo:
             self._arrived(account, message, scenario)
         dropped = scenario.dropped and self._try(message) == 1
         return None if dropped else pdu.ESME_ROK, remote_id
 
     def _verdict(self, message: ShortMessage, scenario: Scenario, account: str) -> int:
-        if not message.dest.text.isdigit():
+        if not (message.dest.text.isascii() and message.dest.text.isdigit()):
             return pdu.ESME_RINVDSTADR
         if len(self._accounts[account].waiting) >= MOST_WAITING:
             return pdu.ESME_RMSGQFUL
@@ -292,28 +278,13 @@ class SimulatedSmsc:
 
     def _try(self, message: ShortMessage) -> int:
         """How often this text (or this part of it) was submitted; the reference in its header does not count."""
-        place, octets = take_apart(message)
+        place, octets = parts.take_apart(message)
         key = (message.dest.text, place.number if place else 0, octets)
         now = self._loop.time()
         tries, at = self._tries.get(key) or (0, now)
         tries = tries + 1 if now - at < TRIES_FORGOTTEN_AFTER else 1
         self._tries.put(key, (tries, now))
         return tries
-
-    def _report(
-        self, account: str, message: ShortMessage, remote_id: str, scenario: Scenario, receipts: list[_Delivery]
-    ) -> None:
-        """Make the receipts that were asked for (registered_delivery 1: any, 2: of failures; SMPP 3.4, 5.2.17)."""
-        wanted = message.registered_delivery & 3
-        if not scenario.stat or not (wanted == 1 or (wanted == 2 and scenario.state != 2)):
-            return
-        body = _receipt(message, remote_id, scenario)
-        made = [_Delivery(self, account, body, None) for _ in range(scenario.receipts)]
-        self.counts["receipts"] += len(made)
-        if scenario.delayed:
-            self._later(self._long_delay, lambda: self._queue(account, made))
-        else:
-            receipts += made
 
     def _arrived(self, account: str, message: ShortMessage, scenario: Scenario) -> None:
         """Tell of the message once all its parts are there, and let the subscriber answer it."""
@@ -322,10 +293,10 @@ class SimulatedSmsc:
             return
         self._assembler.remove(whole)
         if self._on_message is not None:
-            self._on_message(_number(whole.source), _number(whole.dest), whole.text)
+            self._on_message(text_of(whole.source), text_of(whole.dest), whole.text)
         text = whole.text if scenario.echo else scenario.reply
         if text:
-            made = [_Delivery(self, account, body, None) for body in self._mo(whole.dest, whole.source, text)]
+            made = [_Delivery(self, account, body) for body in self._mo(whole.dest, whole.source, text)]
             self.counts["mo"] += 1
             self._later(self._receipt_delay, lambda: self._queue(account, made))
 
@@ -339,17 +310,20 @@ class SimulatedSmsc:
     def _mo(self, source: Address, dest: Address, text: str) -> list[bytes]:
         """Bodies of the deliver_sm of an MO: one, or parts with an 8-bit reference."""
         try:
-            octets, data_coding, single, part = alphabet.encode_gsm(text), 0, SINGLE_GSM, PART_GSM
+            octets, data_coding = alphabet.encode_gsm(text), 0
         except UnicodeEncodeError:
-            octets, data_coding, single, part = alphabet.encode_ucs2(text), alphabet.UCS2, SINGLE_UCS2, PART_UCS2
+            octets, data_coding = alphabet.encode_ucs2(text), alphabet.UCS2
         ends = pdu.encode_address(source), pdu.encode_address(dest)
-        if len(octets) <= single:
+        pieces = parts.split(octets, data_coding)
+        if len(pieces) == 1:
             return [pdu.encode_short_message(*ends, octets, data_coding=data_coding)]
-        pieces = alphabet.cut(octets, part, data_coding)
-        head = bytes((5, 0, 3, next(self._references) & 0xFF, len(pieces)))
+        reference = next(self._references) & 0xFF
         return [
             pdu.encode_short_message(
-                *ends, head + bytes((number,)) + piece, esm_class=pdu.UDHI, data_coding=data_coding
+                *ends,
+                parts.header(reference, len(pieces), number) + piece,
+                esm_class=pdu.UDHI,
+                data_coding=data_coding,
             )
             for number, piece in enumerate(pieces, 1)
         ]
@@ -387,38 +361,6 @@ class SimulatedSmsc:
 
         timer = self._loop.call_later(delay, run)
         self._timers.add(timer)
-
-
-def _receipt(message: ShortMessage, remote_id: str, scenario: Scenario) -> bytes:
-    """Body of a deliver_sm with the receipt's text (SMPP 3.4, appendix B) and TLVs, from recipient to sender."""
-    stamp = time.strftime("%y%m%d%H%M", time.gmtime())
-    done = "001" if scenario.state == 2 else "000"
-    text = (
-        f"id:{remote_id} sub:001 dlvrd:{done} submit date:{stamp} done date:{stamp} "
-        f"stat:{scenario.stat} err:{scenario.error} text:"
-    )
-    return pdu.encode_short_message(
-        pdu.encode_address(message.dest),
-        pdu.encode_address(message.source),
-        text.encode("ascii"),
-        esm_class=pdu.RECEIPT,
-        tlvs=[
-            (pdu.TAG_RECEIPTED_MESSAGE_ID, pdu.c_string(remote_id)),
-            (pdu.TAG_MESSAGE_STATE, bytes((scenario.state,))),
-        ],
-    )
-
-
-def _address(number: str) -> Address:
-    """A subscriber's or a service's address: international with its plus or from 7 digits on, else a short code."""
-    digits = number.removeprefix("+")
-    if not digits.isdigit():
-        return Address(5, 0, number)
-    return Address(1, 1, digits) if len(digits) > 6 or digits != number else Address(3, 0, digits)
-
-
-def _number(address: Address) -> str:
-    return f"+{address.text}" if address.ton == 1 else address.text
 
 
 async def serve_alone(host: str, port: int, system_id: str, password: str, on_message: OnMessage) -> None:

@@ -36,6 +36,9 @@ _DATA_CODINGS: Final = {
 }
 """SMPP 3.4, 5.2.19; what is not here is taken for the default alphabet."""
 
+_CODECS: Final = {"latin1": "latin-1", "utf8": "utf-8"}
+"""Python's names of what carriers take data_coding 0 for, other than GSM 03.38."""
+
 
 class _ToGsm(dict[int, str]):
     """For str.translate: a character to its septets (as Latin-1); an unknown one is an error, not left as it is."""
@@ -68,9 +71,8 @@ def decode_gsm(octets: bytes) -> str:
 
 def encode(text: str, alphabet: Alphabet) -> bytes:
     """Text for data_coding 0 of a carrier. Raises UnicodeEncodeError where the alphabet lacks a character."""
-    if alphabet == "gsm":
-        return encode_gsm(text)
-    return text.encode("latin-1" if alphabet == "latin1" else "utf-8")
+    codec = _CODECS.get(alphabet)
+    return encode_gsm(text) if codec is None else text.encode(codec)
 
 
 def encode_ucs2(text: str) -> bytes:
@@ -79,13 +81,13 @@ def encode_ucs2(text: str) -> bytes:
 
 
 def decode(octets: bytes, data_coding: int, alphabet: Alphabet) -> str:
-    """Text of a message that came in. Never raises: what cannot be read becomes `\ufffd`."""
-    codec = _DATA_CODINGS.get(data_coding)
-    if codec is not None:
-        return octets.decode(codec, "replace")
-    if alphabet == "gsm":
-        return decode_gsm(octets)
-    return octets.decode("latin-1" if alphabet == "latin1" else "utf-8", "replace")
+    """Text of a message that came in. Never raises: what cannot be read becomes `\ufffd`.
+
+    NUL, with which some peers pad, is left out: not every database can hold it.
+    """
+    codec = _DATA_CODINGS.get(data_coding) or _CODECS.get(alphabet)
+    text = decode_gsm(octets) if codec is None else octets.decode(codec, "replace")
+    return text.replace("\0", "")
 
 
 def cut(octets: bytes, size: int, data_coding: int) -> list[bytes]:

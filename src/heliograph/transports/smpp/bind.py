@@ -1,7 +1,6 @@
 """One bind to a carrier, opened again whenever it is lost. Knows nothing of messages."""
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 import structlog
@@ -10,6 +9,7 @@ from heliograph.settings import SmppOptions
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pace import Backoff
 from heliograph.transports.smpp.session import Session
+from heliograph.transports.tls import client_context
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Binder:
                 session = await self._connect()
                 body = pdu.encode_bind(pdu.Bind(options.system_id, options.password, options.system_type))
                 status, _ = await session.call(pdu.BIND_TRANSCEIVER, body)
-        except (OSError, TimeoutError) as problem:
+        except (OSError, TimeoutError, UnicodeError) as problem:  # UnicodeError: a host that can be no name
             why = str(problem) or type(problem).__name__
             log.warning("smpp.unreachable", transport=self._name, host=options.host, port=options.port, why=why)
             return None
@@ -80,7 +80,7 @@ class Binder:
 
     async def _connect(self) -> Session:
         options = self._options
-        context = ssl.create_default_context(cafile=options.tls_ca or None) if options.tls else None
+        context = await client_context(options.tls_ca) if options.tls else None
         loop = asyncio.get_running_loop()
         _, session = await loop.create_connection(self._make_session, options.host, options.port, ssl=context)
         return session

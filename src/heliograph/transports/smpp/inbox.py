@@ -13,8 +13,9 @@ import structlog
 from heliograph.settings import SmppOptions
 from heliograph.transports.base import Events, Inbound, MessageKey, Receipt
 from heliograph.transports.smpp import pdu, receipts
+from heliograph.transports.smpp.address import text_of
 from heliograph.transports.smpp.parts import Assembler, Whole
-from heliograph.transports.smpp.pdu import Address, PduError, ShortMessage
+from heliograph.transports.smpp.pdu import PduError, ShortMessage
 from heliograph.transports.smpp.session import Request, Session
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,12 @@ class Inbox:
     async def settled(self) -> None:
         """Return when nothing waits."""
         if self._worker is not None:
+            await asyncio.wait([self._worker])
+
+    async def stop(self) -> None:
+        """End at once: what is not acknowledged yet comes again at the next bind."""
+        if self._worker is not None:
+            self._worker.cancel()
             await asyncio.wait([self._worker])
 
     async def give_up_parts(self, everything: bool = False) -> None:
@@ -142,8 +149,8 @@ class Inbox:
         message = Inbound(
             transport=self._name,
             channel="sms",
-            sender=_number(whole.source),
-            recipient=_number(whole.dest),
+            sender=text_of(whole.source),
+            recipient=text_of(whole.dest),
             body=whole.text,
             at=int(time.time()),
         )
@@ -158,9 +165,3 @@ class Inbox:
 def _answer(deliveries: Sequence[Delivery], status: int) -> None:
     for session, run in groupby(deliveries, key=itemgetter(0)):
         session.answer([request for _, request in run], status, b"\0")
-
-
-def _number(address: Address) -> str:
-    """An international number (TON 1) in E.164; everything else as the carrier wrote it."""
-    text = address.text
-    return f"+{text}" if address.ton == 1 and text.isascii() and text.isdigit() else text

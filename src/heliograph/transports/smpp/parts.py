@@ -9,6 +9,7 @@ import structlog
 
 from heliograph.transports.smpp import alphabet, pdu
 from heliograph.transports.smpp.alphabet import Alphabet
+from heliograph.transports.smpp.memory import Recent
 from heliograph.transports.smpp.pdu import Address, ShortMessage
 
 log = structlog.get_logger(__name__)
@@ -17,8 +18,29 @@ CONCATENATED_8: Final = 0x00
 CONCATENATED_16: Final = 0x08
 """Information elements of the user data header (3GPP TS 23.040, 9.2.3.24.1 and 9.2.3.24.8)."""
 
+ALONE: Final = {0: 160, alphabet.UCS2: 140}
+BESIDE_HEADER: Final = {0: 153, alphabet.UCS2: 134}
+"""Octets of a message alone and of a part, by data_coding: one septet an octet (3GPP TS 23.040, 9.2.3.24.1)."""
+MOST_PARTS: Final = 255
+
 PARTS_TIMEOUT: Final = 300.0
 MOST_INCOMPLETE: Final = 1000
+MOST_FINISHED: Final = 1000
+
+Key = tuple[str, str, int, int]
+"""A long message on its way: sender, recipient, reference, number of parts."""
+
+
+def header(reference: int, total: int, number: int) -> bytes:
+    """User data header of a part: an 8-bit reference, the number of parts, its own number from 1."""
+    return bytes((5, CONCATENATED_8, 3, reference, total, number))
+
+
+def split(octets: bytes, data_coding: int) -> list[bytes]:
+    """The octets alone where they fit, else in parts that fit beside a header."""
+    if len(octets) <= ALONE[data_coding]:
+        return [octets]
+    return alphabet.cut(octets, BESIDE_HEADER[data_coding], data_coding)
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -38,7 +60,7 @@ class Whole(msgspec.Struct, frozen=True):
     source: Address
     dest: Address
     text: str
-    key: tuple[str, str, int, int] | None = None
+    key: Key | None = None
     missing: int = 0
 
 
@@ -95,7 +117,8 @@ class Assembler:
         self._alphabet: Alphabet = alphabet
         self._clock = clock
         self._timeout = timeout
-        self._incomplete: dict[tuple[str, str, int, int], _Incomplete] = {}
+        self._incomplete: dict[Key, _Incomplete] = {}
+        self._finished: Recent[Key, dict[int, tuple[int, bytes]]] = Recent(MOST_FINISHED)
 
     @property
     def full(self) -> bool:
@@ -120,8 +143,9 @@ class Assembler:
 
     def remove(self, whole: Whole) -> None:
         """Forget a long message: it is in safe hands."""
-        if whole.key is not None:
-            self._incomplete.pop(whole.key, None)
+        known = self._incomplete.pop(whole.key, None) if whole.key is not None else None
+        if whole.key is not None and known is not None and not whole.missing:
+            self._finished.put(whole.key, known.parts)
 
     def overdue(self, everything: bool = False) -> list[Whole]:
         """Long messages that were given up (or all there are), as far as they came.
@@ -130,13 +154,25 @@ class Assembler:
         """
         limit = self._clock() - self._timeout
         excess = len(self._incomplete) - MOST_INCOMPLETE
-        return [
-            self._whole(key, known)
+        due = [
+            (key, known)
             for rank, (key, known) in enumerate(self._incomplete.items())
             if everything or known.since <= limit or rank < excess
         ]
+        return [self._whole(key, known) for key, known in due if not self._came_again(key, known)]
 
-    def _whole(self, key: tuple[str, str, int, int], known: _Incomplete) -> Whole:
+    def _came_again(self, key: Key, known: _Incomplete) -> bool:
+        """Whether these are parts of a message that was whole before; they are dropped then.
+
+        A carrier that missed an acknowledgement sends such a part a second time, alone.
+        """
+        finished = self._finished.get(key)
+        if finished is None or not known.parts.items() <= finished.items():
+            return False
+        del self._incomplete[key]
+        return True
+
+    def _whole(self, key: Key, known: _Incomplete) -> Whole:
         """Octets are joined before they are decoded: a surrogate or escape pair may stand across two parts."""
         ordered = [known.parts[number] for number in sorted(known.parts)]
         text = "".join(

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from heliograph.transports.base import ReceiptState
-from heliograph.transports.smpp import pdu
+from heliograph.transports.smpp import alphabet, pdu
 from heliograph.transports.smpp.pdu import ShortMessage
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,7 @@ def _canonical(message_id: str, base: int) -> str:
 def read(message: ShortMessage, form: IdForm) -> Report | None:
     """Read a receipt; None when it names no message or no state."""
     octets = message.tlvs.get(pdu.TAG_MESSAGE_PAYLOAD) or message.octets
-    raw = octets.decode("utf-16-be" if message.data_coding & 0x0C == 0x08 else "latin-1", "replace")
+    raw = alphabet.decode(octets, alphabet.UCS2 if message.data_coding & 0x0C == 0x08 else 0, "latin1")
     named, word, error = _fields(raw)
     tlv_id = message.tlvs.get(pdu.TAG_RECEIPTED_MESSAGE_ID)
     if tlv_id:

@@ -136,11 +136,6 @@ class Session(asyncio.Protocol):
         """How many requests may be sent now."""
         return max(0, self._window - len(self._pending)) if self._writable and not self.closing else 0
 
-    @property
-    def in_flight(self) -> int:
-        """Requests without an answer."""
-        return len(self._pending)
-
     def submit(self, command: int, exchanges: Iterable[Exchange]) -> None:
         """Send a request for each exchange, in one write. Keep within `room`."""
         if self.closed or self.closing:

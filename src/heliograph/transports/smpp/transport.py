@@ -20,6 +20,7 @@ from heliograph.transports.smpp.bind import Binder
 from heliograph.transports.smpp.inbox import Inbox
 from heliograph.transports.smpp.memory import Recent
 from heliograph.transports.smpp.pace import Pace
+from heliograph.transports.smpp.parts import PARTS_TIMEOUT
 from heliograph.transports.smpp.session import Exchange, Request, Session
 from heliograph.transports.smpp.submit import UnfitMessage, Writer
 
@@ -31,6 +32,7 @@ SEGMENT_TRIES: Final = 4
 """How often a segment of a long message is sent before its temporary error becomes the message's."""
 
 AFTER_DISCONNECT: Final = 2.0
+AFTER_REFUSED_VALIDITY: Final = 1.0
 AFTER_ERROR: Final = 10.0
 AFTER_SILENCE: Final = 10.0
 
@@ -55,7 +57,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     open_wait: float = 2.0
     close_wait: float = 3.0
     unbind_wait: float = 1.0
-    parts_timeout: float = 300.0
+    parts_timeout: float = PARTS_TIMEOUT
 
 
 class _Job:
@@ -78,13 +80,16 @@ class _Job:
 class _Message:
     """A message under way: what its segments have come to."""
 
-    __slots__ = ("doubt", "ids", "index", "job", "key", "left", "reference", "taken", "trouble")
+    __slots__ = ("doubt", "ids", "index", "job", "key", "left", "reference", "taken", "trouble", "with_validity")
 
-    def __init__(self, job: _Job, index: int, key: MessageKey, segments: int, reference: int) -> None:
+    def __init__(
+        self, job: _Job, index: int, key: MessageKey, segments: int, reference: int, with_validity: bool
+    ) -> None:
         self.job = job
         self.index = index
         self.key = key
         self.reference = reference
+        self.with_validity = with_validity
         self.ids = [""] * segments
         self.left = segments
         self.taken = 0
@@ -147,6 +152,7 @@ class SmppTransport:
         self._references: Recent[MessageKey, int] = Recent(REMEMBERED_REFERENCES)
         self._next_reference = itertools.count()
         self._waiting: deque[_Segment] = deque()
+        self._delayed: dict[_Segment, asyncio.TimerHandle] = {}
         self._sessions: deque[Session] = deque()
         self._jobs: set[_Job] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -177,6 +183,7 @@ class SmppTransport:
             Binder(self.name, self._options, self._make_session, self._bound, timing.first_reconnect)
             for _ in range(self._options.binds)
         ]
+        self._closing = False
         self._tasks = [asyncio.create_task(binder.run()) for binder in binders]
         self._tasks.append(asyncio.create_task(self._keep_house()))
         first_tries = [asyncio.create_task(binder.tried.wait()) for binder in binders]
@@ -210,6 +217,8 @@ class SmppTransport:
             return
         until = self._loop.time() + self._timing.close_wait
         self._strand()
+        for segment in tuple(self._delayed):
+            self._requeue(segment)
         if self._jobs:
             await asyncio.wait([job.done for job in self._jobs], timeout=self._timing.close_wait)
         for task in self._tasks:
@@ -224,6 +233,7 @@ class SmppTransport:
         except TimeoutError:
             log.warning("smpp.closed_with_unstored", transport=self.name)
         await asyncio.gather(*(session.unbind(self._timing.unbind_wait) for session in tuple(self._sessions)))
+        await self._inbox.stop()
 
     # What the sessions call
 
@@ -274,7 +284,7 @@ class SmppTransport:
         except UnfitMessage as problem:
             job.put(index, Failed(None, str(problem)))
             return
-        message = _Message(job, index, outgoing.key, len(bodies), reference)
+        message = _Message(job, index, outgoing.key, len(bodies), reference, self._with_validity)
         self._waiting.extend(_Segment(self, message, number, body) for number, body in enumerate(bodies))
 
     def _pump(self) -> None:
@@ -290,7 +300,8 @@ class SmppTransport:
                 left -= count
                 self._pace.spend(count)
                 session.submit(pdu.SUBMIT_SM, [waiting.popleft() for _ in range(count)])
-        if waiting and self._timer is None and not self._pace.allowed():
+        if waiting and self._timer is None and any(session.room for session in self._sessions):
+            # The pace holds them back; a second look at it could find a token that came since, and nothing to wait for.
             self._timer = self._loop.call_later(self._pace.wait(), self._pump_again)
 
     def _pump_again(self) -> None:
@@ -325,10 +336,9 @@ class SmppTransport:
         name = pdu.status_name(status)
         if status in THROTTLING:
             self._slow_down(name)
-        if status == pdu.ESME_RINVEXPIRY and self._with_validity:
-            log.warning("smpp.validity_refused", transport=self.name)
-            self._with_validity = False
-            self._trouble(segment, Retry(1.0, name, status))
+        if status == pdu.ESME_RINVEXPIRY and segment.message.with_validity:
+            self._leave_validity_out()
+            self._trouble(segment, Retry(AFTER_REFUSED_VALIDITY, name, status))
         elif status not in TEMPORARY:
             self._trouble(segment, Failed(status, name))
         elif segment.message.long and segment.tries < SEGMENT_TRIES and not self._closing:
@@ -336,6 +346,12 @@ class SmppTransport:
         else:
             after = self._pace.paused_for if status in THROTTLING else AFTER_ERROR
             self._trouble(segment, Retry(after, name, status))
+
+    def _leave_validity_out(self) -> None:
+        """From now on; what is in flight with a validity will be refused as well, and comes again without one."""
+        if self._with_validity:
+            log.warning("smpp.validity_refused", transport=self.name)
+        self._with_validity = False
 
     def _slow_down(self, name: str) -> None:
         if not self._pace.paused_for:
@@ -345,9 +361,10 @@ class SmppTransport:
     def _try_again(self, segment: _Segment) -> None:
         pause = max(self._pace.paused_for, self._timing.segment_pause * segment.tries)
         segment.tries += 1
-        self._loop.call_later(pause, self._requeue, segment)
+        self._delayed[segment] = self._loop.call_later(pause, self._requeue, segment)
 
     def _requeue(self, segment: _Segment) -> None:
+        self._delayed.pop(segment).cancel()
         if segment.message.job.done.cancelled():
             return
         if self._sessions and not self._closing:

@@ -1,11 +1,13 @@
 """Emails to a relay over SMTP (RFC 5321). Owns the connections and the form of a mail; knows nothing of who pays."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
+from typing import cast
 
 import aiosmtplib
 import msgspec
@@ -14,6 +16,7 @@ from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTP
 
 from heliograph.settings import SmtpOptions
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.tls import client_context
 
 MAILS_PER_CONNECTION = 16
 """Mails that may wait for one connection: enough to keep it busy, few enough that none waits for long."""
@@ -90,15 +93,14 @@ class _Line:
     """One connection to the relay: opened when needed, used for one mail after another."""
 
     def __init__(self, options: SmtpOptions) -> None:
-        self._timeout = options.timeout
+        self._options = options
         self._client = aiosmtplib.SMTP(
             hostname=options.host,
             port=options.port,
-            username=options.username or None,
-            password=options.password or None,
+            local_hostname=options.helo or None,
             timeout=options.timeout,
             use_tls=options.tls == "implicit",
-            start_tls=options.tls == "starttls",
+            start_tls=False,  # `connect` does it, so that it can release what it began
         )
         self.in_doubt = False
         """The last mail went out whole, and its answer did not come."""
@@ -110,7 +112,19 @@ class _Line:
     async def connect(self) -> None:
         """Connect, protect, log in. Raises SMTPException or OSError."""
         self.in_doubt = False
-        await self._client.connect()
+        options, client = self._options, self._client
+        try:
+            trust = await client_context(options.tls_ca) if options.tls != "none" else None
+            await client.connect(tls_context=trust)
+            if options.tls == "starttls":
+                await client.starttls()
+            if options.username:
+                await client.login(options.username, options.password)
+        except BaseException as problem:
+            self.drop()
+            if isinstance(problem, UnicodeError):  # Python's word for a host that can be no name
+                raise OSError(f"{options.host}: {problem}") from problem
+            raise
 
     async def offers_utf8(self) -> bool:
         """Whether the relay takes addresses outside ASCII. Raises SMTPException or OSError."""
@@ -142,7 +156,7 @@ class _Line:
             raise SMTPServerDisconnected("Connection lost")
         protocol.write(_LEADING_DOT.sub(b"..", data) + b".\r\n")
         self.in_doubt = True
-        answer = await protocol.read_response(timeout=self._timeout)
+        answer = await protocol.read_response(timeout=self._options.timeout)
         self.in_doubt = answer.code // 100 not in (2, 4, 5)
         if answer.code // 100 != 2:
             raise SMTPDataError(answer.code, answer.message)
@@ -156,14 +170,20 @@ class _Line:
 
     async def quit(self) -> None:
         """Say goodbye and release the connection."""
-        try:
+        wire = self._client.transport
+        with contextlib.suppress(SMTPException, OSError):
             await self._client.quit(timeout=QUIT_TIMEOUT)
-        except (SMTPException, OSError):
-            self.drop()
+        self._release(wire)
 
     def drop(self) -> None:
         """Release the connection at once."""
+        self._release(self._client.transport)
+
+    def _release(self, wire: asyncio.BaseTransport | None) -> None:
+        """Closing alone would leave a TLS connection waiting for the relay's goodbye, half a minute if need be."""
         self._client.close()
+        if wire is not None:
+            cast(asyncio.WriteTransport, wire).abort()  # uvloop's is none by class
 
 
 class SmtpTransport:
@@ -317,6 +337,6 @@ def _refusal(answer: SMTPResponseException, in_doubt: bool) -> Outcome:
 
 
 def _words(code: int, text: str) -> str:
-    """A relay's reply on one line. Replies are bytes of any kind: what is no UTF-8 is replaced."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A relay's reply on one line. Replies are bytes of any kind: what is no UTF-8 is replaced, NUL is left out."""
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "")
     return " ".join(f"{code} {clean}".split())[:LONGEST_ANSWER].rstrip(".")

@@ -1,0 +1,214 @@
+"""A process of the program from its start to a clean end: the HTTP server, the worker, and what signals do to them.
+
+SIGTERM and Ctrl-C: accept nothing new, finish what is under way, exit code 0. SIGHUP: read heliograph.toml again.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from heliograph import settings
+from heliograph.app import House, build, web
+from heliograph.settings import Settings, SettingsError
+
+GRACE = 30
+"""Seconds that requests under way get to end."""
+BACKLOG = 2048
+log = structlog.get_logger(__name__)
+
+
+class Problem(Exception):
+    """Ends the program with one sentence and exit code 1."""
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+async def serve(options: Settings) -> None:
+    """Run the HTTP server until a signal ends it. Raises Problem, SettingsError, OSError, the database's errors."""
+    await make_server(options).serve()
+
+
+async def work(options: Settings) -> None:
+    """Deliver until a signal ends it. Raises as `serve` does."""
+    end, again = asyncio.Event(), asyncio.Event()
+    with _signals(lambda number: end.set(), again.set):
+        async with _standing(options, again):
+            log.info("worker.started", mode=options.mode)
+            await end.wait()
+    log.info("worker.stopped")
+
+
+async def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run something that never ends by itself, until SIGTERM or Ctrl-C cancels it."""
+    task = asyncio.ensure_future(work)
+
+    def end(number: int) -> None:
+        task.cancel()
+
+    with _signals(end, lambda: None):
+        try:
+            await task
+        except asyncio.CancelledError:
+            return
+
+
+def make_server(options: Settings, started: "asyncio.Future[House] | None" = None) -> "Server":
+    """A server for a running loop; `started` is told of the house as soon as it stands."""
+    return Server(options, started or asyncio.get_running_loop().create_future())
+
+
+class Server(uvicorn.Server):
+    """uvicorn around a house: nothing is answered before the house stands, and it stands until the last answer."""
+
+    def __init__(self, options: Settings, started: "asyncio.Future[House]") -> None:
+        super().__init__(
+            uvicorn.Config(
+                _nobody,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=GRACE,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+            )
+        )
+        self.url = ""
+        self._options = options
+        self._house = started
+        self._again = asyncio.Event()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, build the house, answer until `should_exit`, and close everything."""
+        options = self._options
+        with self.capture_signals(), contextlib.ExitStack() as listening:
+            listeners = sockets or listen(options.host, options.port)
+            for listener in listeners:
+                listening.enter_context(listener)
+            self.url = url(options.host, listeners[0].getsockname()[1])
+            async with _standing(options, self._again) as house:
+                self.config.app = web(house)
+                self._house.set_result(house)
+                log.info("server.listening", url=self.url, mode=options.mode, role=options.role)
+                await self._serve(listeners)
+        log.info("server.stopped")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours in place of uvicorn's, which ends a process that has stopped cleanly by the signal all the same."""
+        with _signals(lambda number: self.handle_exit(number, None), self._again.set):
+            yield
+
+
+async def _nobody(scope: Any, receive: Any, send: Any) -> None:
+    raise RuntimeError("The house does not stand yet.")
+
+
+@contextlib.asynccontextmanager
+async def _standing(options: Settings, again: asyncio.Event) -> AsyncIterator[House]:
+    """A house that is open, and that reads heliograph.toml again whenever `again` is set."""
+    house = await build(options)
+    over = False
+
+    async def reread() -> None:
+        while await again.wait() and not over:
+            again.clear()
+            await _reread(house)
+
+    rereading: asyncio.Task[None] | None = None
+    try:
+        await house.start()
+        # What stands now stays: the collector need not walk it again and again while requests come and go.
+        gc.collect()
+        gc.freeze()
+        rereading = asyncio.create_task(reread())
+        yield house
+    finally:
+        over = True
+        again.set()
+        try:
+            if rereading is not None:
+                await rereading
+        finally:
+            await house.stop()
+
+
+async def _reread(house: House) -> None:
+    if not house.works:
+        return
+    before = house.carriers.transports
+    try:
+        await house.reload(settings.carriers(house.options))
+    except (SettingsError, OSError) as problem:
+        log.error("settings.refused", why=str(problem))
+        return
+    now = house.carriers.transports
+    kept = sorted(name for name in now if before.get(name) == now[name])
+    log.info(
+        "settings.reread",
+        kept=kept,
+        opened=sorted(now.keys() - set(kept)),
+        closed=sorted(before.keys() - set(kept)),
+        routes=len(house.carriers.routes),
+    )
+
+
+@contextlib.contextmanager
+def _signals(end: Callable[[int], None], again: Callable[[], None]) -> Iterator[None]:
+    """While open, SIGTERM and Ctrl-C call `end`, SIGHUP calls `again`. Only the main thread hears signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    loop.add_signal_handler(signal.SIGHUP, again)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets on every address of a host, all on one port (0: a free one). Raises Problem."""
+    listeners: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+            taken = listeners[0].getsockname()[1] if listeners else port
+            where = (address[0], taken, *address[2:])
+            listeners.append(socket.create_server(where, family=family, backlog=BACKLOG))
+    except (OSError, UnicodeError) as problem:
+        for listener in listeners:
+            listener.close()
+        raise cannot_listen(host, port, problem) from None
+    return listeners
+
+
+def cannot_listen(host: str, port: int, problem: Exception) -> Problem:
+    """The sentence for an address that cannot be had. asyncio puts a longer text in place of the system's."""
+    number = problem.errno if isinstance(problem, OSError) and not isinstance(problem, socket.gaierror) else None
+    why = os.strerror(number) if number else getattr(problem, "strerror", None) or str(problem)
+    return Problem(f"Cannot listen on {host or 'any address'}, port {port}: {why}.")
+
+
+def url(host: str, port: int) -> str:
+    """Where a server that listens on `host` is reached from this machine."""
+    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104
+    return f"http://{reached or (f'[{host}]' if ':' in host else host)}:{port}"

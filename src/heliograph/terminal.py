@@ -1,0 +1,49 @@
+"""What commands print: sentences and tables for people, JSON for programs. Texts are never read as markup."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+out = Console()
+WIDE = 1000
+"""Columns of a table that is read by a program: nothing is folded."""
+
+
+def say(text: str) -> None:
+    """Print a text as it is; the terminal breaks its lines."""
+    out.print(Text(text), soft_wrap=True)
+
+
+def complain(why: str) -> None:
+    """Print why a command failed, in one line on standard error."""
+    told = Text.assemble(("heliograph: ", "bold red"), " ".join(why.split()))
+    Console(stderr=True).print(told, soft_wrap=True)
+
+
+def show(as_json: bool, value: Any, shown: str | Table) -> None:
+    """Print `value` as JSON, or what is shown in its place."""
+    if as_json:
+        out.print_json(json.dumps(value))
+    elif isinstance(shown, str):
+        say(shown)
+    else:
+        (out if out.is_terminal else Console(width=WIDE)).print(shown)
+
+
+def table(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
+    """The columns `names` of the rows."""
+    columns = list(names)
+    made = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in map(row.get, columns)))
+    return made
+
+
+def moment(at: float) -> str:
+    """A Unix time in the time zone of this machine."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -1,0 +1,107 @@
+"""Records of an account for the parameters of a path."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from support.server import Api
+
+IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
+RULE = {"rule_name": "r", "action": "POLL", "action_address": "", "match_type": 0}
+
+
+def filled(api: Api, path: str) -> str:
+    """The path with ids of new records of the account."""
+    for name in ("list_id", "from_list_id"):  # what lies in a list is in the list that the path names
+        held = re.search(rf"\{{{name}\}}/(?:contacts/|imports/)?\{{(contact_id|import_id)\}}", path)
+        if held:
+            list_id = contact_list(api)
+            path = path.replace(f"{{{name}}}", str(list_id)).replace(f"{{{held[1]}}}", kept(api, list_id, held[1]))
+    return re.sub(r"\{(\w+)\}", lambda found: record(api, path, found.group(1)), path)
+
+
+def kept(api: Api, list_id: int, key: str) -> str:
+    """The id of a new contact or import of a list."""
+    if key == "import_id":
+        return str(api.post(f"/lists/{list_id}/import", IMPORT)["id"])
+    return str(api.post(f"/lists/{list_id}/contacts", {"phone_number": "+61491570006"})["contact_id"])
+
+
+def contact_list(api: Api) -> int:
+    return int(api.post("/lists", {"list_name": "l"})["list_id"])
+
+
+def verification(api: Api) -> Any:
+    return api.put("/account-verify/send", {"country": "AU", "user_phone": "0491 570 006", "type": "sms"})
+
+
+def password_key(api: Api) -> dict[str, Any]:
+    """The two values that the mail of a forgotten password has."""
+    api.put("/forgot-password", {"username": api.username})
+    (mail,) = api.until(lambda: api.server.mails(f"{api.username}@example.com"))
+    return dict(re.findall(r"(subaccount_id|activation_token): *(\S+)", mail.text))
+
+
+def client(api: Api) -> int:
+    """A client that this account has as a reseller."""
+    name = f"client{time.time_ns()}"
+    person = {"user_email": "c@example.com", "user_phone": "+61411111111", "user_first_name": "C"}
+    more = {"user_last_name": "D", "account_name": "E", "country": "AU", "username": name, "password": "pass"}
+    return int(api.post("/reseller/accounts", {**person, **more})["user_id"])
+
+
+def with_card(api: Api) -> None:
+    card = {"number": "5520000000000000", "expiry_month": 5, "expiry_year": 2099, "cvc": "123"}
+    api.put("/recharge/credit-card", {**card, "name": "Roland Robot", "bank_name": "Robotic Banking"})
+
+
+def transaction(api: Api) -> str:
+    with_card(api)
+    api.put("/recharge/purchase/1")
+    return str(api.get("/recharge/transactions")["data"][0]["invoice_number"])
+
+
+def export(api: Api) -> str:
+    link = api.get("/sms/history/export")["url"]
+    return str(link.partition("/files/")[2].partition("?")[0])
+
+
+def record(api: Api, path: str, key: str) -> str:
+    """The id of a new record that a path with this parameter is about."""
+    makers: dict[str, Callable[[], Any]] = {
+        "list_id": lambda: contact_list(api),
+        "from_list_id": lambda: contact_list(api),
+        "to_list_id": lambda: contact_list(api),
+        "opt_out_list_id": lambda: api.get("/lists")["data"][0]["list_id"],
+        "subaccount_id": lambda: api.subaccount(sms=1).subaccount_id,
+        "client_user_id": lambda: client(api),
+        "package_id": lambda: with_card(api) or 1,
+        "transaction_id": lambda: transaction(api),
+        "dedicated_number": lambda: api.get("/numbers/search/US")["data"][0]["dedicated_number"],
+        "country": lambda: "US",
+        "year": lambda: "2019",
+        "month": lambda: "4",
+        "activation_token": lambda: verification(api)["activation_token"],
+        "export_id": lambda: export(api),
+        "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
+        "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
+        "receipt_rule_id": lambda: api.post("/automations/sms/receipts", RULE)["receipt_rule_id"],
+        "message_id": lambda: message(api, path),
+    }
+    return str(makers[key]())
+
+
+def message(api: Api, path: str) -> str:
+    """The id of a message: one that arrived, a scheduled one, or one that was sent."""
+    text = f"Hello {time.time_ns()}"  # the same text twice would be throttled
+    if path.startswith("/sms/inbound-read"):
+        poll = {"rule_name": "p", "action": "POLL", "dedicated_number": "*"}
+        api.post("/automations/sms/inbound", poll)
+        api.send("+61491999007", text)
+        return str(api.until(lambda: api.get("/sms/inbound")["data"])[0]["message_id"])
+    if path.endswith("/cancel"):
+        return str(api.send("+61491570006", text, schedule=int(time.time()) + 600)["message_id"])
+    key = str(api.send("+61491570006", text)["message_id"])
+    api.final(key)
+    return key

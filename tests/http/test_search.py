@@ -1,0 +1,267 @@
+"""Search and sort: what is found, against a reading in Python; and that no search can break a database."""
+
+import re
+import string
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from heliograph.db.engine import Connector, Tx
+from heliograph.db.tables import rules as table
+from heliograph.errors import BadRequest
+from heliograph.http import search
+from heliograph.http.paging import Window
+from heliograph.http.request import Reply, Request, Route
+from support.server import Api
+
+COLUMNS = {
+    "key": table.c.rule_id,
+    "name": table.c.rule_name,
+    "term": table.c.message_search_term,
+    "number": table.c.match_type,
+}
+ROUTE = Route(0, "GET /things", lambda req: Reply(), "", "", paged=True)
+Ask = Callable[..., list[str]]
+
+LETTERS = string.ascii_letters + string.digits + " ,:*\\%_'\"()-ÉéŻżß😀"
+TEXTS = st.text(LETTERS, min_size=1, max_size=8).filter(lambda text: text == text.strip())
+ROWS = st.lists(TEXTS, min_size=1, max_size=5)
+examples = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def request(tx: Tx, **query: str) -> Request:
+    services: Any = None
+    made = Request(
+        route=ROUTE,
+        request_id="r",
+        params={},
+        query=query,
+        headers={},
+        scheme="http",
+        body=b"",
+        services=services,
+    )
+    made.enter(tx, None)
+    return made
+
+
+@pytest.fixture
+def connector(migrated_url: str) -> Iterator[Connector]:
+    made = Connector(migrated_url, lambda: 1.0)
+    yield made
+    made.close()
+
+
+def store(tx: Tx, names: Sequence[str], term: str | None = None) -> None:
+    for number, name in enumerate(names):
+        tx.execute(
+            table.insert().values(
+                user_id=1,
+                family="f",
+                rule_name=name,
+                match_type=number,
+                dedicated_number="*",
+                message_search_type=0,
+                message_search_term=term,
+                action="NONE",
+                enabled=1,
+            )
+        )
+
+
+def names(tx: Tx, **query: str) -> list[str]:
+    """The names of what is found."""
+    base = table.select().where(table.c.user_id == 1)
+    total, rows = search.rows(request(tx, **query), base, COLUMNS, Window(1, 100), ("key", False))
+    assert total == len(rows)
+    return [row["rule_name"] for row in rows]
+
+
+def with_rows(connector: Connector, stored: Sequence[str], work: Callable[[Ask], None], **more: Any) -> None:
+    tx = connector.begin_write()
+    try:
+        store(tx, stored, **more)
+        work(partial(names, tx))
+    finally:
+        tx.driver("ROLLBACK")
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"[\\,*]", r"\\\g<0>", text)
+
+
+def folded(text: str) -> str:
+    """ASCII letters in small: what every database can do."""
+    return re.sub("[A-Z]", lambda found: found.group().lower(), text)
+
+
+@examples
+@given(stored=ROWS, data=st.data())
+def test_every_text_is_found_by_itself_and_nothing_else_is(
+    connector: Connector, stored: list[str], data: st.DataObject
+) -> None:
+    wanted = data.draw(st.sampled_from(stored) | TEXTS)
+    spelled = "".join(data.draw(st.sampled_from([c.lower(), c.upper()])) if c.isascii() else c for c in wanted)
+
+    def work(ask: Ask) -> None:
+        found = ask(q=f"name:{escaped(spelled)}")
+        assert set(found) >= {name for name in stored if folded(name) == folded(wanted)}
+        assert all(name.lower() == wanted.lower() for name in found)
+
+    with_rows(connector, stored, work)
+
+
+@examples
+@given(stored=ROWS, pieces=st.lists(st.text(LETTERS.translate({ord(c): "" for c in " ÉéŻżß"}), max_size=3), min_size=2))
+def test_a_star_stands_for_any_text_and_nothing_else_does(
+    connector: Connector, stored: list[str], pieces: list[str]
+) -> None:
+    pattern = re.compile(".*".join(re.escape(folded(piece)) for piece in pieces), re.DOTALL)
+
+    def work(ask: Ask) -> None:
+        found = ask(q="name:" + "*".join(escaped(piece) for piece in pieces))
+        assert found == [name for name in stored if pattern.fullmatch(folded(name))]
+
+    with_rows(connector, stored, work)
+
+
+@examples
+@given(stored=st.lists(st.sampled_from(["a", "b", "ab", "A,b"]), max_size=6), first=st.integers(0, 6))
+def test_and_keeps_what_both_keep_and_or_what_either(connector: Connector, stored: list[str], first: int) -> None:
+    def work(ask: Ask) -> None:
+        one, other = ask(q="name:a*"), ask(q=f"number:{first}")
+        both = [name for number, name in enumerate(stored) if folded(name)[0] == "a" and number == first]
+        assert ask(q=f"name:a*,number:{first}") == ask(q=f" Name : a* , number:{first}", operator="and") == both
+        either = ask(q=f"name:a*,number:{first}", operator="OR")
+        assert sorted(either) == sorted([*one, *([] if both else other)])
+
+    with_rows(connector, stored, work)
+
+
+@examples
+@given(
+    q=st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+    | st.lists(st.sampled_from(["name:", "key:", "*", ",", "\\", ":", "%", "a", "\x00"]), max_size=60).map("".join),
+    order=st.sampled_from(["", "name", "NAME:DESC", "key:asc", "term:desc", "nothing", "name:up", ":", "\x00"]),
+    operator=st.sampled_from(["", "AND", "or", "XOR", "\x00"]),
+)
+def test_no_search_breaks_the_database(connector: Connector, q: str, order: str, operator: str) -> None:
+    blamed: dict[str, str] = {}
+
+    def work(ask: Ask) -> None:
+        try:
+            ask(q=q, order_by=order, operator=operator)
+        except BadRequest as refused:
+            blamed.update(refused.data)
+
+    with_rows(connector, ["a", "b"], work)
+    assert set(blamed) <= {"q", "order_by", "operator"}
+
+
+@examples
+@given(stored=st.lists(TEXTS, max_size=8), descending=st.booleans())
+def test_sorting_is_complete_and_has_one_order(connector: Connector, stored: list[str], descending: bool) -> None:
+    way = "desc" if descending else "asc"
+
+    def work(ask: Ask) -> None:
+        assert ask(order_by=f"number:{way}") == (stored[::-1] if descending else stored)
+        assert ask(order=f"number:{way}") == ask(order_by=f"number:{way}")
+        by_name = ask(order_by=f"name:{way}")
+        assert sorted(by_name) == sorted(stored)
+        assert by_name == ask(order_by=f"name:{way}")
+        assert ask(order_by=f"term:{way}") == (stored[::-1] if descending else stored)
+
+    with_rows(connector, stored, work)
+
+
+def test_what_a_database_takes_for_wildcards_is_text(connector: Connector) -> None:
+    stored = ["a_b", "axb", "a%b", "a\\b", "axxb", "a*b"]
+
+    def work(ask: Ask) -> None:
+        for text in stored:
+            assert ask(q=f"name:{escaped(text)}*") == ask(q=f"name:*{escaped(text)}") == [text]
+        assert ask(q="name:a*b") == stored
+
+    with_rows(connector, stored, work)
+
+
+def test_what_is_absent_is_found_as_empty(connector: Connector) -> None:
+    def work(ask: Ask) -> None:
+        assert ask(q="term:") == ask(q="term:*") == ["a"]
+        assert ask(q="term:x") == []
+
+    with_rows(connector, ["a"], work)
+
+
+@pytest.mark.parametrize(
+    ("q", "sentence"),
+    [
+        ("colour:red", "Unknown field 'colour'. Known fields: key, name, term, number."),
+        ("name:a,colour:red", "Unknown field 'colour'."),
+        ("name", "Write the search as field:value, not 'name'."),
+        (":value", "Unknown field ''."),
+        ("name:\x00", "The search contains characters that cannot be stored."),
+        ("name:" + "a" * 2000, "A search has at most 2000 characters and 50 pairs."),
+        ("name:a," * 51, "A search has at most 2000 characters and 50 pairs."),
+    ],
+)
+def test_sentences(connector: Connector, q: str, sentence: str) -> None:
+    def work(ask: Ask) -> None:
+        with pytest.raises(BadRequest) as refused:
+            ask(q=q)
+        assert refused.value.data["q"].startswith(sentence)
+
+    with_rows(connector, [], work)
+
+
+def test_fifty_pairs_and_two_thousand_characters_are_no_burden(connector: Connector) -> None:
+    def work(ask: Ask) -> None:
+        assert ask(q=",".join(["name:a"] * 50)) == ["a"]
+        assert ask(q=",".join(["name:a"] * 50), operator="OR") == ["a"]
+        assert ask(q="name:" + "*a" * 990 + "b") == []
+        assert ask(q="," * 2000) == ["a", "a" * 2000]
+
+    with_rows(connector, ["a", "a" * 2000], work)
+
+
+@pytest.mark.parametrize("order", ["nothing", "nothing:asc", ":desc", "name:", "name:up", "name:asc:desc", "name;asc"])
+def test_bad_orders(connector: Connector, order: str) -> None:
+    def work(ask: Ask) -> None:
+        if order == "name:":
+            assert ask(order_by=order) == []
+            return
+        with pytest.raises(BadRequest) as refused:
+            ask(order_by=order)
+        assert list(refused.value.data) == ["order_by"]
+
+    with_rows(connector, [], work)
+
+
+def test_a_search_over_http(api: Api) -> None:
+    bodies = ["Zażółć gęślą", "ZAŻÓŁĆ GĘŚLĄ", "100%", "100 percent", "a+b", "a b", "x,y", "x\\y", "*"]
+    for number, body in enumerate(bodies):
+        api.post("/sms/templates", {"template_name": f"Name {number}", "body": body})
+
+    def found(q: str) -> list[str]:
+        return [row["body"] for row in api.get(f"/sms/templates?q={quote(q, safe='')}")["data"]]
+
+    for body in bodies:
+        assert body in found("body:" + escaped(body))
+        assert body in found("body:" + escaped(body).swapcase()) or not body.isascii()
+    assert found("body:100%") == ["100%"]
+    assert found("body:100*") == ["100%", "100 percent"]
+    assert found("body:a+b") == ["a+b"]
+    assert found("body:x\\,y") == ["x,y"]
+    assert found("body:x\\\\y") == found("body:x\\y") == ["x\\y"]
+    assert found("body:\\*") == ["*"]
+    assert found("body:*,template_name:name 3") == ["100 percent"]
+    assert found("") == bodies
+    refused = api.call("GET", "/sms/templates?q=body:a&operator=NOT")
+    assert (refused.status, list(refused.data)) == (400, ["operator"])
+    for query in ("q=body:%FF", "q=%", "q=body:%00", "q=body:\\", "order_by=%00", "&&&=&", "q=" + "a" * 3000):
+        assert api.call("GET", "/sms/templates?" + query).status in (200, 400)

@@ -1,0 +1,118 @@
+"""Walks the route table: paths and bodies that work, for records of a given account.
+
+A route with an id that nobody can make here fails the walk until there is a maker for it.
+"""
+
+import copy
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+
+from contract import oracle
+from heliograph import routes, settings
+from heliograph.channels.sms.channel import Writer
+from heliograph.http.request import Route
+from support.server import Api
+
+ROUTES = routes.table(Writer(settings.Settings()))
+Maker = Callable[[Api], Any]
+
+PLAIN, ECHO = "+61491570006", "+61491999007"
+RULE = {"rule_name": "r", "action": "POLL", "action_address": ""}
+
+
+def delivered(api: Api) -> str:
+    """A message with its receipt."""
+    key = str(api.send(PLAIN)["message_id"])
+    api.final(key)
+    return key
+
+
+def scheduled(api: Api) -> str:
+    return str(api.send(PLAIN, schedule=int(time.time()) + 3600)["message_id"])
+
+
+def arrived(api: Api) -> str:
+    """An inbound message."""
+    api.post("/automations/sms/inbound", RULE)
+    api.send(ECHO, "answer me")
+    return str(api.until(lambda: api.get("/sms/inbound")["data"])[0]["message_id"])
+
+
+MAKERS: list[tuple[str, str, Maker]] = [
+    ("/sms/inbound-read/", "message_id", arrived),
+    ("/sms/receipts/", "message_id", delivered),
+    ("/sms/{message_id}/cancel", "message_id", scheduled),
+    ("/sms/{message_id}/timeline", "message_id", delivered),
+    ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
+    ("/automations/sms/inbound/", "inbound_rule_id", lambda api: made_rule(api, "inbound")),
+    ("/automations/sms/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt")),
+]
+"""Beginning of a path, parameter -> makes a record of an account that the route works on; its id."""
+
+BODY_IDS: dict[str, Maker | None] = {"list_id": None}
+"""Id in a body or a query -> makes such a record. None: no account can have one yet, since no route makes it."""
+
+TEMPLATE = {"template_name": "a", "body": "b"}
+BODIES: dict[str, Any] = {}
+"""Route -> a body that works, where the document's example does not."""
+
+
+def made_rule(api: Api, kind: str) -> int:
+    path = "inbound" if kind == "inbound" else "receipts"
+    return int(api.post(f"/automations/sms/{path}", RULE)[f"{kind}_rule_id"])
+
+
+def parameters(path: str) -> list[str]:
+    return re.findall(r"\{(\w+)\}", path)
+
+
+def maker(path: str, name: str) -> Maker:
+    for beginning, parameter, make in MAKERS:
+        if name == parameter and path.startswith(beginning):
+            return make
+    raise AssertionError(f"{path}: nothing here makes a {name}; add a line to MAKERS")
+
+
+def fill(path: str, ids: dict[str, Any]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: str(ids[found.group(1)]), path)
+
+
+def body_of(route: Route) -> Any:
+    """A body that the route accepts: the document's, unless BODIES has one. None for a route without."""
+    if route.at in BODIES:
+        return copy.deepcopy(BODIES[route.at])
+    if route.body is None:
+        return None
+    for endpoint in oracle.endpoints():
+        if route.number and endpoint.number == route.number:
+            return copy.deepcopy(endpoint.curl_body or endpoint.body_example or {})
+    raise AssertionError(f"{route.at}: the document has no body for it; add one to BODIES")
+
+
+def ids_inside(route: Route) -> Iterator[str]:
+    """Names of the fields of a route's body and query that are ids of records."""
+    yield from (name for name in route.query if name.endswith("_id"))
+    waiting, seen = [route.body], set()
+    while waiting:
+        kind = waiting.pop()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:
+            seen.add(kind)
+            hints = get_type_hints(kind)
+            yield from (one.encode_name for one in msgspec.structs.fields(kind) if one.encode_name.endswith("_id"))
+            waiting += hints.values()
+        waiting += get_args(kind)
+
+
+def cases(wanted: Callable[[Route], bool]) -> Any:
+    """The routes of a test."""
+    return pytest.mark.parametrize("route", [pytest.param(one, id=one.at) for one in filter(wanted, ROUTES)])
+
+
+def dummy(route: Route) -> str:
+    """A path of the route with an id that nobody has."""
+    return fill(route.paths[0], dict.fromkeys(parameters(route.paths[0]), "1"))

@@ -1,0 +1,537 @@
+"""Commands: what they do beside a running server, what they print, and the one sentence that each failure is."""
+
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heliograph.billing import prices
+from support.program import Done, command, peers, program, until
+from support.server import Api, Running
+from transports.ports import dead_port
+from transports.relay import Relay
+from transports.relay import serving as relaying
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = [
+    ["serve"],
+    ["worker"],
+    ["demo"],
+    ["account", "create"],
+    ["account", "credit"],
+    ["routes", "list"],
+    ["routes", "check"],
+    ["routes", "init"],
+    ["prices", "import"],
+    ["webhooks", "list"],
+    ["webhooks", "replay"],
+    ["webhooks", "secret"],
+    ["mail"],
+    ["migrate"],
+    ["doctor"],
+    ["smsc"],
+]
+
+
+def good(*arguments: str) -> Done:
+    """Run a command that must succeed in silence on standard error."""
+    done = command(*arguments)
+    assert (done.code, done.err) == (0, ""), done
+    return done
+
+
+def bad(*arguments: str) -> str:
+    """Run a command that must fail; its one sentence."""
+    done = command(*arguments)
+    assert done.code == 1, done
+    assert done.out == ""
+    assert re.fullmatch(r"heliograph: \S[^\n]*\n", done.err), done.err
+    return done.err.removeprefix("heliograph: ").rstrip("\n")
+
+
+def place(server: Running) -> list[str]:
+    """The options that lead a command to a running server's data."""
+    database = ["--database", server.options.database] if server.options.database else []
+    return ["--data", str(server.options.data), *database]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data folder with the account alice, which has GBP 50."""
+    folder = str(tmp_path_factory.mktemp("cli") / "data")
+    good("account", "create", "alice", "--credit", "50", "--country", "gb", "--data", folder)
+    return folder
+
+
+# Accounts
+
+
+def test_a_new_account_can_send_at_once(server: Running) -> None:
+    """While the server runs: credit comes in when it is given, and the password works as the key does."""
+    made = good(
+        "account",
+        "create",
+        "Carol.1",
+        "--password",
+        "open sesame",
+        "--email",
+        "carol@example.com",
+        "--json",
+        *place(server),
+    ).value
+    assert {**made, "user_id": 0, "api_key": ""} == {
+        "user_id": 0,
+        "username": "carol.1",
+        "api_key": "",
+        "currency": "AUD",
+        "balance": "0.0000",
+    }
+    carol = server.client("carol.1", made["api_key"])
+    to = {"messages": [{"to": "+61491570156", "body": "First"}]}
+    assert carol.post("/sms/send", to)["messages"][0]["status"] == "INSUFFICIENT_CREDIT"
+    text = good("account", "credit", "carol.1", "0.1", *place(server)).out
+    assert text == "carol.1 now has AUD 0.1000.\n"
+    sent = carol.post("/sms/send", to)["messages"][0]
+    assert sent["status"] == "SUCCESS"
+    carol.final(sent["message_id"])
+    assert server.client("carol.1", "open sesame").get("/account")["user_email"] == "carol@example.com"
+
+
+def test_an_account_with_a_given_key_country_and_currency(server: Running) -> None:
+    done = good(
+        *("account", "create", "dave", "--api-key", "given-key", "--country", "nz", "--currency", "usd"),
+        *("--credit", "12.5", *place(server)),
+    )
+    lines = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert lines.pop("user_id").isdigit()
+    assert lines == {"username": "dave", "api_key": "given-key", "currency": "USD", "balance": "12.5000"}
+    seen = server.client("dave", "given-key").get("/account")
+    assert (seen["country"], seen["balance"]) == ("NZ", "12.500000")
+
+
+def test_credit_can_be_taken_away(data: str) -> None:
+    taken = good("account", "credit", "ALICE", "-20.25", "--data", data, "--json").value
+    assert taken == {"username": "alice", "balance": "29.7500", "currency": "GBP"}
+    assert bad("account", "credit", "alice", "-29.76", "--data", data) == "That would take the balance below zero."
+    good("account", "credit", "alice", "20.25", "--data", data)
+
+
+ACCOUNT_ERRORS = [
+    (["create", "alice"], "Username has already been taken."),
+    (["create", "ALICE"], "Username has already been taken."),
+    (["create", "b b"], "The username 'b b' must have 2 to 100 letters, digits or . @ + - _."),
+    (["create", ""], "The username '' must have"),
+    (["create", "a:b"], "The username 'a:b' must have"),
+    (["create", "[/bold]"], "The username '[/bold]' must have"),
+    (["create", "x" * 101], "must have 2 to 100 letters"),
+    (["create", "\udcff\udcff"], r"The username '\udcff\udcff' must have"),
+    (["create", "bob", "--country", "XX"], "There is no country 'XX'"),
+    (["create", "bob", "--country", "Australia"], "There is no country 'Australia': give its ISO code"),
+    (["create", "bob", "--country", ""], "There is no country ''"),
+    (["create", "bob", "--currency", "XXQ"], "The rates have no prices in XXQ."),
+    (["create", "bob", "--currency", "ars"], "The rates have no prices in ARS."),
+    (["create", "bob", "--credit", "-5"], "--credit: an opening credit is not negative."),
+    (["create", "bob", "--credit", "1e30"], "--credit: An amount is less than 1,000,000,000,000."),
+    (["create", "bob", "--credit", "much"], "--credit: 'much' is not a number."),
+    (["create", "bob", "--credit", "nan"], "--credit: This is not a finite number."),
+    (["create", "bob", "--credit", "0.0000001"], "--credit: An amount has 6 decimals at most."),
+    (["create", "bob", "--api-key", ""], "An API key has 1 to 200 characters"),
+    (["create", "bob", "--api-key", "two words"], "An API key has 1 to 200 characters"),
+    (["create", "bob", "--password", "abc"], "A password has 4 to 200 characters."),
+    (["create", "bob", "--email", "bob"], "'bob' is no email address."),
+    (["create"], 'Command "account create" parameter USERNAME requires an argument.'),
+    (["create", "bob", "bert"], "There is no use for: bert"),
+    (["create", "bob", "--colour", "red"], "Unknown option: --colour"),
+    (["credit", "nobody", "5"], "There is no account 'nobody'."),
+    (["credit", "alice", "999999999999"], "A balance is less than 1,000,000,000,000."),
+    (["credit", "alice", "1e99999999999"], "amount: "),
+    (["credit", "alice", "five"], "amount: 'five' is not a number."),
+    (["credit", "alice"], 'Command "account credit" parameter AMOUNT requires an argument.'),
+    (["remove", "alice"], 'Unknown command "remove". Available commands: create, credit.'),
+]
+
+
+@pytest.mark.parametrize(("arguments", "why"), ACCOUNT_ERRORS)
+def test_errors_of_account(data: str, arguments: list[str], why: str) -> None:
+    place = [] if arguments[0] == "remove" else ["--data", data]
+    assert why in bad("account", *arguments, *place)
+
+
+# Carriers and prices
+
+
+def test_routes(tmp_path: Path) -> None:
+    place = ("--data", str(tmp_path / "data"))
+    assert [route["transport"] for route in good("routes", "list", *place, "--json").value] == [
+        "sandbox-email",
+        "sandbox-sms",
+    ]
+    assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 2, "routes": 2}
+    assert "heliograph.toml" in good("routes", "init", *place).out
+    path = tmp_path / "data" / "heliograph.toml"
+    assert bad("routes", "init", *place) == f"{path} exists already."
+    assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 2 transports and 2 routes")
+    path.write_text('[transports.acme]\nkind="smpp"\nhost="x"\n[[routes]]\ntransport="acme"\nprefix="+614"\npriority=5')
+    assert good("routes", "list", *place, "--json").value[1] == {
+        "channel": "sms",
+        "transport": "acme",
+        "kind": "smpp",
+        "country": "",
+        "prefix": "+614",
+        "sender": "",
+        "account": "",
+        "priority": 5,
+        "weight": 1,
+    }
+    lines = good("routes", "list", *place).out.splitlines()
+    assert lines[0].split() == ["channel", "transport", "kind", "prefix", "priority", "weight"]
+    assert lines[2].split() == ["sms", "acme", "smpp", "+614", "5", "1"]
+    elsewhere = tmp_path / "elsewhere.toml"
+    good("routes", "init", *place, "--config", str(elsewhere))
+    assert good("routes", "check", *place, "--config", str(elsewhere), "--json").value["routes"] == 2
+
+
+def test_prices_are_in_force_at_once(server: Running, api: Api, tmp_path: Path) -> None:
+    """For a server that runs already. Afterwards the prices are those that came with the program again."""
+    shipped = (Path(prices.__file__).parent / "rates.toml").read_text()
+    ours = shipped[shipped.index("[AUD.sms.message]") :].partition("[")[2].partition("\n[")[0]
+    dear = shipped.replace(ours, 'AUD.sms.message]\n"*" = "9.9900"\n')
+    try:
+        for text, price in ((dear, "9.9900"), (shipped, "0.0715")):
+            (tmp_path / "rates.toml").write_text(text)
+            assert good("prices", "import", str(tmp_path / "rates.toml"), *place(server)).out.endswith(
+                " are in force.\n"
+            )
+            message = {"messages": [{"to": "+61491570156", "body": "How much?"}]}
+            assert api.post("/sms/price", message)["messages"][0]["message_price"] == price
+    finally:
+        (tmp_path / "rates.toml").write_text(shipped)
+        good("prices", "import", str(tmp_path / "rates.toml"), *place(server))
+
+
+def test_prices_that_cannot_be_read(data: str, tmp_path: Path) -> None:
+    wrong = {
+        "empty": b"",
+        "binary": b"\xff\xfe",
+        "broken": b"[",
+        "price": b'version="1"\nsource="x"\n[AUD.sms.message]\n"*"=1',
+    }
+    told = {}
+    for name, content in wrong.items():
+        (tmp_path / name).write_bytes(content)
+        told[name] = bad("prices", "import", str(tmp_path / name), "--data", data).removeprefix(f"{tmp_path / name}: ")
+    assert told["empty"] == "version: a text is needed here."
+    assert told["binary"] == "this is no text in UTF-8."
+    assert told["broken"].startswith("This is no TOML: ")
+    assert told["price"].startswith("AUD.sms.message.* = 1: write a price as a text")
+    assert bad("prices", "import", str(tmp_path / "none"), "--data", data).endswith("none: No such file or directory.")
+    assert bad("prices", "import", str(tmp_path), "--data", data).endswith(": Is a directory.")
+
+
+# Webhooks and mails
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Running]:
+    """A server that gives a webhook up after one try."""
+    made = Running(tmp_path / "data", webhook_attempts=1)
+    yield made
+    made.close_clients()
+    made.stop()
+
+
+def test_webhooks_are_listed_and_replayed(quick: Running) -> None:
+    api, where = quick.account(), place(quick)
+    assert good("webhooks", "list", api.username, *where).out == "Nothing was pushed yet.\n"
+    with dead_port() as port:
+        rule = {"rule_name": "push", "match_type": 0, "action": "URL", "enabled": 1}
+        api.post("/automations/sms/receipts", rule | {"action_address": f"http://127.0.0.1:{port}/[b]hook[/b]"})
+        api.final(api.send("+61491570156")["message_id"])
+
+        def given_up() -> Any:
+            (found,) = good("webhooks", "list", api.username, *where, "--json").value
+            return found if found["state"] == "given up" else None
+
+        key = until(given_up)["delivery_id"]
+    lines = good("webhooks", "list", api.username, *where).out.splitlines()
+    assert [name for name in ("delivery", "url", "state", "tries") if name not in lines[0]] == []
+    assert f"http://127.0.0.1:{port}/[b]hook[/b]" in lines[1]
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+    assert good("webhooks", "replay", api.username, *where).out == "1 delivery is pushed again.\n"
+    until(lambda: len(good("webhooks", "list", api.username, *where, "--json").value[0]["attempts"]) == 2)
+    assert good("webhooks", "replay", api.username, str(key), *where, "--json").value == {"replayed": 1}
+    other = quick.account().username
+    assert "does not have all of these deliveries" in bad("webhooks", "replay", other, str(key), *where)
+
+
+def test_the_signing_secret_is_shown_and_renewed(data: str) -> None:
+    first = good("webhooks", "secret", "alice", "--data", data).out
+    assert first.startswith("whsec_")
+    assert good("webhooks", "secret", "alice", "--data", data).out == first
+    second = good("webhooks", "secret", "alice", "--new", "--data", data).out
+    assert second != first
+    assert good("webhooks", "secret", "alice", "--data", data, "--json").value["secret"] == second.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["list", "nobody"], "There is no account 'nobody'."),
+        (["secret", "nobody"], "There is no account 'nobody'."),
+        (["replay", "nobody"], "There is no account 'nobody'."),
+        (["replay", "alice", "99"], "alice does not have all of these deliveries, so none is pushed."),
+        (["replay", "alice", "99999999999999999999"], "The number of a delivery is positive"),
+        (["replay", "alice", "-1"], "The number of a delivery is positive"),
+        (["replay", "alice", "first"], 'unable to convert "first" into int'),
+    ],
+)
+def test_errors_of_webhooks(data: str, arguments: list[str], why: str) -> None:
+    assert why in bad("webhooks", *arguments, "--data", data)
+
+
+def forward_to_mail(server: Running, text: str) -> None:
+    """Have an inbound SMS mailed to an address."""
+    api = server.account()
+    rule = {
+        "dedicated_number": "*",
+        "rule_name": "mail",
+        "message_search_type": 0,
+        "action": "EMAIL_FIXED",
+        "enabled": 1,
+    }
+    api.post("/automations/sms/inbound", rule | {"action_address": "ann@example.net", "webhook_type": ""})
+    api.send("+61491999007", text)
+
+
+def test_mails_are_shown(quick: Running) -> None:
+    where = ["--data", str(quick.options.data)]
+    assert good("mail", *where).out == "There are no mails.\n"
+    forward_to_mail(quick, "Say [bold]it[/bold] again")
+    (mail,) = until(lambda: good("mail", *where, "--json").value)
+    assert (mail["to"], "Say [bold]it[/bold] again" in mail["text"]) == ("ann@example.net", True)
+    shown = good("mail", *where).out
+    assert "-> ann@example.net\nSubject: " in shown
+    assert "    Say [bold]it[/bold] again" in shown
+
+
+def test_mails_leave_by_the_relay_of_heliograph_toml(tmp_path: Path) -> None:
+    relay = Relay()
+    with peers() as among:
+        server_of_mails = relaying(relay)
+        port = among.do(server_of_mails.__aenter__())
+        (tmp_path / "heliograph.toml").write_text(
+            f'[transports.relay]\nkind = "smtp"\nhost = "127.0.0.1"\nport = {port}\nhelo = "test.local"\n'
+            '[[routes]]\ntransport = "relay"\nchannel = "email"\n'
+        )
+        running = Running(tmp_path)
+        forward_to_mail(running, "By the relay")
+        until(lambda: relay.mails)
+        running.close_clients()
+        running.stop()
+        among.do(server_of_mails.__aexit__(None, None, None))
+    assert relay.envelopes[0].rcpt_tos == ["ann@example.net"]
+    assert "By the relay" in relay.read[0].get_content()
+    assert good("mail", "--data", str(tmp_path)).out == "There are no mails.\n"
+
+
+# Upkeep
+
+
+def test_migrate(tmp_path: Path) -> None:
+    place = ("--data", str(tmp_path / "data"))
+    assert good("migrate", *place).out == "Ran 0001.\n"
+    assert good("migrate", *place, "--json").value == {"ran": []}
+    with closing(sqlite3.connect(tmp_path / "data" / "heliograph.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert bad("migrate", *place).startswith("The database does not fit this version of the program: ")
+    assert bad("account", "create", "bob", *place).startswith("The database does not fit this version of the program: ")
+
+
+def findings(*arguments: str) -> dict[str, tuple[bool, str]]:
+    return {found["what"]: (found["fine"], found["detail"]) for found in command("doctor", *arguments, "--json").value}
+
+
+def test_doctor_before_the_first_start(tmp_path: Path) -> None:
+    """It changes nothing."""
+    found = findings("--data", str(tmp_path / "data"), "--database", "")
+    assert all(fine for fine, _ in found.values())
+    assert "made at the first start" in found["database"][1]
+    assert not (tmp_path / "data").exists()
+    lines = good("doctor", "--data", str(tmp_path / "data")).out.splitlines()
+    assert lines[0].split() == ["what", "state", "detail"]
+
+
+def test_doctor_beside_a_server(server: Running) -> None:
+    (server.options.data / "away.toml").write_text(
+        '[transports.away]\nkind="smpp"\nhost="127.0.0.1"\nport=1\n[[routes]]\ntransport="away"'
+    )
+    done = command("doctor", *place(server), "--config", str(server.options.data / "away.toml"))
+    assert done.code == 1
+    assert "127.0.0.1:1: Connection refused" in done.out
+    assert ("PostgreSQL" if server.options.database else "SQLite") in done.out
+
+
+def test_doctor_sees_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert findings("--data", str(tmp_path / "file"))["data folder"] == (False, f"{tmp_path / 'file'} is no folder")
+    (tmp_path / "heliograph.db").write_text("this is something else " * 100)
+    assert findings("--data", str(tmp_path))["database"] == (False, "file is not a database")
+    (tmp_path / "heliograph.toml").write_text("x")
+    assert not findings("--data", str(tmp_path))["carriers"][0]
+    found = findings("--data", str(tmp_path), "--database", "postgresql://x@127.0.0.1:1/y")["database"]
+    assert "Connection refused" in found[1]
+
+
+# What can be wrong with all of them
+
+DATABASE = [
+    "account create bob",
+    "account credit alice 5",
+    "webhooks list alice",
+    "migrate",
+    "worker",
+    "serve --port 0",
+]
+
+
+@pytest.mark.parametrize("words", DATABASE)
+def test_a_database_that_cannot_be_used(tmp_path: Path, words: str) -> None:
+    url = "postgresql://user:hunter2@127.0.0.1:1/y"
+    why = bad(*words.split(), "--data", str(tmp_path), "--database", url)
+    assert why.startswith("The database cannot be used: ")
+    assert "Connection refused" in why
+    (tmp_path / "heliograph.db").write_text("this is something else " * 100)
+    why = bad(*words.split(), "--data", str(tmp_path))
+    assert why == "The database cannot be used: file is not a database."
+
+
+@pytest.mark.parametrize("words", [*DATABASE, "routes init", "demo --port 0"])
+def test_a_data_folder_that_cannot_be_one(tmp_path: Path, words: str) -> None:
+    """A file, and a place where nobody can make a folder (not even root)."""
+    (tmp_path / "file").touch()
+    assert re.search("no folder|Not a directory", bad(*words.split(), "--data", str(tmp_path / "file")))
+    assert "/proc/" in bad(*words.split(), "--data", "/proc/heliograph")
+
+
+@pytest.mark.parametrize("words", ["routes list", "routes check", "serve --port 0", "worker", "demo --port 0"])
+def test_a_wrong_heliograph_toml(tmp_path: Path, words: str) -> None:
+    """Told with its line, before anything is made."""
+    (tmp_path / "heliograph.toml").write_text("\n[transports.a]\nkind = 'smp'")
+    path = tmp_path / "heliograph.toml"
+    why = f"{path}, line 3: transports.a: kind: it must be one of smpp, smtp, sandbox."
+    assert bad(*words.split(), "--data", str(tmp_path)) == why
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("serve --role boss", "--role='boss': it must be one of all, api, worker."),
+        ("serve --port 99999", "--port='99999': it must be an integer from 0 to 65535."),
+        ("serve --port abc", 'Invalid value for --port: unable to convert "abc" into int.'),
+        ("serve --port", 'Command "serve" parameter --port requires an argument.'),
+        ("serve --host 192.0.2.1 --port 0", "Cannot listen on 192.0.2.1, port 0: Cannot assign requested address."),
+        ("serve --database mysql://user:hunter2@x/y", "--database: it does not have the right form."),
+        ("worker now", "There is no use for: now"),
+        ("worker --config none.toml", "none.toml: no such file."),
+        ("smsc --port 99999", "--port=99999: it must be an integer from 0 to 65535."),
+        ("smsc --password x", "--password: it goes with a --system-id."),
+        ("smsc --port 0 --host 192.0.2.1", "Cannot listen on 192.0.2.1, port 0: Cannot assign requested address."),
+        ("start", 'Unknown command "start".'),
+        ("account", None),
+    ],
+)
+def test_errors_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, why: str | None) -> None:
+    monkeypatch.chdir(tmp_path)
+    if why is None:
+        assert good(*words.split()).out.startswith("Usage: ")
+        return
+    told = bad(*words.split())
+    assert why in told
+    assert "hunter2" not in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", ["serve", "demo", "smsc"])
+def test_a_taken_port(tmp_path: Path, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = [] if words == "smsc" else ["--data", str(tmp_path / "data")]
+        why = bad(words, "--port", str(port), *place)
+    assert why == f"Cannot listen on 127.0.0.1, port {port}: Address already in use."
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_environment_says_where_the_data_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HELIOGRAPH_DATA", str(tmp_path / "here"))
+    good("account", "create", "erin")
+    assert (tmp_path / "here" / "heliograph.db").exists()
+    assert bad("account", "credit", "erin", "1", "--data", str(tmp_path / "there")) == "There is no account 'erin'."
+
+
+def test_production_asks_for_its_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HELIOGRAPH_MODE", "production")
+    for words in ("serve", "worker", "account create bob", "demo"):
+        assert "HELIOGRAPH_SECRET" in bad(*words.split(), "--data", str(tmp_path / "data"))
+    monkeypatch.setenv("HELIOGRAPH_SECRET", "x" * 32)
+    assert (
+        bad("demo", "--data", str(tmp_path / "data"))
+        == "The demo needs sandbox mode, but HELIOGRAPH_MODE is production."
+    )
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_explains_every_option(words: list[str]) -> None:
+    text = good(*words, "--help").out
+    assert text.startswith(f"Usage: heliograph {' '.join(words)}")
+    options = [line for line in text.splitlines() if re.match(r"│ [* ] *-?-?[A-Z-]", line)]
+    for line in options:
+        assert re.search(r"[a-z]{2,} .*[a-z]", line), f"no word on {line!r}"
+    assert ("--data" in text) is (words != ["smsc"])
+
+
+def test_every_command_that_the_manual_shows_exists() -> None:
+    known = {" ".join(words) for words in COMMANDS}
+    shown = set()
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "src" / "heliograph" / "example.toml"):
+        for found in re.findall(r"heliograph ((?:[a-z]+ ?){1,2})", page.read_text(encoding="utf-8")):
+            shown |= {name for name in known if (found + " ").startswith(name + " ")}
+    assert shown >= {"serve", "worker", "mail", "smsc", "doctor", "account create", "routes init", "prices import"}
+
+
+# The demo
+
+
+def test_demo(tmp_path: Path) -> None:
+    """The whole tour, twice on one folder."""
+    for turn in range(2):
+        with program(tmp_path / f"log{turn}", "demo", "--data", str(tmp_path / "data"), "--port", "0") as demo:
+            assert demo.process.stdout is not None
+            text = demo.process.stdout.read()
+            assert demo.end(None) == 0
+            assert demo.said == ""
+        port = re.findall(r"http://127\.0\.0\.1:(\d+)/v3\n", text)[0]
+        message_id = re.findall(r"SUCCESS, AUD 0\.0715, ([0-9A-F-]{36})\n", text)[0]
+        steps = re.findall(r"^  \d\d:\d\d:\d\d  (\w+) ", text, flags=re.M)
+        assert steps == ["Queued", "Sent", "Completed"]
+        assert f"Pushed to a webhook: message_id={message_id} and 13 more fields\n" in text
+        assert "GET /v3/sms/receipts: 201 Success: Message received on handset.\n" in text
+        assert "username  demo\n" in text
+        assert "API key   DEMO0000-0000-4000-8000-000000000000\n" in text
+        assert re.search(
+            rf"curl -u demo:DEMO0000\S+ .*\n.*\+61491570006.* http://127\.0\.0\.1:{port}/v3/sms/send\n", text
+        )
+
+
+def test_the_demo_does_not_send_by_a_carrier(tmp_path: Path) -> None:
+    path = tmp_path / "heliograph.toml"
+    path.write_text('[transports.acme]\nkind="smpp"\nhost="x"\n[[routes]]\ntransport="acme"')
+    assert bad("demo", "--data", str(tmp_path), "--port", "0").startswith(f"{path} sends SMS by a carrier")
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,31 @@
+"""Whoever adds a transport has it pass the suite."""
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+from heliograph import transports
+from heliograph.transports.base import Transport
+from transports import test_sandbox_email, test_sandbox_sms, test_smpp_transport, test_smtp
+
+MEMBERS = {"ready", "capacity", "open", "send", "close"}
+
+
+def is_transport(found: object) -> bool:
+    return inspect.isclass(found) and found is not Transport and set(dir(found)) >= MEMBERS
+
+
+def test_every_transport_runs_the_suite(tmp_path: Path) -> None:
+    modules = [
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(transports.__path__, transports.__name__ + ".")
+    ]
+    there = {found for module in modules for found in vars(module).values() if is_transport(found)}
+    peers = (
+        test_smpp_transport.SmscPeer(),
+        test_smtp.RelayPeer(),
+        test_sandbox_sms.SandboxPeer(),
+        test_sandbox_email.SandboxPeer(tmp_path),
+    )
+    assert there == {type(peer.transport()) for peer in peers}
