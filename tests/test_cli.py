@@ -24,6 +24,16 @@ COMMANDS = [
     ["demo"],
     ["account", "create"],
     ["account", "credit"],
+    ["account", "set"],
+    ["account", "opt-out"],
+    ["account", "payout"],
+    ["audit"],
+    ["issues", "list"],
+    ["issues", "answer"],
+    ["issues", "resolve"],
+    ["payments", "refund"],
+    ["payments", "check"],
+    ["numbers", "import"],
     ["routes", "list"],
     ["routes", "check"],
     ["routes", "init"],
@@ -152,7 +162,7 @@ ACCOUNT_ERRORS = [
     (["credit", "alice", "1e99999999999"], "amount: "),
     (["credit", "alice", "five"], "amount: 'five' is not a number."),
     (["credit", "alice"], 'Command "account credit" parameter AMOUNT requires an argument.'),
-    (["remove", "alice"], 'Unknown command "remove". Available commands: create, credit.'),
+    (["remove", "alice"], 'Unknown command "remove". Available commands: create, credit, opt-out, payout, set.'),
 ]
 
 
@@ -345,7 +355,7 @@ def test_mails_leave_by_the_relay_of_heliograph_toml(tmp_path: Path) -> None:
 
 def test_migrate(tmp_path: Path) -> None:
     place = ("--data", str(tmp_path / "data"))
-    assert good("migrate", *place).out == "Ran 0001.\n"
+    assert good("migrate", *place).out == "Ran 0001, 0002, 0003, 0004, 0005.\n"
     assert good("migrate", *place, "--json").value == {"ran": []}
     with closing(sqlite3.connect(tmp_path / "data" / "heliograph.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")

@@ -5,29 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from heliograph import cli
 from heliograph.billing import commission
 from heliograph.billing.commission import Terms
-from heliograph.commands import base
+from support import program
 from support.server import Api, Running
 
 Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(server: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command of `heliograph` on the server's data; what it printed, or the sentence that it ended with."""
+def run(server: Running, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command of `heliograph` on the server's data; what it printed, or why it failed."""
     monkeypatch.setenv("HELIOGRAPH_DATA", str(server.options.data))
     monkeypatch.setenv("HELIOGRAPH_DATABASE", server.options.database)
 
     def command(*words: str) -> str:
-        try:
-            cli.app(words, result_action="return_value")
-        except base.Problem as problem:
-            return str(problem)
-        return capsys.readouterr().out
+        done = program.command(*words)
+        return " ".join((done.out or done.err).split()) if done.code else done.out
 
-    monkeypatch.setattr(base.out, "file", None)  # standard output, as it is when something is printed
     return command
 
 

@@ -13,19 +13,16 @@ RULE = {"rule_name": "r", "action": "POLL", "action_address": "", "match_type": 
 
 def filled(api: Api, path: str) -> str:
     """The path with ids of new records of the account."""
-    for name in ("list_id", "from_list_id"):  # what lies in a list is in the list that the path names
-        held = re.search(rf"\{{{name}\}}/(?:contacts/|imports/)?\{{(contact_id|import_id)\}}", path)
-        if held:
-            list_id = contact_list(api)
-            path = path.replace(f"{{{name}}}", str(list_id)).replace(f"{{{held[1]}}}", kept(api, list_id, held[1]))
-    return re.sub(r"\{(\w+)\}", lambda found: record(api, path, found.group(1)), path)
+    return path.format_map(ids(api, path))
 
 
-def kept(api: Api, list_id: int, key: str) -> str:
-    """The id of a new contact or import of a list."""
-    if key == "import_id":
-        return str(api.post(f"/lists/{list_id}/import", IMPORT)["id"])
-    return str(api.post(f"/lists/{list_id}/contacts", {"phone_number": "+61491570006"})["contact_id"])
+def ids(api: Api, path: str) -> dict[str, str]:
+    """The ids of new records that a path with these parameters is about."""
+    found: dict[str, str] = {}
+    for key in re.findall(r"\{(\w+)\}", path):
+        within = found.get("list_id") or found.get("from_list_id") or ""
+        found[key] = record(api, path, key, within)
+    return found
 
 
 def contact_list(api: Api) -> int:
@@ -67,8 +64,9 @@ def export(api: Api) -> str:
     return str(link.partition("/files/")[2].partition("?")[0])
 
 
-def record(api: Api, path: str, key: str) -> str:
-    """The id of a new record that a path with this parameter is about."""
+def record(api: Api, path: str, key: str, list_id: str) -> str:
+    """The id of a new record that a path with this parameter is about; contacts and imports are of a list."""
+    contacts = f"/lists/{list_id}/contacts"
     makers: dict[str, Callable[[], Any]] = {
         "list_id": lambda: contact_list(api),
         "from_list_id": lambda: contact_list(api),
@@ -84,6 +82,8 @@ def record(api: Api, path: str, key: str) -> str:
         "month": lambda: "4",
         "activation_token": lambda: verification(api)["activation_token"],
         "export_id": lambda: export(api),
+        "contact_id": lambda: api.post(contacts, {"phone_number": "+61491570006"})["contact_id"],
+        "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
         "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post("/automations/sms/receipts", RULE)["receipt_rule_id"],

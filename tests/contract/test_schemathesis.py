@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from contract.records import record
+from contract.records import ids
+from heliograph.http.idempotency import LONGEST
 from support.server import DOCUMENT, Api
 
 schema = schemathesis.openapi.from_dict(DOCUMENT.whole)
@@ -19,8 +20,35 @@ JUDGED_BY_VALUE = {
     "action": "the address has to fit the action",
     "url": "the URL has to be one",
     "username": "the name has to be free, the phone number and the country have to exist",
+    "api_username": "the name has to be free",
+    "email": "the address has to be one",
+    "email_address": "the same",
+    "user_email": "the same",
+    "phone_number": "the number has to be one",
+    "user_phone": "the same",
+    "country": "the country has to exist",
+    "country_list_ids": "the countries have to exist",
+    "year": "a month has a year and a number",
+    "activation_token": "the code has to be the one that was sent",
+    "convert": "the file has to be of a kind that can be converted",
+    "file_url": "the URL has to be one, and a column has to reach somebody",
+    "fields": "the fields have to be those of a contact",
+    "opt_out_list_id": "it has to be another list",
+    "list_name": "the name must not be empty",
+    "currency": "the currency has to be one that the rates convert",
+    "margin_percent": "the margin has a limit",
+    "auto_recharge_amount": "the amount has to be one that a card can be charged",
+    "number": "the check digit has to be right",
+    "package_id": "the account has to have a card",
 }
 """Parameters and fields whose values the server judges by more than the document can say: a 400 is right for them."""
+
+PATHS_JUDGED_BY_VALUE = {
+    "/statistics/sms": "the range of days has a limit",
+    "/statistics/voice": "the same",
+    "/recharge/events": "the payment gateway signs its events",
+}
+"""The same of whole paths."""
 
 
 def judged_by_value(operation: schemathesis.APIOperation) -> bool:
@@ -29,17 +57,18 @@ def judged_by_value(operation: schemathesis.APIOperation) -> bool:
     if "requestBody" in raw:
         body = raw["requestBody"]["content"]["application/json"]["schema"]
         names |= DOCUMENT.resolved(body)["properties"].keys()
-    return not names.isdisjoint(JUDGED_BY_VALUE)
+    return not names.isdisjoint(JUDGED_BY_VALUE) or operation.path in PATHS_JUDGED_BY_VALUE
 
 
 def fill_in(case: schemathesis.Case, api: Api, turn: int) -> None:
     """Where only chance would find a value that leads on, the half of all cases have one."""
     path = case.meta.components.get(ParameterLocation.PATH)
     if path and path.mode.is_positive and turn % 2 == 0:
-        for name in case.path_parameters:
-            case.path_parameters[name] = record(api, case.operation.path, name)
+        case.path_parameters.update(ids(api, case.operation.path))
     if "Idempotency-Key" in case.headers and turn % 8:
-        case.headers["Idempotency-Key"] += str(turn)  # one key for different bodies is nothing but a conflict
+        case.headers["Idempotency-Key"] = f"{turn}{case.headers['Idempotency-Key']}"[
+            :LONGEST
+        ]  # one key for different bodies is nothing but a conflict
     if isinstance(case.body, dict) and "example.com" in str(case.body.get("url")):
         case.body["url"] = f"http://127.0.0.1:{api.server.port}/healthz"  # the example is another machine's
 

@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables of db/tables.py."""
+"""The migrations make exactly the tables of db/tables/."""
 
 from pathlib import Path
 

@@ -231,7 +231,7 @@ def view_contacts(req: Request) -> Reply:
     shown = paging.window(req)
     found = lists.find(req.tx, req.who.user_id, _list_id(req))
     after = req.unix_time("updated_after")
-    if after is None and not any(req.query.get(name, "").strip() for name in ("q", "order_by", "order")):
+    if after is None and not search.asked(req):
         total = found["contacts_count"]  # the page is found by its place, however deep it lies
         inside = shown.offset < total
         rows = contact.page(req.tx, found["list_id"], shown.offset, shown.limit) if inside else []
@@ -405,6 +405,8 @@ def search_all(req: Request) -> Reply:
     word = req.query.get("q", "").strip()
     if not word:
         raise BadRequest({"q": "Q field is required."})
+    if len(word) > search.LONGEST:
+        raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})
     if "\x00" in word:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
     total, rows = keyword.search(req.tx, req.who.user_id, word, shown.offset, shown.limit)

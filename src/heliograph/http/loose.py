@@ -4,7 +4,7 @@ import math
 import re
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -199,6 +199,10 @@ def schema(exact: Mapping[str, Any]) -> dict[str, Any]:
 _ALSO = {"integer": ["string"], "number": ["string"], "string": ["number"], "boolean": ["integer", "string"]}
 
 
+def _without(schema: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: told for key, told in schema.items() if key not in keys}
+
+
 def _taken(exact: Mapping[str, Any], optional: bool) -> dict[str, Any]:
     """What is taken for one value. An optional one may be null and, where it is no text anyway, an empty text."""
     options = [option for option in exact.get("anyOf", [exact]) if option.get("type") != "null"]
@@ -206,7 +210,9 @@ def _taken(exact: Mapping[str, Any], optional: bool) -> dict[str, Any]:
     if "items" in made:
         made["items"] = _taken(made["items"], False)
     if "items" in made or "$ref" in made:
-        return {"anyOf": [made, {"enum": [None, ""]}]} if optional else made
+        others = [*options[1:], *([{"enum": [None, ""]}] if optional else [])]
+        words = {key: exact[key] for key in ("description", "examples") if key in exact}
+        return {"anyOf": [_without(made, words), *others], **words} if others else made
     exactly = [option["type"] for option in options]
     kinds = [*exactly, *(kind for one in exactly for kind in _ALSO[one]), *(["null"] if optional else [])]
     made["type"] = list(dict.fromkeys(kinds))
