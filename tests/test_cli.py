@@ -162,7 +162,7 @@ ACCOUNT_ERRORS = [
     (["credit", "alice", "1e99999999999"], "amount: "),
     (["credit", "alice", "five"], "amount: 'five' is not a number."),
     (["credit", "alice"], 'Command "account credit" parameter AMOUNT requires an argument.'),
-    (["remove", "alice"], 'Unknown command "remove". Available commands: create, credit, opt-out, payout, set.'),
+    (["remove", "alice"], 'Unknown command "remove". Available commands: set, opt-out, payout, create, credit.'),
 ]
 
 

@@ -39,7 +39,7 @@ def change(
     email_subject: Annotated[
         bool | None, Parameter(help="Whether the subject of an email becomes a part of the SMS.")
     ] = None,
-    fix_sender_id: Annotated[bool | None, Parameter(help="Whether sender IDs are mended.")] = None,
+    fix_sender: Annotated[bool | None, Parameter(help="Whether sender IDs are mended.")] = None,
     cors_origins: Annotated[
         str | None, Parameter(help="Origins that browsers may call from, separated by commas.")
     ] = None,
@@ -66,7 +66,7 @@ def change(
         low_credit_amount=low_credit,
         setting_unicode_sms=unicode,
         setting_email_sms_subject=email_subject,
-        setting_fix_sender_id=fix_sender_id,
+        setting_fix_sender_id=fix_sender,
         setting_sms_message_char_limit=char_limit,
         cors_origins=cors_origins,
         throttle_seconds=throttle_seconds,
