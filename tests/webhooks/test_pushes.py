@@ -192,6 +192,9 @@ def test_private_addresses_are_refused_at_the_rule_and_at_the_connection(tmp_pat
                 answer = api.call("POST", f"/automations/sms/{family}", {**rule, "action_address": url})
                 assert (answer.status, list(answer.data)) == (400, ["action_address"])
                 assert "private" in answer.data["action_address"]
+            for path in ("/sms/receipts", "/sms/inbound"):
+                answer = api.call("POST", path, {"url": url})
+                assert (answer.status, list(answer.data)) == (400, ["url"])
         made = api.post("/automations/sms/receipts", {**rule, "action_address": "https://hooks.example/"})
         key = made["receipt_rule_id"]
         answer = api.call("PUT", f"/automations/sms/receipts/{key}", {"action_address": hook.url})

@@ -220,6 +220,7 @@ class Server:
             (b"access-control-allow-origin", named),
             (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
             (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
+            (b"access-control-expose-headers", b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After"),
             (b"access-control-max-age", b"600"),
             (b"vary", b"Origin"),
         ]
