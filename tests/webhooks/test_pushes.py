@@ -322,9 +322,12 @@ class Worker:
         return await until(self.database, what)
 
     async def attempts(self, key: int, count: int) -> list[dict[str, Any]]:
+        """The attempts, once there are so many and no job is due or under way (due when its lease ends)."""
+
         def enough(tx: Any) -> list[dict[str, Any]] | None:
             rows = [dict(row) for row in outgoing.attempts(tx, key)]
-            return rows if len(rows) >= count and all(wait > 0 for _, wait in jobs_of(tx, self.user_id)) else None
+            calm = all(wait > 0 and wait != jobs.LEASE for _, wait in jobs_of(tx, self.user_id))
+            return rows if len(rows) >= count and calm else None
 
         found: list[dict[str, Any]] = await self.until(enough)
         return found
