@@ -126,10 +126,11 @@ def _settle_sent(tx: Tx, sent: Sequence[tuple[Parcel, str, Sent]], report: Repor
         events.append((*key, status, f"Taken by {name}{': ' + said.detail if said.detail else ''}."))
         for remote_id in said.remote_ids:
             handed[name, remote_id] = (name, remote_id, row["user_id"], row["channel"], row["message_id"], tx.now)
-        if said.remote_ids and len(said.remote_ids) != row["parts"]:
-            _expect(tx, row, name, said, report)
     message.record(tx, events)
     receipts.remember(tx, handed, report)
+    for parcel, name, said in sent:
+        if said.remote_ids and len(said.remote_ids) != parcel.row["parts"]:
+            _expect(tx, parcel.row, name, said, report)
 
 
 def _expect(tx: Tx, row: dict[str, Any], name: str, said: Sent, report: Report) -> None:

@@ -95,6 +95,8 @@ def apply(tx: Tx, joined: Sequence[Receipt], report: Report) -> set[Key]:
         if row["status"] in (message.COMPLETED, message.FAILED, message.CANCELLED) or receipt.state == "enroute":
             continue
         if receipt.state == "delivered":
+            if row["parts"] > 1 and not _first_of_its_part(tx, row, receipt):
+                continue
             row["parts_left"] -= 1
             if row["parts_left"] > 0:
                 tx.driver(
@@ -112,6 +114,16 @@ def apply(tx: Tx, joined: Sequence[Receipt], report: Report) -> set[Key]:
     message.record(tx, events)
     _list(tx, [(rows[key], receipt) for key, receipt in last.items() if key in moved], report)
     return moved
+
+
+def _first_of_its_part(tx: Tx, row: Mapping[str, Any], receipt: Receipt) -> bool:
+    """Whether a part of a long message is reported for the first time: carriers repeat what they saw no answer to.
+
+    A hand-over that is recorded waits for one receipt. One that is not recorded yet cannot tell.
+    """
+    sql = "DELETE FROM handovers WHERE remote_id = ? AND transport = ? RETURNING 1"
+    waiting = tx.driver(sql, [receipt.remote_id, receipt.transport]).fetchone()
+    return waiting is not None or row["status"] != message.SENT
 
 
 def _key(receipt: Receipt) -> Key:

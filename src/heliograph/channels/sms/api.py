@@ -418,7 +418,7 @@ def test_inbound(req: Request) -> Reply:
 
 def _target(req: Request) -> str:
     url = req.decode(TargetUrl).url
-    fault = check_url(url)
+    fault = check_url(url, private=req.services.settings.private_webhooks)
     if fault:
         raise BadRequest({"url": fault})
     return url
