@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from heliograph import cli, delivery_issues
+from heliograph import delivery_issues
 from heliograph.errors import NotFound
+from support import program
 from support.server import Api, Running
 
 GIVEN = {
@@ -111,12 +112,14 @@ def test_an_issue_that_is_none_cannot_be_answered(server: Running) -> None:
         server.write(lambda tx: delivery_issues.answer(tx, "h@example.com", 999_999_999, "x", resolve=True))
 
 
-def command(capsys: pytest.CaptureFixture[str], data: Path, *arguments: str) -> str:
-    cli.app([*arguments, "--data", str(data)], result_action="return_value")
-    return capsys.readouterr().out
+def command(data: Path, *words: str) -> str:
+    """What a command that goes well prints."""
+    done = program.command(*words, "--data", str(data))
+    assert done.code == 0, done.err
+    return done.out
 
 
-def test_the_command_line_lists_answers_and_resolves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_lists_answers_and_resolves(tmp_path: Path) -> None:
     running = Running(tmp_path)
     try:
         api = running.account()
@@ -124,14 +127,20 @@ def test_the_command_line_lists_answers_and_resolves(tmp_path: Path, capsys: pyt
     finally:
         running.close_clients()
         running.stop()
-    capsys.readouterr()
-    (listed,) = json.loads(command(capsys, tmp_path, "issues", "list", "--json"))
+    (listed,) = json.loads(command(tmp_path, "issues", "list", "--json"))
     assert (listed["issue_id"], listed["username"]) == (issue, api.username)
-    command(capsys, tmp_path, "issues", "answer", str(issue), "Soon.")
-    assert "answered" in command(capsys, tmp_path, "issues", "list")
-    assert f"Issue {issue} is resolved." in command(capsys, tmp_path, "issues", "resolve", str(issue), "Done.")
-    assert json.loads(command(capsys, tmp_path, "issues", "list", "--json")) == []
-    (listed,) = json.loads(command(capsys, tmp_path, "issues", "list", "--everything", "--json"))
+    command(tmp_path, "issues", "answer", str(issue), "Soon.")
+    assert "answered" in command(tmp_path, "issues", "list")
+    assert f"Issue {issue} is resolved." in command(tmp_path, "issues", "resolve", str(issue), "Done.")
+    assert json.loads(command(tmp_path, "issues", "list", "--json")) == []
+    assert command(tmp_path, "issues", "list") == "There are no issues.\n"
+    (listed,) = json.loads(command(tmp_path, "issues", "list", "--everything", "--json"))
     assert (listed["support_comments"], listed["resolved"]) == ("Done.", 1)
-    with pytest.raises(cli.Problem, match="There is no delivery issue 77"):
-        command(capsys, tmp_path, "issues", "resolve", "77")
+
+
+@pytest.mark.parametrize(
+    ("number", "why"), [("77", "There is no delivery issue 77."), ("0", "The number of an issue is positive")]
+)
+def test_the_command_line_knows_no_other_issues(tmp_path: Path, number: str, why: str) -> None:
+    done = program.command("issues", "resolve", number, "--data", str(tmp_path))
+    assert (done.code, why in done.err) == (1, True)

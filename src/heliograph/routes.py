@@ -118,7 +118,7 @@ def _contacts() -> list[Route]:
     made, gone = "New contact has been created.", "Optout contacts has been deleted."
     loading, progress = "/lists/{list_id}/import", "/lists/{list_id}/imports/{import_id}"
     queued, found = "Your file is now queued.", "Here are some search result."
-    move, after = contacts.transfer_contact, ("updated_after",)
+    move, after, word = contacts.transfer_contact, ("updated_after",), ("word", "page", "limit")
     entry, shown = contacts.ContactEntry, contacts.ListEntry
     return [
         Route(15, f"GET {every}", contacts.view_contacts, "contacts", DATA, answer=entry, paged=True, query=after),
@@ -154,7 +154,13 @@ def _contacts() -> list[Route]:
         ),
         Route(0, f"GET {progress}", contacts.view_import, "contacts", DATA, answer=contacts.ImportEntry),
         Route(
-            125, "GET /search/contacts-lists", contacts.search_all, "contacts", found, answer=contacts.Found, paged=True
+            125,
+            "GET /search/contacts-lists",
+            contacts.search_all,
+            "contacts",
+            found,
+            answer=contacts.FoundPage,
+            query=word,
         ),
     ]
 

@@ -298,7 +298,7 @@ def test_a_key_of_another_account_is_worth_nothing(server: Running, api: Api) ->
     asker.put("/forgot-password", {"username": api.username})
     given = key_in(mailed(api)[0].text)
     other = server.account().get("/account")["_subaccount"]["subaccount_id"]
-    for subaccount_id in (other, 0, -1, 2**53):
+    for subaccount_id in (other, 0, -1, 10**15 - 1):
         wrong = {**given, "subaccount_id": subaccount_id, "password": NEW}
         answer = asker.call("PUT", "/forgot-password/verify", wrong)
         assert (answer.status, answer.data) == (400, {"activation_token": WRONG})

@@ -171,6 +171,7 @@ class Bench:
             "original_message_id": "O",
             "original_body": "",
             "from_email": None,
+            "list_id": None,
         }
         return self.actions.on_inbound(self.tx, row)
 

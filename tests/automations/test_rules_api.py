@@ -12,6 +12,14 @@ GOOD: dict[str, Any] = {"rule_name": "My rule", "action": "POLL"}
 both = pytest.mark.parametrize("path", [INBOUND, RECEIPTS])
 
 
+@pytest.fixture
+def api(api: Api) -> Api:
+    """An account without the rule that it is born with."""
+    (born,) = api.get(INBOUND)["data"]
+    api.delete(f"{INBOUND}/{born['inbound_rule_id']}")
+    return api
+
+
 def make(api: Api, path: str, **more: Any) -> int:
     return int(api.post(path, {**GOOD, **more})[KEYS[path]])
 

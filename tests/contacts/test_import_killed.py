@@ -31,7 +31,8 @@ def forget_lease(victim: Victim) -> None:
 @pytest.mark.slow
 def test_an_import_survives_kills(tmp_path: Path) -> None:
     text = "".join(f"+614{number:08},Name {number},{number}@example.com\n" for number in range(ROWS))
-    victim = Victim(tmp_path / "data")
+    (tmp_path / "data").mkdir()
+    victim = Victim(tmp_path / "data", f"sqlite:///{tmp_path / 'data' / 'heliograph.db'}")
     try:
         victim.start()
         victim.ready()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from heliograph.accounts import account
+from heliograph.billing.commission import Terms
 from heliograph.db import engine
 from heliograph.db.database import Database
 from heliograph.errors import Conflict
@@ -150,11 +151,17 @@ def request(user_id: int, body: bytes = b"{}") -> Request:
         country="AU",
         currency="AUD",
         char_limit=8,
+        throttle_seconds=None,
+        countries=None,
         active=True,
         banned=False,
         access=frozenset(),
         epoch=0,
         proof="",
+        is_main=True,
+        expires=None,
+        terms=Terms(),
+        numbers=(),
     )
     made.enter(None, who)
     return made

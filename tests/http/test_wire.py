@@ -162,7 +162,7 @@ def test_paths(api: Api, path: str, status: int) -> None:
         *(("GET", "/sms/send", "POST"), ("POST", "/sms/history", "GET"), ("PATCH", "/sms/templates", "GET, POST")),
         *(
             ("GET", "/sms/templates/1", "DELETE, PUT"),
-            ("PUT", "/account", "GET, POST"),
+            ("DELETE", "/account", "GET, POST, PUT"),
         ),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from contract import oracle
+from contract import oracle, records
 from heliograph import routes, settings
 from heliograph.channels.sms.channel import Writer
 from heliograph.http.request import Route
@@ -43,22 +43,74 @@ def arrived(api: Api) -> str:
     return str(api.until(lambda: api.get("/sms/inbound")["data"])[0]["message_id"])
 
 
+def listed(api: Api) -> int:
+    """A contact list, the same for all that one path names."""
+    known = vars(api)
+    if "listed" not in known:
+        known["listed"] = int(api.post("/lists", {"list_name": "l"})["list_id"])
+    return int(known["listed"])
+
+
+def contact(api: Api) -> int:
+    return int(api.post(f"/lists/{listed(api)}/contacts", {"phone_number": PLAIN})["contact_id"])
+
+
+def loading(api: Api) -> int:
+    """An import, of a file that nobody has."""
+    return int(api.post(f"/lists/{listed(api)}/import", IMPORT)["id"])
+
+
 MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/inbound-read/", "message_id", arrived),
     ("/sms/receipts/", "message_id", delivered),
     ("/sms/{message_id}/cancel", "message_id", scheduled),
     ("/sms/{message_id}/timeline", "message_id", delivered),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
+    ("/lists/", "list_id", listed),
+    ("/lists/", "from_list_id", listed),
+    ("/lists/", "to_list_id", records.contact_list),
+    ("/lists/", "opt_out_list_id", lambda api: api.get("/lists")["data"][0]["list_id"]),
+    ("/lists/", "contact_id", contact),
+    ("/lists/", "import_id", loading),
+    ("/subaccounts/", "subaccount_id", lambda api: api.subaccount(sms=1).subaccount_id),
+    ("/reseller/accounts/", "client_user_id", records.client),
+    ("/recharge/transactions/", "transaction_id", records.transaction),
+    ("/exports/", "export_id", records.export),
     ("/automations/sms/inbound/", "inbound_rule_id", lambda api: made_rule(api, "inbound")),
     ("/automations/sms/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt")),
 ]
 """Beginning of a path, parameter -> makes a record of an account that the route works on; its id."""
 
-BODY_IDS: dict[str, Maker | None] = {"list_id": None}
+BODY_IDS: dict[str, Maker | None] = {
+    "list_id": records.contact_list,
+    "subaccount_id": lambda api: api.subaccount(sms=1).subaccount_id,
+    "client_user_id": records.client,
+}
 """Id in a body or a query -> makes such a record. None: no account can have one yet, since no route makes it."""
 
+NO_RECORDS = {
+    **dict.fromkeys(("year", "month"), "a time"),
+    "country": "everybody's",
+    "dedicated_number": "whoever buys it first",
+    "package_id": "everybody's",
+    "activation_token": "a wrong one is a fault of the request (test_recovery.py)",
+}
+"""Parameters of paths that are no records of an account, and what they are."""
+
+NO_IDS = {("POST /delivery-issues", "message_id"), ("PUT /account", "setting_fix_sender_id")}
+"""Fields that look like ids, and by which nothing is looked up."""
+
+IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
+
 TEMPLATE = {"template_name": "a", "body": "b"}
-BODIES: dict[str, Any] = {}
+BODIES: dict[str, Any] = {
+    "PUT /account": {"account_name": "New"},
+    "POST /lists/{list_id}/import": IMPORT,
+    "PUT /recharge/auto-recharge": {"auto_recharge": False},
+    "PUT /reseller/accounts/{client_user_id}": {"account_name": "New"},
+    "PUT /reseller/settings": {"margin_percent": 5},
+    "PUT /subaccounts/{subaccount_id}": {"first_name": "New"},
+}
 """Route -> a body that works, where the document's example does not."""
 
 
@@ -103,7 +155,8 @@ def ids_inside(route: Route) -> Iterator[str]:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:
             seen.add(kind)
             hints = get_type_hints(kind)
-            yield from (one.encode_name for one in msgspec.structs.fields(kind) if one.encode_name.endswith("_id"))
+            names = [one.encode_name for one in msgspec.structs.fields(kind)]
+            yield from (one for one in names if one.endswith("_id") and (route.at, one) not in NO_IDS)
             waiting += hints.values()
         waiting += get_args(kind)
 
@@ -111,6 +164,12 @@ def ids_inside(route: Route) -> Iterator[str]:
 def cases(wanted: Callable[[Route], bool]) -> Any:
     """The routes of a test."""
     return pytest.mark.parametrize("route", [pytest.param(one, id=one.at) for one in filter(wanted, ROUTES)])
+
+
+def own(api: Api, route: Route) -> str:
+    """A path of the route with records of an account."""
+    path = route.paths[0]
+    return fill(path, {name: "1" if name in NO_RECORDS else maker(path, name)(api) for name in parameters(path)})
 
 
 def dummy(route: Route) -> str:

@@ -30,7 +30,7 @@ def change(
     last_name: Annotated[str | None, Parameter(help="Their name.")] = None,
     account_name: Annotated[str | None, Parameter(help="Name of the company.")] = None,
     default_country: Annotated[str | None, Parameter(help="ISO code; national numbers are read by it.")] = None,
-    timezone: Annotated[str | None, Parameter(help="Name of the tz database, as Australia/Melbourne.")] = None,
+    timezone: Annotated[str | None, Parameter(help="Name of the tz database.")] = None,
     reply_to: Annotated[str | None, Parameter(help="originalemail, or an address.")] = None,
     delivery_to: Annotated[str | None, Parameter(help="Address of delivery reports; an empty text clears it.")] = None,
     low_credit: Annotated[str | None, Parameter(help="Amount of credit that counts as low.")] = None,

@@ -164,6 +164,12 @@ class Found(msgspec.Struct):
     contacts_count: int | None
 
 
+class FoundPage(paging.Page, kw_only=True):
+    """`data` of the search for contacts and lists (125)."""
+
+    data: list[Found]
+
+
 def _list_entry(req: Request, row: Row) -> ListEntry:
     return ListEntry(
         list_id=row["list_id"],
@@ -410,4 +416,5 @@ def search_all(req: Request) -> Reply:
     if "\x00" in word:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
     total, rows = keyword.search(req.tx, req.who.user_id, word, shown.offset, shown.limit)
-    return Reply(paging.page(req, shown, total, rows, lambda row: Found(**row)))
+    page = paging.page(req, shown, total, rows, lambda row: Found(**row))
+    return Reply(FoundPage(**msgspec.structs.asdict(page)))

@@ -95,9 +95,13 @@ PARAMETERS = {
         {"type": "string", "enum": ["0", "1", "2"], "default": "0"},
     ),
     "convert": ("What the file is for: fax, mms, csv, post or postcard.", {"type": "string"}),
+    "word": ("A part of a name, a number or an address.", {"type": "string", "maxLength": search.LONGEST}),
     "filename": ("What the file is to be called.", {"type": "string", "default": "export.csv"}),
 }
 """Query parameter -> description, schema. An empty one is as if it were not there."""
+
+SPELLINGS = {"word": "q"}
+"""Names of parameters that another one has already."""
 
 
 def document(routes: Sequence[Route], base_url: str) -> dict[str, Any]:
@@ -193,7 +197,13 @@ def _parameters(route: Route, path: str) -> list[dict[str, Any]]:
 
 def _query(name: str) -> dict[str, Any]:
     text, schema = PARAMETERS[name]
-    return {"name": name, "in": "query", "description": text, "schema": schema, "allowEmptyValue": True}
+    return {
+        "name": SPELLINGS.get(name, name),
+        "in": "query",
+        "description": text,
+        "schema": schema,
+        "allowEmptyValue": True,
+    }
 
 
 def _header(text: str, kind: str) -> dict[str, Any]:
