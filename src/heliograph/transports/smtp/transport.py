@@ -104,14 +104,16 @@ class _Line:
         )
         self.in_doubt = False
         """The last mail went out whole, and its answer did not come."""
+        self._admitted = False
 
     @property
     def connected(self) -> bool:
-        return self._client.is_connected
+        """Whether mails can go over it: protected and logged in as the options ask, and not lost since."""
+        return self._admitted and self._client.is_connected
 
     async def connect(self) -> None:
         """Connect, protect, log in. Raises SMTPException or OSError."""
-        self.in_doubt = False
+        self.in_doubt = self._admitted = False
         options, client = self._options, self._client
         try:
             trust = await client_context(options.tls_ca) if options.tls != "none" else None
@@ -125,6 +127,7 @@ class _Line:
             if isinstance(problem, UnicodeError):  # Python's word for a host that can be no name
                 raise OSError(f"{options.host}: {problem}") from problem
             raise
+        self._admitted = True
 
     async def offers_utf8(self) -> bool:
         """Whether the relay takes addresses outside ASCII. Raises SMTPException or OSError."""
