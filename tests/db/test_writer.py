@@ -101,7 +101,7 @@ def test_each_caller_gets_its_own_answer(migrated_url: str, seed: int) -> None:
             go = await hold(database)
             futures = [submit(database, kind, name, chance.random() < 0.7) for kind, name in plan]
             go.set()
-            answers = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 20)
+            answers = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 60)
             for (kind, name), answer in zip(plan, answers, strict=True):
                 check_answer(kind, name, answer)
             expected |= {name for kind, name in plan if kind in ("good", "merged")}
@@ -144,7 +144,7 @@ def test_merged_items_share_one_call(migrated_url: str) -> None:
         go = await hold(database)
         futures = [database.write_merged(counted, item) for item in ("a", "bad", "b")]
         go.set()
-        answers = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 10)
+        answers = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 60)
         assert (answers[0], answers[2]) == ("a", "b")
         assert isinstance(answers[1], Defect)
         assert calls == [["a", "bad", "b"], ["a"], ["bad"], ["b"]]
@@ -172,7 +172,7 @@ def test_only_kept_work_wakes(migrated_url: str) -> None:
             database.write(lambda tx: waking(tx, "kept")),
         ]
         go.set()
-        await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 10)
+        await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 60)
         assert woken == ["kept"]
         await database.close()
 

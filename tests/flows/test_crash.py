@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -22,17 +21,12 @@ from sqlalchemy import inspect
 
 from heliograph.db import dialect
 from heliograph.db.engine import Connector
+from transports.ports import free_port
 
 ROUNDS = int(os.environ.get("HELIOGRAPH_CRASHES", "3"))
 LEASE_SECONDS = 2
 CREDENTIALS = base64.b64encode(b"demo:DEMO0000-0000-4000-8000-000000000000").decode()
 LOST = (OSError, http.client.HTTPException)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(what: Callable[[], bool], seconds: float, failure: str) -> None:

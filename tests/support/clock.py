@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-async def until(database: Database, what: Callable[[Tx], Any], seconds: float = 10.0) -> Any:
+async def until(database: Database, what: Callable[[Tx], Any], seconds: float = 30.0) -> Any:
     """Ask again until the answer is true."""
     async with asyncio.timeout(seconds):
         while not (found := await database.read(what)):  # noqa: ASYNC110 - a database tells nobody what it got

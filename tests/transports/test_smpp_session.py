@@ -205,7 +205,7 @@ def test_time_does_not_run_while_we_do_not_read() -> None:
         exchange = Noted()
         ours.pause_reading()
         ours.submit(pdu.SUBMIT_SM, [exchange])
-        await time_passes(0.25)
+        await time_passes(1.1)
         assert exchange.ends == []
         ours.resume_reading()
         await time_passes(0.06)
@@ -214,7 +214,7 @@ def test_time_does_not_run_while_we_do_not_read() -> None:
         await until(lambda: exchange.ends)
         assert exchange.ends == [(0, b"here")]
 
-    play(scenario, response_timeout=0.2)
+    play(scenario, response_timeout=1.0)
 
 
 def test_a_lost_connection_is_told_to_every_request() -> None:
@@ -245,7 +245,7 @@ def test_silence_is_asked_about_and_ends_the_connection() -> None:
         await soon(owner.closed.wait())
         assert ours.why_closed == "no answer to enquire_link"
 
-    play(scenario, enquire_link=0.03, response_timeout=0.05)
+    play(scenario, enquire_link=0.03, response_timeout=0.5)
 
 
 def test_a_peer_that_does_not_read_is_cut_off() -> None:

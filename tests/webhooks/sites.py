@@ -1,7 +1,6 @@
 """Web servers for the tests of the client for customers' URLs."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -95,9 +94,3 @@ def says(data: bytes) -> Script:
         await writer.drain()
 
     return script
-
-
-def dead_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

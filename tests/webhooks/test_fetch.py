@@ -14,7 +14,8 @@ from heliograph import __version__
 from heliograph.webhooks import fetch
 from heliograph.webhooks.fetch import Answer, WebClient, check_url
 from support.certificates import self_signed
-from webhooks.sites import Site, client, dead_port, run, says, scripted, serving
+from transports.ports import dead_port
+from webhooks.sites import Site, client, run, says, scripted, serving
 
 
 def test_a_form_a_json_value_ready_json_and_a_query() -> None:
@@ -119,9 +120,9 @@ def test_urls_that_cannot(url: str, fault: str) -> None:
 
 def test_a_dead_port() -> None:
     async def scenario() -> None:
-        port = dead_port()
-        async with client() as web_client:
-            answer = await web_client.send("POST", f"http://127.0.0.1:{port}/")
+        with dead_port() as port:
+            async with client() as web_client:
+                answer = await web_client.send("POST", f"http://127.0.0.1:{port}/")
         assert (answer.status, answer.error) == (None, f"127.0.0.1 could not be connected to on port {port}.")
 
     run(scenario())
@@ -153,7 +154,7 @@ def test_a_peer_that_never_answers() -> None:
         async with scripted(script) as url, client(seconds=0.2) as web_client:
             answer = await web_client.send("POST", url)
         assert (answer.status, answer.error) == (None, "127.0.0.1 did not answer within 0.2 seconds.")
-        assert 0.2 <= answer.seconds < 5
+        assert answer.seconds >= 0.2
 
     run(scenario())
 
@@ -164,10 +165,10 @@ def test_a_peer_that_stops_in_the_middle_has_answered_with_its_status() -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartly")
             await reader.read()
 
-        async with scripted(script) as url, client(seconds=0.2) as web_client:
+        async with scripted(script) as url, client(seconds=1.5) as web_client:
             answer = await web_client.send("POST", url)
         assert (answer.status, answer.body) == (200, "partly")
-        assert answer.error == "127.0.0.1 did not answer within 0.2 seconds."
+        assert answer.error == "127.0.0.1 did not answer within 1.5 seconds."
 
     run(scenario())
 
