@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import heliograph
-from heliograph import settings
+from heliograph import carriers, settings
 from heliograph.settings import SandboxOptions, SettingsError, SmppOptions, SmtpOptions
 
 SECRET = "a secret of 32 characters or more"
@@ -16,9 +16,9 @@ SMS_ROUTE = '[[routes]]\ntransport = "acme"\n'
 MAIL_ROUTE = '[[routes]]\ntransport = "relay"\nchannel = "email"\n'
 
 
-def carriers(folder: Path, text: str | bytes, **options: Any) -> settings.Carriers:
+def written(folder: Path, text: str | bytes, **options: Any) -> settings.Carriers:
     (folder / "heliograph.toml").write_bytes(text.encode() if isinstance(text, str) else text)
-    return settings.carriers(settings.load(data=folder, **options))
+    return carriers.read(settings.load(data=folder, **options))
 
 
 def test_flags_win_over_the_environment_and_it_over_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,23 +75,23 @@ def test_production_needs_a_secret(secret: str) -> None:
 
 
 def test_without_a_file_the_carriers_are_built_in_but_not_in_production(tmp_path: Path) -> None:
-    assert settings.carriers(settings.load(data=tmp_path)) == settings.SANDBOX
-    found = settings.carriers(settings.load(data=tmp_path, mode="production", secret=SECRET))
+    assert carriers.read(settings.load(data=tmp_path)) == settings.SANDBOX
+    found = carriers.read(settings.load(data=tmp_path, mode="production", secret=SECRET))
     assert (found.transports, found.routes) == ({}, [])
 
 
 def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) -> None:
-    found = carriers(tmp_path, SMPP + SMS_ROUTE)
+    found = written(tmp_path, SMPP + SMS_ROUTE)
     assert found.transports["acme"] == SmppOptions(host="smpp.example")
     assert [(route.channel, route.transport) for route in found.routes] == [("sms", "acme"), ("email", "sandbox-email")]
-    found = carriers(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
+    found = written(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
     assert found.transports == {"acme": SmppOptions(host="smpp.example"), "relay": SmtpOptions(host="mail.example")}
-    found = carriers(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)
+    found = written(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)
     assert list(found.transports) == ["acme"]
 
 
 def test_a_built_in_carrier_may_be_named_and_routed(tmp_path: Path) -> None:
-    found = carriers(tmp_path, '[transports.mine]\nkind = "sandbox"\n[[routes]]\ntransport = "mine"\npriority = 5')
+    found = written(tmp_path, '[transports.mine]\nkind = "sandbox"\n[[routes]]\ntransport = "mine"\npriority = 5')
     assert found.transports["mine"] == SandboxOptions(channel="sms")
     assert "sandbox-sms" not in found.transports
 
@@ -100,10 +100,10 @@ def test_the_file_may_lie_elsewhere(tmp_path: Path) -> None:
     elsewhere = tmp_path / "carriers.toml"
     elsewhere.write_text(SMPP + SMS_ROUTE)
     options = settings.load(data=tmp_path / "data", config=str(elsewhere))
-    assert "acme" in settings.carriers(options).transports
+    assert "acme" in carriers.read(options).transports
     elsewhere.unlink()
     with pytest.raises(SettingsError, match=r"carriers.toml: no such file\.$"):
-        settings.carriers(options)
+        carriers.read(options)
 
 
 WRONG = [
@@ -151,7 +151,7 @@ WRONG = [
 @pytest.mark.parametrize(("text", "why", "line"), WRONG)
 def test_a_mistake_in_the_file_is_told_with_its_line(tmp_path: Path, text: str | bytes, why: str, line: str) -> None:
     with pytest.raises(SettingsError) as problem:
-        carriers(tmp_path, text)
+        written(tmp_path, text)
     told = str(problem.value)
     assert told.startswith(str(tmp_path / "heliograph.toml"))
     assert why in told
@@ -163,23 +163,23 @@ def test_production_has_no_built_in_carriers(tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"line 2: transports\.a: kind: there are no built-in carriers in production"
     ):
-        carriers(tmp_path, "[transports.a]\nkind = 'sandbox'\n", mode="production", secret=SECRET)
+        written(tmp_path, "[transports.a]\nkind = 'sandbox'\n", mode="production", secret=SECRET)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "heliograph.toml").mkdir()
     with pytest.raises(SettingsError, match=r"heliograph.toml: Is a directory\.$"):
-        settings.carriers(settings.load(data=tmp_path))
+        carriers.read(settings.load(data=tmp_path))
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"heliograph.toml: Not a directory\.$"):
-        settings.carriers(settings.load(data=tmp_path / "file"))
+        carriers.read(settings.load(data=tmp_path / "file"))
 
 
 def test_the_example_is_valid_as_it_is_and_with_its_comments_taken_away(tmp_path: Path) -> None:
     example = (Path(heliograph.__file__).parent / "example.toml").read_text()
-    assert carriers(tmp_path, example) == settings.SANDBOX
+    assert written(tmp_path, example) == settings.SANDBOX
     lines = [line.removeprefix("#").removeprefix(" ") for line in example.splitlines()]
     shown = [line for line in lines if line.startswith("[") or " = " in line]
-    found = carriers(tmp_path, "\n".join(shown))
+    found = written(tmp_path, "\n".join(shown))
     assert {type(transport) for transport in found.transports.values()} == {SmppOptions, SmtpOptions}
     assert {route.channel for route in found.routes} == {"sms", "email"}

@@ -13,7 +13,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route as HttpRoute
 
-from heliograph import phone, routes, settings
+from heliograph import carriers, phone, routes
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
@@ -49,7 +49,7 @@ from heliograph.queue import jobs, mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
-from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions
+from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions, TransportOptions
 from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry, Transport
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.sms import SandboxSms
@@ -197,7 +197,7 @@ class House:
             validity=self.options.validity_hours * 3600.0,
         )
 
-    def _transport(self, name: str, options: settings.TransportOptions) -> Transport:
+    def _transport(self, name: str, options: TransportOptions) -> Transport:
         if isinstance(options, SmppOptions):
             return SmppTransport(name, options)
         if isinstance(options, SmtpOptions):
@@ -293,7 +293,7 @@ class House:
         return None
 
     async def ready(self) -> dict[str, bool]:
-        """What this process needs, and whether it has it."""
+        """What this process needs, and whether it has it. A carrier that asks to slow down is there all the same."""
         state: dict[str, bool] = {}
         try:
             await asyncio.wait_for(self.database.read(lambda tx: tx.driver("SELECT 1").fetchone()), 5)
@@ -301,7 +301,7 @@ class House:
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the answer is: not ready
             state["database"] = False
         for name, transport in self.router.transports.items():
-            state["transport " + name] = transport.ready
+            state["transport " + name] = transport.connected
         return state
 
 
@@ -316,10 +316,10 @@ def gateway(options: Settings) -> Gateway:
 
 async def build(options: Settings) -> House:
     """Open everything that the settings name. Raises SettingsError."""
-    carriers = settings.carriers(options) if options.role != "api" else Carriers()
+    found = carriers.read(options) if options.role != "api" else Carriers()
     options.data.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(migrate.upgrade, database_url(options))
-    return House(options, carriers, Database(database_url(options)))
+    return House(options, found, Database(database_url(options)))
 
 
 def web(house: House) -> Any:

@@ -18,7 +18,7 @@ from cyclopts import Parameter
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
-from heliograph import audit, logs, process, settings
+from heliograph import audit, carriers, logs, process
 from heliograph import demo as demonstration
 from heliograph import doctor as examination
 from heliograph.accounts import account
@@ -312,7 +312,7 @@ def import_prices(
 @carrier_routes.command(name="list")
 def list_routes(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
     """Show the routes in force, in the order in which they are tried."""
-    found = settings.carriers(where.load())
+    found = carriers.read(where.load())
     names = ("channel", "transport", "kind", "country", "prefix", "sender", "account", "priority", "weight")
     rows = []
     for route in sorted(found.routes, key=lambda route: (route.channel, route.priority)):
@@ -326,8 +326,8 @@ def list_routes(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
 def check(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
     """Read heliograph.toml and say whether it can be used."""
     options = where.load()
-    found = settings.carriers(options)
-    path = settings.carriers_file(options)
+    found = carriers.read(options)
+    path = carriers.path(options)
     counts = {"transports": len(found.transports), "routes": len(found.routes)}
     what = f"{path}: nothing is wrong;" if path.exists() else f"There is no {path};"
     text = f"{what} {counts['transports']} transports and {counts['routes']} routes are in force."
@@ -337,7 +337,7 @@ def check(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
 @carrier_routes.command
 def init(*, where: Wiring = WIRING) -> None:
     """Write a commented example of heliograph.toml into the data folder."""
-    path = settings.carriers_file(where.load())
+    path = carriers.path(where.load())
     if path.exists():
         raise Problem(f"{path} exists already.")
     path.parent.mkdir(parents=True, exist_ok=True)

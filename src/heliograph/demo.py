@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from heliograph import logs, settings
+from heliograph import carriers, logs
 from heliograph.accounts import account
 from heliograph.app import DEMO_KEY, DEMO_USER, House, watch
 from heliograph.db.engine import Tx
@@ -52,10 +52,10 @@ def _check(options: Settings) -> None:
     """The demo must not send by somebody's carrier. Raises Problem."""
     if options.mode != "sandbox":
         raise Problem("The demo needs sandbox mode, but HELIOGRAPH_MODE is production.")
-    found = settings.carriers(options)
+    found = carriers.read(options)
     used = {found.transports[route.transport] for route in found.routes if route.channel == "sms"}
     if not all(isinstance(transport, SandboxOptions) for transport in used):
-        path = settings.carriers_file(options)
+        path = carriers.path(options)
         raise Problem(f"{path} sends SMS by a carrier; the demo will not. Use `serve`, or another folder: --data DIR.")
 
 

@@ -13,11 +13,11 @@ import aiohttp
 import msgspec
 from sqlalchemy import make_url
 
-from heliograph import settings
+from heliograph import carriers
 from heliograph.app import file_store
 from heliograph.db import dialect
 from heliograph.process import url
-from heliograph.settings import SandboxOptions, Settings, SettingsError
+from heliograph.settings import SandboxOptions, Settings, SettingsError, TransportOptions
 
 PROBE = "00-DOCTOR"
 PATIENCE = 5.0
@@ -43,9 +43,9 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_office, options.soffice),
         await _server(options),
     ]
-    path = settings.carriers_file(options)
+    path = carriers.path(options)
     try:
-        found = settings.carriers(options)
+        found = carriers.read(options)
     except SettingsError as problem:
         return [*findings, Finding("carriers", False, str(problem))]
     where = str(path) if path.exists() else "built in"
@@ -129,7 +129,7 @@ async def _server(options: Settings) -> Finding:
     return Finding("server", not missing, told)
 
 
-async def _transport(name: str, transport: settings.TransportOptions) -> Finding:
+async def _transport(name: str, transport: TransportOptions) -> Finding:
     what = f"transport {name}"
     if isinstance(transport, SandboxOptions):
         return Finding(what, True, f"built-in carrier for {transport.channel}")

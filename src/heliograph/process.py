@@ -17,12 +17,15 @@ import structlog
 import uvicorn
 import uvloop
 
-from heliograph import settings
+from heliograph import carriers
 from heliograph.app import House, build, web
 from heliograph.settings import Settings, SettingsError
 
 GRACE = 30
 """Seconds that requests under way get to end."""
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays open: longer than proxies keep theirs (60, as a rule), since a request that is
+sent while its connection is being closed is lost."""
 BACKLOG = 2048
 log = structlog.get_logger(__name__)
 
@@ -83,8 +86,10 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=GRACE,
+                timeout_keep_alive=KEEP_ALIVE,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(options.trusted_proxies),
+                forwarded_allow_ips=options.trusted_proxies,
                 backlog=BACKLOG,
             )
         )
@@ -153,7 +158,7 @@ async def _reread(house: House) -> None:
         return
     before = house.carriers.transports
     try:
-        await house.reload(settings.carriers(house.options))
+        await house.reload(carriers.read(house.options))
     except (SettingsError, OSError) as problem:
         log.error("settings.refused", why=str(problem))
         return

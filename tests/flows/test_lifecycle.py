@@ -93,12 +93,18 @@ def spent(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def is_ready(port: int) -> tuple[int, dict[str, str], Any] | None:
+    """What /readyz says, as soon as every carrier is there: a mail relay is connected to in the background."""
+    answer = ask(port, "GET", "/readyz")
+    return answer if answer[0] == 200 else None
+
+
 def test_a_server_starts_is_ready_and_ends_well(tmp_path: Path) -> None:
     """On an empty folder. The time is the processor's own, since the machine may be busy with other tests."""
     with serving(tmp_path / "data") as server:
         assert ask(server.port, "GET", "/healthz")[0::2] == (200, "ok\n")
         assert spent(server.process.pid) < 2
-        status, _, state = ask(server.port, "GET", "/readyz")
+        status, _, state = until(lambda: is_ready(server.port))
         assert (status, state) == (
             200,
             {"database": True, "transport sandbox-sms": True, "transport sandbox-email": True},
@@ -119,10 +125,11 @@ def test_ready_is_no_when_a_transport_is_not_bound(tmp_path: Path, among: Peers)
     port = free_port()
     configure(tmp_path, f'[transports.away]\nkind="smpp"\nhost="127.0.0.1"\nport={port}\nreconnect_max=0.3')
     with running(tmp_path) as server:
+        until(lambda: ask(server.port, "GET", "/readyz")[2]["transport sandbox-email"])
         status, _, state = ask(server.port, "GET", "/readyz")
         assert (status, state["transport away"], state["transport sandbox-sms"]) == (503, False, True)
         back = Carrier("away", among, port)
-        until(lambda: ask(server.port, "GET", "/readyz")[0] == 200)
+        until(lambda: is_ready(server.port))
         back.stop()
         until(lambda: ask(server.port, "GET", "/readyz")[0] == 503)
 
@@ -135,6 +142,25 @@ def running(data: Path, **options: Any) -> Iterator[Running]:
         yield made
     finally:
         made.stop()
+
+
+def test_a_carrier_that_asks_to_slow_down_is_there(tmp_path: Path, carrier: Carrier) -> None:
+    """The pause is for the routes: what checks whether the server is well must not flap with it."""
+    configure(tmp_path, carrier.toml())
+    with running(tmp_path) as server:
+        until(lambda: is_ready(server.port))
+        transport: Any = server.house.router.transports["one"]
+
+        async def throttled() -> None:
+            transport._pace._next_pause = 3600.0
+            transport._pace.throttled()
+
+        server.call(throttled)
+        assert (transport.connected, transport.ready) == (True, False)
+        assert ask(server.port, "GET", "/readyz")[0::2] == (
+            200,
+            {"database": True, "transport one": True, "transport sandbox-email": True},
+        )
 
 
 def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
@@ -279,7 +305,7 @@ def test_a_wrong_file_changes_nothing(tmp_path: Path, carrier: Carrier) -> None:
         why = server.heard("settings.refused")["why"]
         assert why.startswith(f"{data / 'heliograph.toml'}, line 6: transports.one: windoww: unknown")
         assert carrier.sessions() == before
-        assert ask(port, "GET", "/readyz")[0] == 200
+        until(lambda: is_ready(port))
         check_sent(port, carrier, "all the same")
         (data / "heliograph.toml").unlink()
         server.tell(signal.SIGHUP)

@@ -317,6 +317,7 @@ def _query(raw: bytes) -> Mapping[str, str]:
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    headers.append((b"content-length", b"%d" % len(body)))
+    if status != 204:  # RFC 9110 section 8.6: a 204 has no content, and must not tell its length
+        headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

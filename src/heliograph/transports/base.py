@@ -120,8 +120,13 @@ class Transport(Protocol):
     name: str
 
     @property
+    def connected(self) -> bool:
+        """Whether the carrier is there (bound, logged in)."""
+        ...
+
+    @property
     def ready(self) -> bool:
-        """Whether a message given now would go out at once (bound, connected)."""
+        """Whether a message given now would go out at once: connected, and not asked to slow down at the moment."""
         ...
 
     @property

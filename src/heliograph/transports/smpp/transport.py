@@ -163,9 +163,14 @@ class SmppTransport:
         self._loop: asyncio.AbstractEventLoop
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a bind."""
+        return bool(self._sessions) and not self._closing
+
+    @property
     def ready(self) -> bool:
         """Bound, and not asked by the carrier to slow down at the moment."""
-        return bool(self._sessions) and not self._closing and not self._pace.paused_for
+        return self.connected and not self._pace.paused_for
 
     @property
     def capacity(self) -> int:
@@ -193,7 +198,7 @@ class SmppTransport:
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Submit messages; returns when each has been answered, refused or given up."""
-        if not self._sessions or self._closing:
+        if not self.connected:
             return [NOT_CONNECTED] * len(batch)
         job = _Job(len(batch))
         for index, outgoing in enumerate(batch):

@@ -207,9 +207,11 @@ class SmtpTransport:
         self._away = False
 
     @property
-    def ready(self) -> bool:
+    def connected(self) -> bool:
         """Whether a connection to the relay stands."""
         return any(line.connected for line in self._lines)
+
+    ready = connected
 
     @property
     def capacity(self) -> int:
@@ -247,10 +249,10 @@ class SmtpTransport:
         await asyncio.gather(*(line.quit() for line in self._lines))
 
     async def _keep(self) -> None:
-        """Keep one connection standing, so that `ready` tells whether the relay is there."""
+        """Keep one connection standing, so that `connected` tells whether the relay is there."""
         pause = RECONNECT_FIRST
         while self._open:
-            up = self.ready or await self._revive()
+            up = self.connected or await self._revive()
             if self._open:  # asyncio.wait_for, inside the library, may swallow the cancellation that `close` asks for
                 await asyncio.sleep(LOOK if up else pause)
             pause = RECONNECT_FIRST if up else min(pause * 2, RECONNECT_LONGEST)
@@ -267,7 +269,7 @@ class SmtpTransport:
         try:
             await line.connect()
         except (SMTPException, OSError) as problem:
-            if not self.ready:
+            if not self.connected:
                 if not self._away:
                     log.warning("smtp.away", transport=self.name, problem=str(problem))
                 self._away = True
