@@ -40,6 +40,7 @@ from heliograph.files.store import FileStore
 from heliograph.http import idempotency, openapi
 from heliograph.http.request import Services
 from heliograph.http.server import Server
+from heliograph.http.throttle import Limits
 from heliograph.messaging import export, message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
@@ -93,6 +94,7 @@ class House:
         self.converter = Converter(options)
         self.writer = sms.Writer(options)
         self.cashier = Cashier(database, gateway(options))
+        self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
         self.router = Router([], {})
         self.web: WebClient | None = None
@@ -154,6 +156,7 @@ class House:
         if self.web is not None:
             await self.web.close()
         await self.converter.close()
+        await self.limits.close()
         await self.database.close()
 
     async def reload(self, carriers: Carriers) -> None:
@@ -329,7 +332,7 @@ def web(house: House) -> Any:
     """
     options = house.options
     api_routes = routes.table(house.writer)
-    services = Services(options, house.database, house.vault, house.files, house.converter, house.cashier)
+    services = Services(options, house.database, house.vault, house.files, house.converter, house.cashier, house.limits)
     server = Server(services, api_routes)
 
     async def healthz(request: HttpRequest) -> Response:

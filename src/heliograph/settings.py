@@ -306,6 +306,10 @@ def load(**given: Any) -> Settings:
         urlsplit(settings.database).port  # noqa: B018 - asking for it is the check
     except ValueError as problem:
         raise SettingsError(f"The URL of the database cannot be read: {problem}.") from None
+    try:
+        urlsplit(settings.rate_limit_store).port  # noqa: B018 - the same
+    except ValueError:  # its words may quote the password
+        raise SettingsError("HELIOGRAPH_RATE_LIMIT_STORE: the URL cannot be read.") from None
     for proxy in filter(None, settings.trusted_proxies.split(",")):
         try:
             ipaddress.ip_network(proxy.strip())

@@ -15,6 +15,7 @@ from heliograph.errors import ApiError, BadRequest, NotFound
 from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import loose
+from heliograph.http.throttle import Limits
 from heliograph.settings import Settings
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class Services(msgspec.Struct, frozen=True):
     files: FileStore
     converter: Converter
     cashier: Cashier
+    limits: Limits
 
 
 class Request:

@@ -27,7 +27,7 @@ from heliograph.errors import (
 from heliograph.http import envelope, idempotency
 from heliograph.http.auth import Authenticator
 from heliograph.http.request import Merged, Reply, Request, Route, Services
-from heliograph.http.throttle import Headers, throttle
+from heliograph.http.throttle import Headers
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -81,8 +81,7 @@ class Server:
         self._services = services
         self._table = Table(routes)
         self._authenticator = Authenticator(services.database, services.vault)
-        self._calls = throttle(settings.rate_limit, settings.rate_limit_store, "calls")
-        self._logins = throttle(settings.login_limit, settings.rate_limit_store, "logins")
+        self._calls, self._logins = services.limits.calls, services.limits.logins
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._edges = {route.handler for route in routes if inspect.iscoroutinefunction(route.handler)}
