@@ -10,8 +10,11 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import BigInteger, literal, select
 
+from heliograph.billing import prices
 from heliograph.db.engine import Connector, Tx
+from heliograph.db.shown import decimals
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
 from heliograph.http import search
@@ -240,6 +243,21 @@ def test_bad_orders(connector: Connector, order: str) -> None:
         assert list(refused.value.data) == ["order_by"]
 
     with_rows(connector, [], work)
+
+
+@examples
+@given(
+    stored=st.integers(-(10**12), 10**12) | st.integers(-10_000_000, 10_000_000),
+    digits=st.integers(1, 6),
+    unit=st.sampled_from([1, 100, 10**6]),
+)
+def test_decimals_are_what_python_makes_of_them(connector: Connector, stored: int, digits: int, unit: int) -> None:
+    tx = connector.begin_write()
+    try:
+        shown = decimals(literal(stored, BigInteger), digits, unit)
+        assert tx.scalar(select(shown.text)) == prices.fixed(stored * (prices.MICRO // unit), digits)
+    finally:
+        tx.driver("ROLLBACK")
 
 
 def test_a_search_over_http(api: Api) -> None:

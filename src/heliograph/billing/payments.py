@@ -11,6 +11,7 @@ from heliograph.billing import currencies, ledger, prices
 from heliograph.billing.gateways.base import Card, Charge
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
+from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import balances, cards, payments, users
 from heliograph.errors import BadRequest, Conflict, NotFound
 from heliograph.queue import jobs
@@ -29,9 +30,9 @@ PAUSE_AFTER_DECLINE = 24 * 3600
 """Seconds for which a declined card is not charged by itself, unless the account has given a new one."""
 
 UNKNOWN = "Transaction record not found."
-COLUMNS = {
+COLUMNS: Columns = {
     "invoice_number": payments.c.invoice_number,
-    "amount": payments.c.micros,
+    "amount": decimals(payments.c.micros, 2, prices.MICRO),
     "currency": payments.c.currency,
     "date": payments.c.settled_at,
     "payment_id": payments.c.payment_id,

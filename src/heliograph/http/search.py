@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, asc, cast, desc, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, asc, cast, desc, func, literal, or_, select
 
+from heliograph.db.shown import Columns, Shown
 from heliograph.errors import BadRequest
 from heliograph.http.paging import Window
 from heliograph.http.request import Request
-
-Columns = Mapping[str, ColumnElement[Any]]
 
 LONGEST, MOST_PAIRS = 2000, 50
 """Characters and pairs of a search: more of them would be more than a database takes in one condition."""
 
 _PAIR = re.compile(r"(?:\\[\\,*]|[^,])+")
+_DECIMAL = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")
 _MARK = re.compile(r"\\[\\,*]|.", re.DOTALL)
 
 
@@ -50,10 +51,14 @@ def _one(pair: str, columns: Columns) -> ColumnElement[bool]:
     if "\x00" in value:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
     marks = _MARK.findall(value.strip())
-    shown = func.coalesce(cast(column, String), "")
+    shown = func.coalesce(cast(column.text, String), "")
     if "*" not in marks:
         text = "".join(mark[-1] for mark in marks)
-        return or_(shown == text, func.lower(shown).in_(_lowered(text)))
+        same = [shown == text, func.lower(shown).in_(_lowered(text))]
+        if column.unit and _DECIMAL.fullmatch(text):
+            worth = Decimal(text) * column.unit
+            same += [column.stored == literal(int(worth), BigInteger)] if worth == int(worth) else []
+        return or_(*same)
     pattern = "".join("%" if mark == "*" else _LITERAL.get(mark[-1], mark[-1]) for mark in marks)
     return or_(*(func.lower(shown).like(lower, escape="\\") for lower in _lowered(pattern)))
 
@@ -67,12 +72,12 @@ def _lowered(text: str) -> list[str]:
     return sorted({text.lower(), re.sub("[A-Z]+", lambda found: found.group().lower(), text)})
 
 
-def _column(name: str, columns: Columns, where: str) -> ColumnElement[Any]:
+def _column(name: str, columns: Columns, where: str) -> Shown:
     column = columns.get(name.strip().lower())
     if column is None:
         known = ", ".join(columns)
         raise BadRequest({where: f"Unknown field {name.strip()[:50]!r}. Known fields: {known}."})
-    return column
+    return column if isinstance(column, Shown) else Shown(column, column)
 
 
 def order(req: Request, columns: Columns) -> tuple[str, bool] | None:
@@ -99,7 +104,6 @@ def rows(
         base = base.where(wanted)
     field, descending = order(req, columns) or default
     total = int(req.tx.scalar(select(func.count()).select_from(base.subquery())))
-    ordered = base.order_by(
-        (desc if descending else asc)(columns[field]), (desc if descending else asc)(columns[default[0]])
-    )
+    way = desc if descending else asc
+    ordered = base.order_by(*(way(_column(name, columns, "order_by").stored) for name in (field, default[0])))
     return total, req.tx.rows(ordered.limit(shown.limit).offset(min(shown.offset, total)))

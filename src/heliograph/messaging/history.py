@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
-from heliograph.billing import usage
+from heliograph.billing import prices, usage
 from heliograph.db.engine import Tx
+from heliograph.db.shown import Columns, Shown, decimals
 from heliograph.db.tables import messages, subaccounts
 from heliograph.messaging import counters, deliver, message
 from heliograph.queue import claim
 
-COLUMNS = {
-    "date": messages.c.ordinal,
+COLUMNS: Columns = {
+    "date": Shown(messages.c.ordinal, messages.c.date),
     "schedule": messages.c.schedule,
     "to": messages.c.recipient,
     "from": messages.c.sender,
@@ -20,12 +21,12 @@ COLUMNS = {
     "status": messages.c.status,
     "status_code": messages.c.status_code,
     "message_id": messages.c.message_id,
-    "message_parts": messages.c.parts,
-    "message_price": messages.c.price_micros,
+    "message_parts": decimals(messages.c.parts, 2),
+    "message_price": decimals(messages.c.price_micros, 6, prices.MICRO),
     "custom_string": messages.c.custom_string,
     "from_email": messages.c.from_email,
     "list_id": messages.c.list_id,
-    "contact_id": messages.c.contact_id,
+    "contact_id": func.coalesce(messages.c.contact_id, 0),
     "subaccount_id": messages.c.subaccount_id,
     "country": messages.c.country,
     "carrier": messages.c.carrier,

@@ -10,20 +10,21 @@ from sqlalchemy import Select, select
 from heliograph import audit, phone
 from heliograph.accounts import account
 from heliograph.accounts.account import Principal
-from heliograph.billing import commission, ledger
+from heliograph.billing import commission, ledger, prices
 from heliograph.billing.prices import RatesError
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
+from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import owned_numbers
 from heliograph.errors import ApiError, BadRequest, NotFound, TooLittleCredit
 from heliograph.numbers.supply import Supply
 
 UNKNOWN = "Number record not found."
 DAY = 86_400
-COLUMNS = {
+COLUMNS: Columns = {
     "dedicated_number": owned_numbers.c.number,
     "country": owned_numbers.c.country,
-    "price": owned_numbers.c.monthly_micros,
+    "price": decimals(owned_numbers.c.monthly_micros, 2, prices.MICRO),
 }
 
 

@@ -1,0 +1,34 @@
+"""Columns as answers show them, for searching and sorting by."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, String, case, cast, func
+
+
+class Shown(NamedTuple):
+    """A column that answers show otherwise than it is stored: it is sorted as stored, and searched as shown.
+
+    With a `unit`, `stored` is a whole number of its parts, and a value is also found by what it is worth: 0.07, 0.0700.
+    """
+
+    stored: ColumnElement[Any]
+    text: ColumnElement[Any]
+    unit: int = 0
+
+
+Columns = Mapping[str, ColumnElement[Any] | Shown]
+"""What a list can be searched and sorted by: the name of a field in the answer -> its column."""
+
+
+def decimals(column: ColumnElement[int], digits: int, unit: int = 1) -> Shown:
+    """A whole number of 1/unit that is shown with `digits` decimals, one or more.
+
+    Half a last digit is rounded away from zero, as `prices.fixed` does.
+    """
+    scale = 10**digits
+    step = unit // scale
+    rounded = (func.abs(column) + step // 2) // step if step else func.abs(column) * (scale // unit)
+    sign = case(((column < 0) & (rounded > 0), "-"), else_="")
+    part = func.substr(cast(scale + rounded % scale, String), 2)
+    return Shown(column, sign + cast(rounded // scale, String) + "." + part, unit)
