@@ -51,6 +51,12 @@ def test_it_has_every_route_in_every_spelling_and_no_other() -> None:
     assert described == {(route.method, path) for route in TABLE for path in route.paths}
 
 
+def test_every_operation_is_in_a_section_and_every_section_has_operations() -> None:
+    sections = {tag["name"] for tag in DOCUMENT.whole["tags"]}
+    assert {tag for _, _, operation in OPERATIONS for tag in operation["tags"]} == sections
+    assert all(tag["description"] for tag in DOCUMENT.whole["tags"])
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(ids) == len(set(ids))

@@ -1,17 +1,19 @@
 """Currencies as the answers show them (`_currency`), and the currency that a country is billed in."""
 
 from functools import cache
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 
 class Currency(msgspec.Struct, frozen=True):
     """The `_currency` object of the contract: ISO 4217 code, signs of the unit and of its hundredth, plural name."""
 
-    currency_name_short: str
-    currency_prefix_d: str
-    currency_prefix_c: str
-    currency_name_long: str
+    currency_name_short: Annotated[str, Meta(description="ISO 4217 code.", examples=["AUD"])]
+    currency_prefix_d: Annotated[str, Meta(description="Sign of the unit.", examples=["$"])]
+    currency_prefix_c: Annotated[str, Meta(description="Sign of its hundredth.", examples=["c"])]
+    currency_name_long: Annotated[str, Meta(description="Plural name.", examples=["Australian Dollars"])]
 
 
 # Code, signs and name; then the countries whose accounts are billed in it. AUD, USD, GBP and PHP read as in api-v3

@@ -49,6 +49,30 @@ FAULTS = {"field": "Field must be an integer."}
 TEXT_KEYS = ("message_id", "activation_token", "transaction_id", "dedicated_number", "country", "export_id")
 """Ids in paths that are text; all others are integers."""
 
+SECTIONS = {
+    "Account": (
+        ("account", "account-verify", "forgot-username", "forgot-password"),
+        "Registering, the account itself, its usage, and how to get back into it.",
+    ),
+    "Recharge": (("recharge",), "Cards, packages of credit, transactions and their invoices."),
+    "Subaccounts": (("subaccounts",), "Further credentials of the account, each with its own permissions."),
+    "Referrals and resellers": (("referral", "reseller"), "Accounts that this one has brought in, or sells to."),
+    "Contacts": (("lists", "search"), "Contact lists, their contacts, imports and opt-outs."),
+    "SMS": (("sms",), "Sending, prices, history, receipts, replies and templates."),
+    "Automations": (("automations",), "Rules: what happens when a message or a receipt arrives."),
+    "Numbers": (("numbers",), "Dedicated numbers: searching, buying, those of the account."),
+    "Uploads and exports": (("uploads", "exports"), "Files that messages and imports use, and files that are made."),
+    "Statistics": (("statistics",), "Counts of messages by day."),
+    "Delivery issues": (("delivery-issues",), "Messages that did not arrive as they should have."),
+    "Countries and time zones": (
+        ("countries", "country-list", "user-countries", "timezones"),
+        "Reference lists, and the countries that the account may send to.",
+    ),
+}
+"""Section of the document -> the first parts of the paths in it, and what it is about."""
+
+_SECTION = {part: name for name, (parts, _) in SECTIONS.items() for part in parts}
+
 HEADERS = {
     "x-request-id": ("The id under which the log knows this request.", "string"),
     "x-ratelimit-limit": ("Calls of this operation that are allowed in a window.", "integer"),
@@ -119,7 +143,7 @@ def document(routes: Sequence[Route], base_url: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Heliograph", "version": __version__, "description": ABOUT},
         "servers": [{"url": base_url + "/v3"}],
-        "tags": [{"name": name} for name in dict.fromkeys(path.split("/")[1] for path in paths)],
+        "tags": [{"name": name, "description": told} for name, (_, told) in SECTIONS.items()],
         "paths": paths,
         "components": {
             "schemas": {**shown, **{name: loose.schema(schema) for name, schema in given.items()}},
@@ -152,7 +176,7 @@ def _operation(route: Route, path: str, answer: Schema | None) -> dict[str, Any]
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{path}").strip("_"),
         "summary": summary,
         "description": notes.strip(),
-        "tags": [path.split("/")[1]],
+        "tags": [_SECTION[path.split("/")[1]]],
         "security": [] if route.access is None else [{"basic": []}, {"bearer": []}],
         "parameters": _parameters(route, path),
         "responses": _responses(route, answer or {}),

@@ -17,8 +17,10 @@ from heliograph.http.fields import (
     CustomString,
     MessageId,
     PhoneNumber,
+    Price,
     Subaccount,
     UnixText,
+    UnixTime,
     about,
 )
 from heliograph.http.request import Merged, Reply, Request
@@ -30,6 +32,9 @@ from heliograph.webhooks.fetch import check_url
 MOST_MESSAGES = 1000
 
 
+Carrier = Annotated[str, about("The network that the number was given to first; empty when unknown.", "Telstra")]
+
+
 class SendSms(msgspec.Struct):
     """Body of send and price."""
 
@@ -39,35 +44,35 @@ class SendSms(msgspec.Struct):
 class SentSms(msgspec.Struct, kw_only=True, gc=False):
     """One entry of the answer to a send. Types: facts B (live captures)."""
 
-    to: str
-    body: str
-    from_: str = msgspec.field(name="from")
-    schedule: int | str
-    message_id: str | msgspec.UnsetType = msgspec.UNSET
-    custom_string: str
-    status: str
-    direction: str | msgspec.UnsetType = msgspec.UNSET
-    date: int | msgspec.UnsetType = msgspec.UNSET
-    message_parts: int | msgspec.UnsetType = msgspec.UNSET
-    message_price: str | msgspec.UnsetType = msgspec.UNSET
-    from_email: str | msgspec.UnsetType | None = msgspec.UNSET
-    list_id: int | msgspec.UnsetType | None = msgspec.UNSET
-    contact_id: int | msgspec.UnsetType | None = msgspec.UNSET
+    to: PhoneNumber
+    body: Annotated[str, about("The text, with placeholders filled.", "Hello")]
+    from_: Annotated[str, about("The sender that the recipient sees.", "+61411111111")] = msgspec.field(name="from")
+    schedule: Annotated[int | str, about("Unix time when it is to be sent; empty for a refused one.", 1792137600)]
+    message_id: MessageId | msgspec.UnsetType = msgspec.UNSET
+    custom_string: CustomString
+    status: Annotated[str, about("SUCCESS, or why it was refused; a refused one costs nothing.", "SUCCESS")]
+    direction: Annotated[str | msgspec.UnsetType, about("Always out.", "out")] = msgspec.UNSET
+    date: UnixTime | msgspec.UnsetType = msgspec.UNSET
+    message_parts: Annotated[int | msgspec.UnsetType, about("Segments that are charged.", 1)] = msgspec.UNSET
+    message_price: Price | msgspec.UnsetType = msgspec.UNSET
+    from_email: Annotated[str | msgspec.UnsetType | None, about("Where replies are mailed to.", None)] = msgspec.UNSET
+    list_id: Annotated[int | msgspec.UnsetType | None, about("The list it was sent to.", None)] = msgspec.UNSET
+    contact_id: Annotated[int | msgspec.UnsetType | None, about("The contact it was sent to.", None)] = msgspec.UNSET
     user_id: int | msgspec.UnsetType = msgspec.UNSET
-    subaccount_id: int | msgspec.UnsetType = msgspec.UNSET
-    country: str | msgspec.UnsetType = msgspec.UNSET
-    carrier: str | msgspec.UnsetType = msgspec.UNSET
+    subaccount_id: Subaccount | msgspec.UnsetType = msgspec.UNSET
+    country: Country | msgspec.UnsetType = msgspec.UNSET
+    carrier: Carrier | msgspec.UnsetType = msgspec.UNSET
 
 
 class SendSmsAnswer(msgspec.Struct, kw_only=True):
     """`data` of send and price."""
 
-    total_price: float | int
-    total_count: int
-    queued_count: int
-    messages: list[SentSms]
+    total_price: Annotated[float | int, about("Sum of the prices, in units of the currency.", 0.0715)]
+    total_count: Annotated[int, about("Messages of the request.", 1)]
+    queued_count: Annotated[int, about("Messages that were accepted.", 1)]
+    messages: Annotated[list[SentSms], about("What became of each message, in the order of the request.")]
     currency: currencies.Currency = msgspec.field(name="_currency")
-    blocked_count: int
+    blocked_count: Annotated[int, about("Messages to countries that the account has not selected.", 0)]
 
 
 class DateBefore(msgspec.Struct):
@@ -115,7 +120,7 @@ class HistoryEntry(msgspec.Struct, kw_only=True):
     user_id: int
     subaccount_id: Subaccount
     country: Country
-    carrier: Annotated[str, about("The network that the number was given to first; empty when unknown.", "Telstra")]
+    carrier: Carrier
     first_name: str
     last_name: str
     api_username: Annotated[str, about("User name of the subaccount.")] = msgspec.field(name="_api_username")
