@@ -3,8 +3,11 @@
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
+import subprocess
+import sys
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -99,11 +102,19 @@ def is_ready(port: int) -> tuple[int, dict[str, str], Any] | None:
     return answer if answer[0] == 200 else None
 
 
+def loading() -> float:
+    """Processor seconds that three of the libraries take to load here: the measure of this machine."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "import sqlalchemy, aiohttp, alembic.command"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_a_server_starts_is_ready_and_ends_well(tmp_path: Path) -> None:
     """On an empty folder. The time is the processor's own, since the machine may be busy with other tests."""
     with serving(tmp_path / "data") as server:
         assert ask(server.port, "GET", "/healthz")[0::2] == (200, "ok\n")
-        assert spent(server.process.pid) < 2
+        assert spent(server.process.pid) < 5 * loading(), "it takes 2.2 times as long; where that is 0.46 s, a second"
         status, _, state = until(lambda: is_ready(server.port))
         assert (status, state) == (
             200,
