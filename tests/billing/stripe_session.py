@@ -46,7 +46,7 @@ def localstripe() -> Iterator[None]:
         command = [sys.executable, "-m", "localstripe", "--from-scratch", "--port", str(PORT)]
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, "HOME": folder}, stdout=2)
         try:
-            end = time.monotonic() + 20
+            end = time.monotonic() + 90
             while True:
                 try:
                     socket.create_connection(("127.0.0.1", PORT), 1).close()

@@ -30,7 +30,7 @@ def played() -> Any:
         pytest.skip(f"no network namespaces here: {problem}")
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     session = [*NAMESPACE, sys.executable, "-m", "billing.stripe_session"]
-    done = subprocess.run(session, capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(session, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 

@@ -41,7 +41,7 @@ def test_an_import_survives_kills(tmp_path: Path) -> None:
             body = {"file_url": url, "field_order": ["phone", "first_name", "email"]}
             key = call(victim, "POST", f"/lists/{list_id}/import", body)["id"]
             path = f"/lists/{list_id}/imports/{key}"
-            until(lambda: call(victim, "GET", path)["rows_done"] > 0, 30, "the import did not begin")
+            until(lambda: call(victim, "GET", path)["rows_done"] > 0, 60, "the import did not begin")
         for _ in range(2):
             victim.kill()
             ((done,),) = victim.rows("SELECT rows_done FROM imports")
@@ -49,8 +49,8 @@ def test_an_import_survives_kills(tmp_path: Path) -> None:
             forget_lease(victim)
             victim.start()
             victim.ready()
-            until(lambda done=done: call(victim, "GET", path)["rows_done"] > done, 30, "the import did not go on")
-        until(lambda: call(victim, "GET", path)["state"] == "done", 60, "the import did not end")
+            until(lambda done=done: call(victim, "GET", path)["rows_done"] > done, 60, "the import did not go on")
+        until(lambda: call(victim, "GET", path)["state"] == "done", 120, "the import did not end")
         row = call(victim, "GET", path)
         assert (row["rows_done"], row["rows_added"], row["rows_refused"]) == (ROWS, ROWS, 0)
         assert call(victim, "GET", f"/lists/{list_id}")["_contacts_count"] == ROWS

@@ -71,7 +71,7 @@ def ended(api: Api, list_id: int, key: int) -> dict[str, Any]:
         row = api.get(f"/lists/{list_id}/imports/{key}")
         return row if row["state"] in ("done", "failed") else None
 
-    row: dict[str, Any] = api.until(over, 30)
+    row: dict[str, Any] = api.until(over)
     assert api.get(f"/lists/{list_id}")["_import_in_progress"] == 0
     return row
 

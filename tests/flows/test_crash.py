@@ -63,7 +63,7 @@ class Victim:
         return False
 
     def ready(self) -> None:
-        until(self._answers, 30, "the server did not start")
+        until(self._answers, 90, "the server did not start")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -162,7 +162,7 @@ def test_killed_under_load(victim: Victim) -> None:
         in_doubt = set().union(*[crash(victim) for _ in range(ROUNDS)])
         last_kill, before = int(time.time()), len(load.promised)
         victim.ready()
-        until(lambda: len(load.promised) > before, 30, "nothing is accepted after the last crash")
+        until(lambda: len(load.promised) > before, 60, "nothing is accepted after the last crash")
     finally:
         load.stop()
     assert load.promised

@@ -87,7 +87,7 @@ def statuses(port: int, total: int) -> Counter[str]:
 
 
 def all_complete(port: int, total: int) -> None:
-    until(lambda: statuses(port, total) == {"Completed": total}, 30, f"not all {total} messages are completed")
+    until(lambda: statuses(port, total) == {"Completed": total}, 90, f"not all {total} messages are completed")
 
 
 def spent(process: int) -> float:

@@ -12,7 +12,7 @@ from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from transports.conformance import run
 from transports.ports import free_port
 
-PATIENCE = 50.0
+PATIENCE = 100.0
 CONFIGURATION = """
 group = core
 admin-port = {admin}

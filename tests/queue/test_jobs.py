@@ -24,7 +24,7 @@ def run(url: str, scenario: Scenario) -> None:
         clock = Clock()
         database = Database(url, clock=clock)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await scenario(database, clock)
         finally:
             await database.close()

@@ -26,7 +26,7 @@ T = TypeVar("T")
 DEMO_KEY = "DEMO0000-0000-4000-8000-000000000000"
 
 
-def until(what: Callable[[], T], seconds: float = 30.0, failure: str = "it did not happen in time") -> T:
+def until(what: Callable[[], T], seconds: float = 90.0, failure: str = "it did not happen in time") -> T:
     """Ask again until the answer is true."""
     end = time.monotonic() + seconds
     while True:
@@ -122,7 +122,7 @@ class Program:
     def tell(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def end(self, number: signal.Signals | None = signal.SIGTERM, seconds: float = 30) -> int:
+    def end(self, number: signal.Signals | None = signal.SIGTERM, seconds: float = 60) -> int:
         """Send a signal (or none) and wait; the exit code."""
         if number is not None:
             self.tell(number)
@@ -192,7 +192,7 @@ class Peers:
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there and wait for its result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -45,7 +45,7 @@ class Running:
         self.port = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(30), "the server did not start"
+        assert self._ready.wait(120), "the server did not start"
         if self._failure is not None:
             raise self._failure
 
@@ -84,7 +84,7 @@ class Running:
         async def run() -> Any:
             return await work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(60)
 
     def write(self, work: Callable[[Tx], Any]) -> Any:
         return self.call(lambda: self.house.database.write(work))
@@ -218,7 +218,7 @@ class Api:
         assert len(rows) == 1
         return dict(rows[0])
 
-    def until(self, what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Ask again until the answer is true; a failure says what was asked last."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

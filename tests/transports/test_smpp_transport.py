@@ -346,7 +346,7 @@ def test_close_gives_up_on_a_carrier_that_says_nothing() -> None:
     async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
         sending = asyncio.create_task(transport.send([sms(TAKEN)]))
         await wire.read()
-        await asyncio.wait_for(transport.close(), 5)
+        await soon(transport.close())
         (outcome,) = await soon(sending)
         assert isinstance(outcome, Retry)
         assert outcome.maybe_sent
@@ -361,7 +361,7 @@ def test_close_does_not_wait_for_a_segment_that_was_put_off() -> None:
         wire.write(response(first, 0, "1"), response(second, pdu.ESME_RSYSERR), response(third, 0, "3"))
         await until(lambda: transport._delayed)
         await soon(transport.close())
-        (outcome,) = await asyncio.wait_for(sending, 1)
+        (outcome,) = await soon(sending)
         assert isinstance(outcome, Retry)
         assert (outcome.maybe_sent, outcome.why) == (True, "not connected; 2 of 3 segments were taken")
 

@@ -15,7 +15,7 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     """No scenario may hang."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario
 
     asyncio.run(bounded())
