@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -41,6 +42,7 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_database, database),
         await asyncio.to_thread(_file_store, options),
         await asyncio.to_thread(_office, options.soffice),
+        await _limits(options.rate_limit_store),
         await _server(options),
     ]
     path = carriers.path(options)
@@ -111,6 +113,25 @@ def _office(soffice: str) -> Finding:
     except (OSError, subprocess.TimeoutExpired) as problem:
         return Finding("libreoffice", False, str(problem))
     return Finding("libreoffice", not done.returncode, done.stdout.strip() or done.stderr.strip())
+
+
+async def _limits(store: str) -> Finding:
+    """Whether the store of shared limits answers."""
+    if store == "memory://":
+        return Finding("rate limits", True, "in memory")
+    from redis import asyncio as redis  # what most servers do not use
+    from redis import exceptions
+
+    where = urlsplit(store).netloc.rpartition("@")[2]
+    client = redis.from_url(store, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+    try:
+        async with asyncio.timeout(PATIENCE):  # the client tries several times
+            await client.ping()
+    except (exceptions.RedisError, OSError) as problem:
+        return Finding("rate limits", False, f"{where}: {reason(problem)}")
+    finally:
+        await client.aclose()
+    return Finding("rate limits", True, f"{where} answers")
 
 
 async def _server(options: Settings) -> Finding:

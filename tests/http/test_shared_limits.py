@@ -1,5 +1,6 @@
 """Limits that several processes share in Redis, and what they do while it is away."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from heliograph import settings
+from heliograph import doctor, settings
+from heliograph.app import database_url
 from heliograph.http import shared
 from heliograph.settings import SettingsError
 from support.redis import Redis, redis
@@ -141,3 +143,17 @@ def test_the_connections_end_with_the_server(store: Redis, tmp_path: Path) -> No
     server.close_clients()
     server.stop()
     assert clients() == 0
+
+
+def test_the_doctor_asks_the_store(store: Redis, tmp_path: Path) -> None:
+    def said(url: str) -> doctor.Finding:
+        options = settings.load(data=tmp_path, port=0, rate_limit_store=url)
+        found = asyncio.run(doctor.examine(options, database_url(options)))
+        return next(one for one in found if one.what == "rate limits")
+
+    where = f"127.0.0.1:{store.port}"
+    assert said("memory://") == doctor.Finding("rate limits", True, "in memory")
+    assert said(store.url) == doctor.Finding("rate limits", True, f"{where} answers")
+    store.stop()
+    away = said(store.url.replace("redis://", "redis://:secret@"))
+    assert (away.fine, away.detail.startswith(f"{where}: "), "secret" in away.detail) == (False, True, False)
