@@ -4,9 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sqlalchemy import select
+
 from heliograph.contacts import lists
 from heliograph.db.engine import Tx
+from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
+from heliograph.messaging.message import msisdn
 
 _COLUMNS = (
     *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),
@@ -33,6 +37,14 @@ def opted_out(tx: Tx, user_id: int, numbers: Iterable[int | None]) -> set[int]:
     return {row[0] for row in tx.driver_in(sql, [lists.opt_out_list(tx, user_id)], wanted)}
 
 
+def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member:
+    """What an account knows of a number: its contact in this list, or else the oldest in any; empty for a stranger."""
+    here = contacts.c.list_id == contact_lists.c.list_id
+    mine = (contact_lists.c.user_id == user_id) & contact_lists.c.deleted_at.is_(None)
+    found = tx.rows(select(contacts).where(contacts.c.msisdn == msisdn(number)).join(contact_lists, here).where(mine))
+    return min(found, key=lambda row: (row["list_id"] != list_id, row["contact_id"]), default={})
+
+
 _PLACEHOLDER = re.compile(
     r"\((?P<round>First Name|Last Name|Cust(?:om)?\.? ?[1-4]|Company Name|Email|Phone)\)"
     r"|\{(?P<curly>(?i:first ?name|last ?name|custom(?:string)? ?[1-4]|company ?name|email|phone))\}"
@@ -52,7 +64,7 @@ def personal(text: str) -> Callable[[Member], str]:
     """A function that writes `text` to a member. Placeholders: facts G1 to G3; a missing value leaves nothing."""
     if not _PLACEHOLDER.search(text):
         return lambda _: text
-    return lambda member: _PLACEHOLDER.sub(lambda found: member[_field(found)] or "", text)
+    return lambda member: _PLACEHOLDER.sub(lambda found: member.get(_field(found)) or "", text)
 
 
 def _field(found: re.Match[str]) -> str:

@@ -187,22 +187,45 @@ def having(tx: Tx, list_id: int, numbers: Iterable[int]) -> list[Row]:
     return sorted(rows, key=itemgetter("place"))
 
 
+def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
+    """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
+    digits = msisdn(number) if phone.parse(number) else None
+    into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
+    return None if digits is None or into is None else (digits, into)
+
+
+def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[str, str | None]) -> None:
+    """What CREATE_CONTACT does: the sender is in the list, with these fields; whoever is there already gets them.
+
+    Does nothing for a sender that is no number, or without the list. Source: facts E. Raises BadRequest: bad fields.
+    """
+    found = _receiving(tx, user_id, number, list_id)
+    if found is None:
+        return
+    digits, into = found
+    there = having(tx, list_id, [digits])
+    if not there:
+        add(tx, into, [columns({**said, "phone_number": number}, "")])
+    elif said:
+        change(tx, there[0]["contact_id"], columns(said, "", there[0]))
+
+
 def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: int) -> None:
     """What MOVE_CONTACT does: the sender leaves the list that the message went to, and enters `list_id`.
 
     Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
     """
-    digits = msisdn(number) if phone.parse(number) else None
-    into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == list_id).with_for_update())
-    if digits is None or into is None:
+    found = _receiving(tx, user_id, number, list_id)
+    if found is None:
         return
+    digits, into = found
     there = bool(having(tx, list_id, [digits]))
-    left = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (source or 0)).with_for_update())
+    left = _receiving(tx, user_id, number, source)
     if left is not None and source != list_id:
-        mine = having(tx, left["list_id"], [digits])
+        mine = having(tx, left[1]["list_id"], [digits])
         if mine and not there:
-            transfer(tx, left["list_id"], into, mine[0])
+            transfer(tx, left[1]["list_id"], into, mine[0])
             mine, there = mine[1:], True
-        remove(tx, left["list_id"], [row["contact_id"] for row in mine])
+        remove(tx, left[1]["list_id"], [row["contact_id"] for row in mine])
     if not there and into["is_opt_out"]:
         add(tx, into, [columns({"phone_number": number}, "")])
