@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from heliograph import phone
 from heliograph.contacts import lists
@@ -168,6 +168,21 @@ def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
     # Bounds on both sides: without statistics PostgreSQL would read the rest of the list to sort it.
     among = (contacts.c.place >= places[0]) & (contacts.c.place <= places[-1])
     return tx.rows(of(list_id).where(among).order_by(contacts.c.place))
+
+
+def updated(tx: Tx, list_id: int, after: int, offset: int, limit: int) -> tuple[int, Sequence[Row]]:
+    """(how many, those of the page) of the contacts that changed after a Unix time, in the order of their changes.
+
+    Both are answered out of the index alone, and only the rows of the page are read.
+    """
+    since = (contacts.c.list_id == list_id) & (contacts.c.date_updated > after)
+    total = int(tx.scalar(select(func.count()).where(since)))
+    if offset >= total:
+        return total, []
+    order = (contacts.c.date_updated, contacts.c.contact_id)
+    shown = select(contacts.c.contact_id).where(since).order_by(*order).limit(limit).offset(offset)
+    ids = [row["contact_id"] for row in tx.rows(shown)]
+    return total, tx.rows(select(contacts).where(contacts.c.contact_id.in_(ids)).order_by(*order))
 
 
 def numbered(tx: Tx, list_id: int, numbers: Iterable[int]) -> dict[int, Row]:

@@ -16,7 +16,7 @@ def search(tx: Tx, user_id: int, word: str, offset: int, limit: int) -> tuple[in
     """
     mine = (contact_lists.c.user_id == user_id) & contact_lists.c.deleted_at.is_(None)
     people = (
-        select(contacts)
+        select(contacts.c.contact_id)
         .join(contact_lists, contact_lists.c.list_id == contacts.c.list_id)
         .where(mine, contacts.c.keywords.contains(_plain(word), autoescape=True))
     )
@@ -28,8 +28,10 @@ def search(tx: Tx, user_id: int, word: str, offset: int, limit: int) -> tuple[in
     first = int(tx.scalar(select(func.count()).select_from(people.subquery())))
     rows: list[dict[str, Any]] = []
     if offset < first:
+        # By id first: otherwise whole rows would be sorted, in memory.
         shown = people.order_by(contacts.c.contact_id).limit(limit).offset(offset)
-        rows = [_contact(row) for row in tx.rows(shown)]
+        found = select(contacts).where(contacts.c.contact_id.in_(shown)).order_by(contacts.c.contact_id)
+        rows = [_contact(row) for row in tx.rows(found)]
     start = max(0, offset - first)
     rows += [_list(row) for row in named[start : start + limit - len(rows)]]
     return first + len(named), rows
