@@ -1,7 +1,7 @@
 """Contact lists as recipients: who is in a list, who has opted out, and texts that speak to each of them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -35,6 +35,25 @@ def opted_out(tx: Tx, user_id: int, numbers: Iterable[int | None]) -> set[int]:
     sql = "SELECT msisdn FROM contacts WHERE list_id = ? AND msisdn IN ({})"
     wanted = {number for number in numbers if number is not None}
     return {row[0] for row in tx.driver_in(sql, [lists.opt_out_list(tx, user_id)], wanted)}
+
+
+def opted_out_since(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[int, str]]:
+    """The (user_id, message_id) of those accepted messages whose recipients are in the Opt-Out List by now.
+
+    It binds what goes to contacts of lists (facts G10) and, of strict accounts, what was scheduled.
+    """
+    later = {row["user_id"] for row in rows if row["contact_id"] is None and row["schedule"] > row["date"]}
+    strict = "SELECT user_id FROM users WHERE strict_opt_out = 1 AND user_id IN ({})"
+    bound_too = {row[0] for row in tx.driver_in(strict, [], later)}
+    bound: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["contact_id"] is not None or row["user_id"] in bound_too:
+            bound.setdefault(row["user_id"], []).append(row)
+    found = set()
+    for user_id, mine in bound.items():
+        gone = opted_out(tx, user_id, (row["msisdn"] for row in mine))
+        found |= {(user_id, row["message_id"]) for row in mine if row["msisdn"] in gone}
+    return found
 
 
 def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member:
