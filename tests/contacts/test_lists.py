@@ -361,6 +361,7 @@ def test_a_keyword_finds_contacts_and_lists_on_one_page(api: Api) -> None:
     ]
     for word, total in (("%C3%A9cole", 1), ("J%C3%9CRGEN", 1), ("570%20006", 1), ("100%25", 1), ("_", 0), ("acme", 1)):
         assert (word, api.get(f"/search/contacts-lists?q={word}")["total"]) == (word, total)
+    assert api.server.account().get("/search/contacts-lists?q=gorne")["data"] == []
     for query in ("", "?q=", "?q=%20", "?q=a%00b"):
         assert api.call("GET", f"/search/contacts-lists{query}").status == 400
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from heliograph.contacts import lists
+from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
@@ -32,9 +32,7 @@ def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | Non
 
 def opted_out(tx: Tx, user_id: int, numbers: Iterable[int | None]) -> set[int]:
     """Those of the numbers (digits of E.164) that are in the account's Opt-Out List."""
-    sql = "SELECT msisdn FROM contacts WHERE list_id = ? AND msisdn IN ({})"
-    wanted = {number for number in numbers if number is not None}
-    return {row[0] for row in tx.driver_in(sql, [lists.opt_out_list(tx, user_id)], wanted)}
+    return contact.numbers_in(tx, lists.opt_out_list(tx, user_id), numbers)
 
 
 def opted_out_since(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[int, str]]:

@@ -202,6 +202,13 @@ def having(tx: Tx, list_id: int, numbers: Iterable[int]) -> list[Row]:
     return sorted(rows, key=itemgetter("place"))
 
 
+def numbers_in(tx: Tx, list_id: int, numbers: Iterable[int | None]) -> set[int]:
+    """Those of the numbers (digits of E.164) that a list has."""
+    sql = "SELECT msisdn FROM contacts WHERE list_id = ? AND msisdn IN ({})"
+    wanted = {number for number in numbers if number is not None}
+    return {row[0] for row in tx.driver_in(sql, [list_id], wanted)}
+
+
 def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
     """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
     digits = msisdn(number) if phone.parse(number) else None

@@ -192,12 +192,14 @@ class Server:
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
             item = handler.prepare(req)
-            if key is None:
-                async with self._turn if handler.large(item) else contextlib.nullcontext():
-                    result = await database.write_merged(self._merge(handler), (req, item))
-                return _wrap(req, handler.render(req, result))
-            who = req.who
-            return await database.write(lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)))
+            async with self._turn if handler.large(item) else contextlib.nullcontext():
+                if key is not None:
+                    who = req.who
+                    return await database.write(
+                        lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who))
+                    )
+                result = await database.write_merged(self._merge(handler), (req, item))
+            return _wrap(req, handler.render(req, result))
         plain: Any = handler
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req, plain))
