@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import create_engine, text
 from machine import AUTH, Child, heliograph, serve
 from run import databases
 
+SENDERS = 6
 FIELDS = "phone,first_name,last_name,custom1,email"
 
 
@@ -94,9 +96,10 @@ def measure(client: Client, server: Child, address: str, site: int, rows: int) -
     print(f"memory {server.memory():.0f} MB")
     path = f"/lists/{large}/contacts"
     numbers = {"first": 1, "middle": rows // 30, "last": -(-row["rows_added"] // 15)}
-    pages = medians({name: f"{path}?page={number}" for name, number in numbers.items()}, client, 101)
-    for name, taken in pages.items():
-        print(f"page, {name}: {taken:.2f} ms ({taken / pages['first']:.2f})")
+    for kind, times in (("", 101), ("&updated_after=1", 11)):
+        pages = medians({name: f"{path}?page={number}{kind}" for name, number in numbers.items()}, client, times)
+        for name, taken in pages.items():
+            print(f"page{kind}, {name}: {taken:.2f} ms ({taken / pages['first']:.2f})")
     (search,) = medians({"search": "/search/contacts-lists?q=user99999"}, client, 3).values()
     print(f"search of a word: {search:.0f} ms")
     small, _, _ = client.load(20_000, site)
@@ -110,6 +113,8 @@ def measure(client: Client, server: Child, address: str, site: int, rows: int) -
         start = time.perf_counter()
         count = client.call("POST", f"/sms/{kind}", message)["queued_count"]
         print(f"{kind} to a list: {count:,} messages in {time.perf_counter() - start:.2f} s")
+    usual, worst = slowest_beside(lambda: at_once(client, small, SENDERS), single)
+    print(f"{SENDERS} sends to a list at once; a request beside them: {usual:.1f} ms, slowest {worst:.0f} ms")
     opted_out = client.call("GET", "/lists")["data"][0]["list_id"]
     for name, work in (
         ("remove opted-out", lambda: client.call("PUT", f"/lists/{large}/remove-opted-out-contacts/{opted_out}")),
@@ -121,6 +126,15 @@ def measure(client: Client, server: Child, address: str, site: int, rows: int) -
         print(
             f"{name}: {time.perf_counter() - start:.1f} s; a request beside it: {usual:.1f} ms, slowest {worst:.0f} ms"
         )
+
+
+def at_once(client: Client, list_id: int, senders: int) -> None:
+    """Send to a list as often at the same time."""
+    bodies = [
+        {"messages": [{"list_id": list_id, "body": f"Number {number}, (First Name)"}]} for number in range(senders)
+    ]
+    with ThreadPoolExecutor(senders) as pool:
+        list(pool.map(lambda body: client.call("POST", "/sms/send", body), bodies))
 
 
 def deleted(client: Client, address: str, list_id: int) -> None:

@@ -25,7 +25,7 @@ from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.sms import channel as sms
-from heliograph.contacts import imports, lists
+from heliograph.contacts import audience, imports, lists
 from heliograph.contacts.importer import Importer
 from heliograph.db import migrate
 from heliograph.db.database import Database
@@ -196,6 +196,7 @@ class House:
             channel,
             compose,
             self.actions.on_receipt,
+            audience.opted_out_since,
             lease=float(self.options.lease_seconds),
             validity=self.options.validity_hours * 3600.0,
         )

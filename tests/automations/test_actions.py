@@ -155,7 +155,7 @@ class Bench:
     def rule(self, family: str = SMS_INBOUND.name, **values: Any) -> int:
         return int(rules.create(self.tx, self.user, family, {"rule_name": "r", **values})["rule_id"])
 
-    def arrives(self, body: str = "hi", sender: str = CUSTOMER, to: str = OURS, user: int = 0) -> bool:
+    def arrives(self, body: str = "hi", sender: str = CUSTOMER, to: str = OURS, user: int = 0, **more: Any) -> bool:
         who = account.by_user(self.tx, user or self.user)
         assert who is not None
         row = {
@@ -172,6 +172,7 @@ class Bench:
             "original_body": "",
             "from_email": None,
             "list_id": None,
+            **more,
         }
         return self.actions.on_inbound(self.tx, row)
 

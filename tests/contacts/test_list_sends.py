@@ -1,5 +1,10 @@
 """Sends to contact lists: one message for each contact, texts that speak to them, and people who said no."""
 
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -7,7 +12,10 @@ import pytest
 from contacts.test_lists import NUMBER, added, bulk, count, made
 from heliograph.accounts import account
 from heliograph.channels.sms import audience as sms_audience
+from heliograph.channels.sms.channel import Writer
 from heliograph.contacts import audience, contact
+from heliograph.db.engine import Tx
+from heliograph.messaging import accept
 from support.server import Api, Running
 
 OTHER = "+61491570156"
@@ -138,6 +146,25 @@ def test_a_strict_account_sends_nothing_to_who_said_no(api: Api) -> None:
         assert api.send(OTHER, f"strict: {strict}")["status"] == "SUCCESS"
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_who_says_no_before_a_scheduled_message_is_due_does_not_get_it(api: Api, strict: bool) -> None:
+    api.server.write(lambda tx: account.set_strict_opt_out(tx, api.user_id, strict))
+    list_id, later = made(api), int(time.time()) + 3600
+    for number in (NUMBER, OTHER):
+        added(api, list_id, phone_number=number)
+    said_no, other = send(api, list_id, "to the list", schedule=later)["messages"]
+    single = api.send(NUMBER, "single", schedule=later)
+    assert {one["status"] for one in (said_no, other, single)} == {"SUCCESS"}
+    balance = float(api.get("/account")["balance"])
+    added(api, opt_out_list(api), phone_number=NUMBER)
+    api.server.write(lambda tx: tx.driver("UPDATE queue SET due_at = 0 WHERE user_id = ?", [api.user_id]))
+    row = api.final(said_no["message_id"], "Failed")
+    assert (row["status_code"], row["error_text"]) == ("301", "The recipient opted out before the message was sent.")
+    api.final(other["message_id"])
+    api.final(single["message_id"], "Failed" if strict else "Completed")
+    assert float(api.get("/account")["balance"]) == pytest.approx(balance + 0.0715 * (1 + strict))
+
+
 def test_stop_moves_the_contact_out_of_the_list_it_was_reached_by(api: Api) -> None:
     replies = "+61491999006"
     one, two = made(api), made(api)
@@ -227,6 +254,52 @@ def test_placeholders(text: str, written: str) -> None:
 
 def test_a_value_that_looks_like_a_placeholder_is_not_filled_in(api: Api) -> None:
     assert audience.personal("(First Name)")({**MEMBER, "first_name": "(Email)"}) == "(Email)"
+
+
+def test_list_sends_at_once_are_written_one_by_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merged as single sends are, they would make one transaction for which everybody has to wait."""
+    list_id, senders = made(api), 4
+    bulk(api, list_id, range(3))
+    asked, together = threading.Semaphore(0), []
+    draft, accepting = Writer.draft, accept.accept
+
+    def drafting(self: Writer, who: Any, given: Any, now: float) -> Any:
+        if given.list_id is not None:
+            asked.release()
+        return draft(self, who, given, now)
+
+    def counting(tx: Tx, orders: Any) -> Any:
+        together.append(sum(bool(order.lists) for order in orders))
+        return accepting(tx, orders)
+
+    monkeypatch.setattr(Writer, "draft", drafting)
+    monkeypatch.setattr(accept, "accept", counting)
+    clients = [api.server.client(api.username, api.key, api.user_id) for _ in range(senders)]
+    with ThreadPoolExecutor(senders) as pool, busy(api):
+        sent = [pool.submit(send, one, list_id, f"text {at}") for at, one in enumerate(clients)]
+        for _ in range(senders):
+            assert asked.acquire(timeout=10)
+    assert [answer.result()["queued_count"] for answer in sent] == [3] * senders
+    assert together == [1] * senders
+
+
+@contextmanager
+def busy(api: Api) -> Iterator[None]:
+    """The writer has something else to do meanwhile."""
+    begun, over = threading.Event(), threading.Event()
+
+    def work(_: Tx) -> None:
+        begun.set()
+        assert over.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(api.server.write, work)
+        assert begun.wait(10)
+        try:
+            yield
+        finally:
+            over.set()
+            held.result()
 
 
 def test_a_text_that_is_nothing_without_its_values_is_empty(api: Api) -> None:

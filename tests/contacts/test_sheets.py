@@ -165,6 +165,27 @@ def test_headers(cells: list[str], header: bool) -> None:
     assert sheets.is_header(cells, ["phone_number", "first_name"]) == header
 
 
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (" +61491570006 ", "+61491570006"),
+        ("'0491570006", "0491570006"),
+        ('="0491570006"', "0491570006"),
+        ("61491570006.0", "61491570006"),
+        ("61491570006.000 ", "61491570006"),
+        ("0491.570.006", "0491.570.006"),
+        ("6.1491570006E+10", "6.1491570006E+10"),
+        ("o'neil@example.com", "o'neil@example.com"),
+        ('=cmd("x")', '=cmd("x")'),
+        ("", ""),
+        ('=""', ""),
+        ("a\nb", "a\nb"),
+    ],
+)
+def test_numbers_as_programs_dress_them(cell: str, text: str) -> None:
+    assert sheets.unquoted(cell) == text
+
+
 CARDS = """BEGIN:VCARD
 VERSION:2.1
 N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;J=C3=B6rg

@@ -1,7 +1,8 @@
 """What a matching rule does: all of it rows in the transaction of the event."""
 
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -9,8 +10,9 @@ import structlog
 from heliograph.accounts import account
 from heliograph.automations import rules
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
+from heliograph.channels.sms import audience as sms
 from heliograph.channels.sms.channel import SmsMessage, Writer
-from heliograph.contacts import contact
+from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept
 from heliograph.messaging import message as messages
@@ -22,6 +24,17 @@ REPLY, FORWARD = "rule", "forward"
 """`source` of the messages that rules send: an automatic reply, and what is passed on to another number."""
 
 HOUR = 3600
+MOST_IN_A_GROUP = 1000
+"""Contacts of a list that GROUP_SMS writes to: all of them are written to in the transaction of the event."""
+
+LEARNED: Mapping[str, Sequence[str]] = {
+    "CREATE_CONTACT": (),
+    "CREATE_CONTACT_PLUS_EMAIL": ("email",),
+    "CREATE_CONTACT_PLUS_NAME": ("first_name", "last_name"),
+    "CREATE_CONTACT_PLUS_NAME_EMAIL": ("first_name", "last_name", "email"),
+}
+"""What a new contact gets out of the message, by the action that makes it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -65,19 +78,51 @@ class Actions:
             elif action == "URL":
                 kind = rule["webhook_type"] or "post"
                 outgoing.push(tx, arrived["user_id"], address, kind, payloads.inbound(arrived))
-            elif action in ("EMAIL_FIXED", "EMAIL_USER"):
-                to = address if action == "EMAIL_FIXED" else arrived["from_email"] or self._mail_of(tx, arrived)
-                self._mail(tx, to, f"Reply from {arrived['sender']}", _reply_text(arrived), self._reply_to(arrived))
+            elif action == "EMAIL_FIXED":
+                self._mail_reply(tx, address, arrived)
+            elif action == "EMAIL_USER":
+                self._mail_reply(tx, arrived["from_email"] or self._mail_of(tx, arrived), arrived)
             elif action == "MOVE_CONTACT":
                 contact.move_sender(tx, arrived["user_id"], arrived["sender"], arrived["list_id"], int(address))
+            elif action in LEARNED:
+                self._create_contact(tx, rule, arrived)
             elif action == "SMS":
-                body = f"{arrived['sender']}: {arrived['body']}"
-                self._sms(tx, arrived, SmsMessage(to=address, from_=arrived["recipient"], body=body, source=FORWARD))
+                given = SmsMessage(to=address, from_=arrived["recipient"], body=_passed_on(arrived), source=FORWARD)
+                self._sms(tx, arrived, given)
+            elif action == "GROUP_SMS":
+                self._group_sms(tx, int(address), arrived)
             elif action == "AUTO_REPLY":
-                body = rule["body"] or address
-                reply = SmsMessage(to=arrived["sender"], from_=arrived["recipient"], body=body, source=REPLY)
-                self._sms(tx, arrived, reply)
+                self._auto_reply(tx, rule["body"] or address, arrived)
         return polled
+
+    def _create_contact(self, tx: Tx, rule: Mapping[str, Any], arrived: Mapping[str, Any]) -> None:
+        """The sender enters a list, with what the text says of a name and an address. Source: facts E."""
+        action, list_id = rule["action"], int(rule["action_address"])
+        said = said_of_oneself(rule, arrived["body"])
+        known = {name: said[name] for name in LEARNED[action] if name in said}
+        contact.enter_sender(tx, arrived["user_id"], arrived["sender"], list_id, known)
+        if action.endswith("_EMAIL"):
+            self._mail_reply(tx, (rule["body"] or "").strip(), arrived)
+
+    def _auto_reply(self, tx: Tx, text: str, arrived: Mapping[str, Any]) -> None:
+        """Answer the sender by a text that may have placeholders (facts E, G1)."""
+        member = audience.acquainted(tx, arrived["user_id"], arrived["sender"], arrived["list_id"])
+        body = audience.personal(text)(member)
+        reply = SmsMessage(to=arrived["sender"], from_=arrived["recipient"], body=body, source=REPLY)
+        self._sms(tx, arrived, reply)
+
+    def _group_sms(self, tx: Tx, list_id: int, arrived: Mapping[str, Any]) -> None:
+        """Pass a message on to everybody in a list but its sender. Source: facts E."""
+        members = audience.members(tx, arrived["user_id"], list_id, MOST_IN_A_GROUP + 1)
+        if members is None:
+            return
+        if len(members) > MOST_IN_A_GROUP:
+            log.warning("rule.group_too_large", user=arrived["user_id"], list=list_id, most=MOST_IN_A_GROUP)
+            return
+        given = SmsMessage(
+            from_=arrived["recipient"], body=_passed_on(arrived), source=FORWARD, list_id=list_id, custom_string=None
+        )
+        self._sms(tx, arrived, given, [member for member in members if member["phone_number"]])
 
     def _mail_of(self, tx: Tx, row: Mapping[str, Any]) -> str:
         if row.get("from_email"):
@@ -88,39 +133,79 @@ class Actions:
     def _reply_to(self, arrived: Mapping[str, Any]) -> str:
         return f"{arrived['sender']}@{self._settings.reply_domain}"
 
+    def _mail_reply(self, tx: Tx, to: str, arrived: Mapping[str, Any]) -> None:
+        sender = f"{arrived['sender']}@{self._settings.reply_domain}"
+        self._mail(tx, to, f"Reply from {arrived['sender']}", _reply_text(arrived), sender)
+
     def _mail(self, tx: Tx, to: str, subject: str, text: str, reply_to: str | None = None) -> None:
         if not to:
             return  # an account without an address
         mail.enqueue(tx, reply_to or self._settings.mail_from, to, subject, text)
 
-    def _sms(self, tx: Tx, event: Mapping[str, Any], given: SmsMessage) -> None:
-        """Send in the account's name and at its cost; a refusal (no credit, bad number) ends it here."""
+    def _sms(
+        self, tx: Tx, event: Mapping[str, Any], given: SmsMessage, members: Sequence[audience.Member] | None = None
+    ) -> None:
+        """Send in the account's name and at its cost; a refusal (no credit, bad number) ends it here.
+
+        `members` are the contacts of a list, each of whom gets a copy.
+        """
         who = account.by_user(tx, event["user_id"])
         if who is None or who.banned or not who.active:
             return
         given.custom_string = event["custom_string"]
-        draft = self._writer.draft(who, given, tx.clock)
-        if draft.source == FORWARD and draft.recipient == event.get("sender"):
-            return  # whoever writes knows what he wrote
-        if self._looping(tx, who.user_id, draft):
-            log.warning("rule.capped", user=who.user_id, source=draft.source)
-            return
+        if members is None:
+            drafts = [self._writer.draft(who, given, tx.clock)]
+        else:
+            body = given.body or ""
+            drafts = [sms.personal(who, given, member, body, self._writer, tx.clock) for member in members]
+            sms.refuse_opted_out(tx, who, drafts)
+        # Whoever writes knows what he wrote.
+        drafts = [one for one in drafts if one.source != FORWARD or one.recipient != event.get("sender")]
         order = accept.Order(
             principal=who,
             channel="sms",
             request_id="",
-            drafts=[draft],
+            drafts=self._below_the_cap(tx, who.user_id, drafts),
             throttle=max(self._settings.throttle_seconds, 60),
         )
         accept.accept(tx, [order])
 
-    def _looping(self, tx: Tx, user_id: int, draft: accept.Draft) -> bool:
-        """Whether the account's rules have sent so much to this number that two machines may be talking.
+    def _below_the_cap(self, tx: Tx, user_id: int, drafts: Sequence[accept.Draft]) -> list[accept.Draft]:
+        """Those to numbers to which the account's rules have not sent so much that machines may be talking.
 
         The throttle only ends loops of one text within a minute.
         """
-        most = self._settings.rule_replies if draft.source == REPLY else self._settings.rule_forwards
-        return messages.count_recent(tx, user_id, draft.recipient, draft.source, tx.now - HOUR) >= most
+        kept: list[accept.Draft] = []
+        for source, most in ((REPLY, self._settings.rule_replies), (FORWARD, self._settings.rule_forwards)):
+            mine = [(messages.msisdn(one.recipient) or 0, one) for one in drafts if one.source == source]
+            sent = messages.count_recent(tx, user_id, {number for number, _ in mine}, source, tx.now - HOUR)
+            below = [one for number, one in mine if sent.get(number, 0) < most]
+            if len(below) < len(mine):
+                log.warning("rule.capped", user=user_id, source=source)
+            kept += below
+        return kept
+
+
+_EDGES = " \t\r\n,.;:!-"
+
+
+def said_of_oneself(rule: Mapping[str, Any], text: str) -> dict[str, str]:
+    """What whoever wrote says of himself, as fields of a contact.
+
+    `email` is the first word with an @; `first_name` and `last_name` are the other words after the search term of the
+    rule (the whole text when it has none that must occur). Source: facts E.
+    """
+    term = (rule["message_search_term"] or "").strip() if rule["message_search_type"] in (1, 2) else ""
+    after = re.search(re.escape(term) + (r"\w*" if term else ""), text, re.IGNORECASE)
+    words = [word.strip(_EDGES)[: contact.LONGEST] for word in text[after.end() if after else 0 :].split()]
+    addresses = [word for word in words if mail.is_address(word)]
+    first, *last = [word for word in words if word and "@" not in word] or [""]
+    found = {"email": addresses[0] if addresses else "", "first_name": first, "last_name": " ".join(last)}
+    return {name: value[: contact.LONGEST] for name, value in found.items() if value}
+
+
+def _passed_on(arrived: Mapping[str, Any]) -> str:
+    return f"{arrived['sender']}: {arrived['body']}"
 
 
 def _reply_text(arrived: Mapping[str, Any]) -> str:

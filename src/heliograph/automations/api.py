@@ -7,7 +7,7 @@ import msgspec
 
 from heliograph import phone
 from heliograph.automations import rules
-from heliograph.automations.families import ACTIONS, Family
+from heliograph.automations.families import ACTIONS, OF_LISTS, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
@@ -58,7 +58,9 @@ FIELDS = {
         "URL, phone number, email address or id of a list, as the action needs it.",
         "https://example.com/hook",
     ),
-    "body": Field(str | None, str, "Text of an AUTO_REPLY.", None),
+    "body": Field(
+        str | None, str, "Text of an AUTO_REPLY, or where CREATE_CONTACT_PLUS_EMAIL mails the message to.", None
+    ),
     "enabled": Field(Literal[0, 1], bool, "Whether the rule is in force.", 1),
     "webhook_type": Field(
         str | None, str, "How a URL is called: post (a form; the default), get or json.", "json", (*WEBHOOK_TYPES, "")
@@ -167,10 +169,13 @@ def _address_faults(req: Request, whole: Mapping[str, Any]) -> dict[str, str]:
         return {"action_address": fault} if fault else {}
     if action == "EMAIL_FIXED" and not is_address(address):
         return {"action_address": "Action address must be an email address."}
-    if action == "MOVE_CONTACT" and not lists.is_own(req.tx, req.who.user_id, address):
+    if action in OF_LISTS and not lists.is_own(req.tx, req.who.user_id, address):
         return {"action_address": "Action address must be the id of one of your lists."}
+    body = (whole.get("body") or "").strip()
+    if action in OF_LISTS and action.endswith("_EMAIL") and body and not is_address(body):
+        return {"body": "Body must be the email address that the message goes to, or empty."}
     if action == "SMS" and phone.parse(address) is None:
         return {"action_address": "Action address must be a phone number in E.164 format."}
-    if action == "AUTO_REPLY" and not (address or (whole.get("body") or "").strip()):
+    if action == "AUTO_REPLY" and not (address or body):
         return {"action_address": "Give the text of the reply in body or action_address."}
     return {}

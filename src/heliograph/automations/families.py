@@ -9,10 +9,18 @@ ACTIONS = (
     "URL",
     "SMS",
     "POLL",
+    "GROUP_SMS",
     "MOVE_CONTACT",
+    "CREATE_CONTACT",
+    "CREATE_CONTACT_PLUS_EMAIL",
+    "CREATE_CONTACT_PLUS_NAME_EMAIL",
+    "CREATE_CONTACT_PLUS_NAME",
     "NONE",
 )
-"""What rules can do today. The other contact actions and SMPP come with the features they need."""
+"""What rules can do today; SMPP comes with the feature that it needs."""
+
+OF_LISTS = ("GROUP_SMS", "MOVE_CONTACT", *(action for action in ACTIONS if action.startswith("CREATE_CONTACT")))
+"""Actions whose address is the id of a list."""
 
 INBOUND_FIELDS = (
     "dedicated_number",

@@ -1,12 +1,16 @@
 """Contact lists as recipients: who is in a list, who has opted out, and texts that speak to each of them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from heliograph.contacts import lists
+from sqlalchemy import select
+
+from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
+from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
+from heliograph.messaging.message import msisdn
 
 _COLUMNS = (
     *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),
@@ -28,9 +32,34 @@ def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | Non
 
 def opted_out(tx: Tx, user_id: int, numbers: Iterable[int | None]) -> set[int]:
     """Those of the numbers (digits of E.164) that are in the account's Opt-Out List."""
-    sql = "SELECT msisdn FROM contacts WHERE list_id = ? AND msisdn IN ({})"
-    wanted = {number for number in numbers if number is not None}
-    return {row[0] for row in tx.driver_in(sql, [lists.opt_out_list(tx, user_id)], wanted)}
+    return contact.numbers_in(tx, lists.opt_out_list(tx, user_id), numbers)
+
+
+def opted_out_since(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[int, str]]:
+    """The (user_id, message_id) of those accepted messages whose recipients are in the Opt-Out List by now.
+
+    It binds what goes to contacts of lists (facts G10) and, of strict accounts, what was scheduled.
+    """
+    later = {row["user_id"] for row in rows if row["contact_id"] is None and row["schedule"] > row["date"]}
+    strict = "SELECT user_id FROM users WHERE strict_opt_out = 1 AND user_id IN ({})"
+    bound_too = {row[0] for row in tx.driver_in(strict, [], later)}
+    bound: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["contact_id"] is not None or row["user_id"] in bound_too:
+            bound.setdefault(row["user_id"], []).append(row)
+    found = set()
+    for user_id, mine in bound.items():
+        gone = opted_out(tx, user_id, (row["msisdn"] for row in mine))
+        found |= {(user_id, row["message_id"]) for row in mine if row["msisdn"] in gone}
+    return found
+
+
+def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member:
+    """What an account knows of a number: its contact in this list, or else the oldest in any; empty for a stranger."""
+    here = contacts.c.list_id == contact_lists.c.list_id
+    mine = (contact_lists.c.user_id == user_id) & contact_lists.c.deleted_at.is_(None)
+    found = tx.rows(select(contacts).where(contacts.c.msisdn == msisdn(number)).join(contact_lists, here).where(mine))
+    return min(found, key=lambda row: (row["list_id"] != list_id, row["contact_id"]), default={})
 
 
 _PLACEHOLDER = re.compile(
@@ -52,7 +81,7 @@ def personal(text: str) -> Callable[[Member], str]:
     """A function that writes `text` to a member. Placeholders: facts G1 to G3; a missing value leaves nothing."""
     if not _PLACEHOLDER.search(text):
         return lambda _: text
-    return lambda member: _PLACEHOLDER.sub(lambda found: member[_field(found)] or "", text)
+    return lambda member: _PLACEHOLDER.sub(lambda found: member.get(_field(found)) or "", text)
 
 
 def _field(found: re.Match[str]) -> str:

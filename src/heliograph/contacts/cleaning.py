@@ -1,27 +1,29 @@
 """Removing many contacts of a list, in slices short enough that nobody has to wait for them."""
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contacts
 
 PLACES_AT_ONCE = 2000
-IDS_AT_ONCE = 500
+PAIRS_AT_ONCE = 500
 FLAG_LIFE = 60
 """Seconds that `_optout_in_progress` outlives the last slice, should the process die."""
 
-Pair = tuple[int, int]
-"""A contact that is to go, and the older one that it repeats."""
+Pairs = Sequence[int]
+"""Ids in pairs, one after the other: of a contact that is to go, and of the older one that it repeats. Compact, since
+there may be millions."""
 
 
-def duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str]) -> list[Pair]:
+def duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str]) -> Pairs:
     """The contacts that agree with an older one in all of `fields`; empty in all of them is no agreement.
 
-    Raises NotFound.
+    In the order of their ids, as they lie in the database. Raises NotFound.
     """
     lists.find(tx, user_id, list_id)
     given = or_(*(func.coalesce(contacts.c[name], "") != "" for name in fields))
@@ -36,8 +38,11 @@ def duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str]) -> lis
         .where(contacts.c.list_id == list_id, given)
         .subquery()
     )
-    found = tx.rows(select(ranked).where(ranked.c.rank > 1))
-    return [(row["contact_id"], row["kept"]) for row in found]
+    wanted = select(ranked.c.contact_id, ranked.c.kept).where(ranked.c.rank > 1).order_by(ranked.c.contact_id)
+    pairs = array("q")
+    for row in tx.execute(wanted):
+        pairs.extend(row)
+    return pairs
 
 
 def _key(name: str) -> ColumnElement[Any]:
@@ -45,16 +50,20 @@ def _key(name: str) -> ColumnElement[Any]:
     return func.lower(column) if name == "email" else column
 
 
-def remove_duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str], pairs: Sequence[Pair]) -> int:
+def remove_duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str], pairs: Pairs) -> int:
     """Remove the first of each pair where both are still there and still agree; how many were removed.
 
     Raises NotFound: the list was deleted meanwhile.
     """
     lists.find(tx, user_id, list_id, lock=True)
-    wanted = {key for pair in pairs for key in pair}
-    rows = tx.rows(select(contacts).where(contacts.c.contact_id.in_(wanted)))
+    columns = (contacts.c.contact_id, contacts.c.list_id, *(contacts.c[name] for name in fields))
+    rows = tx.rows(select(*columns).where(contacts.c.contact_id.in_(set(pairs))))
     values = {row["contact_id"]: _values(row, fields) for row in rows if row["list_id"] == list_id}
-    gone = [one for one, kept in pairs if one in values and values.get(kept) == values[one]]
+    gone = [
+        one
+        for one, kept in zip(pairs[::2], pairs[1::2], strict=True)
+        if one in values and values.get(kept) == values[one]
+    ]
     return contact.remove(tx, list_id, gone)
 
 
@@ -69,12 +78,12 @@ def remove_opted_out(tx: Tx, user_id: int, list_id: int, opt_out_id: int, start:
     """
     found = lists.find(tx, user_id, list_id, lock=True)
     lists.find(tx, user_id, opt_out_id)
-    other = contacts.alias("other")
-    said_no = exists().where(and_(other.c.list_id == opt_out_id, other.c.msisdn == contacts.c.msisdn))
     end = start + PLACES_AT_ONCE
-    among = (contacts.c.list_id == list_id) & (contacts.c.place >= start) & (contacts.c.place < end)
-    ids = [row["contact_id"] for row in tx.rows(select(contacts.c.contact_id).where(among, said_no))]
-    removed = contact.remove(tx, list_id, ids)
+    # Two plain look-ups: joined, PostgreSQL would walk through the whole of the other list for each slice.
+    sql = "SELECT contact_id, msisdn FROM contacts WHERE list_id = ? AND place >= ? AND place < ?"
+    rows = tx.driver(sql, [list_id, start, end]).fetchall()
+    said_no = contact.numbers_in(tx, opt_out_id, (number for _, number in rows))
+    removed = contact.remove(tx, list_id, [key for key, number in rows if number in said_no])
     over = end >= found["next_place"]
     lists.opting_out(tx, list_id, 0 if over else tx.now + FLAG_LIFE)
     return removed, None if over else end

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from heliograph import phone
 from heliograph.contacts import lists
@@ -170,6 +170,21 @@ def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
     return tx.rows(of(list_id).where(among).order_by(contacts.c.place))
 
 
+def updated(tx: Tx, list_id: int, after: int, offset: int, limit: int) -> tuple[int, Sequence[Row]]:
+    """(how many, those of the page) of the contacts that changed after a Unix time, in the order of their changes.
+
+    Both are answered out of the index alone, and only the rows of the page are read.
+    """
+    since = (contacts.c.list_id == list_id) & (contacts.c.date_updated > after)
+    total = int(tx.scalar(select(func.count()).where(since)))
+    if offset >= total:
+        return total, []
+    order = (contacts.c.date_updated, contacts.c.contact_id)
+    shown = select(contacts.c.contact_id).where(since).order_by(*order).limit(limit).offset(offset)
+    ids = [row["contact_id"] for row in tx.rows(shown)]
+    return total, tx.rows(select(contacts).where(contacts.c.contact_id.in_(ids)).order_by(*order))
+
+
 def numbered(tx: Tx, list_id: int, numbers: Iterable[int]) -> dict[int, Row]:
     """The contacts of a list that have these numbers (digits of E.164); the oldest of each number."""
     found: dict[int, Row] = {}
@@ -187,22 +202,52 @@ def having(tx: Tx, list_id: int, numbers: Iterable[int]) -> list[Row]:
     return sorted(rows, key=itemgetter("place"))
 
 
+def numbers_in(tx: Tx, list_id: int, numbers: Iterable[int | None]) -> set[int]:
+    """Those of the numbers (digits of E.164) that a list has."""
+    sql = "SELECT msisdn FROM contacts WHERE list_id = ? AND msisdn IN ({})"
+    wanted = {number for number in numbers if number is not None}
+    return {row[0] for row in tx.driver_in(sql, [list_id], wanted)}
+
+
+def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
+    """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
+    digits = msisdn(number) if phone.parse(number) else None
+    into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
+    return None if digits is None or into is None else (digits, into)
+
+
+def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[str, str | None]) -> None:
+    """What CREATE_CONTACT does: the sender is in the list, with these fields; whoever is there already gets them.
+
+    Does nothing for a sender that is no number, or without the list. Source: facts E. Raises BadRequest: bad fields.
+    """
+    found = _receiving(tx, user_id, number, list_id)
+    if found is None:
+        return
+    digits, into = found
+    there = having(tx, list_id, [digits])
+    if not there:
+        add(tx, into, [columns({**said, "phone_number": number}, "")])
+    elif said:
+        change(tx, there[0]["contact_id"], columns(said, "", there[0]))
+
+
 def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: int) -> None:
     """What MOVE_CONTACT does: the sender leaves the list that the message went to, and enters `list_id`.
 
     Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
     """
-    digits = msisdn(number) if phone.parse(number) else None
-    into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == list_id).with_for_update())
-    if digits is None or into is None:
+    found = _receiving(tx, user_id, number, list_id)
+    if found is None:
         return
+    digits, into = found
     there = bool(having(tx, list_id, [digits]))
-    left = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (source or 0)).with_for_update())
+    left = _receiving(tx, user_id, number, source)
     if left is not None and source != list_id:
-        mine = having(tx, left["list_id"], [digits])
+        mine = having(tx, left[1]["list_id"], [digits])
         if mine and not there:
-            transfer(tx, left["list_id"], into, mine[0])
+            transfer(tx, left[1]["list_id"], into, mine[0])
             mine, there = mine[1:], True
-        remove(tx, left["list_id"], [row["contact_id"] for row in mine])
+        remove(tx, left[1]["list_id"], [row["contact_id"] for row in mine])
     if not there and into["is_opt_out"]:
         add(tx, into, [columns({"phone_number": number}, "")])

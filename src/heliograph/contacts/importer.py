@@ -224,7 +224,7 @@ def _slice(start: int, end: int, rows: Sequence[sheets.Row], fields: Sequence[st
             refused.append((line, cells, ""))
             continue
         named: dict[str, str | None] = {
-            name: cell.strip().lstrip("'") if name in contact.REACHABLE else cell
+            name: sheets.unquoted(cell) if name in contact.REACHABLE else cell
             for name, cell in zip(fields, cells, strict=False)
             if name and cell.strip()
         }

@@ -57,7 +57,7 @@ def queue(
     }
     key = int(tx.scalar(imports.insert().values(values).returning(imports.c.import_id)))
     lists.importing(tx, list_id, 1)
-    jobs.enqueue(tx, JOB, {"import_id": key})
+    jobs.enqueue(tx, JOB, {"import_id": key}, lane=f"{JOB}:{user_id}")  # one customer's slow files delay no other's
     return key
 
 

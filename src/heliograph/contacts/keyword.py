@@ -1,9 +1,13 @@
 """Search by a keyword over the contacts and lists of an account (endpoint 125)."""
 
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from heliograph.contacts import lists
+from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 
@@ -14,25 +18,30 @@ def search(tx: Tx, user_id: int, word: str, offset: int, limit: int) -> tuple[in
     A word is looked for anywhere in names, organisation, number and address, in any case; spaces inside of a number
     make no difference.
     """
-    mine = (contact_lists.c.user_id == user_id) & contact_lists.c.deleted_at.is_(None)
-    people = (
-        select(contacts)
-        .join(contact_lists, contact_lists.c.list_id == contacts.c.list_id)
-        .where(mine, contacts.c.keywords.contains(_plain(word), autoescape=True))
-    )
-    named = [
-        row
-        for row in tx.rows(select(contact_lists).where(mine).order_by(contact_lists.c.list_id))
-        if word.lower() in row["list_name"].lower()
-    ]
-    first = int(tx.scalar(select(func.count()).select_from(people.subquery())))
+    mine = tx.rows(lists.of(user_id).order_by(contact_lists.c.list_id))
+    named = [row for row in mine if word.lower() in row["list_name"].lower()]
+    ids = _people(tx, [row["list_id"] for row in mine], _plain(word))
+    first = len(ids)
     rows: list[dict[str, Any]] = []
     if offset < first:
-        shown = people.order_by(contacts.c.contact_id).limit(limit).offset(offset)
-        rows = [_contact(row) for row in tx.rows(shown)]
+        shown = contacts.c.contact_id.in_(sorted(ids)[offset : offset + limit])
+        rows = [_contact(row) for row in tx.rows(select(contacts).where(shown).order_by(contacts.c.contact_id))]
     start = max(0, offset - first)
     rows += [_list(row) for row in named[start : start + limit - len(rows)]]
     return first + len(named), rows
+
+
+def _people(tx: Tx, list_ids: Sequence[int], word: str) -> "array[int]":
+    """The contacts of these lists that have a word, all at once: to count them and to find a page would be two walks.
+
+    List by list: joined, PostgreSQL might walk through the contacts of all accounts.
+    """
+    found = array("q")
+    has = contacts.c.keywords.contains(word, autoescape=True)
+    for some in chunks(list_ids, 500):
+        wanted = select(contacts.c.contact_id).where(contacts.c.list_id.in_(some), has)
+        found.extend(row[0] for row in tx.execute(wanted))
+    return found
 
 
 def _plain(word: str) -> str:

@@ -210,6 +210,15 @@ def _fit(head: Sequence[str], delimiter: str, width: int) -> tuple[int, int, int
     return counts[width] if width > 1 else 0, often if usual > 1 else 0, usual
 
 
+_DRESSED = re.compile(r"""\s*(?:="(?P<formula>[^"]*)"|'?(?P<plain>.*?)(?P<nothing>(?<=\d{5})\.0+)?)\s*""", re.DOTALL)
+
+
+def unquoted(cell: str) -> str:
+    """A number or an address without what programs put around it to keep its digits: '0491…, ="0491…", 61491….0."""
+    found = _DRESSED.fullmatch(cell)
+    return cell.strip() if found is None else found["formula"] or found["plain"] or ""
+
+
 def is_header(cells: Sequence[str], fields: Sequence[str | None]) -> bool:
     """Whether a first row only names the columns: it holds no number and no address where they belong (facts H10)."""
     keyed = [

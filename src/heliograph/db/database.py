@@ -82,6 +82,7 @@ class Database:
             try:
                 _, pages, _ = connector.run(self.dialect.checkpoint)
                 if pages > LONGEST_LOG:
+                    connector.run(self.dialect.impatient)
                     connector.run(self.dialect.restart)
             except Exception as problem:  # noqa: BLE001 - it is tried again; meanwhile the log only grows
                 log.warning("database.no_checkpoint", error=repr(problem))

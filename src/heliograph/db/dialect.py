@@ -30,6 +30,8 @@ class Dialect:
     checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
     restart = "PRAGMA wal_checkpoint(RESTART)"
     """Copy what is in the log to the database, beside the writer; and, holding it up, so that the log begins anew."""
+    impatient = "PRAGMA busy_timeout = 100"
+    """Milliseconds that a restart of the log, and with it the writer, waits for those who read."""
     connect_args: Mapping[str, Any] = {"check_same_thread": False, "timeout": 30}
 
     def sql(self, text: str) -> str:
@@ -64,7 +66,7 @@ class PostgreSQL(Dialect):
     lock_schema = "SELECT pg_advisory_lock(7213001)"
     unlock_schema = "SELECT pg_advisory_unlock(7213001)"
     version = "SHOW server_version"
-    checkpoint = restart = ""
+    checkpoint = restart = impatient = ""
     connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
     """Otherwise a prepared statement keeps the plan that was right when its table was empty: every row of the user."""
 

@@ -127,12 +127,14 @@ Edge = Callable[[Request], Awaitable[Reply]]
 class Merged(msgspec.Struct, frozen=True):
     """A handler whose work is done together with that of concurrent requests.
 
-    `prepare` makes an item without a transaction, `merge` works on many, `render` makes the answer of one.
+    `prepare` makes an item without a transaction, `merge` works on many, `render` makes the answer of one. Of `large`
+    items only one is written at a time, so that others wait for one of them at most.
     """
 
     prepare: Callable[[Request], Any]
     merge: Callable[[Tx, list[Any]], Sequence[Any]]
     render: Callable[[Request, Any], Reply]
+    large: Callable[[Any], bool] = lambda _: False
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -1,5 +1,7 @@
 """The API as an ASGI application: match, authenticate, run, wrap. The only catch-all of the HTTP side."""
 
+import asyncio
+import contextlib
 import inspect
 import itertools
 import os
@@ -86,6 +88,7 @@ class Server:
         self._numbers = itertools.count(1)
         self._edges = {route.handler for route in routes if inspect.iscoroutinefunction(route.handler)}
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
+        self._turn = asyncio.Semaphore(1)
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,11 +191,14 @@ class Server:
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
             item = handler.prepare(req)
-            if key is None:
+            async with self._turn if handler.large(item) else contextlib.nullcontext():
+                if key is not None:
+                    who = req.who
+                    return await database.write(
+                        lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who))
+                    )
                 result = await database.write_merged(self._merge(handler), (req, item))
-                return _wrap(req, handler.render(req, result))
-            who = req.who
-            return await database.write(lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)))
+            return _wrap(req, handler.render(req, result))
         plain: Any = handler
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req, plain))

@@ -20,6 +20,10 @@ Compose = Callable[[dict[str, Any]], Any]
 """Makes a transport's content (SmsText, Mail) out of the row of a message. Given by the channel."""
 
 
+SaidNo = Callable[[Tx, Sequence[dict[str, Any]]], set[tuple[int, str]]]
+"""Which of these messages (user_id, message_id) must not go out, since their recipients opted out meanwhile."""
+
+
 class Parcel(msgspec.Struct):
     """A claimed message on its way: its row, and what the transport gets."""
 
@@ -36,25 +40,41 @@ class Outcome(msgspec.Struct):
     said: Sent | Retry | Failed
 
 
+def _nobody(tx: Tx, rows: Sequence[dict[str, Any]]) -> set[tuple[int, str]]:
+    return set()
+
+
 def take(
-    tx: Tx, channel: str, limit: int, lease: float, validity: float, compose: Compose, report: Report
+    tx: Tx,
+    channel: str,
+    limit: int,
+    lease: float,
+    validity: float,
+    compose: Compose,
+    report: Report,
+    said_no: SaidNo = _nobody,
 ) -> list[Parcel]:
-    """Claim due messages and run the steps that need the database: still wanted, not expired.
+    """Claim due messages and run the steps that need the database: still wanted, not opted out, not expired.
 
     `lease` and `validity` are in seconds; `report` runs the receipt rules for what expired.
     """
     claimed = claim.claim(tx, channel, limit, lease)
     rows = message.load(tx, [(work.user_id, work.message_id) for work in claimed])
+    gone = said_no(tx, list(rows.values()))
     parcels = []
     for work in claimed:
         row = rows.get((work.user_id, work.message_id))
-        if row is not None and _still_wanted(tx, work, row) and _not_expired(tx, work, row, validity, report):
+        if row is None:
+            claim.done(tx, [work.queue_id])
+        elif (
+            _still_wanted(tx, work, row)
+            and _not_opted_out(tx, work, row, gone, report)
+            and _not_expired(tx, work, row, validity, report)
+        ):
             if work.lost:
                 note = "Claimed again: an earlier hand-over ended without an answer, so it may be sent twice."
                 message.record(tx, [(work.user_id, work.message_id, row["status"], note)])
             parcels.append(Parcel(work, row, _outgoing(row, work.attempt, validity, compose)))
-        elif row is None:
-            claim.done(tx, [work.queue_id])
     return parcels
 
 
@@ -63,6 +83,14 @@ def _still_wanted(tx: Tx, work: Claimed, row: dict[str, Any]) -> bool:
     if row["status"] in message.OPEN:
         return True
     claim.done(tx, [work.queue_id])
+    return False
+
+
+def _not_opted_out(tx: Tx, work: Claimed, row: dict[str, Any], gone: set[tuple[int, str]], report: Report) -> bool:
+    if (work.user_id, work.message_id) not in gone:
+        return True
+    claim.done(tx, [work.queue_id])
+    _fail(tx, [(row, None, "The recipient opted out before the message was sent.")], report)
     return False
 
 

@@ -7,8 +7,9 @@ import structlog
 
 from heliograph.accounts import account
 from heliograph.db.database import Database
+from heliograph.db.engine import Tx
 from heliograph.messaging import deliver, inbound, receipts
-from heliograph.messaging.deliver import Compose, Parcel
+from heliograph.messaging.deliver import Compose, Parcel, SaidNo
 from heliograph.messaging.inbound import Owner, Rules
 from heliograph.messaging.receipts import Report
 from heliograph.messaging.routing import Router
@@ -33,6 +34,7 @@ class Handover:
         channel: str,
         compose: Compose,
         report: Report,
+        said_no: SaidNo,
         *,
         lease: float,
         validity: float,
@@ -42,6 +44,7 @@ class Handover:
         self._channel = channel
         self._compose = compose
         self._report = report
+        self._said_no = said_no
         self._lease = lease
         self._validity = validity
         self._names: dict[int, str] = {}
@@ -52,10 +55,12 @@ class Handover:
 
     async def take(self, limit: int) -> Sequence[Parcel]:
         """Claim up to `limit` messages."""
-        return await self._database.write(
-            lambda tx: deliver.take(tx, self._channel, limit, self._lease, self._validity, self._compose, self._report),
-            urgent=False,
-        )
+
+        def work(tx: Tx) -> Sequence[Parcel]:
+            options = (self._lease, self._validity, self._compose, self._report, self._said_no)
+            return deliver.take(tx, self._channel, limit, *options)
+
+        return await self._database.write(work, urgent=False)
 
     async def carry(self, parcels: Sequence[Parcel]) -> None:
         """Choose a transport for each, hand over, record."""

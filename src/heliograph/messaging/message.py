@@ -138,13 +138,15 @@ def find(tx: Tx, user_id: int, message_id: str) -> dict[str, Any] | None:
     return load(tx, [(user_id, message_id)]).get((user_id, message_id))
 
 
-def count_recent(tx: Tx, user_id: int, recipient: str, source: str, since: int) -> int:
-    """How many messages of a source an account has sent to a number since a Unix time."""
-    found = tx.driver(
-        "SELECT COUNT(*) FROM messages WHERE msisdn = ? AND date >= ? AND user_id = ? AND source = ?",
-        [msisdn(recipient), since, user_id, source],
+def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:
+    """How many messages of a source an account has sent to each of these numbers (msisdn) since a Unix time."""
+    found = tx.driver_in(
+        "SELECT msisdn, COUNT(*) FROM messages WHERE date >= ? AND user_id = ? AND source = ? AND msisdn IN ({})"
+        " GROUP BY msisdn",
+        [since, user_id, source],
+        numbers,
     )
-    return int(found.fetchone()[0])
+    return {row[0]: int(row[1]) for row in found}
 
 
 def move(

@@ -206,9 +206,13 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
         return accept.accept(tx, [expanded(tx, order, writer) for order in orders])
 
     return (
-        Merged(lambda req: prepare(req, False), merge, _sent),
-        Merged(lambda req: prepare(req, True), merge, _priced),
+        Merged(lambda req: prepare(req, False), merge, _sent, _to_lists),
+        Merged(lambda req: prepare(req, True), merge, _priced, _to_lists),
     )
+
+
+def _to_lists(order: SmsOrder) -> bool:
+    return bool(order.lists)
 
 
 def _sent(req: Request, fates: list[Accepted]) -> Reply:

@@ -34,7 +34,7 @@ def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
         room = max(0, MOST_CONTACTS - len(drafts))
         found = None if given is None else _list_drafts(tx, who, given, room, writer)
         drafts.extend([draft] if found is None else found)
-    _refuse_opted_out(tx, who, drafts)
+    refuse_opted_out(tx, who, drafts)
     return msgspec.structs.replace(order, drafts=drafts)
 
 
@@ -47,18 +47,22 @@ def _list_drafts(tx: Tx, who: Principal, given: SmsMessage, room: int, writer: W
         text = f"Too many recipients: at most {MOST_CONTACTS} contacts in one request."
         raise BadRequest({"messages": text}, message=text)
     write = audience.personal(given.body or "")
-    drafts = []
-    for member in members:
-        one = msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=write(member))
-        draft = writer.draft(who, one, tx.clock)
-        if not one.to:
-            draft.refusal = Status.INVALID_RECIPIENT  # a contact that has only an email or a fax number
-        draft.list_id, draft.contact_id = given.list_id, member["contact_id"]
-        drafts.append(draft)
-    return drafts
+    return [personal(who, given, member, write(member), writer, tx.clock) for member in members]
 
 
-def _refuse_opted_out(tx: Tx, who: Principal, drafts: list[Draft]) -> None:
+def personal(
+    who: Principal, given: SmsMessage, member: audience.Member, body: str, writer: Writer, now: float
+) -> Draft:
+    """The draft of a message for a contact of its list. One that has only an email or a fax number gets a refusal."""
+    one = msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=body)
+    draft = writer.draft(who, one, now)
+    if not one.to:
+        draft.refusal = Status.INVALID_RECIPIENT
+    draft.list_id, draft.contact_id = given.list_id, member["contact_id"]
+    return draft
+
+
+def refuse_opted_out(tx: Tx, who: Principal, drafts: list[Draft]) -> None:
     """Only lists are bound by an opt-out (facts G10), unless the account is strict: then every send is."""
     bound = [one for one in drafts if one.refusal is None and (who.strict_opt_out or one.contact_id is not None)]
     gone = audience.opted_out(tx, who.user_id, (msisdn(one.recipient) for one in bound))

@@ -67,7 +67,7 @@ contacts = Table(
     Column("date_updated", BigInteger, nullable=False),
     UniqueConstraint("list_id", "place"),
     Index(None, "msisdn", "list_id"),
-    Index(None, "list_id", "date_updated"),
+    Index(None, "list_id", "date_updated", "contact_id"),
     sqlite_autoincrement=True,
 )
 """`place` only grows within a list and has gaps where contacts were removed. `keywords` is what a search looks in, in
