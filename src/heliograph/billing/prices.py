@@ -237,6 +237,12 @@ def fixed(micros: int, digits: int) -> str:
     return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
 
 
+def grouped(micros: int) -> str:
+    """An amount to be read on paper: two decimals, thousands apart, "1,234,567.00"."""
+    whole, part = fixed(micros, 2).split(".")
+    return f"{int(whole):,}.{part}"
+
+
 def number(micros: int) -> float | int:
     """An amount as a JSON number: 0.28, and an integer when it is whole (0, 11)."""
     whole, part = divmod(micros, MICRO)
