@@ -197,6 +197,8 @@ async def purchase(req: Request) -> Reply:
         row = await req.services.cashier.purchase(req.who.user_id, key, idempotency.key_of(req))
     except GatewayAway:
         raise _away() from None
+    if row["state"] == payments.PENDING:
+        raise _away()  # it was begun at a gateway that is no longer in use
     if row["state"] != payments.PAID:
         why = row["reason"] or "The payment was refunded."
         raise BadRequest({"card": why}, message=why)

@@ -25,9 +25,6 @@ ASK_AGAIN = 60.0
 KEY_LIFE = 23 * 3600
 """A gateway knows an idempotency key for a day: what has no outcome by then is not asked for again."""
 
-PAUSE_AFTER_DECLINE = 24 * 3600
-"""Seconds for which a declined card is not charged by itself, unless the account has given a new one."""
-
 UNKNOWN = "Transaction record not found."
 COLUMNS = {
     "invoice_number": payments.c.invoice_number,
@@ -79,12 +76,16 @@ def purchase(tx: Tx, user_id: int, package_id: int, gateway: str, request_key: s
 
 
 def recharge_all(tx: Tx, gateway: str, limit: int = 50) -> bool:
-    """Begin the automatic recharges that are due; whether there may be more."""
-    recent = (payments.c.state == DECLINED) & (payments.c.created_at > tx.now - PAUSE_AFTER_DECLINE)
-    held = exists().where(
-        payments.c.user_id == users.c.user_id,
-        (payments.c.state == PENDING) | (recent & (payments.c.created_at >= cards.c.updated_at)),
+    """Begin the automatic recharges that are due; whether there may be more.
+
+    A card that was declined, or whose last charge has no outcome, is left alone until it has paid for a purchase.
+    """
+    later = payments.alias()
+    paid_later = exists().where(
+        later.c.user_id == payments.c.user_id, later.c.state == PAID, later.c.payment_id > payments.c.payment_id
     )
+    failed = payments.c.state.in_((DECLINED, LOST)) & (payments.c.token == cards.c.token) & ~paid_later
+    held = exists().where(payments.c.user_id == users.c.user_id, (payments.c.state == PENDING) | failed)
     found = tx.rows(
         select(users.c.user_id, users.c.auto_recharge_micros, users.c.low_credit_micros, users.c.currency)
         .join_from(users, balances, balances.c.user_id == users.c.user_id)
@@ -164,7 +165,7 @@ def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
     """Record what became of a charge; the row after it. The credit is given once, whoever comes with it how often."""
     changed = tx.execute(
         payments.update()
-        .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
+        .where(payments.c.payment_id == payment_id, payments.c.state.in_((PENDING, LOST)))
         .values(state=charge.state, charge_id=charge.charge_id, reason=charge.reason or None, settled_at=tx.now)
     )
     row = find(tx, payment_id)
@@ -179,23 +180,27 @@ def _told(row: Mapping[str, Any]) -> str:
     return f"{row['currency']} {prices.fixed(row['micros'], 2)}, invoice {row['invoice_number']}"
 
 
-def give_up(tx: Tx, payment_id: int) -> None:
-    """The gateway gave no answer for a day: the operator has to compare (`heliograph payments check`)."""
+def give_up(tx: Tx, payment_id: int) -> Mapping[str, Any]:
+    """The gateway gave no answer for a day: the operator has to compare (`heliograph payments check`). The row."""
     tx.execute(
         payments.update()
         .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
         .values(state=LOST, reason="The payment provider gave no answer.", settled_at=tx.now)
     )
+    return find(tx, payment_id)
 
 
-def begin_refund(tx: Tx, invoice_number: str) -> Mapping[str, Any]:
+def begin_refund(tx: Tx, invoice_number: str, gateway: str) -> Mapping[str, Any]:
     """Take the credit of a payment back, before its money is given back; the row of the payment.
 
-    A refund whose answer was lost is begun again without taking anything. Raises NotFound, InsufficientCredit.
+    A refund whose answer was lost is begun again without taking anything. Raises NotFound, InsufficientCredit,
+    Conflict: the money is not with this gateway.
     """
     row = by_invoice(tx, invoice_number)
     if row is None or row["state"] not in (PAID, REFUNDING):
         raise NotFound(UNKNOWN)
+    if row["gateway"] != gateway:
+        raise Conflict(f"The payment was made through the gateway {row['gateway']}, and {gateway} is in use.")
     if row["state"] == PAID:
         ledger.post(tx, row["user_id"], -row["micros"], "payment refund", invoice_number)
         audit.record(tx, row["user_id"], audit.CLI, "payment.refunded", _told(row))

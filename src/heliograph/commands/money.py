@@ -19,7 +19,7 @@ from heliograph.commands.base import STORE, AsJson, Store, Username, named, with
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.errors import NotFound
+from heliograph.errors import Conflict, NotFound
 from heliograph.numbers.supply import Pool
 from heliograph.phone import Phone
 from heliograph.process import Problem
@@ -59,6 +59,8 @@ def refund(
         row = _with_cashier(where, lambda cashier, _: cashier.refund(invoice.lower()))
     except NotFound:
         raise Problem(f"There is no payment {invoice!r} to refund.") from None
+    except Conflict as problem:
+        raise Problem(problem.message) from None
     except ledger.InsufficientCredit:
         raise Problem("The account has spent that credit: its balance would be below zero.") from None
     if row["state"] != payments.REFUNDED:

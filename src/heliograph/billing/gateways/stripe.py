@@ -93,11 +93,12 @@ class StripeGateway:
         return Charge(made.id, "paid", "", amount, currency, key)
 
     async def refund(self, charge_id: str, key: str) -> Charge:
-        """Give a charge back."""
+        """Give a charge back. Stripe knows the key for a day: after that it says that the charge was given back."""
         try:
             await asyncio.to_thread(self._api.refunds.create, {"payment_intent": charge_id}, {"idempotency_key": key})
         except stripe.InvalidRequestError as problem:
-            return Charge(charge_id, "declined", problem.user_message or "Stripe refused the refund.", key=key)
+            if problem.code != "charge_already_refunded":
+                return Charge(charge_id, "declined", problem.user_message or "Stripe refused the refund.", key=key)
         except stripe.StripeError as problem:
             raise GatewayAway(_why(problem)) from None
         return Charge(charge_id, "paid", key=key)
@@ -116,6 +117,8 @@ class StripeGateway:
 
     def verify_webhook(self, body: bytes, header: str) -> str | None:
         """The key in the metadata of a payment intent, by an event with Stripe's signature."""
+        if not self._webhook_secret:
+            raise BadEvent("There is no secret to check its signature with.")  # anybody can sign with an empty one
         try:
             stripe.WebhookSignature.verify_header(
                 body.decode(), header, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
