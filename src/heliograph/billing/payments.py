@@ -236,13 +236,16 @@ def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
     return row
 
 
-def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[Charge]:
-    """The charges of a gateway that are no paid or refunded payment here: money that was taken and not credited."""
-    keys = [charge.key for charge in charges]
-    known = (PAID, REFUNDING, REFUNDED)
-    found = tx.driver_in("SELECT invoice_number, state FROM payments WHERE invoice_number IN ({})", [], keys)
-    good = {invoice for invoice, state in found if state in known}
-    return [charge for charge in charges if charge.key not in good]
+def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[tuple[Charge, Mapping[str, Any] | None]]:
+    """The charges of a gateway that are no paid or refunded payment here, each with its payment and whose it is.
+
+    That is money that was taken and not credited; None: nothing here has asked for it.
+    """
+    found = select(payments, users.c.username).join(users, users.c.user_id == payments.c.user_id)
+    keys = {charge.key for charge in charges}
+    known = {row["invoice_number"]: row for row in tx.rows(found.where(payments.c.invoice_number.in_(keys)))}
+    pairs = [(charge, known.get(charge.key)) for charge in charges]
+    return [(charge, row) for charge, row in pairs if row is None or row["state"] not in (PAID, REFUNDING, REFUNDED)]
 
 
 def recharge_settings(tx: Tx, user_id: int) -> Mapping[str, Any]:
