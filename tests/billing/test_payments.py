@@ -294,7 +294,9 @@ def test_after_a_decline_nothing_is_charged_by_itself(migrated_url: str) -> None
                     await world.database.write(lambda tx, row=row: payments.give_up(tx, row["payment_id"]))
                 else:
                     said = Charge("ch", state)
-                    await world.database.write(lambda tx, row=row: payments.settle(tx, row["payment_id"], said))
+                    await world.database.write(
+                        lambda tx, row=row, said=said: payments.settle(tx, row["payment_id"], said)
+                    )
             return len(await world.rows())
 
         assert [await recharge("declined") for _ in range(4)] == [1, 1, 1, 1]

@@ -57,6 +57,7 @@ def test_packages_are_those_of_the_accounts_currency(server: Running) -> None:
     american = server.account(country="US", phone="+15184811002")
     shown = american.get("/recharge/packages")
     assert shown["_currency"]["currency_name_short"] == "USD"
+    assert shown["currency"] == shown["_currency"]
     assert (shown["packages"][0]["package_price"], shown["packages"][0]["sms_price"]) == ("20.00", 0.011)
     assert shown["packages"][0]["sms_quantity"] == 1818
     assert american.get("/recharge/packages?country=au")["packages"][0]["sms_price"] == 0.047

@@ -120,10 +120,11 @@ class Package(msgspec.Struct, kw_only=True):
 
 
 class Packages(msgspec.Struct):
-    """`data` of the packages (11)."""
+    """`data` of the packages (11). The official client calls the currency by another name."""
 
     packages: list[Package]
-    currency: currencies.Currency = msgspec.field(name="_currency")
+    currency: currencies.Currency
+    documented_currency: currencies.Currency = msgspec.field(name="_currency")
 
 
 class Purchase(msgspec.Struct):
@@ -187,7 +188,8 @@ def view_packages(req: Request) -> Reply:
         for name, (channel, kind) in (PRICED | PRICED_ONLY).items()
     }
     packages = [_package(key, price, units) for key, price in sorted(found.items())]
-    return Reply(Packages(packages, currencies.describe(req.who.currency)))
+    currency = currencies.describe(req.who.currency)
+    return Reply(Packages(packages, currency, currency))
 
 
 async def purchase(req: Request) -> Reply:
