@@ -82,6 +82,14 @@ def test_numbers_are_imported_and_sold(run: Run, api: Api, tmp_path: Path) -> No
     assert api.post("/numbers/buy/+6785913001")["dedicated_number"] == "+6785913001"
 
 
+def test_numbers_that_all_accounts_share_are_not_sold(run: Run, server: Running, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.txt"
+    path.write_text(f"+6785914000\n{server.options.shared_numbers[0]}\n", encoding="utf-8")
+    assert server.options.shared_numbers[0] in run("numbers", "import", str(path))
+    path.write_text("+6785914000\n", encoding="utf-8")
+    assert "1 new numbers" in run("numbers", "import", str(path))
+
+
 @pytest.mark.parametrize("content", [b"+6785913000\n12\n", b"\xff\xfe", b"+6785913000; DROP TABLE numbers\n"])
 def test_a_wrong_file_changes_nothing(run: Run, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "numbers.txt"

@@ -162,6 +162,40 @@ def test_what_arrives_is_its_owners(server: Running, api: Api) -> None:
     assert (last["original_message_id"], last["original_body"]) == (sent["message_id"], "It is me")
 
 
+def test_a_released_number_receives_for_nobody_until_it_is_sold_again(server: Running) -> None:
+    """Although its last owner has sent from it to whoever writes now."""
+    first, second = server.account(credit=25_000_000), server.account()
+    for one in (first, second):
+        one.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    wanted = free(first)
+    buy(first, wanted)
+    first.send("+61491570156", "Mine", **{"from": wanted})
+    arrive(server, "+61491570156", wanted, "one")
+    server.write(
+        lambda tx: tx.driver("UPDATE owned_numbers SET due_at = 0, unpaid_since = 1 WHERE number = ?", [wanted])
+    )
+    server.write(lambda tx: number.renew_due(tx, 7))
+    assert first.get("/numbers")["total"] == 0
+    arrive(server, "+61491570156", wanted, "two")
+    assert [one["body"] for one in first.get("/sms/inbound")["data"]] == ["one"]
+    assert first.send("+61491570156", "Whose?")["from"] != wanted
+    buy(second, wanted)
+    arrive(server, "+61491570156", wanted, "three")
+    assert [one["body"] for one in second.get("/sms/inbound")["data"]] == ["three"]
+    assert [one["body"] for one in first.get("/sms/inbound")["data"]] == ["one"]
+
+
+def test_a_number_of_the_pool_receives_for_nobody_before_it_is_sold(server: Running, api: Api) -> None:
+    """Whoever sends from it without having bought it gets no replies."""
+    api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    pooled = phone.exact("+6785915000")
+    assert pooled
+    server.write(lambda tx: Pool.add(tx, [pooled]))
+    api.send("+61491570156", "Mine?", **{"from": pooled.number})
+    arrive(server, "+61491570156", pooled.number, "No")
+    assert api.get("/sms/inbound")["total"] == 0
+
+
 def test_a_reply_of_the_sandbox_comes_to_it(api: Api) -> None:
     api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
     wanted = free(api)

@@ -118,10 +118,12 @@ def pay_out(tx: Tx, user: Mapping[str, Any], rates: Rates) -> int:
     Raises RatesError when a currency cannot be converted. Debts (by refunds) are settled with the rest.
     """
     ledger.lock(tx, [user["user_id"]])
-    earned = balances(tx, user["user_id"])
-    micros = sum(rates.convert(amount, currency, user["currency"]) for currency, amount in earned.items())
+    held = f"SELECT currency, micros FROM commission_balances WHERE user_id = ? {tx.dialect.for_update}"  # noqa: S608
+    earned = dict(tx.driver(held, [user["user_id"]]).fetchall())  # what another process is adding is waited for
+    micros = sum(rates.convert(amount, currency, user["currency"]) for currency, amount in earned.items() if amount)
     if micros <= 0:
         return 0
-    tx.execute(commission_balances.delete().where(commission_balances.c.user_id == user["user_id"]))
+    paid = (commission_balances.c.user_id == user["user_id"]) & commission_balances.c.currency.in_(earned)
+    tx.execute(commission_balances.delete().where(paid))
     ledger.post(tx, user["user_id"], micros, "commission", "pay-out")
     return micros

@@ -126,8 +126,10 @@ def import_numbers(
     file: Annotated[Path, Parameter(help="The list.")], /, *, where: Store = STORE, as_json: AsJson = False
 ) -> None:
     """Put numbers into the pool that accounts buy from: one a line in E.164, # begins a comment."""
-    found = _listed(file)
-    new = within(where.load(), lambda tx: Pool.add(tx, found))
+    found, options = _listed(file), where.load()
+    if shared := {one.number for one in found} & set(options.shared_numbers):
+        raise Problem(f"{file}: all accounts share {', '.join(sorted(shared))} (HELIOGRAPH_SHARED_SENDERS).")
+    new = within(options, lambda tx: Pool.add(tx, found))
     known = len(found) - new
     show(as_json, {"new": new, "known": known}, f"{new} new numbers are in the pool, {known} were there already.")
 

@@ -25,4 +25,6 @@ def view(req: Request) -> Reply:
     shown = paging.window(req)
     base = referral.of(req.who.user_id)
     total, rows = search.rows(req, base, referral.COLUMNS, shown, default=("referral_rule_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: Referral(**row, refered_user_id=row["referred_user_id"])))
+    return Reply(
+        paging.page(req, shown, total, rows, lambda row: Referral(**row, refered_user_id=row["referred_user_id"]))
+    )

@@ -45,6 +45,7 @@ from heliograph.db.tables.money import (
     owned_numbers,
     payments,
     rates,
+    released_numbers,
 )
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "payments",
     "queue",
     "rates",
+    "released_numbers",
     "receipts",
     "referrals",
     "resellers",

@@ -48,7 +48,7 @@ users = Table(
     Column("delivery_to", Text),
     Column("active", SmallInteger, nullable=False),
     Column("banned", SmallInteger, nullable=False),
-    Column("auto_recharge", SmallInteger, nullable=False),
+    Column("auto_recharge", SmallInteger, nullable=False, index=True),
     Column("auto_recharge_micros", BigInteger, nullable=False),
     Column("low_credit_micros", BigInteger, nullable=False),
     Column("setting_unicode_sms", SmallInteger, nullable=False),
