@@ -187,11 +187,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 7
 
     @property
-    def shared_numbers(self) -> list[str]:
-        """The senders of accounts without a number of their own."""
-        return [number for part in self.shared_senders.split(",") if (number := part.strip())]
-
-    @property
     def private_webhooks(self) -> bool:
         """Whether a webhook may go to a private address."""
         return self.webhook_private == "allow" or (self.webhook_private == "auto" and self.mode == "sandbox")

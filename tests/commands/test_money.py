@@ -10,6 +10,7 @@ from heliograph.billing import commission, payments
 from heliograph.billing.commission import Terms
 from heliograph.billing.gateways.base import Charge
 from heliograph.billing.gateways.manual import ManualGateway
+from heliograph.numbers import supply
 from support import program
 from support.server import Api, Running
 
@@ -83,9 +84,9 @@ def test_numbers_are_imported_and_sold(run: Run, api: Api, tmp_path: Path) -> No
 
 
 def test_numbers_that_all_accounts_share_are_not_sold(run: Run, server: Running, tmp_path: Path) -> None:
-    path = tmp_path / "numbers.txt"
-    path.write_text(f"+6785914000\n{server.options.shared_numbers[0]}\n", encoding="utf-8")
-    assert server.options.shared_numbers[0] in run("numbers", "import", str(path))
+    path, shared = tmp_path / "numbers.txt", supply.shared(server.options)[0]
+    path.write_text(f"+6785914000\n{shared}\n", encoding="utf-8")
+    assert shared in run("numbers", "import", str(path))
     path.write_text("+6785914000\n", encoding="utf-8")
     assert "1 new numbers" in run("numbers", "import", str(path))
 

@@ -20,6 +20,7 @@ from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import Conflict, NotFound
+from heliograph.numbers import supply
 from heliograph.numbers.supply import Pool
 from heliograph.phone import Phone
 from heliograph.process import Problem
@@ -127,7 +128,7 @@ def import_numbers(
 ) -> None:
     """Put numbers into the pool that accounts buy from: one a line in E.164, # begins a comment."""
     found, options = _listed(file), where.load()
-    if shared := {one.number for one in found} & set(options.shared_numbers):
+    if shared := {one.number for one in found} & set(supply.shared(options)):
         raise Problem(f"{file}: all accounts share {', '.join(sorted(shared))} (HELIOGRAPH_SHARED_SENDERS).")
     new = within(options, lambda tx: Pool.add(tx, found))
     known = len(found) - new

@@ -23,7 +23,8 @@ class SmsOrder(Order, kw_only=True):
 def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
     """The order with a draft for each contact of its lists, and with refusals for who has opted out.
 
-    A list of somebody else, or one that a subaccount may not see, keeps its refused draft. Raises BadRequest: more than MOST_CONTACTS in one request.
+    A list of somebody else, or one that a subaccount may not see, keeps its refused draft.
+    Raises BadRequest: more than MOST_CONTACTS in one request.
     """
     who = account.current(tx, order.principal)
     shared = "contacts" in who.access

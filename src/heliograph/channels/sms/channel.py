@@ -63,7 +63,7 @@ class Writer:
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
         self._shared: dict[str, list[str]] = {}
-        for number in settings.shared_numbers:
+        for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
             self._shared.setdefault(_country(number), []).append(number)
         self._all = [number for numbers in self._shared.values() for number in numbers]
 
