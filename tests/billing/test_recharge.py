@@ -53,6 +53,21 @@ def test_a_purchase_is_credited_and_listed(api: Api) -> None:
     assert (entry["kind"], entry["micros"], entry["reference"]) == ("payment", 50_000_000, row["invoice_number"])
 
 
+def test_transactions_are_searched_by_what_they_show(api: Api) -> None:
+    put_card(api)
+    for package in (2, 1, 3):
+        api.put(f"/recharge/purchase/{package}")
+    for text, found in (
+        ("amount:50.00", ["50.00"]),
+        ("amount:50", ["50.00"]),
+        ("amount:50000000", []),
+        ("amount:x", []),
+    ):
+        assert [one["amount"] for one in api.get(f"/recharge/transactions?q={text}")["data"]] == found
+    listed = api.get("/recharge/transactions?q=currency:aud&order_by=amount:asc")["data"]
+    assert [one["amount"] for one in listed] == ["20.00", "50.00", "100.00"]
+
+
 def test_packages_are_those_of_the_accounts_currency(server: Running) -> None:
     american = server.account(country="US", phone="+15184811002")
     shown = american.get("/recharge/packages")

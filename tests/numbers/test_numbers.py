@@ -95,7 +95,7 @@ def test_a_bought_number_is_paid_listed_and_gone_from_the_search(api: Api) -> No
     assert (bought["dedicated_number"], bought["country"]) == (wanted, "AU")
     assert float(bought["price_total"]) == float(offer["price_total"]) == 6.08 + 18.59
     assert balance(api) == pytest.approx(100 - 24.67)
-    (row,) = api.get("/numbers?q=country:au")["data"]
+    (row,) = api.get("/numbers?q=country:au,price:18.59")["data"]
     assert row == {"dedicated_number": wanted, "country": "AU", "price": "18.59", "_country_name": "Australia"}
     assert search(api, search=wanted)["total"] == 0
 

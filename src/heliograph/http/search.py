@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, asc, cast, desc, func, or_, select
 
+from heliograph.billing import prices
 from heliograph.errors import BadRequest
 from heliograph.http.paging import Window
 from heliograph.http.request import Request
@@ -52,10 +53,20 @@ def _one(pair: str, columns: Columns) -> ColumnElement[bool]:
     marks = _MARK.findall(value.strip())
     shown = func.coalesce(cast(column, String), "")
     if "*" not in marks:
-        text = "".join(mark[-1] for mark in marks)
+        text = _stored(column, "".join(mark[-1] for mark in marks))
         return or_(shown == text, func.lower(shown).in_(_lowered(text)))
     pattern = "".join("%" if mark == "*" else _LITERAL.get(mark[-1], mark[-1]) for mark in marks)
     return or_(*(func.lower(shown).like(lower, escape="\\") for lower in _lowered(pattern)))
+
+
+def _stored(column: ColumnElement[Any], text: str) -> str:
+    """A value as the database has it: amounts are searched in units of the currency, like they are shown."""
+    if not getattr(column, "info", {}).get("micros"):
+        return text
+    try:
+        return str(prices.micros(text))
+    except ValueError:
+        return text
 
 
 _LITERAL = {"\\": "\\\\", "%": "\\%", "_": "\\_"}

@@ -13,3 +13,6 @@ metadata = MetaData(
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A generated key: INTEGER PRIMARY KEY is what SQLite numbers by itself."""
+
+MONEY = {"micros": True}
+"""`info` of a column that is shown, and searched, in units of a currency."""

@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from heliograph.db.tables.base import Id, metadata
+from heliograph.db.tables.base import MONEY, Id, metadata
 
 counters = Table(
     "counters",
@@ -46,7 +46,7 @@ messages = Table(
     Column("encoding", Text, nullable=False),
     Column("parts", SmallInteger, nullable=False),
     Column("parts_left", SmallInteger, nullable=False),
-    Column("price_micros", BigInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False, info=MONEY),
     Column("status", Text, nullable=False),
     Column("status_code", Text),
     Column("status_text", Text),

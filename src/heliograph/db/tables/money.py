@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from heliograph.db.tables.base import Id, metadata
+from heliograph.db.tables.base import MONEY, Id, metadata
 
 balances = Table(
     "balances",
@@ -106,7 +106,7 @@ payments = Table(
     Column("invoice_number", Text, nullable=False),
     Column("request_key", Text),
     Column("package_id", BigInteger),
-    Column("micros", BigInteger, nullable=False),
+    Column("micros", BigInteger, nullable=False, info=MONEY),
     Column("currency", Text, nullable=False),
     Column("aud_micros", BigInteger),
     Column("gateway", Text, nullable=False),
@@ -138,7 +138,7 @@ owned_numbers = Table(
     Column("subaccount_id", BigInteger, nullable=False),
     Column("country", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("monthly_micros", BigInteger, nullable=False),
+    Column("monthly_micros", BigInteger, nullable=False, info=MONEY),
     Column("bought_at", BigInteger, nullable=False),
     Column("months", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False, index=True),
