@@ -181,14 +181,13 @@ def view_packages(req: Request) -> Reply:
     country = (req.query.get("country", "").strip() or req.who.country).upper()
     if country not in phone.COUNTRIES:
         raise BadRequest({"country": "Country must be a two-letter ISO 3166 code."})
-    rates = rates_of(req.tx)
-    found = rates.packages.get(req.who.currency, {})
-    units = {
-        name: req.who.terms.price(_price(rates, channel, kind, country, req.who.currency))
-        for name, (channel, kind) in (PRICED | PRICED_ONLY).items()
-    }
-    packages = [_package(key, price, units) for key, price in sorted(found.items())]
-    currency = currencies.describe(req.who.currency)
+    code, rates = req.who.currency, rates_of(req.tx)
+    listed = {name: _price(rates, *kind, country, code) for name, kind in (PRICED | PRICED_ONLY).items()}
+    packages = []
+    for key, price in sorted(rates.packages.get(code, {}).items()):
+        terms = msgspec.structs.replace(req.who.terms, discount=rates.discount(code, key))
+        packages.append(_package(key, price, {name: terms.price(unit) for name, unit in listed.items()}))
+    currency = currencies.describe(code)
     return Reply(Packages(packages, currency, currency))
 
 

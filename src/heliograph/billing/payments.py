@@ -10,6 +10,7 @@ from heliograph import audit
 from heliograph.billing import currencies, ledger, prices
 from heliograph.billing.gateways.base import Card, Charge
 from heliograph.billing.tariff import rates_of
+from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.tables import balances, cards, payments, users
 from heliograph.errors import BadRequest, Conflict, NotFound
@@ -172,7 +173,19 @@ def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
     if changed.rowcount and row["state"] == PAID:
         ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
         audit.record(tx, row["user_id"], row["gateway"], "payment", _told(row))
+        _price_by_last_package(tx, row)
     return row
+
+
+def _price_by_last_package(tx: Tx, row: Mapping[str, Any]) -> None:
+    """After a payment for a package, or its refund: prices follow the last one (facts I9)."""
+    if row["package_id"] is None:
+        return
+    bought = _of(row["user_id"]).where(payments.c.state == PAID, payments.c.package_id.is_not(None))
+    last = tx.row(bought.order_by(payments.c.settled_at.desc(), payments.c.payment_id.desc()).limit(1))
+    package_id = last and last["package_id"]
+    tx.execute(users.update().where(users.c.user_id == row["user_id"]).values(package_id=package_id))
+    epochs.bump(tx, epochs.ACCESS)
 
 
 def _told(row: Mapping[str, Any]) -> str:
@@ -220,6 +233,8 @@ def end_refund(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
     if changed.rowcount and state == PAID:
         ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
         audit.record(tx, row["user_id"], row["gateway"], "payment.refund_refused", _told(row))
+    elif changed.rowcount:
+        _price_by_last_package(tx, row)
     return row
 
 

@@ -49,7 +49,7 @@ def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:
         setup, monthly = (rates.price("number", kind, country, who.currency) for kind in ("setup", "monthly"))
     except RatesError:
         raise BadRequest({"country": f"Numbers are not sold in {who.currency}."}) from None
-    return who.terms.price(setup), who.terms.price(monthly)
+    return who.terms.full_price(setup), who.terms.full_price(monthly)
 
 
 def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[Mapping[str, Any], int]:
