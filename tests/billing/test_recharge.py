@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from heliograph import audit
 from heliograph.billing import ledger, payments
 from support.server import Api, Running
 
@@ -234,10 +235,10 @@ def test_a_declined_card_is_left_alone_until_there_is_a_new_one(api: Api) -> Non
     api.until(lambda: attempts() == ["declined"])
     api.server.write(lambda tx: payments.recharge_all(tx, "manual"))
     assert attempts() == ["declined"]
+    (entry,) = api.server.read(lambda tx: audit.entries(tx, api.username, 1))
+    assert (entry["what"], entry["actor"]) == ("payment.declined", "manual")
+    assert "Your card was declined." in entry["detail"]
     put_card(api)
-    api.server.write(
-        lambda tx: tx.driver("UPDATE cards SET updated_at = updated_at + 1 WHERE user_id = ?", [api.user_id])
-    )
     api.server.write(lambda tx: payments.recharge_all(tx, "manual"))
     api.until(lambda: attempts() == ["declined", "paid"])
 

@@ -174,6 +174,8 @@ def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
         ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
         audit.record(tx, row["user_id"], row["gateway"], "payment", _told(row))
         _price_by_last_package(tx, row)
+    elif changed.rowcount:
+        audit.record(tx, row["user_id"], row["gateway"], "payment.declined", f"{_told(row)}: {row['reason']}")
     return row
 
 
