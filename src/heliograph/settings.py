@@ -186,7 +186,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "Heliograph"
     invoice_font: Annotated[
         str,
-        Meta(description="TrueType file for invoices, for names that are not in Latin letters; empty: a built-in one."),
+        Meta(description="TrueType file for what is not in Latin letters on invoices; empty: DejaVu Sans, if there."),
     ] = ""
     number_grace_days: Annotated[
         int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")

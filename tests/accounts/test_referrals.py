@@ -35,7 +35,7 @@ def referred_by(api: Api, **more: Any) -> Api:
 def test_referred_accounts_are_listed(api: Api) -> None:
     made = [referred_by(api).user_id for _ in range(2)]
     rows = api.get("/referral/accounts")["data"]
-    assert [row["referred_user_id"] for row in rows] == made
+    assert [row["referred_user_id"] for row in rows] == [row["refered_user_id"] for row in rows] == made
     assert {row["percentage_referral"] for row in rows} == {5}
     assert all(abs(row["date_referred"] - time.time()) < 60 for row in rows)
     found = api.get(f"/referral/accounts?q=referred_user_id:{made[1]}&order_by=date_referred:desc")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +16,7 @@ from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, Charge
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.db.database import Database
 from heliograph.db.tables import payments as table
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, Conflict
 from heliograph.queue.jobs import Job
 from heliograph.webhooks.signature import new_secret
 
@@ -32,12 +32,13 @@ class Bank:
     def __init__(self) -> None:
         self.taken: dict[str, tuple[int, str]] = {}
         self.given_back: set[str] = set()
-        self.calls = 0
+        self.calls = self.cards = 0
         self.lose = 0
         self.refuse_refunds = False
 
     async def tokenise(self, card: Card) -> str:
-        return "token"
+        self.cards += 1
+        return f"token-{self.cards}"
 
     async def charge(self, token: str, amount: int, currency: str, key: str) -> Charge:
         self.calls += 1
@@ -190,7 +191,41 @@ def test_after_a_day_nobody_is_charged_for_an_old_purchase(migrated_url: str) ->
         assert [row["state"] for row in await world.rows()] == ["lost"]
         assert (world.bank.calls, await world.balance()) == (1, 0)
         charges = await world.bank.list(10)
-        assert await world.database.read(lambda tx: payments.unmatched(tx, charges)) == charges
+        stranger = Charge("ch", "paid", key="somebody else's")
+        found = await world.database.read(lambda tx: payments.unmatched(tx, [*charges, stranger]))
+        assert [(one, row and row["username"]) for one, row in found] == [(charges[0], "u"), (stranger, None)]
+
+    play(migrated_url, story)
+
+
+def test_nobody_brings_an_old_purchase_to_life(migrated_url: str) -> None:
+    """Neither the customer, who repeats it, nor an event of the gateway that was on its way for two days."""
+
+    async def story(world: World) -> None:
+        begun = [
+            await world.database.write(
+                lambda tx, package=package: payments.purchase(tx, world.user_id, package, "bank", None)
+            )
+            for package in (1, 2)
+        ]
+        world.now += payments.KEY_LIFE + 1
+        assert (await world.cashier.purchase(world.user_id, 1, None))["state"] == "lost"
+        await world.cashier.event(begun[1]["invoice_number"].encode(), "signed")
+        assert {row["state"] for row in await world.rows()} == {"lost"}
+        assert (world.bank.calls, await world.balance()) == (0, 0)
+
+    play(migrated_url, story)
+
+
+def test_an_answer_that_comes_after_all_is_credited(migrated_url: str) -> None:
+    """The payment was given up while the gateway was being asked; the money was taken."""
+
+    async def story(world: World) -> None:
+        row = await world.database.write(lambda tx: payments.purchase(tx, world.user_id, 1, "bank", None))
+        await world.database.write(lambda tx: payments.give_up(tx, row["payment_id"]))
+        for _ in range(2):
+            await world.database.write(lambda tx: payments.settle(tx, row["payment_id"], Charge("ch", "paid")))
+        assert ([row["state"] for row in await world.rows()], await world.balance()) == (["paid"], 20)
 
     play(migrated_url, story)
 
@@ -227,6 +262,48 @@ def test_a_refund_takes_the_credit_once(migrated_url: str) -> None:
         await world.database.write(lambda tx: ledger.post(tx, world.user_id, -5_000_000, "sms", "x"))
         with pytest.raises(ledger.InsufficientCredit):
             await world.cashier.refund(again["invoice_number"])
+
+    play(migrated_url, story)
+
+
+def test_only_the_gateway_that_took_the_money_gives_it_back(migrated_url: str) -> None:
+    async def story(world: World) -> None:
+        key = (await world.cashier.purchase(world.user_id, 1, None))["invoice_number"]
+        other = Cashier(world.database, ManualGateway(sandbox=True))
+        with pytest.raises(Conflict, match="bank"):
+            await other.refund(key)
+        assert ([row["state"] for row in await world.rows()], await world.balance()) == (["paid"], 20)
+
+    play(migrated_url, story)
+
+
+def test_after_a_decline_nothing_is_charged_by_itself(migrated_url: str) -> None:
+    """However long it waits: until a purchase by hand has gone through, or there is another card."""
+
+    async def story(world: World) -> None:
+        values = {"auto_recharge": 1, "low_credit_micros": 500_000_000}
+        await world.database.write(lambda tx: payments.change_recharge_settings(tx, world.user_id, values))
+
+        async def recharge(state: Literal["paid", "declined"] | None) -> int:
+            """How many payments there are after a day on which the gateway says this."""
+            world.now += 86_400
+            await world.database.write(lambda tx: payments.recharge_all(tx, "bank"))
+            rows = [row for row in await world.rows() if row["state"] == "pending"]
+            for row in rows:
+                if state is None:
+                    await world.database.write(lambda tx, row=row: payments.give_up(tx, row["payment_id"]))
+                else:
+                    said = Charge("ch", state)
+                    await world.database.write(
+                        lambda tx, row=row, said=said: payments.settle(tx, row["payment_id"], said)
+                    )
+            return len(await world.rows())
+
+        assert [await recharge("declined") for _ in range(4)] == [1, 1, 1, 1]
+        assert (await world.cashier.purchase(world.user_id, 1, None))["state"] == "paid"
+        assert [await recharge("paid"), await recharge("declined"), await recharge("declined")] == [3, 4, 4]
+        await world.cashier.keep_card(world.user_id, CARD, "test")
+        assert [await recharge(None) for _ in range(3)] == [5, 5, 5]
 
     play(migrated_url, story)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from heliograph import audit
 from heliograph.billing import ledger, payments
 from support.server import Api, Running
 
@@ -53,10 +54,26 @@ def test_a_purchase_is_credited_and_listed(api: Api) -> None:
     assert (entry["kind"], entry["micros"], entry["reference"]) == ("payment", 50_000_000, row["invoice_number"])
 
 
+def test_transactions_are_searched_by_what_they_show(api: Api) -> None:
+    put_card(api)
+    for package in (2, 1, 3):
+        api.put(f"/recharge/purchase/{package}")
+    for text, found in (
+        ("amount:50.00", ["50.00"]),
+        ("amount:50", ["50.00"]),
+        ("amount:50000000", []),
+        ("amount:x", []),
+    ):
+        assert [one["amount"] for one in api.get(f"/recharge/transactions?q={text}")["data"]] == found
+    listed = api.get("/recharge/transactions?q=currency:aud&order_by=amount:asc")["data"]
+    assert [one["amount"] for one in listed] == ["20.00", "50.00", "100.00"]
+
+
 def test_packages_are_those_of_the_accounts_currency(server: Running) -> None:
     american = server.account(country="US", phone="+15184811002")
     shown = american.get("/recharge/packages")
     assert shown["_currency"]["currency_name_short"] == "USD"
+    assert shown["currency"] == shown["_currency"]
     assert (shown["packages"][0]["package_price"], shown["packages"][0]["sms_price"]) == ("20.00", 0.011)
     assert shown["packages"][0]["sms_quantity"] == 1818
     assert american.get("/recharge/packages?country=au")["packages"][0]["sms_price"] == 0.047
@@ -218,10 +235,10 @@ def test_a_declined_card_is_left_alone_until_there_is_a_new_one(api: Api) -> Non
     api.until(lambda: attempts() == ["declined"])
     api.server.write(lambda tx: payments.recharge_all(tx, "manual"))
     assert attempts() == ["declined"]
+    (entry,) = api.server.read(lambda tx: audit.entries(tx, api.username, 1))
+    assert (entry["what"], entry["actor"]) == ("payment.declined", "manual")
+    assert "Your card was declined." in entry["detail"]
     put_card(api)
-    api.server.write(
-        lambda tx: tx.driver("UPDATE cards SET updated_at = updated_at + 1 WHERE user_id = ?", [api.user_id])
-    )
     api.server.write(lambda tx: payments.recharge_all(tx, "manual"))
     api.until(lambda: attempts() == ["declined", "paid"])
 

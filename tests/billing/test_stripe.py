@@ -1,11 +1,14 @@
 """The gateway stripe against localstripe, and what its requests look like on the wire."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +17,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from heliograph.billing.gateways.base import GatewayAway
+from heliograph.billing.gateways.base import BadEvent, GatewayAway
 from heliograph.billing.gateways.stripe import StripeGateway
 
 TESTS = Path(__file__).parent.parent
@@ -59,7 +62,7 @@ def test_a_gateway_that_is_not_there(played: Any) -> None:
 
 
 class Peer(BaseHTTPRequestHandler):
-    """Takes a charge, and breaks off before the first answer."""
+    """Takes a charge, and breaks off before the first answer; refuses refunds, with the code that is its reason."""
 
     seen: ClassVar[list[tuple[str, dict[str, list[str]]]]] = []
 
@@ -68,8 +71,12 @@ class Peer(BaseHTTPRequestHandler):
         self.seen.append((self.headers["Idempotency-Key"], parse_qs(body)))
         if len(self.seen) == 1:
             return
-        answer = b'{"id": "pi_1", "object": "payment_intent", "status": "succeeded"}'
-        self.send_response(200)
+        answer, status = b'{"id": "pi_1", "object": "payment_intent", "status": "succeeded"}', 200
+        if self.path == "/v1/refunds":
+            code = parse_qs(body)["payment_intent"][0]
+            answer = json.dumps({"error": {"type": "invalid_request_error", "code": code, "message": "No."}}).encode()
+            status = 400
+        self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -80,6 +87,7 @@ class Peer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def peer() -> Iterator[str]:
+    Peer.seen.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Peer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -98,3 +106,21 @@ def test_a_call_is_repeated_by_us_and_with_the_same_key(peer: str) -> None:
     assert first == second == "key-1"
     assert body == again
     assert (body["metadata[key]"], body["amount"], body["currency"]) == (["key-1"], ["2000"], ["aud"])
+
+
+def test_a_charge_that_was_given_back_before_stays_so(peer: str) -> None:
+    """Stripe forgets a key after a day. To take that for a refusal would give the customer credit and money."""
+    gateway = StripeGateway("sk_test", address=peer)
+    with pytest.raises(GatewayAway):
+        asyncio.run(gateway.refund("charge_already_refunded", "refund-1"))
+    states = [
+        asyncio.run(gateway.refund(code, "refund-1")).state for code in ("charge_already_refunded", "resource_missing")
+    ]
+    assert states == ["paid", "declined"]
+
+
+def test_without_a_secret_no_event_is_believed() -> None:
+    body, at = b'{"type": "payment_intent.succeeded", "data": {"object": {"metadata": {"key": "k"}}}}', int(time.time())
+    signature = hmac.new(b"", f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    with pytest.raises(BadEvent):
+        StripeGateway("sk_test").verify_webhook(body, f"t={at},v1={signature}")

@@ -128,3 +128,33 @@ async def live(address: str, steps: list[tuple[str, Any]]) -> None:
 def test_money_is_neither_made_nor_lost(migrated_url: str, steps: list[tuple[str, Any]]) -> None:
     """Each example has accounts of its own, and its steps happen at the same moment."""
     asyncio.run(live(migrated_url, steps))
+
+
+async def compete(address: str) -> None:
+    """Two processes with writers of their own give away the same 100 units, 7 at a time."""
+    databases = [Database(address), Database(address)]
+    try:
+        street = Street(databases[0])
+        await street.settle_in()
+        await street.buy(0, 3)
+
+        async def give(database: Database, taker: int) -> int:
+            try:
+                await database.write(
+                    lambda tx: client.transfer(tx, street.users[0], street.users[taker], 7_000_000, "AUD")
+                )
+            except ledger.InsufficientCredit:
+                return 0
+            return 1
+
+        done = await asyncio.gather(*(give(databases[place % 2], 2 + place // 2 % 2) for place in range(40)))
+        assert sum(done) == 14
+        await databases[0].read(street.check)
+        assert await databases[1].read(lambda tx: ledger.balance(tx, street.users[0])) == 2_000_000
+    finally:
+        for one in databases:
+            await one.close()
+
+
+def test_two_processes_do_not_give_the_same_credit_away(migrated_url: str) -> None:
+    asyncio.run(compete(migrated_url))

@@ -1,12 +1,16 @@
 """Commands about money and numbers, beside a server that runs."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from heliograph.billing import commission
+from heliograph.billing import commission, payments
 from heliograph.billing.commission import Terms
+from heliograph.billing.gateways.base import Charge
+from heliograph.billing.gateways.manual import ManualGateway
+from heliograph.numbers import supply
 from support import program
 from support.server import Api, Running
 
@@ -79,9 +83,43 @@ def test_numbers_are_imported_and_sold(run: Run, api: Api, tmp_path: Path) -> No
     assert api.post("/numbers/buy/+6785913001")["dedicated_number"] == "+6785913001"
 
 
+def test_numbers_that_all_accounts_share_are_not_sold(run: Run, server: Running, tmp_path: Path) -> None:
+    path, shared = tmp_path / "numbers.txt", supply.shared(server.options)[0]
+    path.write_text(f"+6785914000\n{shared}\n", encoding="utf-8")
+    assert shared in run("numbers", "import", str(path))
+    path.write_text("+6785914000\n", encoding="utf-8")
+    assert "1 new numbers" in run("numbers", "import", str(path))
+
+
 @pytest.mark.parametrize("content", [b"+6785913000\n12\n", b"\xff\xfe", b"+6785913000; DROP TABLE numbers\n"])
 def test_a_wrong_file_changes_nothing(run: Run, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "numbers.txt"
     path.write_bytes(content)
     assert str(path) in run("numbers", "import", str(path))
     assert str(tmp_path) in run("numbers", "import", str(tmp_path / "none"))
+
+
+def test_a_charge_without_credit_is_found_and_credited(
+    run: Run, server: Running, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway's answer was lost for a day."""
+    with_payment(api)
+    row = server.write(lambda tx: payments.purchase(tx, api.user_id, 2, "manual", None))
+    server.write(lambda tx: payments.give_up(tx, row["payment_id"]))
+    own = Charge("ch_1", "paid", "", 5000, "AUD", row["invoice_number"])
+    stranger = Charge("ch_2", "paid", "", 700, "USD", "of another system")
+
+    async def charges(_: ManualGateway, limit: int) -> list[Charge]:
+        return [own, stranger]
+
+    monkeypatch.setattr(ManualGateway, "list", charges)
+    names = ("charge", "amount", "currency", "key", "username", "credited")
+    lost = dict(zip(names, ("ch_1", 5000, "AUD", own.key, api.username, False), strict=True))
+    strange = dict(zip(names, ("ch_2", 700, "USD", stranger.key, None, False), strict=True))
+    assert json.loads(run("payments", "check", "--json")) == [lost, strange]
+    assert api.get("/account")["balance"] == "120.000000"
+    assert json.loads(run("payments", "check", "--credit", "--json")) == [{**lost, "credited": True}, strange]
+    assert api.get("/account")["balance"] == "170.000000"
+    assert json.loads(run("payments", "check", "--credit", "--json")) == [strange]
+    assert api.get("/account")["balance"] == "170.000000"
+    assert "of another system" in run("payments", "check")

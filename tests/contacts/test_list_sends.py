@@ -306,3 +306,15 @@ def test_a_text_that_is_nothing_without_its_values_is_empty(api: Api) -> None:
     list_id = made(api)
     added(api, list_id, phone_number=NUMBER)
     assert send(api, list_id, "{firstname}")["messages"][0]["status"] == "EMPTY_MESSAGE"
+
+
+def test_a_subaccount_without_contacts_reaches_nobody_by_a_list(api: Api) -> None:
+    """Else a price would tell it how many they are, and a message what they are called."""
+    list_id = made(api)
+    added(api, list_id, phone_number=NUMBER, first_name="Ann")
+    without, shared = api.subaccount(sms=1), api.subaccount(sms=1, contacts=1)
+    for kind in ("send", "price"):
+        (one,) = send(without, list_id, "Hi (First Name)", kind)["messages"]
+        assert (one["status"], one["to"]) == ("NOT_ENOUGH_PERMISSION_TO_LIST_ID", "")
+    (one,) = send(shared, list_id, "Hi (First Name)")["messages"]
+    assert (one["status"], one["body"]) == ("SUCCESS", "Hi Ann")

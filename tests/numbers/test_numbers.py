@@ -95,7 +95,7 @@ def test_a_bought_number_is_paid_listed_and_gone_from_the_search(api: Api) -> No
     assert (bought["dedicated_number"], bought["country"]) == (wanted, "AU")
     assert float(bought["price_total"]) == float(offer["price_total"]) == 6.08 + 18.59
     assert balance(api) == pytest.approx(100 - 24.67)
-    (row,) = api.get("/numbers?q=country:au")["data"]
+    (row,) = api.get("/numbers?q=country:au,price:18.59")["data"]
     assert row == {"dedicated_number": wanted, "country": "AU", "price": "18.59", "_country_name": "Australia"}
     assert search(api, search=wanted)["total"] == 0
 
@@ -160,6 +160,40 @@ def test_what_arrives_is_its_owners(server: Running, api: Api) -> None:
     arrive(server, "61491570156", wanted[1:], "Hello")
     last = next(one for one in api.get("/sms/inbound")["data"] if one["body"] == "Hello")
     assert (last["original_message_id"], last["original_body"]) == (sent["message_id"], "It is me")
+
+
+def test_a_released_number_receives_for_nobody_until_it_is_sold_again(server: Running) -> None:
+    """Although its last owner has sent from it to whoever writes now."""
+    first, second = server.account(credit=25_000_000), server.account()
+    for one in (first, second):
+        one.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    wanted = free(first)
+    buy(first, wanted)
+    first.send("+61491570156", "Mine", **{"from": wanted})
+    arrive(server, "+61491570156", wanted, "one")
+    server.write(
+        lambda tx: tx.driver("UPDATE owned_numbers SET due_at = 0, unpaid_since = 1 WHERE number = ?", [wanted])
+    )
+    server.write(lambda tx: number.renew_due(tx, 7))
+    assert first.get("/numbers")["total"] == 0
+    arrive(server, "+61491570156", wanted, "two")
+    assert [one["body"] for one in first.get("/sms/inbound")["data"]] == ["one"]
+    assert first.send("+61491570156", "Whose?")["from"] != wanted
+    buy(second, wanted)
+    arrive(server, "+61491570156", wanted, "three")
+    assert [one["body"] for one in second.get("/sms/inbound")["data"]] == ["three"]
+    assert [one["body"] for one in first.get("/sms/inbound")["data"]] == ["one"]
+
+
+def test_a_number_of_the_pool_receives_for_nobody_before_it_is_sold(server: Running, api: Api) -> None:
+    """Whoever sends from it without having bought it gets no replies."""
+    api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    pooled = phone.exact("+6785915000")
+    assert pooled
+    server.write(lambda tx: Pool.add(tx, [pooled]))
+    api.send("+61491570156", "Mine?", **{"from": pooled.number})
+    arrive(server, "+61491570156", pooled.number, "No")
+    assert api.get("/sms/inbound")["total"] == 0
 
 
 def test_a_reply_of_the_sandbox_comes_to_it(api: Api) -> None:

@@ -134,6 +134,21 @@ def test_what_was_missed_is_charged_month_by_month(migrated_url: str) -> None:
     play(migrated_url, 100_000_000, story)
 
 
+def test_two_processes_charge_a_month_once(migrated_url: str) -> None:
+    async def story(world: World) -> None:
+        other = Database(migrated_url, clock=lambda: world.now)
+        world.now = START + 28 * DAY
+        try:
+            await asyncio.gather(
+                *(one.write(lambda tx: number.renew_due(tx, 7)) for one in (world.database, other) * 3)
+            )
+        finally:
+            await other.close()
+        assert (await world.balance(), (await world.row())["months"]) == (56_740_000, 2)
+
+    play(migrated_url, 100_000_000, story)
+
+
 def test_an_unpaid_number_is_kept_for_a_week_and_then_released(migrated_url: str) -> None:
     async def story(world: World) -> None:
         month = START + 28 * DAY

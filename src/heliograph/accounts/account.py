@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from heliograph.accounts.vault import Vault, new_key
 from heliograph.billing import currencies, ledger, tariff
 from heliograph.billing.commission import Terms
+from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.tables import (
     ACCESS_FLAGS,
@@ -213,27 +214,14 @@ def set_strict_opt_out(tx: Tx, user_id: int, strict: bool) -> None:
 
 def touch(tx: Tx) -> None:
     """Tell every process that cached credentials may be stale."""
-    tx.driver(
-        "INSERT INTO epochs (name, value) VALUES ('access', 1)"
-        " ON CONFLICT (name) DO UPDATE SET value = epochs.value + 1"
-    )
-    tx.memo.pop("epoch:access", None)
-
-
-def epoch(tx: Tx, name: str = "access") -> int:
-    """The present value of an epoch, read once a transaction."""
-    key = "epoch:" + name
-    if key not in tx.memo:
-        row = tx.driver("SELECT value FROM epochs WHERE name = ?", [name]).fetchone()
-        tx.memo[key] = row[0] if row else 0
-    return int(tx.memo[key])
+    epochs.bump(tx, epochs.ACCESS)
 
 
 def current(tx: Tx, principal: Principal) -> Principal:
     """The principal as it is now. Raises Unauthorized when its key or password has changed since it was cached."""
     if principal.expires is not None and principal.expires <= tx.now:
         raise Unauthorized
-    if epoch(tx) == principal.epoch:
+    if epochs.value(tx, epochs.ACCESS) == principal.epoch:
         return principal
     found = _find(tx, subaccounts.c.subaccount_id == principal.subaccount_id)
     fresh = found.proven(principal.proof, tx.now) if found else None
@@ -279,6 +267,7 @@ _JOINED = (
         users.c.active,
         users.c.banned,
         users.c.strict_opt_out,
+        users.c.package_id,
         users.c.password_hash.label("user_password"),
         subaccounts,
         clients.c.reseller_id,
@@ -334,11 +323,12 @@ def _find(tx: Tx, condition: Any) -> _Found | None:
         active=bool(row["active"]),
         banned=bool(row["banned"]),
         access=frozenset(flag for flag in ACCESS_FLAGS if row[f"access_{flag}"]),
-        epoch=epoch(tx),
+        epoch=epochs.value(tx, epochs.ACCESS),
         proof=row["key_hash"],
         is_main=bool(row["is_main"]),
         expires=None,
         terms=Terms(
+            discount=tariff.rates_of(tx).discount(row["currency"], row["package_id"]),
             margin=row["margin_percent"] or 0,
             reseller_id=row["reseller_id"],
             percentage=row["percentage"] or 0,

@@ -24,6 +24,7 @@ from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
 LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 200, 4, 200
+CALLED = ("user_first_name", "user_last_name", "account_name")
 CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
 """The channels of a usage report. Their names are those of `messages.channel`."""
 
@@ -201,10 +202,7 @@ async def new_account(given: Registration, **more: Any) -> NewAccount:
 
 def _faults(given: Registration, country: str) -> dict[str, str]:
     """What is wrong with a registration, apart from its phone number."""
-    faults = {}
-    for name in ("user_first_name", "user_last_name", "account_name"):
-        if not 0 < len(getattr(given, name).strip()) <= LONGEST_NAME:
-            faults[name] = f"{name.capitalize().replace('_', ' ')} must have 1 to {LONGEST_NAME} characters."
+    faults = {name: fault for name in CALLED if (fault := faulty_name(name, getattr(given, name)))}
     if not NAME.fullmatch(given.username):
         faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
     if fault := faulty_password(given.password):
@@ -214,6 +212,12 @@ def _faults(given: Registration, country: str) -> dict[str, str]:
     if country not in phone.COUNTRIES:
         faults["country"] = "Country must be a two-letter ISO 3166 code."
     return faults
+
+
+def faulty_name(field: str, name: str) -> str:
+    """What is wrong with a name of a person or a company, or nothing."""
+    fine = 0 < len(name.strip()) <= LONGEST_NAME
+    return "" if fine else f"{field.capitalize().replace('_', ' ')} must have 1 to {LONGEST_NAME} characters."
 
 
 def faulty_password(password: str) -> str:

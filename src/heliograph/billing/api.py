@@ -120,10 +120,11 @@ class Package(msgspec.Struct, kw_only=True):
 
 
 class Packages(msgspec.Struct):
-    """`data` of the packages (11)."""
+    """`data` of the packages (11). The official client calls the currency by another name."""
 
     packages: list[Package]
-    currency: currencies.Currency = msgspec.field(name="_currency")
+    currency: currencies.Currency
+    documented_currency: currencies.Currency = msgspec.field(name="_currency")
 
 
 class Purchase(msgspec.Struct):
@@ -180,14 +181,14 @@ def view_packages(req: Request) -> Reply:
     country = (req.query.get("country", "").strip() or req.who.country).upper()
     if country not in phone.COUNTRIES:
         raise BadRequest({"country": "Country must be a two-letter ISO 3166 code."})
-    rates = rates_of(req.tx)
-    found = rates.packages.get(req.who.currency, {})
-    units = {
-        name: req.who.terms.price(_price(rates, channel, kind, country, req.who.currency))
-        for name, (channel, kind) in (PRICED | PRICED_ONLY).items()
-    }
-    packages = [_package(key, price, units) for key, price in sorted(found.items())]
-    return Reply(Packages(packages, currencies.describe(req.who.currency)))
+    code, rates = req.who.currency, rates_of(req.tx)
+    listed = {name: _price(rates, *kind, country, code) for name, kind in (PRICED | PRICED_ONLY).items()}
+    packages = []
+    for key, price in sorted(rates.packages.get(code, {}).items()):
+        terms = msgspec.structs.replace(req.who.terms, discount=rates.discount(code, key))
+        packages.append(_package(key, price, {name: terms.price(unit) for name, unit in listed.items()}))
+    currency = currencies.describe(code)
+    return Reply(Packages(packages, currency, currency))
 
 
 async def purchase(req: Request) -> Reply:
@@ -197,6 +198,8 @@ async def purchase(req: Request) -> Reply:
         row = await req.services.cashier.purchase(req.who.user_id, key, idempotency.key_of(req))
     except GatewayAway:
         raise _away() from None
+    if row["state"] == payments.PENDING:
+        raise _away()  # it was begun at a gateway that is no longer in use
     if row["state"] != payments.PAID:
         why = row["reason"] or "The payment was refunded."
         raise BadRequest({"card": why}, message=why)

@@ -56,9 +56,11 @@ class Cashier:
         return await self.settle(row)
 
     async def settle(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Charge a payment that has no outcome; the row after it. Raises GatewayAway."""
+        """Charge a payment that has no outcome, or give it up after KEY_LIFE; the row after it. Raises GatewayAway."""
         if row["state"] != payments.PENDING or row["gateway"] != self.gateway.name:
             return row
+        if row["created_at"] < self._database.clock() - payments.KEY_LIFE:
+            return await self._give_up(row)
         with _logged(payment=row["payment_id"]):
             charge = await self.gateway.charge(
                 row["token"], payments.amount_of(row), row["currency"], row["invoice_number"]
@@ -68,17 +70,18 @@ class Cashier:
     async def run(self, job: Job) -> float | None:
         """Bring a payment to its end (SETTLE_JOB)."""
         row = await self._database.read(lambda tx: payments.find(tx, job.payload["payment_id"]))
-        if row["state"] != payments.PENDING:
-            return None
-        if row["created_at"] < self._database.clock() - payments.KEY_LIFE or row["gateway"] != self.gateway.name:
-            log.error("payment.lost", payment=row["payment_id"], gateway=row["gateway"])
-            await self._database.write(lambda tx: payments.give_up(tx, row["payment_id"]))
-            return None
+        if row["state"] == payments.PENDING and row["gateway"] != self.gateway.name:
+            row = await self._give_up(row)
         try:
             await self.settle(row)
         except GatewayAway:
             return min(payments.ASK_AGAIN * job.attempt, LONGEST_PAUSE)
         return None
+
+    async def _give_up(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nobody can be asked (again) what became of a payment; the row after it."""
+        log.error("payment.lost", payment=row["payment_id"], gateway=row["gateway"])
+        return await self._database.write(lambda tx: payments.give_up(tx, row["payment_id"]))
 
     async def event(self, body: bytes, header: str) -> None:
         """The gateway has news of a charge: it is asked itself, since an event may be late or repeated.
@@ -93,8 +96,10 @@ class Cashier:
     async def refund(self, invoice_number: str) -> Mapping[str, Any]:
         """Give the money of a payment back, and take its credit; the row of the payment.
 
-        Raises NotFound, InsufficientCredit, and GatewayAway: the same call goes on with the same refund.
+        Raises NotFound, Conflict: another gateway has it; InsufficientCredit, and GatewayAway: the same call goes on
+        with the same refund.
         """
-        row = await self._database.write(lambda tx: payments.begin_refund(tx, invoice_number))
+        name = self.gateway.name
+        row = await self._database.write(lambda tx: payments.begin_refund(tx, invoice_number, name))
         charge = await self.gateway.refund(row["charge_id"], f"refund-{invoice_number}")
         return await self._database.write(lambda tx: payments.end_refund(tx, row["payment_id"], charge))

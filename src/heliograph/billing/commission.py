@@ -19,10 +19,12 @@ MARGIN, REFERRAL = "margin", "referral"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Who earns by an account. `margin` (percent) is added to the house's prices and is what the reseller earns;
-    `percentage` of what the account spends on messages is what its referrer earns, out of the house's pocket.
+    """What an account pays, and who earns by it. `discount` (percent) is taken off the house's prices of messages;
+    `margin` (percent) is added to what is left and is what the reseller earns; `percentage` of what the account spends
+    on messages is what its referrer earns, out of the house's pocket.
     """
 
+    discount: int = 0
     margin: int = 0
     reseller_id: int | None = None
     percentage: int = 0
@@ -34,10 +36,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.margin or self.percentage)
 
     def price(self, micros: int) -> int:
-        """The account's price for what the house prices at `micros`.
+        """The account's price for a message that the house prices at `micros`.
 
-        Exact: prices have four decimals at most, and the margin is a whole number of percent.
+        Exact but for discounts with a margin (rounded down to a micro): prices have four decimals at most.
         """
+        return self.full_price(micros * (100 - self.discount) // 100)
+
+    def full_price(self, micros: int) -> int:
+        """The same for what has no discount: numbers."""
         return micros * (100 + self.margin) // 100
 
     def shares(self, *, referral: bool) -> Iterator[tuple[int, str, int]]:
@@ -118,10 +124,12 @@ def pay_out(tx: Tx, user: Mapping[str, Any], rates: Rates) -> int:
     Raises RatesError when a currency cannot be converted. Debts (by refunds) are settled with the rest.
     """
     ledger.lock(tx, [user["user_id"]])
-    earned = balances(tx, user["user_id"])
-    micros = sum(rates.convert(amount, currency, user["currency"]) for currency, amount in earned.items())
+    held = f"SELECT currency, micros FROM commission_balances WHERE user_id = ? {tx.dialect.for_update}"  # noqa: S608
+    earned = dict(tx.driver(held, [user["user_id"]]).fetchall())  # what another process is adding is waited for
+    micros = sum(rates.convert(amount, currency, user["currency"]) for currency, amount in earned.items() if amount)
     if micros <= 0:
         return 0
-    tx.execute(commission_balances.delete().where(commission_balances.c.user_id == user["user_id"]))
+    paid = (commission_balances.c.user_id == user["user_id"]) & commission_balances.c.currency.in_(earned)
+    tx.execute(commission_balances.delete().where(paid))
     ledger.post(tx, user["user_id"], micros, "commission", "pay-out")
     return micros

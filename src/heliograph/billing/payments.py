@@ -10,6 +10,7 @@ from heliograph import audit
 from heliograph.billing import currencies, ledger, prices
 from heliograph.billing.gateways.base import Card, Charge
 from heliograph.billing.tariff import rates_of
+from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import balances, cards, payments, users
@@ -25,9 +26,6 @@ ASK_AGAIN = 60.0
 
 KEY_LIFE = 23 * 3600
 """A gateway knows an idempotency key for a day: what has no outcome by then is not asked for again."""
-
-PAUSE_AFTER_DECLINE = 24 * 3600
-"""Seconds for which a declined card is not charged by itself, unless the account has given a new one."""
 
 UNKNOWN = "Transaction record not found."
 COLUMNS: Columns = {
@@ -80,12 +78,16 @@ def purchase(tx: Tx, user_id: int, package_id: int, gateway: str, request_key: s
 
 
 def recharge_all(tx: Tx, gateway: str, limit: int = 50) -> bool:
-    """Begin the automatic recharges that are due; whether there may be more."""
-    recent = (payments.c.state == DECLINED) & (payments.c.created_at > tx.now - PAUSE_AFTER_DECLINE)
-    held = exists().where(
-        payments.c.user_id == users.c.user_id,
-        (payments.c.state == PENDING) | (recent & (payments.c.created_at >= cards.c.updated_at)),
+    """Begin the automatic recharges that are due; whether there may be more.
+
+    A card that was declined, or whose last charge has no outcome, is left alone until it has paid for a purchase.
+    """
+    later = payments.alias()
+    paid_later = exists().where(
+        later.c.user_id == payments.c.user_id, later.c.state == PAID, later.c.payment_id > payments.c.payment_id
     )
+    failed = payments.c.state.in_((DECLINED, LOST)) & (payments.c.token == cards.c.token) & ~paid_later
+    held = exists().where(payments.c.user_id == users.c.user_id, (payments.c.state == PENDING) | failed)
     found = tx.rows(
         select(users.c.user_id, users.c.auto_recharge_micros, users.c.low_credit_micros, users.c.currency)
         .join_from(users, balances, balances.c.user_id == users.c.user_id)
@@ -165,14 +167,28 @@ def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
     """Record what became of a charge; the row after it. The credit is given once, whoever comes with it how often."""
     changed = tx.execute(
         payments.update()
-        .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
+        .where(payments.c.payment_id == payment_id, payments.c.state.in_((PENDING, LOST)))
         .values(state=charge.state, charge_id=charge.charge_id, reason=charge.reason or None, settled_at=tx.now)
     )
     row = find(tx, payment_id)
     if changed.rowcount and row["state"] == PAID:
         ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
         audit.record(tx, row["user_id"], row["gateway"], "payment", _told(row))
+        _price_by_last_package(tx, row)
+    elif changed.rowcount:
+        audit.record(tx, row["user_id"], row["gateway"], "payment.declined", f"{_told(row)}: {row['reason']}")
     return row
+
+
+def _price_by_last_package(tx: Tx, row: Mapping[str, Any]) -> None:
+    """After a payment for a package, or its refund: prices follow the last one (facts I9)."""
+    if row["package_id"] is None:
+        return
+    bought = _of(row["user_id"]).where(payments.c.state == PAID, payments.c.package_id.is_not(None))
+    last = tx.row(bought.order_by(payments.c.settled_at.desc(), payments.c.payment_id.desc()).limit(1))
+    package_id = last and last["package_id"]
+    tx.execute(users.update().where(users.c.user_id == row["user_id"]).values(package_id=package_id))
+    epochs.bump(tx, epochs.ACCESS)
 
 
 def _told(row: Mapping[str, Any]) -> str:
@@ -180,23 +196,27 @@ def _told(row: Mapping[str, Any]) -> str:
     return f"{row['currency']} {prices.fixed(row['micros'], 2)}, invoice {row['invoice_number']}"
 
 
-def give_up(tx: Tx, payment_id: int) -> None:
-    """The gateway gave no answer for a day: the operator has to compare (`heliograph payments check`)."""
+def give_up(tx: Tx, payment_id: int) -> Mapping[str, Any]:
+    """The gateway gave no answer for a day: the operator has to compare (`heliograph payments check`). The row."""
     tx.execute(
         payments.update()
         .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
         .values(state=LOST, reason="The payment provider gave no answer.", settled_at=tx.now)
     )
+    return find(tx, payment_id)
 
 
-def begin_refund(tx: Tx, invoice_number: str) -> Mapping[str, Any]:
+def begin_refund(tx: Tx, invoice_number: str, gateway: str) -> Mapping[str, Any]:
     """Take the credit of a payment back, before its money is given back; the row of the payment.
 
-    A refund whose answer was lost is begun again without taking anything. Raises NotFound, InsufficientCredit.
+    A refund whose answer was lost is begun again without taking anything. Raises NotFound, InsufficientCredit,
+    Conflict: the money is not with this gateway.
     """
     row = by_invoice(tx, invoice_number)
     if row is None or row["state"] not in (PAID, REFUNDING):
         raise NotFound(UNKNOWN)
+    if row["gateway"] != gateway:
+        raise Conflict(f"The payment was made through the gateway {row['gateway']}, and {gateway} is in use.")
     if row["state"] == PAID:
         ledger.post(tx, row["user_id"], -row["micros"], "payment refund", invoice_number)
         audit.record(tx, row["user_id"], audit.CLI, "payment.refunded", _told(row))
@@ -216,6 +236,8 @@ def end_refund(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
     if changed.rowcount and state == PAID:
         ledger.post(tx, row["user_id"], row["micros"], "payment", row["invoice_number"])
         audit.record(tx, row["user_id"], row["gateway"], "payment.refund_refused", _told(row))
+    elif changed.rowcount:
+        _price_by_last_package(tx, row)
     return row
 
 
@@ -232,13 +254,16 @@ def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
     return row
 
 
-def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[Charge]:
-    """The charges of a gateway that are no paid or refunded payment here: money that was taken and not credited."""
-    keys = [charge.key for charge in charges]
-    known = (PAID, REFUNDING, REFUNDED)
-    found = tx.driver_in("SELECT invoice_number, state FROM payments WHERE invoice_number IN ({})", [], keys)
-    good = {invoice for invoice, state in found if state in known}
-    return [charge for charge in charges if charge.key not in good]
+def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[tuple[Charge, Mapping[str, Any] | None]]:
+    """The charges of a gateway that are no paid or refunded payment here, each with its payment and whose it is.
+
+    That is money that was taken and not credited; None: nothing here has asked for it.
+    """
+    found = select(payments, users.c.username).join(users, users.c.user_id == payments.c.user_id)
+    keys = {charge.key for charge in charges}
+    known = {row["invoice_number"]: row for row in tx.rows(found.where(payments.c.invoice_number.in_(keys)))}
+    pairs = [(charge, known.get(charge.key)) for charge in charges]
+    return [(charge, row) for charge, row in pairs if row is None or row["state"] not in (PAID, REFUNDING, REFUNDED)]
 
 
 def recharge_settings(tx: Tx, user_id: int) -> Mapping[str, Any]:

@@ -55,14 +55,16 @@ class RatesError(Exception):
 class Rates(msgspec.Struct, frozen=True):
     """A rates file. `prices` maps (channel, kind, currency) to micros by country, with "*" for all other countries.
 
-    `packages` are what can be recharged: micros by package id, by currency. `exchange` has what one US dollar is worth
-    in each currency, in micros. Both may be empty.
+    `packages` are what can be recharged: micros by package id, by currency; `discounts` the percentages by which
+    messages are cheaper for who has bought one. `exchange` has what one US dollar is worth in each currency, in micros.
+    All three may be empty.
     """
 
     version: str
     source: str
     prices: dict[tuple[str, str, str], dict[str, int]]
     packages: dict[str, dict[int, int]]
+    discounts: dict[str, dict[int, int]]
     exchange: dict[str, int]
 
     @classmethod
@@ -76,17 +78,18 @@ class Rates(msgspec.Struct, frozen=True):
         exchange = _exchange(document.get("exchange"))
         prices: dict[tuple[str, str, str], dict[str, int]] = {}
         packages: dict[str, dict[int, int]] = {}
+        discounts: dict[str, dict[int, int]] = {}
         for currency, given in document.items():
             if currency in ("version", "source", "exchange"):
                 continue
             _check_currency(currency, currency)
             channels = dict(_table(currency, given))
-            packages[currency] = _packages(currency, channels.pop("packages", None))
+            packages[currency], discounts[currency] = _packages(currency, channels.pop("packages", None))
             for channel, kind, by_country in _kinds(currency, channels):
                 prices[channel, kind, currency] = by_country
         if not prices:
             raise RatesError("There is no price in this file.")
-        return cls(version, source, prices, packages, exchange)
+        return cls(version, source, prices, packages, discounts, exchange)
 
     def price(self, channel: str, kind: str, country: str, currency: str) -> int:
         """Micros for one unit sent to a country (ISO alpha-2; "" for an unknown one).
@@ -98,6 +101,10 @@ class Rates(msgspec.Struct, frozen=True):
             raise RatesError(f"{currency}.{channel}.{kind}: version {self.version} of the rates has no such price.")
         found = by_country.get(country)
         return by_country["*"] if found is None else found
+
+    def discount(self, currency: str, package_id: int | None) -> int:
+        """The percentage by which messages are cheaper for an account whose last package this is."""
+        return self.discounts.get(currency, {}).get(package_id or 0, 0)
 
     def converts(self, source: str, target: str) -> bool:
         """Whether the file says what an amount of one currency is in another one."""
@@ -157,17 +164,22 @@ def _exchange(given: Any) -> dict[str, int]:
     return rates
 
 
-def _packages(currency: str, given: Any) -> dict[int, int]:
-    """The optional table of recharge packages of a currency."""
-    packages = {}
+def _packages(currency: str, given: Any) -> tuple[dict[int, int], dict[int, int]]:
+    """The optional table of recharge packages of a currency: prices, and percentages of those with a discount."""
+    packages, discounts = {}, {}
     for key, value in _table(f"{currency}.packages", given).items() if given is not None else ():
         where = f"{currency}.packages.{key}"
         if not re.fullmatch(r"[1-9][0-9]{0,8}", key, re.ASCII):
             raise RatesError(f"{where}: the id of a package is a number from 1.")
-        packages[int(key)] = _amount(where, value, 2)
+        price, discount = (value.get("price"), value.get("discount")) if isinstance(value, dict) else (value, 0)
+        packages[int(key)] = _amount(where, price, 2)
         if not packages[int(key)]:
             raise RatesError(f"{where} = {value!r}: a package is not free.")
-    return packages
+        if type(discount) is not int or not 0 <= discount < 100:
+            raise RatesError(f"{where} = {value!r}: a discount is a whole number of percent, from 0 to 99.")
+        if discount:
+            discounts[int(key)] = discount
+    return packages, discounts
 
 
 def _kinds(currency: str, channels: Any) -> list[tuple[str, str, dict[str, int]]]:
@@ -235,6 +247,12 @@ def fixed(micros: int, digits: int) -> str:
     whole, part = divmod((abs(micros) + step // 2) // step, 10**digits)
     sign = "-" if micros < 0 and (whole or part) else ""
     return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
+
+
+def grouped(micros: int) -> str:
+    """An amount to be read on paper: two decimals, thousands apart, "1,234,567.00"."""
+    whole, part = fixed(micros, 2).split(".")
+    return f"{int(whole):,}.{part}"
 
 
 def number(micros: int) -> float | int:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from heliograph.billing.prices import Rates, RatesError, default
 from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
+from heliograph.db.epochs import ACCESS, bump
 from heliograph.db.tables import epochs, rates, users
 
 _parsed: WeakKeyDictionary[Dialect, tuple[int, Rates]] = WeakKeyDictionary()
@@ -39,4 +40,5 @@ def import_rates(tx: Tx, text: str) -> Rates:
     )
     if tx.execute(epochs.update().where(epochs.c.name == "rates").values(value=made)).rowcount == 0:
         tx.execute(epochs.insert().values(name="rates", value=made))
+    bump(tx, ACCESS)  # accounts are remembered with the discount of their package
     return parsed

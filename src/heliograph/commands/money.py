@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,13 +13,14 @@ from heliograph import audit, phone
 from heliograph.app import database_url, gateway
 from heliograph.billing import commission, ledger, payments, prices
 from heliograph.billing.cashier import Cashier
-from heliograph.billing.gateways.base import GatewayAway
+from heliograph.billing.gateways.base import Charge, GatewayAway
 from heliograph.billing.tariff import rates_of
 from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.errors import NotFound
+from heliograph.errors import Conflict, NotFound
+from heliograph.numbers import supply
 from heliograph.numbers.supply import Pool
 from heliograph.phone import Phone
 from heliograph.process import Problem
@@ -59,6 +60,8 @@ def refund(
         row = _with_cashier(where, lambda cashier, _: cashier.refund(invoice.lower()))
     except NotFound:
         raise Problem(f"There is no payment {invoice!r} to refund.") from None
+    except Conflict as problem:
+        raise Problem(problem.message) from None
     except ledger.InsufficientCredit:
         raise Problem("The account has spent that credit: its balance would be below zero.") from None
     if row["state"] != payments.REFUNDED:
@@ -71,6 +74,7 @@ def refund(
 def check(
     *,
     limit: Annotated[int, Parameter(help="How many of the newest charges to compare, up to 100.")] = 100,
+    credit: Annotated[bool, Parameter(help="Give the accounts their credit.", negative="")] = False,
     where: Store = STORE,
     as_json: AsJson = False,
 ) -> None:
@@ -80,15 +84,23 @@ def check(
 
     async def work(cashier: Cashier, database: Database) -> list[dict[str, Any]]:
         charges = await cashier.gateway.list(limit)
-        found = await database.read(lambda tx: payments.unmatched(tx, charges))
-        return [
-            {"charge": one.charge_id, "amount": one.amount, "currency": one.currency, "key": one.key} for one in found
-        ]
+        return await database.write(lambda tx: _compared(tx, charges, credit=credit))
 
     found = _with_cashier(where, work)
-    rows = [{**one, "amount (minor units)": one["amount"]} for one in found]
-    shown = table(rows, ("charge", "amount (minor units)", "currency", "key"))
+    rows = [
+        {**one, "amount (minor units)": one["amount"], "credited": "yes" if one["credited"] else ""} for one in found
+    ]
+    shown = table(rows, ("charge", "amount (minor units)", "currency", "key", "username", "credited"))
     show(as_json, found, shown if rows else "Each charge has its credit.")
+
+
+def _compared(tx: Tx, charges: Sequence[Charge], *, credit: bool) -> list[dict[str, Any]]:
+    found = []
+    for one, row in payments.unmatched(tx, charges):
+        credited = credit and row is not None and payments.settle(tx, row["payment_id"], one)["state"] == payments.PAID
+        about = {"charge": one.charge_id, "amount": one.amount, "currency": one.currency, "key": one.key}
+        found.append({**about, "username": row and row["username"], "credited": credited})
+    return found
 
 
 def _with_cashier(where: Store, work: Callable[[Cashier, Database], Awaitable[T]]) -> T:
@@ -115,8 +127,10 @@ def import_numbers(
     file: Annotated[Path, Parameter(help="The list.")], /, *, where: Store = STORE, as_json: AsJson = False
 ) -> None:
     """Put numbers into the pool that accounts buy from: one a line in E.164, # begins a comment."""
-    found = _listed(file)
-    new = within(where.load(), lambda tx: Pool.add(tx, found))
+    found, options = _listed(file), where.load()
+    if shared := {one.number for one in found} & set(supply.shared(options)):
+        raise Problem(f"{file}: all accounts share {', '.join(sorted(shared))} (HELIOGRAPH_SHARED_SENDERS).")
+    new = within(options, lambda tx: Pool.add(tx, found))
     known = len(found) - new
     show(as_json, {"new": new, "known": known}, f"{new} new numbers are in the pool, {known} were there already.")
 

@@ -12,7 +12,9 @@ Rules = Callable[[Tx, dict[str, Any]], bool]
 """Runs the account's inbound rules for an inbound row; whether the message is to be polled."""
 
 Owner = Callable[[Tx, str], tuple[int, int] | None]
-"""Who has bought a number: (user_id, subaccount_id)."""
+"""Who has bought a number: (user_id, subaccount_id); NOBODY for a dedicated number that nobody has."""
+
+NOBODY = (0, 0)
 
 COLUMNS = (
     "user_id",
@@ -33,10 +35,12 @@ COLUMNS = (
 def store(tx: Tx, arrived: Inbound, rules: Rules, owner: Owner) -> str | None:
     """Store an MO for the account it is for and run its rules; the new message_id, or None when it is nobody's.
 
-    It belongs to whoever has bought the number that it was sent to, also when it answers nothing; else to whoever
-    sent the newest message from that number to that number.
+    It belongs to whoever has bought the number that it was sent to, also when it answers nothing; else, if it is no
+    dedicated number, to whoever sent the newest message from that number to that number.
     """
     holder = owner(tx, _plus(arrived.recipient))
+    if holder == NOBODY:
+        return None
     original = _original(tx, arrived, None if holder is None else holder[0])
     if original is None:
         if holder is None:

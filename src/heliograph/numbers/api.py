@@ -96,8 +96,7 @@ def view_available(req: Request) -> Reply:
 
 def _supplies(req: Request) -> list[Supply]:
     settings = req.services.settings
-    reserved = [one.strip() for one in settings.shared_senders.split(",")]
-    return [Pool(), Virtual(reserved)] if settings.mode == "sandbox" else [Pool()]
+    return [Pool(), Virtual(supply.shared(settings))] if settings.mode == "sandbox" else [Pool()]
 
 
 def _wanted(req: Request) -> Wanted:

@@ -17,6 +17,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import owned_numbers
 from heliograph.errors import ApiError, BadRequest, NotFound, TooLittleCredit
+from heliograph.messaging.inbound import NOBODY
 from heliograph.numbers.supply import Supply
 
 UNKNOWN = "Number record not found."
@@ -34,9 +35,12 @@ def of(user_id: int) -> Select[Any]:
 
 
 def owner(tx: Tx, number: str) -> tuple[int, int] | None:
-    """(user_id, subaccount_id) of who has bought a number (E.164)."""
+    """(user_id, subaccount_id) of who has bought a number (E.164); NOBODY if it could be bought or has been."""
     row = tx.driver("SELECT user_id, subaccount_id FROM owned_numbers WHERE number = ?", [number]).fetchone()
-    return None if row is None else (row[0], row[1])
+    if row is not None:
+        return row[0], row[1]
+    dedicated = "SELECT 1 FROM number_pool WHERE number = ? UNION ALL SELECT 1 FROM released_numbers WHERE number = ?"
+    return NOBODY if tx.driver(dedicated, [number, number]).fetchone() else None
 
 
 def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:
@@ -46,7 +50,7 @@ def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:
         setup, monthly = (rates.price("number", kind, country, who.currency) for kind in ("setup", "monthly"))
     except RatesError:
         raise BadRequest({"country": f"Numbers are not sold in {who.currency}."}) from None
-    return who.terms.price(setup), who.terms.price(monthly)
+    return who.terms.full_price(setup), who.terms.full_price(monthly)
 
 
 def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[Mapping[str, Any], int]:
@@ -120,6 +124,8 @@ def _renew(tx: Tx, row: Mapping[str, Any], grace_days: int) -> None:
         last = since + grace_days * DAY
         if tx.now >= last:
             tx.execute(owned_numbers.delete().where(mine))
+            known = "INSERT INTO released_numbers (number, released_at) VALUES (?, ?) ON CONFLICT (number) DO NOTHING"
+            tx.driver(known, [row["number"], tx.now])
             audit.record(tx, who.user_id, audit.UPKEEP, "number.released", row["number"])
             account.touch(tx)
         else:

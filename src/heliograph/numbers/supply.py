@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 from heliograph import phone
 from heliograph.db.engine import Tx
 from heliograph.db.tables import number_pool, owned_numbers
+from heliograph.settings import Settings
 
 STARTS, ANYWHERE, ENDS = 0, 1, 2
 """Where a pattern must stand in a number. Source: endpoint 102."""
@@ -105,6 +106,11 @@ class Virtual:
     def has(self, tx: Tx, number: phone.Phone) -> bool:
         """Whether it is one of them."""
         return number.number in _counted(number.country) and number.number not in self._reserved
+
+
+def shared(settings: Settings) -> list[str]:
+    """The senders of accounts without a number of their own, which nobody can buy."""
+    return [number for part in settings.shared_senders.split(",") if (number := part.strip())]
 
 
 def _like(text: str, pattern: str) -> bool:

@@ -11,10 +11,11 @@ from heliograph.http.request import Reply, Request
 
 
 class Referral(msgspec.Struct):
-    """An account that was referred (119)."""
+    """An account that was referred (119). The official client spells its id with one r less."""
 
     referral_rule_id: int
     referred_user_id: int
+    refered_user_id: int
     date_referred: UnixTime
     percentage_referral: Annotated[int, about("Percent of what it spends on messages that is earned.", 5)]
 
@@ -24,4 +25,6 @@ def view(req: Request) -> Reply:
     shown = paging.window(req)
     base = referral.of(req.who.user_id)
     total, rows = search.rows(req, base, referral.COLUMNS, shown, default=("referral_rule_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: Referral(**row)))
+    return Reply(
+        paging.page(req, shown, total, rows, lambda row: Referral(**row, refered_user_id=row["referred_user_id"]))
+    )

@@ -177,6 +177,8 @@ def _checked(given: ClientChanges, country: str) -> dict[str, Any]:
         "user_phone": given.user_phone is not None and number is None and "User phone must be a valid phone number.",
         "country": country not in phone.COUNTRIES and "Country must be a two-letter ISO 3166 code.",
     }
+    names = {name: getattr(given, name) for name in api.CALLED}
+    faults |= {name: api.faulty_name(name, text) for name, text in names.items() if text is not None}
     found = {name: text for name, text in faults.items() if text}
     if found:
         raise BadRequest(found)

@@ -23,14 +23,16 @@ class SmsOrder(Order, kw_only=True):
 def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
     """The order with a draft for each contact of its lists, and with refusals for who has opted out.
 
-    A list of somebody else keeps its refused draft. Raises BadRequest: more than MOST_CONTACTS in one request.
+    A list of somebody else, or one that a subaccount may not see, keeps its refused draft.
+    Raises BadRequest: more than MOST_CONTACTS in one request.
     """
     who = account.current(tx, order.principal)
+    shared = "contacts" in who.access
     if not order.lists and not who.strict_opt_out:
         return order
     drafts: list[Draft] = []
     for at, draft in enumerate(order.drafts):
-        given = order.lists.get(at)
+        given = order.lists.get(at) if shared else None
         room = max(0, MOST_CONTACTS - len(drafts))
         found = None if given is None else _list_drafts(tx, who, given, room, writer)
         drafts.extend([draft] if found is None else found)

@@ -45,6 +45,7 @@ from heliograph.db.tables.money import (
     owned_numbers,
     payments,
     rates,
+    released_numbers,
 )
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "rates",
     "receipts",
     "referrals",
+    "released_numbers",
     "resellers",
     "rules",
     "sms_templates",

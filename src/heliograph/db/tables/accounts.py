@@ -48,7 +48,7 @@ users = Table(
     Column("delivery_to", Text),
     Column("active", SmallInteger, nullable=False),
     Column("banned", SmallInteger, nullable=False),
-    Column("auto_recharge", SmallInteger, nullable=False),
+    Column("auto_recharge", SmallInteger, nullable=False, index=True),
     Column("auto_recharge_micros", BigInteger, nullable=False),
     Column("low_credit_micros", BigInteger, nullable=False),
     Column("setting_unicode_sms", SmallInteger, nullable=False),
@@ -60,8 +60,10 @@ users = Table(
     Column("webhook_secret", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("strict_opt_out", SmallInteger, nullable=False, server_default="0"),
+    Column("package_id", BigInteger),
     UniqueConstraint("username"),
 )
+"""`package_id` is the last package that was bought and not given back: messages are priced by it."""
 
 subaccounts = Table(
     "subaccounts",

@@ -145,3 +145,11 @@ owned_numbers = Table(
     Column("unpaid_since", BigInteger),
 )
 """Dedicated numbers: `months` are paid from `bought_at` on, and `due_at` is when the next payment is (again) tried."""
+
+released_numbers = Table(
+    "released_numbers",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("released_at", BigInteger, nullable=False),
+)
+"""Dedicated numbers that somebody had once, whoever has them now."""
