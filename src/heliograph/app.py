@@ -16,6 +16,7 @@ from starlette.routing import Route as HttpRoute
 from heliograph import phone, routes, settings
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
+from heliograph.accounts.recovery import reminders
 from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
 from heliograph.automations.actions import Actions
@@ -125,6 +126,7 @@ class House:
                 {
                     outgoing.JOB: pusher.run,
                     mail.JOB: self._mail,
+                    reminders.JOB: self._remind,
                     imports.JOB: importer.run,
                     payments.SETTLE_JOB: self.cashier.run,
                     **self._file_jobs(),
@@ -270,6 +272,9 @@ class House:
     def _duties(self) -> list[Duty]:
         messages = [self._expire, self._unpark, self._forget_webhooks, idempotency.prune]
         return [*messages, files.expire, lists.sweep, imports.forget, self._recharge, self._renew]
+
+    async def _remind(self, job: Job) -> None:
+        await self.database.write(lambda tx: reminders.answer(tx, self.vault, self.options, job.payload))
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""
