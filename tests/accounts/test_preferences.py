@@ -27,6 +27,8 @@ CHANGED = {
     "setting_email_sms_subject": 1,
     "setting_fix_sender_id": 1,
     "setting_sms_message_char_limit": 2,
+    "cors_origins": "https://a.example capacitor://localhost",
+    "throttle_seconds": 60,
 }
 
 
@@ -93,6 +95,12 @@ def test_a_request_that_is_prepared_again_stays_what_it_was(api: Api) -> None:
         ("setting_email_sms_subject", ["x"]),
         ("setting_fix_sender_id", [{}]),
         ("setting_sms_message_char_limit", [0, 9, -1, 1.5, "many", 2**70, []]),
+        (
+            "cors_origins",
+            ["a.example", "https://", "https://a.example/", "*", "null", [], " ".join(["https://a"] * 21)],
+        ),
+        ("cors_origins", ["https://" + "a" * 256, "https://a b", "javascript:alert(1)"]),
+        ("throttle_seconds", [-2, 86_401, "long", 1.5, []]),
     ],
 )
 def test_wrong_values_are_refused_and_nothing_is_changed(api: Api, field: str, values: list[Any]) -> None:
@@ -107,9 +115,7 @@ def test_wrong_values_are_refused_and_nothing_is_changed(api: Api, field: str, v
 
 
 def test_a_password_or_a_name_is_not_changed_here(api: Api) -> None:
-    api.put(
-        "/account", {"password": "stolen", "username": "other", "active": 0, "banned": 1, "cors_origins": "https://a"}
-    )
+    api.put("/account", {"password": "stolen", "username": "other", "active": 0, "banned": 1})
     shown = api.get("/account")
     assert (shown["username"], shown["active"], shown["banned"]) == (api.username, 1, 0)
     assert api.server.client(api.username, "stolen").call("GET", "/account").status == 401
@@ -135,10 +141,10 @@ def test_only_the_main_subaccount_speaks_for_the_owner(server: Running, api: Api
     assert entries(api)[0] == (other.username, "account.changed", "timezone=Europe/Warsaw")
 
 
-def test_an_account_may_have_its_own_throttle(server: Running, api: Api) -> None:
+def test_an_account_may_have_its_own_throttle(api: Api) -> None:
     def throttle(seconds: int) -> None:
-        given = OperatorChanges(throttle_seconds=seconds)
-        server.write(lambda tx: preferences.change(tx, api.user_id, audit.CLI, given))
+        shown = api.put("/account", {"throttle_seconds": seconds})
+        assert shown["throttle_seconds"] == (None if seconds < 0 else seconds)
 
     def twice(text: str) -> list[str]:
         return [api.send("+61491570006", text)["status"] for _ in range(2)]
@@ -158,11 +164,23 @@ def test_a_ban_holds_at_once(server: Running, api: Api) -> None:
     assert api.get("/account")["banned"] == 0
 
 
-def test_origins_of_an_account_are_allowed(server: Running, api: Api) -> None:
-    origin = f"https://{api.username}.example"
-    server.write(lambda tx: preferences.change(tx, api.user_id, audit.CLI, OperatorChanges(cors_origins=origin)))
-    answer = api.call("GET", "/account", headers={"Origin": origin})
-    assert answer.headers["access-control-allow-origin"] == origin
+def test_origins_of_an_account_are_allowed_to_this_account(server: Running, api: Api) -> None:
+    origin, other = f"https://{api.username}.example", server.account()
+
+    def allowed(who: Api, method: str = "GET", path: str = "/account") -> str | None:
+        answer = who.call(method, path, headers={"Origin": origin})
+        return answer.headers.get("access-control-allow-origin")
+
+    assert allowed(api) is None
+    api.put("/account", {"cors_origins": f"https://another.example, {origin.upper()}"})
+    assert allowed(api) == origin
+    assert allowed(api, path="/sms/unknown/timeline") == origin  # a refusal has to be read too
+    assert allowed(other, "OPTIONS") == origin  # a preflight says not who will ask
+    assert allowed(other) is None
+    assert allowed(other, path="/sms/unknown/timeline") is None
+    assert allowed(server.client("nobody", "wrong")) == origin
+    api.put("/account", {"cors_origins": ""})
+    assert (allowed(api), allowed(api, "OPTIONS")) == (None, None)
 
 
 def test_changes_are_audited_without_what_was_refused(api: Api) -> None:

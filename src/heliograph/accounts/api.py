@@ -109,12 +109,16 @@ class NewAccountAnswer(msgspec.Struct, kw_only=True):
 
 
 class AccountAnswer(NewAccountAnswer, kw_only=True):
-    """`data` of the account (2): four keys more than at its registration."""
+    """`data` of the account (2): four documented keys more than at its registration, and two settings of our own."""
 
     private_uploads: Flag
     fax_quality: Annotated[int, about("Always 0.", 0)]
     setting_sms_hide_your_number: Flag
     setting_sms_hide_business_name: Flag
+    cors_origins: Annotated[str, about("Origins whose pages may use the account.", "https://app.example.com")]
+    throttle_seconds: Annotated[
+        int | None, about("For how long the same text to the same recipient is THROTTLED; null: as the server is set.")
+    ]
 
 
 class UsageEntry(msgspec.Struct):
@@ -224,9 +228,12 @@ def faulty_password(password: str) -> str:
 
 def view(req: Request) -> Reply:
     """2. View the account of whoever asks."""
+    user = account.row(req.tx, req.who.user_id)
     return Reply(
         AccountAnswer(
             **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
+            cors_origins=user["cors_origins"],
+            throttle_seconds=user["throttle_seconds"],
             private_uploads=0,
             fax_quality=0,
             setting_sms_hide_your_number=0,

@@ -18,7 +18,7 @@ from heliograph.queue import mail
 ORIGINAL = "originalemail"
 """Replies by mail go to the address that the message was sent by. Source: endpoint 1."""
 
-LONGEST = 255
+LONGEST, MOST_ORIGINS = 255, 20
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -51,13 +51,21 @@ class Changes(msgspec.Struct, kw_only=True):
     setting_sms_message_char_limit: Annotated[int | None, Meta(description="Most segments of a message, 1 to 8.")] = (
         None
     )
+    cors_origins: Annotated[
+        str | None,
+        Meta(description="Origins whose pages may use the account, as https://app.example.com, separated by spaces."),
+    ] = None
+    throttle_seconds: Annotated[
+        int | None,
+        Meta(
+            description="The same text to the same recipient within this time is THROTTLED; -1: as the server is set."
+        ),
+    ] = None
 
 
 class OperatorChanges(Changes, kw_only=True):
-    """What the operator can change beside that. `throttle_seconds` -1: as the server is set."""
+    """What the operator can change beside that."""
 
-    cors_origins: str | None = None
-    throttle_seconds: int | None = None
     active: bool | None = None
     banned: bool | None = None
 
@@ -178,8 +186,10 @@ def _parts(value: int, _: Mapping[str, Any]) -> int:
 
 def _origins(value: str, _: Mapping[str, Any]) -> str:
     origins = value.replace(",", " ").split()
-    if not all(origin.startswith(("http://", "https://")) and origin.count("/") == 2 for origin in origins):
+    if not all(account.ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("must be origins such as https://app.example.com.")
+    if len(origins) > MOST_ORIGINS:
+        raise ValueError(f"must be {MOST_ORIGINS} origins at most.")
     return " ".join(origins)
 
 
