@@ -67,6 +67,26 @@ def test_changes_hold_for_the_next_message(api: Api) -> None:
     assert (sent["to"], sent["message_parts"]) == ("+447400123456", 1)
 
 
+def test_unicode_is_as_the_account_wants_it_where_the_operator_says_so(tmp_path: Path) -> None:
+    running = Running(tmp_path, unicode_sms="account")
+    try:
+        api = running.account()
+        sent = api.send("+61491570006", "Żółw “ж” " * 10)
+        assert (sent["body"], sent["message_parts"]) == ('Zolw "?" ' * 10, 1)
+        api.put("/account", {"setting_unicode_sms": 1})
+        sent = api.send("+61491570006", "Żółw “ж” " * 10)
+        assert (sent["body"], sent["message_parts"]) == ("Żółw “ж” " * 10, 2)
+        api.put("/account", {"setting_unicode_sms": 0})
+        assert api.send("+61491570006", "\u200b")["status"] == "EMPTY_MESSAGE"
+    finally:
+        running.close_clients()
+        running.stop()
+
+
+def test_unicode_is_always_there_by_default(api: Api) -> None:
+    assert api.send("+61491570006", "Żółw")["body"] == "Żółw"
+
+
 def test_a_request_that_is_prepared_again_stays_what_it_was(api: Api) -> None:
     """Sending and pricing share one merging function; whichever came first must not decide for the other."""
     for at in range(3):

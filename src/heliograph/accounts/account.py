@@ -63,6 +63,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     numbers: tuple[str, ...]
     strict_opt_out: bool = False
     origins: frozenset[str] = frozenset()
+    unicode: bool = False
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,6 +283,7 @@ _JOINED = (
         users.c.banned,
         users.c.strict_opt_out,
         users.c.cors_origins,
+        users.c.setting_unicode_sms,
         users.c.password_hash.label("user_password"),
         subaccounts,
         clients.c.reseller_id,
@@ -350,6 +352,7 @@ def _find(tx: Tx, condition: Any) -> _Found | None:
         numbers=tuple(sorted((row["numbers"] or "").split())),
         strict_opt_out=bool(row["strict_opt_out"]),
         origins=frozenset(row["cors_origins"].lower().split()),
+        unicode=bool(row["setting_unicode_sms"]),
     )
     password = row["user_password"] if row["is_main"] else row["password_hash"]
     return _Found(made, password, row["old_key_hash"], row["old_key_until"] or 0)

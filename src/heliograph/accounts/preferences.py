@@ -1,5 +1,6 @@
 """What an account can change about itself, and what only the operator can: checked, stored, audited."""
 
+import datetime
 import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -43,7 +44,9 @@ class Changes(msgspec.Struct, kw_only=True):
     low_credit_amount: Annotated[
         str | None, Meta(description="Credit that counts as low, in units of the currency.")
     ] = None
-    setting_unicode_sms: Annotated[bool | None, Meta(description="Whether Unicode messages are wanted.")] = None
+    setting_unicode_sms: Annotated[
+        bool | None, Meta(description="Whether SMS may be Unicode, where the operator leaves it to the account.")
+    ] = None
     setting_email_sms_subject: Annotated[
         bool | None, Meta(description="Whether the subject of an email becomes a part of the SMS.")
     ] = None
@@ -94,6 +97,28 @@ def personal(given: Changes) -> bool:
     return any(getattr(given, name) is not None for name in _MAIN_SUBACCOUNT)
 
 
+class Mailing(msgspec.Struct, frozen=True):
+    """What an account wants to be mailed, and by which clock."""
+
+    reply_to: str
+    delivery_to: str | None
+    timezone: str
+
+    def clock(self, at: float) -> str:
+        """A Unix time as its owner reads it."""
+        return f"{datetime.datetime.fromtimestamp(at, zoneinfo.ZoneInfo(self.timezone)):%Y-%m-%d %H:%M %Z}"
+
+
+def mailing(tx: Tx, user_id: int) -> Mailing:
+    """Those settings of a user, looked up once a transaction."""
+    key = ("mailing", user_id)
+    if key not in tx.memo:
+        sql = "SELECT reply_to, delivery_to, timezone FROM users WHERE user_id = ?"
+        tx.memo[key] = Mailing(*tx.driver(sql, [user_id]).fetchone())
+    found: Mailing = tx.memo[key]
+    return found
+
+
 def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:
     """Store the changes of an account. Raises BadRequest with a sentence for each bad value."""
     named = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
@@ -110,6 +135,7 @@ def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:
     if same:
         main = (subaccounts.c.user_id == user_id) & (subaccounts.c.is_main == 1)
         tx.execute(subaccounts.update().where(main).values(**same))
+    tx.memo.pop(("mailing", user_id), None)
     account.touch(tx)
     audit.record(tx, user_id, actor, "account.changed", ", ".join(f"{name}={named[name]}" for name in named))
 
