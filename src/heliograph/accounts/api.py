@@ -24,9 +24,6 @@ from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
 LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 200, 4, 200
-CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
-"""The channels of a usage report. Their names are those of `messages.channel`."""
-
 S = TypeVar("S", bound="OwnSubaccount")
 
 
@@ -258,9 +255,9 @@ def view_usage(req: Request) -> Reply:
     month = _in_range(req, "month", 1, 12, today.month)
     start = datetime.datetime(year, month, 1, tzinfo=datetime.UTC)
     end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
-    rows = usage.by_subaccount(req.tx, req.who.user_id, CHANNELS, int(start.timestamp()), int(end.timestamp()))
+    rows = usage.by_subaccount(req.tx, req.who.user_id, int(start.timestamp()), int(end.timestamp()))
     data: dict[str, Any] = {}
-    for channel in CHANNELS:
+    for channel in usage.CHANNELS:
         data |= _channel_usage(channel, [row for row in rows if row["channel"] == channel])
     return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 
