@@ -12,7 +12,8 @@ from heliograph.billing.usage import DAY
 from heliograph.db.engine import Tx
 from support.server import Api, Running
 
-DELIVERED, FAILED, REJECTED, ANSWERS = "+61491570006", "+61491999001", "+61491999004", "+61491999007"
+DELIVERED, FAILED, NO_RECEIPT = "+61491570006", "+61491999001", "+61491999003"
+REJECTED, ANSWERS = "+61491999004", "+61491999007"
 
 
 def test_thirty_days_with_nothing(api: Api) -> None:
@@ -45,6 +46,62 @@ def test_sent_failed_refunded_and_answered_messages_are_counted(api: Api) -> Non
 def test_test_numbers_count_and_cost_nothing(api: Api) -> None:
     api.send("+61411111111")
     assert api.get("/statistics/sms")["total"]["outbound"] == {"count": 1, "price": 0}
+
+
+@pytest.mark.parametrize("channel", ["mms", "email", "fax", "post"])
+def test_other_channels_are_counted_alike(server: Running, api: Api, channel: str) -> None:
+    def book(tx: Tx) -> None:
+        tally = usage.Tally()
+        day = tally.of(api.user_id, channel, tx.now, 1)
+        day.sent, day.micros, day.received, day.failed = 3, 210_000, 2, 1
+        tally.write(tx)
+
+    server.write(book)
+    data = api.get(f"/statistics/{channel}")
+    counted = {"outbound": {"count": 3, "price": 0.21}, "inbound": {"count": 2}, "bounced": {"count": 1}}
+    assert data["total"] == counted
+    assert data["stats"][-1] == {**counted, "date": data["stats"][-1]["date"]}
+    assert len(data["stats"]) == 30
+    assert data["_currency"]["currency_name_short"] == "AUD"
+    assert api.get("/statistics/sms")["total"]["outbound"]["count"] == 0
+
+
+@pytest.mark.parametrize("channel", ["pigeon", "SMS", "sms%20", "%00", "x" * 5000])
+def test_channels_that_are_none(api: Api, channel: str) -> None:
+    assert api.call("GET", f"/statistics/{channel}").status == 404
+
+
+def test_a_message_that_expires_is_lost_once_and_stays_paid(server: Running, api: Api) -> None:
+    api.final(api.send(NO_RECEIPT)["message_id"], "Sent")
+    sql = "UPDATE handovers SET at = 0 WHERE user_id = ?"
+    server.write(lambda tx: tx.driver(sql, [api.user_id]))
+    for _ in range(2):
+        server.write(server.house._expire)
+    total = api.get("/statistics/sms")["total"]
+    assert total == {"outbound": {"count": 1, "price": 0.0715}, "inbound": {"count": 0}, "bounced": {"count": 1}}
+
+
+def test_a_refund_after_midnight_belongs_to_the_day_of_the_message(server: Running, api: Api) -> None:
+    sent = api.send(DELIVERED, schedule=int(time.time()) + 900)
+
+    def yesterday(tx: Tx) -> None:
+        tx.driver("UPDATE messages SET date = date - ? WHERE user_id = ?", [DAY, api.user_id])
+        tx.driver("UPDATE daily_usage SET day = day - ? WHERE user_id = ?", [DAY, api.user_id])
+
+    server.write(yesterday)
+    assert api.get("/statistics/sms")["stats"][-2]["outbound"] == {"count": 1, "price": 0.0715}
+    api.put(f"/sms/{sent['message_id']}/cancel")
+    found = api.get("/statistics/sms")["stats"]
+    assert [one["outbound"] for one in found[-2:]] == [{"count": 0, "price": 0}] * 2
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "Pacific/Honolulu"])
+def test_a_day_begins_at_midnight_utc_whatever_clock_the_account_has(api: Api, zone: str) -> None:
+    api.put("/account", {"timezone": zone})
+    api.send(DELIVERED)
+    day = today(api.get("/statistics/sms"))
+    assert day["date"] % DAY == 0
+    assert day["outbound"]["count"] == 1
 
 
 def test_counters_agree_with_the_messages(server: Running, api: Api) -> None:

@@ -16,11 +16,12 @@ from starlette.routing import Route as HttpRoute
 from heliograph import carriers, phone, routes
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
+from heliograph.accounts.recovery import reminders
 from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
 from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
-from heliograph.billing import payments
+from heliograph.billing import low_credit, payments
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
@@ -127,6 +128,7 @@ class House:
                 {
                     outgoing.JOB: pusher.run,
                     mail.JOB: self._mail,
+                    reminders.JOB: self._remind,
                     imports.JOB: importer.run,
                     payments.SETTLE_JOB: self.cashier.run,
                     **self._file_jobs(),
@@ -262,6 +264,9 @@ class House:
     def _recharge(self, tx: Tx) -> bool:
         return payments.recharge_all(tx, self.cashier.gateway.name)
 
+    def _tell_of_low_credit(self, tx: Tx) -> bool:
+        return low_credit.tell(tx, self.options.mail_from)
+
     def _renew(self, tx: Tx) -> bool:
         return number.renew_due(tx, self.options.number_grace_days)
 
@@ -273,7 +278,18 @@ class House:
 
     def _duties(self) -> list[Duty]:
         messages = [self._expire, self._unpark, self._forget_webhooks, idempotency.prune]
-        return [*messages, files.expire, lists.sweep, imports.forget, self._recharge, self._renew]
+        return [
+            *messages,
+            files.expire,
+            lists.sweep,
+            imports.forget,
+            self._recharge,
+            self._renew,
+            self._tell_of_low_credit,
+        ]
+
+    async def _remind(self, job: Job) -> None:
+        await self.database.write(lambda tx: reminders.answer(tx, self.vault, self.options, job.payload))
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""

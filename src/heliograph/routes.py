@@ -298,7 +298,8 @@ def _small() -> list[Route]:
     reported, issue = "Delivery issue has been created.", delivery_issues.IssueBody
     ids, chosen, named = countries.CountryIds, countries.Selected, reference.NamedCountries
     zones, cut, choice = reference.Timezones, ("page", "limit"), countries.Selectable
-    sms, voice, stats = statistics.SmsStatistics, statistics.VoiceStatistics, "Here are your statistics."
+    sms, voice, every = statistics.SmsStatistics, statistics.VoiceStatistics, statistics.Statistics
+    stats = "Here are your statistics."
     seen, noted, made = delivery_issues.Issue, "Here is your result.", delivery_issues.CreatedIssue
     return [
         Route(30, "GET /countries", reference.view_countries, None, listed, answer=named),
@@ -309,6 +310,10 @@ def _small() -> list[Route]:
         Route(79, "GET /country-list", countries.view_all, "", listed, answer=choice),
         Route(160, "GET /statistics/voice", statistics.view_voice, "reporting", stats, answer=voice, query=DATES),
         Route(161, "GET /statistics/sms", statistics.view_sms, "reporting", DATA, answer=sms, query=DATES),
+        *(
+            Route(0, f"GET /statistics/{name}", statistics.viewing(name), "reporting", stats, answer=every, query=DATES)
+            for name in statistics.OTHERS
+        ),
         Route(182, "GET /delivery-issues", delivery_issues.view, "", noted, answer=seen, paged=True),
         Route(183, "POST /delivery-issues", delivery_issues.create, "", reported, issue, made),
     ]

@@ -37,9 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     host: Annotated[str, Meta(description="Address that the server listens on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")] = (
-        8310
-    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port that the server listens on; 0: a free one.")] = 8310
     role: Annotated[
         Literal["all", "api", "worker"],
         Meta(description="api: HTTP only. worker: delivery only. all: both in one process."),
@@ -87,9 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "client's address and scheme (X-Forwarded-For, X-Forwarded-Proto) is believed, nobody else's word is."
         ),
     ] = ""
-    cors_origins: Annotated[
-        str, Meta(description="Origins that browsers may call from, separated by commas; * for any.")
-    ] = ""
+    cors_origins: Annotated[str, Meta(description="Origins that browsers may call from, by commas; * for any.")] = ""
     new_accounts: Annotated[
         Literal["active", "verify"],
         Meta(description="verify: a registered account sends nothing until it has verified a phone number."),
@@ -98,6 +94,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["all", "home"],
         Meta(description="Where an account may send SMS before it has selected countries; home: its default country."),
     ] = "all"
+    unicode_sms: Annotated[
+        Literal["always", "account"],
+        Meta(
+            description="account: without setting_unicode_sms, what GSM 03.38 lacks is replaced and no SMS is Unicode."
+        ),
+    ] = "always"
     trial_credit: Annotated[
         str,
         Meta(

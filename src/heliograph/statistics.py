@@ -1,5 +1,6 @@
 """What was sent, received and lost, by day (endpoints 160 and 161): a reading of the counters in billing/usage.py."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,9 @@ SHOWN = 30
 
 MOST = 366
 
+OTHERS = tuple(channel for channel in usage.CHANNELS if channel not in ("sms", "voice"))
+"""Channels that the document has no statistics of."""
+
 
 class Sent(msgspec.Struct):
     """Messages that were sent."""
@@ -30,26 +34,34 @@ class Count(msgspec.Struct):
     count: int
 
 
-class SmsTotal(msgspec.Struct):
-    """SMS of a range of days."""
+class Total(msgspec.Struct):
+    """Messages of a range of days."""
 
     outbound: Sent
     inbound: Count
     bounced: Count
 
 
-class SmsDay(SmsTotal, kw_only=True):
-    """SMS of a day."""
+class Day(Total, kw_only=True):
+    """Messages of a day."""
 
     date: Annotated[int, about("Unix time of its midnight, UTC.", 1436918400)]
+
+
+class Statistics(msgspec.Struct):
+    """`data` of the statistics of a channel. Those of SMS (161) are the model."""
+
+    total: Total
+    stats: list[Day]
+    currency: Currency = msgspec.field(name="_currency")
 
 
 class SmsStatistics(msgspec.Struct):
     """`data` of the statistics of SMS (161). The document spells the list of days in two ways."""
 
-    total: SmsTotal
-    stats: list[SmsDay]
-    stat: list[SmsDay]
+    total: Total
+    stats: list[Day]
+    stat: list[Day]
     currency: Currency = msgspec.field(name="_currency")
 
 
@@ -74,11 +86,23 @@ class VoiceStatistics(msgspec.Struct):
     currency: Currency = msgspec.field(name="_currency")
 
 
+def viewing(channel: str) -> Callable[[Request], Reply]:
+    """The handler of the statistics of a channel that the document has none for."""
+
+    def view(req: Request) -> Reply:
+        """View what was sent, received and lost in a channel, by day. An addition to the contract."""
+        days, whole = _counted(req, channel)
+        shown = [Day(date=day, **_both(one)) for day, one in days]
+        return Reply(Statistics(Total(**_both(whole)), shown, currencies.describe(req.who.currency)))
+
+    return view
+
+
 def view_sms(req: Request) -> Reply:
     """161. View what was sent, received and lost of SMS, by day."""
     days, whole = _counted(req, "sms")
-    shown = [SmsDay(date=day, **_both(one)) for day, one in days]
-    return Reply(SmsStatistics(SmsTotal(**_both(whole)), shown, shown, currencies.describe(req.who.currency)))
+    shown = [Day(date=day, **_both(one)) for day, one in days]
+    return Reply(SmsStatistics(Total(**_both(whole)), shown, shown, currencies.describe(req.who.currency)))
 
 
 def view_voice(req: Request) -> Reply:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from heliograph.accounts import account
-from heliograph.accounts.recovery import access
+from heliograph.accounts.recovery import access, reminders
 from heliograph.billing import ledger
 from heliograph.db.engine import Tx
 from support.server import Api, Running
@@ -134,6 +135,31 @@ def test_the_fifth_try_may_still_be_right(api: Api) -> None:
     assert verify(api, code) == 200
 
 
+def test_five_tries_are_five_when_they_come_at_once(server: Running, api: Api) -> None:
+    code = send_code(api)
+    wrong = str((int(code) + 1) % 900_000 + 100_000)
+    guessers = [server.client(api.username, api.key) for _ in range(12)]
+    with ThreadPoolExecutor(len(guessers)) as pool:
+        assert set(pool.map(lambda one: verify(one, wrong), guessers)) == {400}
+    sql = "SELECT tries FROM tokens WHERE user_id = ?"
+    assert server.read(lambda tx: tx.driver(sql, [api.user_id]).fetchone()[0]) == 5
+    assert verify(api, code) == 400
+
+
+def test_a_key_used_twice_at_once_is_used_once(server: Running, api: Api) -> None:
+    stranger(server).put("/forgot-password", {"username": api.username})
+    given = key_in(mailed(api)[0].text)
+    askers = [stranger(server) for _ in range(6)]
+
+    def change(at: int) -> int:
+        return askers[at].call("PUT", "/forgot-password/verify", {**given, "password": f"password {at}"}).status
+
+    with ThreadPoolExecutor(len(askers)) as pool:
+        answers = list(pool.map(change, range(len(askers))))
+    assert sorted(answers) == [200, *[400] * 5]
+    assert server.client(api.username, f"password {answers.index(200)}").call("GET", "/account").status == 200
+
+
 def test_a_new_code_ends_the_one_before(api: Api) -> None:
     first, second = send_code(api), send_code(api)
     assert first == second or verify(api, first) == 400
@@ -190,6 +216,12 @@ def test_codes_that_are_none(api: Api, code: str) -> None:
     assert api.call("PUT", f"/account-verify/verify/{code}").status in (400, 404)
 
 
+def test_a_subaccount_cannot_use_up_the_tries_of_the_owner(api: Api) -> None:
+    code, other = send_code(api), api.subaccount(settings=1)
+    assert [other.call("PUT", f"/account-verify/verify/{guess}").status for guess in range(7)] == [403] * 7
+    assert verify(api, code) == 200
+
+
 def test_verification_needs_credentials(server: Running) -> None:
     stranger = server.client("nobody", "wrong")
     assert stranger.call("PUT", "/account-verify/send", GIVEN).status == 401
@@ -224,12 +256,9 @@ def test_a_revoked_key_cannot_use_a_code(server: Running, api: Api) -> None:
 
 def mailed(api: Api, count: int = 1) -> list[Any]:
     """The mails to the owner of an account, when there are `count` of them."""
-
-    def enough() -> list[Any]:
-        found = api.server.mails(f"{api.username}@example.com")
-        return found if len(found) >= count else []
-
-    return list(api.until(enough))
+    address = f"{api.username}@example.com"
+    api.until(lambda: len(api.server.mails(address)) >= count)
+    return api.server.mails(address)
 
 
 def key_in(text: str) -> dict[str, str]:
@@ -340,15 +369,83 @@ def test_unknown_users_get_the_same_answer(server: Running, api: Api, username: 
     assert (known.status, known.body) == (unknown.status, unknown.body)
 
 
+def no_reminders(server: Running) -> bool:
+    """Whether every reminder that was asked for has been written."""
+    return not server.read(lambda tx: tx.driver("SELECT 1 FROM jobs WHERE kind = ?", [reminders.JOB]).fetchone())
+
+
 def test_a_mailbox_is_not_flooded(server: Running, api: Api) -> None:
     asker = stranger(server)
     answers = [asker.call("PUT", "/forgot-password", {"username": api.username}).body for _ in range(8)]
     assert all(answer == answers[0] for answer in answers)
+    api.until(lambda: no_reminders(server))
     assert sent_keys(server, api.user_id) == 5
     for _ in range(8):
         asker.put("/forgot-username", {"email": f"{api.username}@example.com"})
+    api.until(lambda: no_reminders(server))
     assert sent_keys(server, api.user_id) == 10
     assert len(mailed(api, 10)) == 10
+
+
+def test_a_request_does_the_same_for_a_name_that_nobody_has(tmp_path: Path) -> None:
+    """What takes longer for somebody's name tells that there is such an account; so all of it is left to a job."""
+    running = Running(tmp_path, role="api")  # nobody runs the jobs
+    try:
+        api = running.account()
+        asker = stranger(running)
+        address = f"{api.username}@example.com"
+        asker.put("/forgot-password", {"username": api.username})
+        asker.put("/forgot-password", {"username": "nobody"})
+        asker.put("/forgot-username", {"email": address})
+        asker.put("/forgot-username", {"email": "nobody@example.com"})
+        rows = running.read(lambda tx: tx.driver("SELECT kind FROM jobs").fetchall())
+        assert [row[0] for row in rows] == [reminders.JOB] * 4
+        assert sent_keys(running, api.user_id) == 0
+    finally:
+        running.close_clients()
+        running.stop()
+
+
+def test_a_subaccount_gets_a_new_password_of_its_own(server: Running, api: Api) -> None:
+    sub = api.subaccount(password="the old one", sms=1)
+    asker = stranger(server)
+    asker.put("/forgot-password", {"username": sub.username.upper()})
+    (mail,) = api.until(lambda: server.mails(f"{sub.username}@example.com"))
+    given = key_in(mail.text)
+    assert sub.username in mail.text
+    owner = api.subaccount_id
+    assert (
+        asker.call("PUT", "/forgot-password/verify", {**given, "subaccount_id": owner, "password": NEW}).status == 400
+    )
+    asker.put("/forgot-password/verify", {**given, "password": NEW})
+    assert server.client(sub.username, NEW).call("GET", "/account").status == 200
+    assert server.client(sub.username, "the old one").call("GET", "/account").status == 401
+    assert server.client(api.username, NEW).call("GET", "/account").status == 401
+    assert mailed(api, 0) == []
+
+
+def test_keys_of_a_subaccount_leave_those_of_the_owner(server: Running, api: Api) -> None:
+    sub = api.subaccount()
+    asker = stranger(server)
+    for name in [*[sub.username] * 6, api.username]:
+        asker.put("/forgot-password", {"username": name})
+    owners = key_in(mailed(api)[0].text)
+    (first, *_) = api.until(lambda: server.mails(f"{sub.username}@example.com"))
+    asker.put("/forgot-password/verify", {**key_in(first.text), "password": NEW})
+    asker.put("/forgot-password/verify", {**owners, "password": NEW})
+
+
+def test_a_deleted_subaccount_is_forgotten(server: Running, api: Api) -> None:
+    sub = api.subaccount(sms=1)
+    asker, address = stranger(server), f"{sub.username}@example.com"
+    asker.put("/forgot-password", {"username": sub.username})
+    (mail,) = api.until(lambda: server.mails(address))
+    api.delete(f"/subaccounts/{key_in(mail.text)['subaccount_id']}")
+    assert asker.call("PUT", "/forgot-password/verify", {**key_in(mail.text), "password": NEW}).status == 400
+    asker.put("/forgot-password", {"username": sub.username})
+    asker.put("/forgot-username", {"email": address})
+    api.until(lambda: no_reminders(server))
+    assert len(server.mails(address)) == 1
 
 
 def test_a_forgotten_username_is_mailed(server: Running, api: Api) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.channels.sms.segments import Segmented, measure, split
+from heliograph.channels.sms.segments import Segmented, measure, plain, split
 
 # The two tables of the document: the largest number of characters of each number of segments.
 GSM = (160, 306, 459, 612, 765, 918, 1071, 1224)
@@ -133,3 +133,27 @@ def test_measure_and_split_agree(text: str, limit: int) -> None:
     if found.truncated:
         more = text[: len(found.text) + 1]
         assert len(split(more, found.unicode)) > limit
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Grüße, Ñandú à 5 €", "Grüße, Ñandu à 5 €"),
+        ("\u201cit\u2019s\u201d \u2013 done\u2026", '"it\'s" - done...'),
+        ("Żółć Đặng ﬁn\u00a0x", "Zolc Dang fin x"),
+        ("привет 你", "?????? ?"),
+        ("ok 👍🏽 \u200d\ufe0f.", "ok ?? ."),
+        ("e\u0301 e\u0301\u0323", "é e"),
+        ("\u200b", ""),
+        ("", ""),
+    ],
+)
+def test_what_gsm_lacks_is_replaced(text: str, shown: str) -> None:
+    assert plain(text) == shown
+    assert not measure(plain(text), 8).unicode
+
+
+@given(st.text())
+def test_a_plain_text_is_never_unicode(text: str) -> None:
+    assert not measure(plain(text), 8).unicode
+    assert plain(plain(text)) == plain(text)

@@ -10,6 +10,8 @@ MISSING = Path(__file__).parent / "missing.txt"
 ADDITIONS = {
     ("PUT", "/account"): "an account that only its operator can change is no self-service (facts J10: it existed)",
     ("GET", "/account/usage"): "the document's curl sample has this spelling (clients.md 2): the present month",
+    ("GET", "/statistics/mms"): "the document has statistics of SMS and voice only; the others are counted alike",
+    **dict.fromkeys((("GET", f"/statistics/{channel}") for channel in ("fax", "post", "email")), "the same"),
     ("GET", "/exports/{export_id}"): "a long export is written by a job, and its caller wants to know how far it is",
     ("GET", "/sms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
     ("GET", "/lists/{list_id}/imports/{import_id}"): "an import runs for minutes, and its refused rows must be found",

@@ -46,6 +46,7 @@ JUDGED_BY_VALUE = {
 PATHS_JUDGED_BY_VALUE = {
     "/statistics/sms": "the range of days has a limit",
     "/statistics/voice": "the same",
+    **dict.fromkeys((f"/statistics/{channel}" for channel in ("mms", "fax", "post", "email")), "the same"),
     "/recharge/events": "the payment gateway signs its events",
 }
 """The same of whole paths."""

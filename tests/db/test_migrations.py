@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -11,6 +12,12 @@ from sqlalchemy import inspect
 
 from heliograph.db import dialect, migrate
 from heliograph.db.tables import metadata
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
+    pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index"),
+]
+"""SQLite's are not compared; PostgreSQL's are, and both are made by the same migrations."""
 
 
 def differences(address: str) -> list[object]:

@@ -38,8 +38,9 @@ TAKEN = {"username": "Username has already been taken."}
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who makes a request: a subaccount of a user, with what accepting a message needs to know of them.
 
-    `throttle_seconds` None: as the server is set. `countries` None: the user has selected none.
-    `expires` is the Unix time at which its proof, a replaced key, stops to work. `numbers` are the user's own.
+    `throttle_seconds` None: as the server is set. `countries` None: the user has selected none. `expires` is the Unix
+    time at which its proof, a replaced key, stops to work. `numbers` are the user's own. `origins`, in small letters,
+    are those whose pages may read its answers.
     """
 
     user_id: int
@@ -62,6 +63,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
     numbers: tuple[str, ...]
     strict_opt_out: bool = False
+    origins: frozenset[str] = frozenset()
+    unicode: bool = False
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,6 +271,8 @@ _JOINED = (
         users.c.banned,
         users.c.strict_opt_out,
         users.c.package_id,
+        users.c.cors_origins,
+        users.c.setting_unicode_sms,
         users.c.password_hash.label("user_password"),
         subaccounts,
         clients.c.reseller_id,
@@ -336,6 +341,8 @@ def _find(tx: Tx, condition: Any) -> _Found | None:
         ),
         numbers=tuple(sorted((row["numbers"] or "").split())),
         strict_opt_out=bool(row["strict_opt_out"]),
+        origins=frozenset(row["cors_origins"].lower().split()),
+        unicode=bool(row["setting_unicode_sms"]),
     )
     password = row["user_password"] if row["is_main"] else row["password_hash"]
     return _Found(made, password, row["old_key_hash"], row["old_key_until"] or 0)
@@ -371,15 +378,17 @@ def renew_webhook_secret(tx: Tx, user_id: int, secret: str) -> str:
     return secret
 
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]{1,300}", re.IGNORECASE)
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]{1,255}", re.IGNORECASE)
+"""An origin that an account can name (RFC 6454, 6.2)."""
 
 
 def allowed_origin(tx: Tx, origin: str) -> bool:
-    """Whether some account has registered this CORS origin. Names are compared in any case (RFC 6454, 4)."""
-    if not _ORIGIN.fullmatch(origin):
+    """Whether some account has named this origin, in any case: all that is known before a request says who asks."""
+    if not ORIGIN.fullmatch(origin):
         return False
     listed = select(users.c.cors_origins).where(
-        func.lower(users.c.cors_origins).contains(origin.lower(), autoescape=True)
+        users.c.cors_origins != "",
+        func.lower(users.c.cors_origins).contains(origin.lower(), autoescape=True),
     )
     return any(origin.lower() in text.lower().split() for (text,) in tx.execute(listed))
 

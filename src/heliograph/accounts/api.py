@@ -25,9 +25,6 @@ from heliograph.webhooks.signature import new_secret
 NAME = re.compile(r"[\w.@+-]{2,100}")
 LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 200, 4, 200
 CALLED = ("user_first_name", "user_last_name", "account_name")
-CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
-"""The channels of a usage report. Their names are those of `messages.channel`."""
-
 S = TypeVar("S", bound="OwnSubaccount")
 
 
@@ -110,12 +107,16 @@ class NewAccountAnswer(msgspec.Struct, kw_only=True):
 
 
 class AccountAnswer(NewAccountAnswer, kw_only=True):
-    """`data` of the account (2): four keys more than at its registration."""
+    """`data` of the account (2): four documented keys more than at its registration, and two settings of our own."""
 
     private_uploads: Flag
     fax_quality: Annotated[int, about("Always 0.", 0)]
     setting_sms_hide_your_number: Flag
     setting_sms_hide_business_name: Flag
+    cors_origins: Annotated[str, about("Origins whose pages may use the account.", "https://app.example.com")]
+    throttle_seconds: Annotated[
+        int | None, about("For how long the same text to the same recipient is THROTTLED; null: as the server is set.")
+    ]
 
 
 class UsageEntry(msgspec.Struct):
@@ -228,9 +229,12 @@ def faulty_password(password: str) -> str:
 
 def view(req: Request) -> Reply:
     """2. View the account of whoever asks."""
+    user = account.row(req.tx, req.who.user_id)
     return Reply(
         AccountAnswer(
             **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
+            cors_origins=user["cors_origins"],
+            throttle_seconds=user["throttle_seconds"],
             private_uploads=0,
             fax_quality=0,
             setting_sms_hide_your_number=0,
@@ -255,9 +259,9 @@ def view_usage(req: Request) -> Reply:
     month = _in_range(req, "month", 1, 12, today.month)
     start = datetime.datetime(year, month, 1, tzinfo=datetime.UTC)
     end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
-    rows = usage.by_subaccount(req.tx, req.who.user_id, CHANNELS, int(start.timestamp()), int(end.timestamp()))
+    rows = usage.by_subaccount(req.tx, req.who.user_id, int(start.timestamp()), int(end.timestamp()))
     data: dict[str, Any] = {}
-    for channel in CHANNELS:
+    for channel in usage.CHANNELS:
         data |= _channel_usage(channel, [row for row in rows if row["channel"] == channel])
     return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 

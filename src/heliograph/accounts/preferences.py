@@ -1,5 +1,6 @@
 """What an account can change about itself, and what only the operator can: checked, stored, audited."""
 
+import datetime
 import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from heliograph.queue import mail
 ORIGINAL = "originalemail"
 """Replies by mail go to the address that the message was sent by. Source: endpoint 1."""
 
-LONGEST = 255
+LONGEST, MOST_ORIGINS = 255, 20
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -43,7 +44,9 @@ class Changes(msgspec.Struct, kw_only=True):
     low_credit_amount: Annotated[
         str | None, Meta(description="Credit that counts as low, in units of the currency.")
     ] = None
-    setting_unicode_sms: Annotated[bool | None, Meta(description="Whether Unicode messages are wanted.")] = None
+    setting_unicode_sms: Annotated[
+        bool | None, Meta(description="Whether SMS may be Unicode, where the operator leaves it to the account.")
+    ] = None
     setting_email_sms_subject: Annotated[
         bool | None, Meta(description="Whether the subject of an email becomes a part of the SMS.")
     ] = None
@@ -51,13 +54,21 @@ class Changes(msgspec.Struct, kw_only=True):
     setting_sms_message_char_limit: Annotated[int | None, Meta(description="Most segments of a message, 1 to 8.")] = (
         None
     )
+    cors_origins: Annotated[
+        str | None,
+        Meta(description="Origins whose pages may use the account, as https://app.example.com, separated by spaces."),
+    ] = None
+    throttle_seconds: Annotated[
+        int | None,
+        Meta(
+            description="The same text to the same recipient within this time is THROTTLED; -1: as the server is set."
+        ),
+    ] = None
 
 
 class OperatorChanges(Changes, kw_only=True):
-    """What the operator can change beside that. `throttle_seconds` -1: as the server is set."""
+    """What the operator can change beside that."""
 
-    cors_origins: str | None = None
-    throttle_seconds: int | None = None
     active: bool | None = None
     banned: bool | None = None
 
@@ -86,6 +97,28 @@ def personal(given: Changes) -> bool:
     return any(getattr(given, name) is not None for name in _MAIN_SUBACCOUNT)
 
 
+class Mailing(msgspec.Struct, frozen=True):
+    """What an account wants to be mailed, and by which clock."""
+
+    reply_to: str
+    delivery_to: str | None
+    timezone: str
+
+    def clock(self, at: float) -> str:
+        """A Unix time as its owner reads it."""
+        return f"{datetime.datetime.fromtimestamp(at, zoneinfo.ZoneInfo(self.timezone)):%Y-%m-%d %H:%M %Z}"
+
+
+def mailing(tx: Tx, user_id: int) -> Mailing:
+    """Those settings of a user, looked up once a transaction."""
+    key = ("mailing", user_id)
+    if key not in tx.memo:
+        sql = "SELECT reply_to, delivery_to, timezone FROM users WHERE user_id = ?"
+        tx.memo[key] = Mailing(*tx.driver(sql, [user_id]).fetchone())
+    found: Mailing = tx.memo[key]
+    return found
+
+
 def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:
     """Store the changes of an account. Raises BadRequest with a sentence for each bad value."""
     named = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
@@ -102,6 +135,7 @@ def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:
     if same:
         main = (subaccounts.c.user_id == user_id) & (subaccounts.c.is_main == 1)
         tx.execute(subaccounts.update().where(main).values(**same))
+    tx.memo.pop(("mailing", user_id), None)
     account.touch(tx)
     audit.record(tx, user_id, actor, "account.changed", ", ".join(f"{name}={named[name]}" for name in named))
 
@@ -178,8 +212,10 @@ def _parts(value: int, _: Mapping[str, Any]) -> int:
 
 def _origins(value: str, _: Mapping[str, Any]) -> str:
     origins = value.replace(",", " ").split()
-    if not all(origin.startswith(("http://", "https://")) and origin.count("/") == 2 for origin in origins):
+    if not all(account.ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("must be origins such as https://app.example.com.")
+    if len(origins) > MOST_ORIGINS:
+        raise ValueError(f"must be {MOST_ORIGINS} origins at most.")
     return " ".join(origins)
 
 

@@ -1,13 +1,13 @@
 """What a matching rule does: all of it rows in the transaction of the event."""
 
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
-from heliograph.accounts import account
+from heliograph.accounts import account, preferences
+from heliograph.accounts.preferences import Mailing
 from heliograph.automations import rules
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.channels.sms import audience as sms
@@ -46,8 +46,10 @@ class Actions:
         self._writer = writer
 
     def on_receipt(self, tx: Tx, message: dict[str, Any], receipt: dict[str, Any]) -> bool:
-        """Run the receipt rules; whether one of them is POLL."""
+        """Run the receipt rules, and mail the report where the account has its reports; whether a rule is POLL."""
         polled = False
+        wants = preferences.mailing(tx, message["user_id"])
+        mail_to = [self._mail_of(tx, message) if wants.delivery_to == preferences.ORIGINAL else wants.delivery_to or ""]
         for rule in rules.matching_receipt(tx, message["user_id"], SMS_RECEIPTS.name, receipt["status_code"]):
             action, address = rule["action"], rule["action_address"] or ""
             if action == "POLL":
@@ -55,22 +57,25 @@ class Actions:
             elif action == "URL":
                 outgoing.push(tx, message["user_id"], address, "post", payloads.receipt(receipt))
             elif action in ("EMAIL_FIXED", "EMAIL_USER"):
-                to = address if action == "EMAIL_FIXED" else self._mail_of(tx, message)
-                subject = f"Delivery report for {message['recipient']}: {receipt['status']}"
-                text = (
-                    f"Message {message['message_id']} to {message['recipient']}: {receipt['status_text']}\n\n"
-                    f"{message['body']}\n"
-                )
-                self._mail(tx, to, subject, text)
+                mail_to.append(address if action == "EMAIL_FIXED" else self._mail_of(tx, message))
             elif action == "SMS" and message["source"] not in (REPLY, FORWARD):  # its receipt would send the next
                 body = f"Message to {message['recipient']}: {receipt['status_text']}"
                 self._sms(tx, message, SmsMessage(to=address, body=body, source=FORWARD))
+        subject = f"Delivery report for {message['recipient']}: {receipt['status']}"
+        self._mail(tx, mail_to, subject, lambda: _report_text(message, receipt, wants))
         return polled
 
     def on_inbound(self, tx: Tx, arrived: dict[str, Any]) -> bool:
-        """Run the inbound rules; whether one of them is POLL."""
+        """Run the inbound rules, and mail the reply where replies go; whether a rule is POLL.
+
+        A reply goes to the `from_email` of the original message or the account's `reply_to`; without both, and when
+        no rule takes it, to the subaccount that it is for. Source: api-v3, `from_email` (endpoint 126).
+        """
         polled = False
+        wants = preferences.mailing(tx, arrived["user_id"])
         found = rules.matching_inbound(tx, arrived["user_id"], SMS_INBOUND.name, arrived["recipient"], arrived["body"])
+        named = arrived["from_email"] or (wants.reply_to if wants.reply_to != preferences.ORIGINAL else "")
+        mail_to = [named or ("" if found else self._mail_of(tx, arrived))]
         for rule in found:
             action, address = rule["action"], rule["action_address"] or ""
             if action == "POLL":
@@ -78,14 +83,14 @@ class Actions:
             elif action == "URL":
                 kind = rule["webhook_type"] or "post"
                 outgoing.push(tx, arrived["user_id"], address, kind, payloads.inbound(arrived))
-            elif action == "EMAIL_FIXED":
-                self._mail_reply(tx, address, arrived)
-            elif action == "EMAIL_USER":
-                self._mail_reply(tx, arrived["from_email"] or self._mail_of(tx, arrived), arrived)
+            elif action in ("EMAIL_FIXED", "EMAIL_USER"):
+                mail_to.append(address if action == "EMAIL_FIXED" else named or self._mail_of(tx, arrived))
             elif action == "MOVE_CONTACT":
                 contact.move_sender(tx, arrived["user_id"], arrived["sender"], arrived["list_id"], int(address))
             elif action in LEARNED:
                 self._create_contact(tx, rule, arrived)
+                if action.endswith("_EMAIL"):
+                    mail_to.append((rule["body"] or "").strip())
             elif action == "SMS":
                 given = SmsMessage(to=address, from_=arrived["recipient"], body=_passed_on(arrived), source=FORWARD)
                 self._sms(tx, arrived, given)
@@ -93,6 +98,8 @@ class Actions:
                 self._group_sms(tx, int(address), arrived)
             elif action == "AUTO_REPLY":
                 self._auto_reply(tx, rule["body"] or address, arrived)
+        sender = f"{arrived['sender']}@{self._settings.reply_domain}"
+        self._mail(tx, mail_to, f"Reply from {arrived['sender']}", lambda: _reply_text(arrived, wants), sender)
         return polled
 
     def _create_contact(self, tx: Tx, rule: Mapping[str, Any], arrived: Mapping[str, Any]) -> None:
@@ -101,8 +108,6 @@ class Actions:
         said = said_of_oneself(rule, arrived["body"])
         known = {name: said[name] for name in LEARNED[action] if name in said}
         contact.enter_sender(tx, arrived["user_id"], arrived["sender"], list_id, known)
-        if action.endswith("_EMAIL"):
-            self._mail_reply(tx, (rule["body"] or "").strip(), arrived)
 
     def _auto_reply(self, tx: Tx, text: str, arrived: Mapping[str, Any]) -> None:
         """Answer the sender by a text that may have placeholders (facts E, G1)."""
@@ -130,17 +135,11 @@ class Actions:
         _, sub = account.profile(tx, row["user_id"], row["subaccount_id"])
         return str(sub["email"])
 
-    def _reply_to(self, arrived: Mapping[str, Any]) -> str:
-        return f"{arrived['sender']}@{self._settings.reply_domain}"
-
-    def _mail_reply(self, tx: Tx, to: str, arrived: Mapping[str, Any]) -> None:
-        sender = f"{arrived['sender']}@{self._settings.reply_domain}"
-        self._mail(tx, to, f"Reply from {arrived['sender']}", _reply_text(arrived), sender)
-
-    def _mail(self, tx: Tx, to: str, subject: str, text: str, reply_to: str | None = None) -> None:
-        if not to:
-            return  # an account without an address
-        mail.enqueue(tx, reply_to or self._settings.mail_from, to, subject, text)
+    def _mail(self, tx: Tx, to: Sequence[str], subject: str, text: Callable[[], str], sender: str = "") -> None:
+        """Mail to each of these addresses once. What is none (an account may have none, a message any) gets nothing."""
+        for address in dict.fromkeys(to):
+            if mail.is_address(address):
+                mail.enqueue(tx, sender or self._settings.mail_from, address, subject, text())
 
     def _sms(
         self, tx: Tx, event: Mapping[str, Any], given: SmsMessage, members: Sequence[audience.Member] | None = None
@@ -208,10 +207,18 @@ def _passed_on(arrived: Mapping[str, Any]) -> str:
     return f"{arrived['sender']}: {arrived['body']}"
 
 
-def _reply_text(arrived: Mapping[str, Any]) -> str:
-    """The mail of a reply. Source: facts E (a third-party test)."""
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(arrived["timestamp"]))
+def _report_text(message: Mapping[str, Any], receipt: Mapping[str, Any], wants: Mailing) -> str:
     return (
-        f"You've received a reply from {arrived['sender']}:\n\n{arrived['body']}\n\n"
-        f"{'-' * 40}\nOriginal message, answered on {when}:\n\n{arrived['original_body']}\n"
+        f"Message {message['message_id']} to {message['recipient']}: {receipt['status_text']}\n\n"
+        f"Sent:     {wants.clock(message['date'])}\nReported: {wants.clock(receipt['timestamp'])}\n\n"
+        f"{message['body']}\n"
     )
+
+
+def _reply_text(arrived: Mapping[str, Any], wants: Mailing) -> str:
+    """The mail of a reply. Source: facts E (a third-party test)."""
+    text = f"You've received a reply from {arrived['sender']}:\n\n{arrived['body']}\n\n{'-' * 40}\n"
+    when = wants.clock(arrived["timestamp"])
+    if not arrived["original_message_id"]:
+        return text + f"Arrived on {when}; it answers no message.\n"
+    return text + f"Original message, answered on {when}:\n\n{arrived['original_body']}\n"

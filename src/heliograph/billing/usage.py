@@ -3,7 +3,7 @@
 A day begins at midnight UTC. A message belongs to the day of its acceptance, whatever becomes of it later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,9 @@ from sqlalchemy import func, select
 
 from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
+
+CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
+"""Whatever is counted. The names are those of `messages.channel`."""
 
 DAY = 24 * 3600
 
@@ -71,7 +74,7 @@ def by_day(tx: Tx, user_id: int, channel: str, first: int, last: int) -> dict[in
     return {row[0]: Usage(*map(int, row[1:])) for row in tx.execute(found)}
 
 
-def by_subaccount(tx: Tx, user_id: int, channels: Iterable[str], start: int, end: int) -> Sequence[Mapping[str, Any]]:
+def by_subaccount(tx: Tx, user_id: int, start: int, end: int) -> Sequence[Mapping[str, Any]]:
     """Rows of (channel, subaccount_id, api_username, sent, micros) for what was sent from `start` to before `end`.
 
     A subaccount that is gone has the name None.
@@ -87,7 +90,7 @@ def by_subaccount(tx: Tx, user_id: int, channels: Iterable[str], start: int, end
         .join_from(daily_usage, subaccounts, subaccounts.c.subaccount_id == daily_usage.c.subaccount_id, isouter=True)
         .where(
             daily_usage.c.user_id == user_id,
-            daily_usage.c.channel.in_(list(channels)),
+            daily_usage.c.channel.in_(CHANNELS),
             daily_usage.c.day >= start,
             daily_usage.c.day < end,
             daily_usage.c.sent > 0,

@@ -35,7 +35,7 @@ def change(
     delivery_to: Annotated[str | None, Parameter(help="Address of delivery reports; an empty text clears it.")] = None,
     low_credit: Annotated[str | None, Parameter(help="Amount of credit that counts as low.")] = None,
     char_limit: Annotated[int | None, Parameter(help="Most parts of a message, 1 to 8.")] = None,
-    unicode: Annotated[bool | None, Parameter(help="Whether unicode messages are wanted.")] = None,
+    unicode: Annotated[bool | None, Parameter(help="Whether SMS may be Unicode (see HELIOGRAPH_UNICODE_SMS).")] = None,
     email_subject: Annotated[
         bool | None, Parameter(help="Whether the subject of an email becomes a part of the SMS.")
     ] = None,
@@ -47,7 +47,7 @@ def change(
         int | None,
         Parameter(help="The same text to the same recipient within this time is refused; -1: as the server is set."),
     ] = None,
-    active: Annotated[bool | None, Parameter(help="Whether it may send.")] = None,
+    active: Annotated[bool | None, Parameter(help="Whether it may send; else not before it proves its number.")] = None,
     banned: Annotated[bool | None, Parameter(help="Whether it is shut out.")] = None,
     where: Store = STORE,
     as_json: AsJson = False,

@@ -128,7 +128,11 @@ class Server:
             services=self._services,
         )
         req.enter(None, who)
-        return await self._run(req)
+        try:
+            return await self._run(req)
+        finally:
+            if who is not None and b"origin" in headers:
+                self._keep_own(extra, headers[b"origin"], req.who)
 
     async def _authenticate(
         self, scope: Scope, route: Route, headers: Mapping[bytes, bytes], extra: Headers
@@ -215,10 +219,19 @@ class Server:
             self._merges[handler.merge] = made
         return made
 
-    async def _cors(self, named: bytes) -> Headers:
-        """CORS headers when the operator or an account has named this origin."""
+    def _is_listed(self, origin: str) -> bool:
+        return "*" in self._origins or origin.lower() in self._origins
+
+    def _keep_own(self, extra: Headers, named: bytes, who: Principal) -> None:
+        """Take the CORS headers back when it was another account that named this origin (api-v3, CORS)."""
         origin = named.decode("latin-1")
-        known = "*" in self._origins or origin.lower() in self._origins
+        if not self._is_listed(origin) and origin.lower() not in who.origins:
+            extra[:] = [header for header in extra if not header[0].startswith(b"access-control-")]
+
+    async def _cors(self, named: bytes) -> Headers:
+        """CORS headers when the operator or any account has named this origin: a preflight says not who will ask."""
+        origin = named.decode("latin-1")
+        known = self._is_listed(origin)
         if not known:
             known = await self._services.database.read(lambda tx: account.allowed_origin(tx, origin))
         if not known:

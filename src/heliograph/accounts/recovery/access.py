@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from heliograph import audit
 from heliograph.accounts import account
@@ -40,14 +40,47 @@ def named(tx: Tx, email: str, phone: str) -> Sequence[Mapping[str, Any]]:
         same.append(subaccounts.c.phone_number == phone)
     if not same:
         return []
-    wanted = select(subaccounts.c.user_id, subaccounts.c.email, subaccounts.c.api_username).where(or_(*same))
-    return tx.rows(wanted.order_by(subaccounts.c.subaccount_id))
+    wanted = select(subaccounts.c.user_id, subaccounts.c.email, subaccounts.c.api_username)
+    return tx.rows(wanted.where(or_(*same), subaccounts.c.deleted_at.is_(None)).order_by(subaccounts.c.subaccount_id))
 
 
-def owner_of(tx: Tx, subaccount_id: int) -> Mapping[str, Any] | None:
-    """The user whose main subaccount this is: only users have passwords."""
-    wanted = select(users).join_from(users, subaccounts, users.c.user_id == subaccounts.c.user_id)
-    return tx.row(wanted.where(subaccounts.c.subaccount_id == subaccount_id, subaccounts.c.is_main == 1))
+class Login(msgspec.Struct, frozen=True):
+    """Who logs in by a name and a password: a user, by its main subaccount, or a subaccount with a password of its own.
+
+    `email` is where a key for a new password goes.
+    """
+
+    user_id: int
+    subaccount_id: int
+    is_main: bool
+    name: str
+    email: str
+
+
+def login(tx: Tx, username: str) -> Login | None:
+    """Who logs in by this name, in any case; None: nobody."""
+    name = username.lower()
+    return _login(tx, (users.c.username == name) & (subaccounts.c.is_main == 1)) or _login(
+        tx, (subaccounts.c.api_username == name) & (subaccounts.c.is_main == 0)
+    )
+
+
+def login_of(tx: Tx, subaccount_id: int) -> Login | None:
+    """Who logs in as a subaccount; None: there is none with this id."""
+    return _login(tx, subaccounts.c.subaccount_id == subaccount_id)
+
+
+def _login(tx: Tx, condition: ColumnElement[bool]) -> Login | None:
+    row = tx.row(
+        select(subaccounts, users.c.username, users.c.email.label("user_email"))
+        .join_from(subaccounts, users, users.c.user_id == subaccounts.c.user_id)
+        .where(condition, subaccounts.c.deleted_at.is_(None))
+    )
+    if row is None:
+        return None
+    main = bool(row["is_main"])
+    name, email = (row["username"], row["user_email"]) if main else (row["api_username"], row["email"])
+    return Login(row["user_id"], row["subaccount_id"], main, name, email)
 
 
 def prove_phone(tx: Tx, user_id: int, actor: str, number: str) -> None:
@@ -59,8 +92,12 @@ def prove_phone(tx: Tx, user_id: int, actor: str, number: str) -> None:
     audit.record(tx, user_id, actor, "phone.verified", number)
 
 
-def set_password(tx: Tx, user_id: int, actor: str, hashed: str) -> None:
-    """Give a user another password (its argon2 hash); logins with the old one end at once."""
-    tx.execute(users.update().where(users.c.user_id == user_id).values(password_hash=hashed))
+def set_password(tx: Tx, who: Login, actor: str, hashed: str) -> None:
+    """Give a user or a subaccount another password (its argon2 hash); logins with the old one end at once."""
+    if who.is_main:
+        tx.execute(users.update().where(users.c.user_id == who.user_id).values(password_hash=hashed))
+    else:
+        mine = subaccounts.c.subaccount_id == who.subaccount_id
+        tx.execute(subaccounts.update().where(mine).values(password_hash=hashed))
     account.touch(tx)
-    audit.record(tx, user_id, actor, "password.changed")
+    audit.record(tx, who.user_id, actor, "password.changed", who.name)

@@ -8,8 +8,8 @@ import msgspec
 
 from heliograph import audit, phone
 from heliograph.accounts import account
-from heliograph.accounts.api import faulty_password, profile
-from heliograph.accounts.recovery import access, tokens
+from heliograph.accounts.api import LONGEST_NAME, faulty_password, profile
+from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
@@ -47,7 +47,7 @@ class ForgottenUsername(msgspec.Struct):
 class ForgottenPassword(msgspec.Struct):
     """Body of 7."""
 
-    username: Annotated[str, about("Username of the account.", "jane")]
+    username: Annotated[str, about("Username of the account or of a subaccount.", "jane")]
 
 
 class NewPassword(msgspec.Struct):
@@ -176,6 +176,8 @@ async def verify_phone(req: Request) -> Reply:
 
 def _proved(tx: Tx, req: Request) -> Reply | None:
     who = account.current(tx, req.who)
+    if not who.is_main:
+        raise Forbidden  # its tries would use up those of the owner
     number = tokens.use_code(tx, req.services.vault, who.user_id, req.params["activation_token"])
     if number is None:
         return None
@@ -202,40 +204,14 @@ def forgot_username(req: Request) -> Reply:
     if email and not mail.is_address(email):
         raise BadRequest({"email": "Email must be an email address."})
     parsed = phone.parse(number)
-    names: dict[tuple[int, str], list[str]] = {}
-    for row in access.named(req.tx, email, parsed.number if parsed else ""):
-        names.setdefault((row["user_id"], row["email"]), []).append(row["api_username"])
-    for (user_id, address), known in names.items():
-        if tokens.issue(req.tx, req.services.vault, user_id, tokens.USERNAME) is not None:
-            text = f"Somebody, we hope you, asked for the username of your account.\n\n{chr(10).join(known)}\n"
-            _mail(req, address, "Your username", text)
-            audit.record(req.tx, user_id, "forgot-username", "username.reminded", address)
+    reminders.ask_username(req.tx, email, parsed.number if parsed else "")
     return Reply([])
 
 
 def forgot_password(req: Request) -> Reply:
     """7. Mail a key for a new password. The answer never says whether there is such a user."""
-    user = account.find(req.tx, req.decode(ForgottenPassword).username.strip())
-    who = account.by_user(req.tx, user["user_id"]) if user else None
-    if user is None or who is None or not user["email"]:
-        return Reply([])
-    key = tokens.issue(req.tx, req.services.vault, who.user_id, tokens.PASSWORD)
-    if key is not None:
-        text = (
-            "Somebody, we hope you, asked for a new password for your account. If it was not you, do nothing.\n\n"
-            f"subaccount_id:    {who.subaccount_id}\n"
-            f"activation_token: {key}\n\n"
-            # Not the address that the request came to: a stranger chooses that one.
-            f"Send both with the new password to PUT {req.services.settings.public_url}/v3/forgot-password/verify"
-            f" within {tokens.LIFE[tokens.PASSWORD] // 60} minutes.\n"
-        )
-        _mail(req, user["email"], "A new password for your account", text)
-        audit.record(req.tx, who.user_id, "forgot-password", "password.key_sent", user["email"])
+    reminders.ask_password(req.tx, req.decode(ForgottenPassword).username.strip()[:LONGEST_NAME])
     return Reply([])
-
-
-def _mail(req: Request, to: str, subject: str, text: str) -> None:
-    mail.enqueue(req.tx, req.services.settings.mail_from, to, subject, text)
 
 
 async def set_password(req: Request) -> Reply:
@@ -247,14 +223,14 @@ async def set_password(req: Request) -> Reply:
     key, vault, database = given.activation_token.strip().upper(), req.services.vault, req.services.database
 
     def holds(tx: Tx) -> bool:
-        user = access.owner_of(tx, given.subaccount_id)
-        return user is not None and tokens.holds(tx, vault, user["user_id"], key)
+        who = access.login_of(tx, given.subaccount_id)
+        return who is not None and tokens.holds(tx, vault, who.user_id, who.subaccount_id, key)
 
     def change(tx: Tx) -> bool:
-        user = access.owner_of(tx, given.subaccount_id)
-        if user is None or not tokens.use_key(tx, vault, user["user_id"], key):
+        who = access.login_of(tx, given.subaccount_id)
+        if who is None or not tokens.use_key(tx, vault, who.user_id, who.subaccount_id, key):
             return False
-        access.set_password(tx, user["user_id"], "forgot-password", hashed)
+        access.set_password(tx, who, "forgot-password", hashed)
         return True
 
     if not await database.read(holds):

@@ -20,17 +20,20 @@ MOST_TRIES = 5
 """Tries at a code of six digits. The key of a new password has 122 random bits and needs no such limit."""
 
 MOST_ISSUED, WINDOW = 5, 3600
-"""Messages for one purpose to one user, and to one phone number, within this many seconds."""
+"""Messages for one purpose to one user (new passwords: to one subaccount), and codes to one phone number, within this
+many seconds."""
 
 
 def issue(tx: Tx, vault: Vault, user_id: int, purpose: str, target: str = "") -> str | None:
-    """A new secret; None when the user, or `target` (the phone number to prove), has been sent enough.
+    """A new secret; None when enough have been sent.
 
-    A new code takes the place of the one before. Keys stay good beside each other: whoever asks for them again and
-    again must not be able to take the owner's away.
+    `target` is the phone number to prove, or the id of the subaccount that gets a new password. A new code takes the
+    place of the one before. Keys stay good beside each other: whoever asks for them again and again must not be able
+    to take the owner's away.
     """
     tx.execute(tokens.delete().where(tokens.c.created_at <= tx.now - WINDOW))
-    if _count(tx, _of(user_id, purpose)) >= MOST_ISSUED or (target and _count(tx, _to(target)) >= MOST_ISSUED):
+    mine = _of(user_id, purpose, target if purpose == PASSWORD else None)
+    if _count(tx, mine) >= MOST_ISSUED or (purpose == PHONE and _count(tx, tokens.c.target == target) >= MOST_ISSUED):
         return None
     if purpose == PHONE:
         _void(tx, user_id, purpose)
@@ -67,30 +70,32 @@ def use_code(tx: Tx, vault: Vault, user_id: int, code: str) -> str | None:
     return str(row["target"])
 
 
-def holds(tx: Tx, vault: Vault, user_id: int, key: str) -> bool:
-    """Whether this key may set a new password."""
-    return _count(tx, _live(tx, user_id, PASSWORD) & (tokens.c.hash == _hash(vault, user_id, PASSWORD, key))) > 0
+def holds(tx: Tx, vault: Vault, user_id: int, subaccount_id: int, key: str) -> bool:
+    """Whether this key may set a new password of the subaccount."""
+    return _count(tx, _key(tx, vault, user_id, subaccount_id, key)) > 0
 
 
-def use_key(tx: Tx, vault: Vault, user_id: int, key: str) -> bool:
-    """Use a key up, and with it all others of the user; whether it was good."""
-    right = _live(tx, user_id, PASSWORD) & (tokens.c.hash == _hash(vault, user_id, PASSWORD, key))
+def use_key(tx: Tx, vault: Vault, user_id: int, subaccount_id: int, key: str) -> bool:
+    """Use a key up, and with it all others of the subaccount; whether it was good."""
+    right = _key(tx, vault, user_id, subaccount_id, key)
     if not tx.execute(tokens.update().where(right).values(hash="")).rowcount:
         return False
-    _void(tx, user_id, PASSWORD)
+    _void(tx, user_id, PASSWORD, str(subaccount_id))
     return True
+
+
+def _key(tx: Tx, vault: Vault, user_id: int, subaccount_id: int, key: str) -> ColumnElement[bool]:
+    hashed = tokens.c.hash == _hash(vault, user_id, PASSWORD, key)
+    return _live(tx, user_id, PASSWORD) & (tokens.c.target == str(subaccount_id)) & hashed
 
 
 def _hash(vault: Vault, user_id: int, purpose: str, secret: str) -> str:
     return vault.key_hash(f"{purpose} of {user_id}", secret)
 
 
-def _of(user_id: int, purpose: str) -> ColumnElement[bool]:
-    return (tokens.c.user_id == user_id) & (tokens.c.purpose == purpose)
-
-
-def _to(target: str) -> ColumnElement[bool]:
-    return tokens.c.target == target
+def _of(user_id: int, purpose: str, target: str | None = None) -> ColumnElement[bool]:
+    mine = (tokens.c.user_id == user_id) & (tokens.c.purpose == purpose)
+    return mine if target is None else mine & (tokens.c.target == target)
 
 
 def _live(tx: Tx, user_id: int, purpose: str) -> ColumnElement[bool]:
@@ -102,5 +107,5 @@ def _count(tx: Tx, condition: ColumnElement[bool]) -> int:
     return int(found)
 
 
-def _void(tx: Tx, user_id: int, purpose: str) -> None:
-    tx.execute(tokens.update().where(_of(user_id, purpose)).values(hash=""))
+def _void(tx: Tx, user_id: int, purpose: str, target: str | None = None) -> None:
+    tx.execute(tokens.update().where(_of(user_id, purpose, target)).values(hash=""))

@@ -62,6 +62,7 @@ class Writer:
 
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
+        self._unicode = settings.unicode_sms == "always"
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
             self._shared.setdefault(_country(number), []).append(number)
@@ -95,6 +96,8 @@ class Writer:
         if not selection.allows(who, draft.country, self._home_only):
             draft.units = 0
             return _refuse(draft, Status.COUNTRY_NOT_ENABLED)
+        if not (who.unicode or self._unicode):
+            body = segments.plain(body[: MOST_PARTS * 1000])  # far more than fits: each character is looked at
         if not body.strip():
             return _refuse(draft, Status.EMPTY_MESSAGE)
         schedule = _schedule(given.schedule, now)

@@ -1,6 +1,7 @@
 """The length of an SMS: alphabet, segments, truncation. Knows texts only: octets are the carrier's matter."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 import msgspec
@@ -55,6 +56,36 @@ def measure(text: str, limit: int) -> Segmented:
         parts = tuple(_cut(head, alphabet.single, alphabet.double))
     kept = "".join(parts[:limit])
     return Segmented(unicode, min(len(parts), limit), kept, len(kept) < len(text))
+
+
+_ALIKE = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | dict.fromkeys("\u2022\u00b7", "*")
+    | {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "þ": "th", "\u0131": "i", "œ": "oe", "Œ": "OE"}
+)
+"""Quotes, dashes, dots and letters that look like characters of GSM 03.38, and that Unicode does not take apart."""
+
+
+def plain(text: str) -> str:
+    """A text with characters of GSM 03.38 only: accents that it lacks fall, and what nothing stands for is "?"."""
+    if _is_gsm(text):
+        return text
+    return "".join(
+        char if _is_gsm(char) else _replaced(char) for char in unicodedata.normalize("NFC", text).translate(_ALIKE)
+    )
+
+
+def _replaced(char: str) -> str:
+    if char.isspace():
+        return " "
+    taken_apart = (part for part in unicodedata.normalize("NFKD", char) if unicodedata.category(part) not in _UNSEEN)
+    return "".join(part if _is_gsm(part) else "?" for part in taken_apart)
+
+
+_UNSEEN = ("Mn", "Me", "Cf")
+"""Unicode's categories of what stands above or around another character, and of what cannot be seen."""
 
 
 def split(text: str, unicode: bool) -> tuple[str, ...]:

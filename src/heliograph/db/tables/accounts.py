@@ -10,9 +10,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
 )
 
-from heliograph.db.tables.base import Id, metadata
+from heliograph.db.tables.base import Id, metadata, some
 
 ACCESS_FLAGS = (
     "users",
@@ -61,9 +62,16 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("strict_opt_out", SmallInteger, nullable=False, server_default="0"),
     Column("package_id", BigInteger),
+    Column("low_credit_told", SmallInteger, nullable=False, server_default="0"),
     UniqueConstraint("username"),
+    some("ix_users_low_credit", "user_id", where="low_credit_micros > 0"),
+    some("ix_users_low_credit_told", "user_id", where="low_credit_told = 1"),
+    some("ix_users_with_origins", "cors_origins", where="cors_origins <> ''"),
 )
-"""`package_id` is the last package that was bought and not given back: messages are priced by it."""
+"""`package_id` is the last package that was bought and not given back: messages are priced by it.
+
+`low_credit_told`: the owner has been told that the credit is low, and it has not been above the mark since.
+"""
 
 subaccounts = Table(
     "subaccounts",
@@ -73,7 +81,7 @@ subaccounts = Table(
     Column("is_main", SmallInteger, nullable=False),
     Column("api_username", Text, nullable=False),
     Column("email", Text, nullable=False),
-    Column("phone_number", Text, nullable=False),
+    Column("phone_number", Text, nullable=False, index=True),
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("key_hash", Text, nullable=False),
@@ -89,6 +97,7 @@ subaccounts = Table(
     UniqueConstraint("api_username"),
     UniqueConstraint("key_hash"),
 )
+Index("ix_subaccounts_email", func.lower(subaccounts.c.email))
 """A deleted one stays as a row without credentials: its messages keep its name. The old key works until its time."""
 
 epochs = Table(

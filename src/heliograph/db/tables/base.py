@@ -1,6 +1,6 @@
 """What all tables share."""
 
-from sqlalchemy import BigInteger, Integer, MetaData
+from sqlalchemy import BigInteger, Index, Integer, MetaData, text
 
 metadata = MetaData(
     naming_convention={
@@ -13,3 +13,8 @@ metadata = MetaData(
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A generated key: INTEGER PRIMARY KEY is what SQLite numbers by itself."""
+
+
+def some(name: str, *columns: str, where: str) -> Index:
+    """An index of the few rows that a condition holds for."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))

@@ -1,0 +1,64 @@
+"""Mails to the forgetful, written by a job: a request takes as long for a name that nobody has as for one in use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from heliograph import audit
+from heliograph.accounts.recovery import access, tokens
+from heliograph.accounts.vault import Vault
+from heliograph.db.engine import Tx
+from heliograph.queue import jobs, mail
+from heliograph.settings import Settings
+
+JOB = "reminder"
+
+
+def ask_username(tx: Tx, email: str, phone: str) -> None:
+    """Have the usernames mailed to whoever has this address (in any case) or this number (E.164), if anybody has."""
+    jobs.enqueue(tx, JOB, {"email": email, "phone": phone})
+
+
+def ask_password(tx: Tx, username: str) -> None:
+    """Have a key for a new password mailed to whoever logs in by this name, if anybody does."""
+    jobs.enqueue(tx, JOB, {"username": username})
+
+
+def answer(tx: Tx, vault: Vault, settings: Settings, asked: Mapping[str, Any]) -> None:
+    """Write the mails that such a job (its payload) asks for."""
+    if "username" in asked:
+        _send_key(tx, vault, settings, asked["username"])
+    else:
+        _send_names(tx, vault, settings, asked["email"], asked["phone"])
+
+
+def _send_names(tx: Tx, vault: Vault, settings: Settings, email: str, phone: str) -> None:
+    names: dict[tuple[int, str], list[str]] = {}
+    for row in access.named(tx, email, phone):
+        names.setdefault((row["user_id"], row["email"]), []).append(row["api_username"])
+    for (user_id, address), known in names.items():
+        if address and tokens.issue(tx, vault, user_id, tokens.USERNAME) is not None:
+            text = (
+                "Somebody, we hope you, asked for the username of your account."
+                f" If it was not you, do nothing.\n\n{chr(10).join(known)}\n"
+            )
+            mail.enqueue(tx, settings.mail_from, address, "Your username", text)
+            audit.record(tx, user_id, "forgot-username", "username.reminded", address)
+
+
+def _send_key(tx: Tx, vault: Vault, settings: Settings, username: str) -> None:
+    login = access.login(tx, username)
+    if login is None or not login.email:
+        return
+    key = tokens.issue(tx, vault, login.user_id, tokens.PASSWORD, str(login.subaccount_id))
+    if key is None:
+        return
+    text = (
+        f"Somebody, we hope you, asked for a new password for {login.name}. If it was not you, do nothing.\n\n"
+        f"subaccount_id:    {login.subaccount_id}\n"
+        f"activation_token: {key}\n\n"
+        # Not the address that the request came to: a stranger chooses that one.
+        f"Send both with the new password to PUT {settings.public_url.rstrip('/')}/v3/forgot-password/verify"
+        f" within {tokens.LIFE[tokens.PASSWORD] // 60} minutes. The key works once.\n"
+    )
+    mail.enqueue(tx, settings.mail_from, login.email, "A new password for your account", text)
+    audit.record(tx, login.user_id, "forgot-password", "password.key_sent", f"{login.name}, {login.email}")
