@@ -111,6 +111,7 @@ class House:
             await self._seed_once()
         else:
             await self.database.read(self._refuse_demo)
+        await asyncio.to_thread(self.converter.scratch.folder)
         threading.Thread(target=phone.warm_carriers, name="carrier-names", daemon=True).start()
         if not self.works:
             return

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,6 +42,7 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_database, database),
         await asyncio.to_thread(_file_store, options),
         await asyncio.to_thread(_office, options.soffice),
+        await asyncio.to_thread(_conversions),
         await _server(options),
     ]
     path = settings.carriers_file(options)
@@ -111,6 +113,20 @@ def _office(soffice: str) -> Finding:
     except (OSError, subprocess.TimeoutExpired) as problem:
         return Finding("libreoffice", False, str(problem))
     return Finding("libreoffice", not done.returncode, done.stdout.strip() or done.stderr.strip())
+
+
+def _conversions() -> Finding:
+    """Whether the process that reads a customer's file does so without a network."""
+    command = [sys.executable, "-I", "-m", "heliograph.files.confine"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return Finding("conversions", False, str(problem))
+    if done.returncode:
+        return Finding("conversions", False, done.stderr.strip().splitlines()[-1])
+    walls = " and ".join(done.stdout.split())
+    told = f"without a network, by {walls}" if walls else "this machine cannot keep them from the network"
+    return Finding("conversions", bool(walls), told)
 
 
 async def _server(options: Settings) -> Finding:
