@@ -32,6 +32,7 @@ from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest
 from heliograph.files import store as files
+from heliograph.files.attach import Attachments
 from heliograph.files.bucket import BucketStore
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
@@ -95,7 +96,10 @@ class House:
         self.cashier = Cashier(database, gateway(options))
         self.carriers = carriers
         self.router = Router([], {})
-        self.web: WebClient | None = None
+        self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
+        self.attachments = Attachments(
+            database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
+        )
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
         self.actions = Actions(options, self.writer)
@@ -116,7 +120,6 @@ class House:
         if not self.works:
             return
         await self.reload(self.carriers)
-        self.web = WebClient(self.options.private_webhooks, float(self.options.webhook_timeout))
         pusher = Pusher(self.database, self.web, self.options)
         importer = Importer(self.database, self.files, self.converter, self._download)
         self._loops = [
@@ -152,8 +155,7 @@ class House:
         for result in await asyncio.gather(*loops, *transports, return_exceptions=True):
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
-        if self.web is not None:
-            await self.web.close()
+        await self.web.close()
         await self.converter.close()
         await self.database.close()
 
@@ -253,7 +255,6 @@ class House:
 
     async def _download(self, url: str, into: IO[bytes]) -> tuple[str | None, bool]:
         """Fetch a file that contacts are imported from, in half of its job's lease: it has to be converted as well."""
-        assert self.web is not None
         return await self.web.download(url, into, self.options.import_limit, jobs.LEASE / 2)
 
     def _recharge(self, tx: Tx) -> bool:
@@ -330,7 +331,7 @@ def web(house: House) -> Any:
     """
     options = house.options
     api_routes = routes.table(house.writer)
-    services = Services(options, house.database, house.vault, house.files, house.converter, house.cashier)
+    services = Services(options, house.database, house.vault, house.files, house.attachments, house.cashier)
     server = Server(services, api_routes)
 
     async def healthz(request: HttpRequest) -> Response:

@@ -238,7 +238,7 @@ def test_uploads_exports_and_their_end(shop: Api) -> None:
     server.write(lambda tx: tx.driver("UPDATE files SET expires_at = 0 WHERE user_id = ?", [shop.user_id]).rowcount)
     server.write(store.expire)
     for url in (upload, export):
-        key = store.id_of(url, f"http://127.0.0.1:{server.port}")
+        key = store.named(url, f"http://127.0.0.1:{server.port}")
         assert key is not None
         shop.until(lambda key=key: is_gone(server.house.files, key))  # type: ignore[misc]
 
