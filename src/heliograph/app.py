@@ -33,6 +33,7 @@ from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest
 from heliograph.files import store as files
+from heliograph.files.attach import Attachments
 from heliograph.files.bucket import BucketStore
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
@@ -98,7 +99,10 @@ class House:
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
         self.router = Router([], {})
-        self.web: WebClient | None = None
+        self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
+        self.attachments = Attachments(
+            database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
+        )
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
         self.actions = Actions(options, self.writer)
@@ -114,11 +118,11 @@ class House:
             await self._seed_once()
         else:
             await self.database.read(self._refuse_demo)
+        await asyncio.to_thread(self.converter.scratch.folder)
         threading.Thread(target=phone.warm_carriers, name="carrier-names", daemon=True).start()
         if not self.works:
             return
         await self.reload(self.carriers)
-        self.web = WebClient(self.options.private_webhooks, float(self.options.webhook_timeout))
         pusher = Pusher(self.database, self.web, self.options)
         importer = Importer(self.database, self.files, self.converter, self._download)
         self._loops = [
@@ -155,8 +159,7 @@ class House:
         for result in await asyncio.gather(*loops, *transports, return_exceptions=True):
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
-        if self.web is not None:
-            await self.web.close()
+        await self.web.close()
         await self.converter.close()
         await self.limits.close()
         await self.database.close()
@@ -258,7 +261,6 @@ class House:
 
     async def _download(self, url: str, into: IO[bytes]) -> tuple[str | None, bool]:
         """Fetch a file that contacts are imported from, in half of its job's lease: it has to be converted as well."""
-        assert self.web is not None
         return await self.web.download(url, into, self.options.import_limit, jobs.LEASE / 2)
 
     def _recharge(self, tx: Tx) -> bool:
@@ -349,7 +351,9 @@ def web(house: House) -> Any:
     """
     options = house.options
     api_routes = routes.table(house.writer)
-    services = Services(options, house.database, house.vault, house.files, house.converter, house.cashier, house.limits)
+    services = Services(
+        options, house.database, house.vault, house.files, house.attachments, house.cashier, house.limits
+    )
     server = Server(services, api_routes)
 
     async def healthz(request: HttpRequest) -> Response:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_file_store, options),
         await asyncio.to_thread(_office, options.soffice),
         await _limits(options.rate_limit_store),
+        await asyncio.to_thread(_conversions),
         await _server(options),
     ]
     path = carriers.path(options)
@@ -113,6 +115,20 @@ def _office(soffice: str) -> Finding:
     except (OSError, subprocess.TimeoutExpired) as problem:
         return Finding("libreoffice", False, str(problem))
     return Finding("libreoffice", not done.returncode, done.stdout.strip() or done.stderr.strip())
+
+
+def _conversions() -> Finding:
+    """Whether the process that reads a customer's file does so without a network."""
+    command = [sys.executable, "-I", "-m", "heliograph.files.confine"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return Finding("conversions", False, str(problem))
+    if done.returncode:
+        return Finding("conversions", False, done.stderr.strip().splitlines()[-1])
+    walls = " and ".join(done.stdout.split())
+    told = f"without a network, by {walls}" if walls else "this machine cannot keep them from the network"
+    return Finding("conversions", bool(walls), told)
 
 
 async def _limits(store: str) -> Finding:

@@ -75,6 +75,27 @@ def test_a_store_keeps_bytes(any_store: FileStore) -> None:
         any_store.read("AB-1", 0, 5)
 
 
+class Breaking(io.BytesIO):
+    """Breaks off in the middle, as a full disk or a lost source does."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            raise OSError("no more")
+        return super().read(10)
+
+
+def test_nothing_is_left_of_a_file_that_broke_off(tmp_path: Path) -> None:
+    """Nor, once it is removed, of one whose process was killed while it wrote."""
+    folder = FolderStore(tmp_path)
+    with pytest.raises(OSError, match="no more"):
+        folder.put("AB-1", Breaking(CONTENT))
+    assert list(tmp_path.rglob("AB-*")) == []
+    (tmp_path / "AB" / "AB-1.0123.part").touch()
+    (tmp_path / "AB" / "AB-12.0123.part").touch()
+    folder.remove("AB-1")
+    assert [path.name for path in tmp_path.rglob("AB-*")] == ["AB-12.0123.part"]
+
+
 def test_a_large_file_goes_up_in_parts(any_store: FileStore, tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(CONTENT * 6)
@@ -217,7 +238,7 @@ def test_uploads_exports_and_their_end(shop: Api) -> None:
     server.write(lambda tx: tx.driver("UPDATE files SET expires_at = 0 WHERE user_id = ?", [shop.user_id]).rowcount)
     server.write(store.expire)
     for url in (upload, export):
-        key = store.id_of(url, f"http://127.0.0.1:{server.port}")
+        key = store.named(url, f"http://127.0.0.1:{server.port}")
         assert key is not None
         shop.until(lambda key=key: is_gone(server.house.files, key))  # type: ignore[misc]
 
@@ -236,7 +257,7 @@ def findings(data: Path, **options: str) -> dict[str, tuple[bool, str]]:
     return {one.what: (one.fine, one.detail) for one in found}
 
 
-def test_the_doctor_looks_at_the_store_and_at_libreoffice(tmp_path: Path, s3: str) -> None:
+def test_the_doctor_looks_at_the_store_and_at_the_conversions(tmp_path: Path, s3: str) -> None:
     found = findings(tmp_path, soffice="no-such-program")
     assert found["file store"] == (True, "the data folder")
     assert found["libreoffice"] == (True, "not installed: doc, docx, rtf and txt files cannot be converted")
@@ -244,5 +265,7 @@ def test_the_doctor_looks_at_the_store_and_at_libreoffice(tmp_path: Path, s3: st
     lost = {**bucket_options(s3), "file_store": "s3://no-such-bucket"}
     assert not findings(tmp_path, **lost)["file store"][0]
     assert not findings(tmp_path, file_store="ftp://a")["file store"][0]
+    fine, told = found["conversions"]
+    assert told.startswith("without a network, by ") if fine else "cannot keep them" in told
     if shutil.which("soffice"):
         assert findings(tmp_path)["libreoffice"][1].startswith("LibreOffice ")

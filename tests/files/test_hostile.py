@@ -4,11 +4,8 @@ import asyncio
 import gzip
 import io
 import os
-import socket
 import stat
-import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +21,7 @@ from heliograph.files.convert import Converted, Converter
 from heliograph.files.task import TARGETS, Refused
 from support import documents
 from support.documents import docx, external, field, linked_picture, paragraph
+from support.listener import Listener
 
 A4 = (595.276, 841.89)
 
@@ -193,63 +191,6 @@ def test_the_worker_knows_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert "PATH" in seen.read_text()
     assert "HELIOGRAPH" not in seen.read_text()
-
-
-def test_the_worker_has_no_network(tmp_path: Path) -> None:
-    """A namespace of its own has no interface that is up, so not even loopback can be reached."""
-    if subprocess.run(["unshare", "-n", "true"], check=False, capture_output=True).returncode:
-        user = subprocess.run(["unshare", "-Un", "true"], check=False, capture_output=True)
-        if user.returncode:
-            pytest.skip("this machine allows no namespaces")
-    with Listener() as listener:
-        seen = tmp_path / "outcome"
-        text = (
-            "import socket\n"
-            f"try: socket.create_connection(('127.0.0.1', {listener.port}), 2); found = 'connected'\n"
-            "except OSError as problem: found = repr(problem)\n"
-            f"open({str(seen)!r}, 'w').write(found)"
-        )
-        refused(b"{\\rtf1 x}", "fax", soffice=script(tmp_path, text))
-        assert "OSError" in seen.read_text()
-        assert listener.heard == []
-
-
-def test_leaving_the_network_keeps_the_user(tmp_path: Path) -> None:
-    """In a process without privileges a user namespace is needed; it must not change who owns new files."""
-    text = "import os; from heliograph.files.worker import leave_network as go; print(go(), os.getuid() == {})"
-    done = subprocess.run(
-        [sys.executable, "-c", text.format(os.getuid())], capture_output=True, text=True, cwd=tmp_path, check=True
-    )
-    assert done.stdout.strip() in ("True True", "False True")
-
-
-class Listener:
-    """A web server's port that notes what is said to it."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-
-    def __enter__(self) -> "Listener":
-        self._thread.start()
-        return self
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                peer, _ = self._socket.accept()
-            except OSError:
-                return
-            with peer:
-                self.heard.append(peer.recv(500))
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
 
 
 @pytest.fixture

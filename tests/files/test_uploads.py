@@ -23,6 +23,8 @@ from support.program import until
 from support.server import Api, Running
 
 PNG = documents.saved(documents.picture(60, 40), "PNG")
+CSV = "a,ÿÿÿ~~~???>>>\r\n1,2\r\n".encode()
+"""In Base64 it has what the two alphabets differ in, and padding."""
 
 
 def encoded(data: bytes) -> str:
@@ -64,16 +66,21 @@ def test_convert_may_stand_in_the_body_and_the_query_wins(api: Api) -> None:
     assert made["file_name"].endswith(".jpg")
 
 
-def test_a_link_leads_back_to_its_file(api: Api) -> None:
+def test_a_link_leads_back_to_its_file() -> None:
     """Channels read what was uploaded from the store, not from themselves over HTTP."""
-    made = api.post("/uploads?convert=mms", {"content": encoded(PNG)})
-    base = f"http://127.0.0.1:{api.server.port}"
-    key = store.id_of(made["_url"] + "?filename=a.jpg", base)
-    assert key == made["file_name"].partition(".")[0]
-    for other in ("http://example.com", base + "1", ""):
-        assert store.id_of(made["_url"], other) is None
-    assert store.id_of(base + "/files/", base) is None
-    assert store.id_of(base + "/v3/account", base) is None
+    base, key = "https://a.example", "161BFA93-3660-4B03-9BCB-7629166F2E91"
+    link = f"{base}/files/{key.lower()}.jpg?filename=a.jpg"
+    for url in (link, link.replace(base, base.upper()), f"{base}/files/{key}", f"/files/{key}.pdf", f"{key}.gif", key):
+        assert store.named(url, base) == key
+    for url in (
+        f"https://b.example/files/{key}",
+        f"{base}/files/",
+        f"{base}/v3/account",
+        f"{base}/files/{key}/x",
+        "",
+        "a",
+    ):
+        assert store.named(url, base) is None
 
 
 def test_ids_of_uploads_go_up(api: Api) -> None:
@@ -142,14 +149,31 @@ def test_the_download_may_be_given_a_name(api: Api) -> None:
     assert got.headers["content-type"] == "image/jpeg", "a name does not change what it is"
 
 
-@pytest.mark.parametrize("text", ["data:image/png;base64," + encoded(PNG), base64.encodebytes(PNG).decode()])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data:text/csv;charset=utf-8;base64," + encoded(CSV),
+        "\n data:text/csv;base64, " + encoded(CSV),
+        base64.encodebytes(CSV).decode(),
+        base64.encodebytes(CSV).decode().replace("\n", "\r\n"),
+        base64.urlsafe_b64encode(CSV).decode(),
+        base64.urlsafe_b64encode(CSV).decode().rstrip("="),
+        encoded(CSV).rstrip("="),
+    ],
+    ids=["data URI", "after a break", "lines", "lines of Windows", "safe alphabet", "safe, unpadded", "unpadded"],
+)
 def test_base64_as_it_is_commonly_written(api: Api, text: str) -> None:
-    assert api.post("/uploads?convert=mms", {"content": text})["file_name"].endswith(".jpg")
+    assert fetch(api.post("/uploads?convert=csv", {"content": text})["_url"]).raw == CSV
 
 
-@pytest.mark.parametrize("text", ["%%%", "abc", "a" * 1001, encoded(PNG)[:-1], encoded(PNG) + "!", "ä", "=", "data:,x"])
+@pytest.mark.parametrize("text", ["%%%", "a" * 1001, encoded(PNG) + "!", "ä", "data:image/png,x", "a===b", "AA==AA=="])
 def test_broken_base64_is_refused(api: Api, text: str) -> None:
     assert refused(api, {"content": text}) == {"content": "Content must be Base64."}
+
+
+@pytest.mark.parametrize("text", ["=", "data:,", "data:image/png;base64,", " \n"])
+def test_base64_of_nothing_is_nothing(api: Api, text: str) -> None:
+    assert refused(api, {"content": text}) == {"content": "Content field is required."}
 
 
 @pytest.mark.parametrize(
@@ -243,8 +267,7 @@ def test_a_file_goes_when_its_time_is_over_unless_it_is_kept(api: Api) -> None:
     gone, kept = (api.post("/uploads?convert=mms", {"content": encoded(PNG)}) for _ in range(2))
     until = kept["date_delete"] + 3600
     key = kept["file_name"].partition(".")[0]
-    server.write(lambda tx: store.keep(tx, key, until))
-    server.write(lambda tx: store.keep(tx, key, until - 7200))
+    assert server.write(lambda tx: store.keep(tx, api.user_id, key, until))
     folder = server.options.data / "files"
     path = folder / gone["file_name"][:2] / gone["file_name"].partition(".")[0]
     assert path.exists()

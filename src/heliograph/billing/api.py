@@ -1,7 +1,6 @@
 """HTTP shapes of the recharge section (endpoints 9 to 14)."""
 
 import asyncio
-import io
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from heliograph.billing import currencies, invoice, payments, prices
 from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, GatewayAway
 from heliograph.billing.prices import Rates, RatesError
 from heliograph.billing.tariff import rates_of
+from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Unavailable
 from heliograph.files import store as files
 from heliograph.http import idempotency, paging, search
@@ -233,9 +233,11 @@ async def make_invoice(req: Request) -> Reply:
     paid = await req.services.database.read(lambda tx: invoice.facts(tx, user_id, key))
     drawn = await asyncio.to_thread(invoice.draw, paid, settings)
     name, database = f"invoice-{paid.number}.pdf", req.services.database
-    file_id = await database.write(lambda tx: files.create(tx, user_id, name, "application/pdf", files.EXPORT_LIFE))
-    await asyncio.to_thread(req.services.files.put, file_id, io.BytesIO(drawn))
-    await database.write(lambda tx: files.finish(tx, file_id, len(drawn)))
+
+    def record(tx: Tx) -> str:
+        return files.create(tx, user_id, name, "application/pdf", files.EXPORT_LIFE)
+
+    file_id = await files.save(database, req.services.files, drawn, record)
     return Reply(InvoiceLink(f"{req.base_url}/files/{file_id}?filename={name}"))
 
 

@@ -1,10 +1,8 @@
 """HTTP shapes of contacts, contact lists, imports and their search (endpoints 15 to 29 and 125)."""
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -366,21 +364,16 @@ def start_import(req: Request) -> Reply:
     return Reply(StartedImport("Messages put on queue.", [str(key)], str(key)))
 
 
-_UPLOAD = re.compile(r"(?:/files/)?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.\w{1,10})?")
-
-
 def _upload(req: Request, url: str) -> str | None:
-    """The id of the account's own file that `url` means, if it means one of ours. Raises BadRequest: not there."""
-    path = url
-    if url.lower().startswith(req.base_url.lower() + "/files/"):
-        path = urlsplit(url).path
-    found = _UPLOAD.fullmatch(path)
-    if found is None:
-        return None
-    row = files.find(req.tx, found[1])
-    if row is None or row["user_id"] != req.who.user_id:
+    """The id of the account's own file that `url` means, if it means one of ours; it is kept until it is read.
+
+    Raises BadRequest: not there.
+    """
+    file_id = files.named(url, req.base_url)
+    until = req.tx.now + files.EXPORT_LIFE
+    if file_id is not None and not files.keep(req.tx, req.who.user_id, file_id, until):
         raise BadRequest({"file_url": "There is no such file."})
-    return str(row["file_id"])
+    return file_id
 
 
 def view_import(req: Request) -> Reply:

@@ -93,7 +93,7 @@ class Importer:
 
     async def _fetch(self, row: Mapping[str, Any], attempt: int) -> None:
         """Bring the file here and make it CSV; the work begins with the next run. Raises Unreadable, Again."""
-        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+        with self._converter.scratch.place() as place:
             path, made = Path(place) / "fetched", Path(place) / "made"
             if row["file_id"] is not None:
                 await self._bring(row["file_id"], path)
@@ -154,7 +154,7 @@ class Importer:
     @asynccontextmanager
     async def _slices(self, row: Mapping[str, Any]) -> AsyncIterator[Iterator[Slice]]:
         """The slices that are left of an import's file. Raises Unreadable."""
-        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+        with self._converter.scratch.place() as place:
             path = Path(place) / "copy"
             await self._bring(row["file_id"], path)
             slices = _slices(path, row)

@@ -2,17 +2,15 @@
 
 import asyncio
 import binascii
-import io
 import re
 from typing import Annotated
 
 import msgspec
 from python_multipart.multipart import Field, File, create_form_parser
 
-from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, TooManyRequests
 from heliograph.files import store as files
-from heliograph.files.convert import Busy, Converted
+from heliograph.files.convert import Busy
 from heliograph.files.task import TARGETS, Refused
 from heliograph.http.fields import UnixTime, about
 from heliograph.http.request import Reply, Request
@@ -50,27 +48,13 @@ async def upload(req: Request) -> Reply:
     """168. Upload a file. It is converted for its purpose and kept for a while."""
     given = await asyncio.to_thread(_given, req)
     try:
-        made = await req.services.converter.convert(given.data, given.name, given.target)
+        made = await req.services.attachments.upload(req.who.user_id, given.data, given.name, given.target)
     except Refused as refused:
         raise BadRequest({"content": str(refused)}, str(refused)) from None
     except Busy:
         raise TooManyRequests("Too many files are being converted.", headers={"Retry-After": "10"}) from None
-    return Reply(await _stored(req, given.target, made))
-
-
-async def _stored(req: Request, target: str, made: Converted) -> Uploaded:
-    user_id, database = req.who.user_id, req.services.database
-    life = req.services.settings.upload_life
-
-    def record(tx: Tx) -> tuple[str, int, int]:
-        file_id = files.create(tx, user_id, made.name, made.content_type, life)
-        return file_id, files.upload(tx, user_id, file_id, target), tx.now
-
-    file_id, upload_id, now = await database.write(record)
-    await asyncio.to_thread(req.services.files.put, file_id, io.BytesIO(made.data))
-    await database.write(lambda tx: files.finish(tx, file_id, len(made.data)))
-    name = f"{file_id}.{made.extension}"
-    return Uploaded(upload_id, name, now, now + life, user_id, f"{req.base_url}/files/{name}")
+    url = f"{req.base_url}/files/{made.file_name}"
+    return Reply(Uploaded(made.upload_id, made.file_name, made.created_at, made.expires_at, req.who.user_id, url))
 
 
 def _given(req: Request) -> Given:
@@ -93,10 +77,15 @@ def _given(req: Request) -> Given:
 
 
 def _decoded(text: str) -> bytes:
-    """Base64, in one line or in many, and as a data URI as well. Raises BadRequest."""
+    """Base64 in either alphabet (RFC 4648, 4 and 5), padded or not, in one line or in many, also as a data URI.
+
+    Raises BadRequest.
+    """
+    text = "".join(text.split())
     text = re.sub(r"^data:[\w/+.;=-]*,", "", text[:200]) + text[200:]
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return binascii.a2b_base64("".join(text.split()).encode("ascii"), strict_mode=True)
+        return binascii.a2b_base64((plain + "=" * (-len(plain) % 4)).encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):
         raise BadRequest({"content": "Content must be Base64."}) from None
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from heliograph.files.scratch import Scratch
 from heliograph.files.task import CONTACTS, TARGETS, Outcome, Refused, Task
 from heliograph.settings import Settings
 
@@ -51,6 +51,7 @@ class Converter:
     """Converts a limited number of files at once, the others wait. Safe to share."""
 
     def __init__(self, options: Settings) -> None:
+        self.scratch = Scratch()
         self._options = options
         self._threads = ThreadPoolExecutor(options.conversions, thread_name_prefix="convert")
         self._waiting = 0
@@ -84,9 +85,10 @@ class Converter:
         for process in tuple(self._running):
             _kill(process)
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self.scratch.close)
 
     def _convert(self, data: bytes, name: str, target: str) -> Converted:
-        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+        with self.scratch.place() as place:
             folder = Path(place)
             (folder / "source").write_bytes(data)
             outcome = self._outcome(folder, target)
@@ -95,7 +97,7 @@ class Converter:
         return Converted(made, f"{stem}.{outcome.extension}", outcome.extension, outcome.pages)
 
     def _to_lines(self, source: Path, made: Path, code_page: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="heliograph-") as place:
+        with self.scratch.place() as place:
             folder = Path(place)
             shutil.copyfile(source, folder / "source")
             self._outcome(folder, CONTACTS, code_page)
@@ -120,6 +122,7 @@ class Converter:
         with (folder / "errors").open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "heliograph.files.worker"],
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -131,19 +134,32 @@ class Converter:
         try:
             if self._closing:
                 raise Refused("The server is stopping.")
-            process.communicate(msgspec.json.encode(task), timeout=seconds)
+            _tell(process, task)
+            process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             log.warning("convert.killed", target=target, seconds=seconds)
             raise Refused(TOO_LONG) from None
         finally:
             _kill(process)
             process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
             self._running.discard(process)
         if process.returncode or (folder / "errors").stat().st_size:
             complaint = (folder / "errors").read_bytes()[-2000:].decode("utf-8", "replace")
             log.warning("convert.failed", target=target, status=process.returncode, complaint=complaint)
         if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
             raise Refused(TOO_LONG)
+
+
+def _tell(process: subprocess.Popen[bytes], task: Task) -> None:
+    """Give the worker its task. Its stdin stays open: when it is closed, even because this process was killed, it ends.
+
+    A worker that is gone already has left no outcome, which tells enough.
+    """
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(msgspec.json.encode(task) + b"\n")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

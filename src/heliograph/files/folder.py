@@ -2,9 +2,11 @@
 
 import os
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 from typing import BinaryIO
+
+PART = ".part"
 
 
 class FolderStore:
@@ -20,11 +22,16 @@ class FolderStore:
         """Store a file whole; it is on disk when this returns."""
         path = self._path(file_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-            shutil.copyfileobj(content, part, 2**20)
-            part.flush()
-            os.fsync(part.fileno())
-        Path(part.name).rename(path)
+        part = path.with_name(f"{file_id}.{uuid.uuid4().hex}{PART}")
+        try:
+            with part.open("xb") as file:
+                shutil.copyfileobj(content, file, 2**20)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(path.parent)
 
     def read(self, file_id: str, start: int, length: int) -> bytes:
         """A piece of a file. Raises FileNotFoundError."""
@@ -33,5 +40,16 @@ class FolderStore:
             return file.read(length)
 
     def remove(self, file_id: str) -> None:
-        """Remove a file; one that is gone already is no error."""
-        self._path(file_id).unlink(missing_ok=True)
+        """Remove a file, with what a process that was killed has left of it; one that is gone already is no error."""
+        path = self._path(file_id)
+        for file in (path, *path.parent.glob(f"{file_id}.*{PART}")):
+            file.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Write down a folder's entries: without that a new name may be lost with the power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

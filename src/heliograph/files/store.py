@@ -1,20 +1,28 @@
 """Files that customers upload and download: facts in a table, an unguessable name, bytes in a store."""
 
+import asyncio
+import io
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol
+from urllib.parse import urlsplit
 
+import structlog
 from sqlalchemy import case, select
 
+from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import exports, files, uploads
+from heliograph.errors import Unavailable
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
 EXPORT_LIFE = 24 * 3600
 FORGET_JOB = "forget-files"
 PIECE = 1024 * 1024
+log = structlog.get_logger(__name__)
+_OWN = re.compile(r"(?:/files/)?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.\w{1,10})?")
 
 
 class FileStore(Protocol):
@@ -56,8 +64,27 @@ def create(tx: Tx, user_id: int, name: str, content_type: str, life: int) -> str
 
 
 def finish(tx: Tx, file_id: str, size: int) -> None:
-    """The file is stored, and may be downloaded."""
-    tx.execute(files.update().where(files.c.file_id == file_id).values(size=size, ready=1))
+    """The file is stored, and may be downloaded. What was forgotten meanwhile is removed again."""
+    made = files.update().where(files.c.file_id == file_id).values(size=size, ready=1)
+    if not tx.execute(made).rowcount:
+        jobs.enqueue(tx, FORGET_JOB, {"ids": [file_id]})
+
+
+async def save(database: Database, store: FileStore, data: bytes, record: Callable[[Tx], str]) -> str:
+    """Store a new file, whose record `record` makes; its id. Raises Unavailable when the store is away or full."""
+    file_id = await database.write(record)
+    try:
+        await asyncio.to_thread(store.put, file_id, io.BytesIO(data))
+    except OSError as problem:
+        raise away(problem) from None
+    await database.write(lambda tx: finish(tx, file_id, len(data)))
+    return file_id
+
+
+def away(problem: OSError) -> Unavailable:
+    """What a caller is told while the store is away; the operator finds the reason in the log."""
+    log.error("store.away", why=str(problem))
+    return Unavailable("Files cannot be stored at the moment. Please try again.", headers={"Retry-After": "10"})
 
 
 def find(tx: Tx, file_id: str) -> Mapping[str, Any] | None:
@@ -65,25 +92,36 @@ def find(tx: Tx, file_id: str) -> Mapping[str, Any] | None:
     return tx.row(select(files).where(files.c.file_id == file_id.upper(), files.c.expires_at > tx.now))
 
 
-def id_of(url: str, base_url: str) -> str | None:
-    """The id of the file that a link of this server leads to, or None for any other URL."""
-    found = re.match(r"/files/([0-9A-Fa-f-]{36})(?:[.?#]|$)", url.removeprefix(base_url))
-    return found.group(1).upper() if found and base_url else None
+def named(url: str, base_url: str) -> str | None:
+    """The id of our file that a link, or the bare `file_name` of an upload, means; None for any other URL."""
+    path = urlsplit(url).path if url.lower().startswith(base_url.lower() + "/files/") else url
+    found = _OWN.fullmatch(path)
+    return found[1].upper() if found else None
 
 
-def keep(tx: Tx, file_id: str, until: int) -> None:
-    """Let a file live at least until `until` (Unix time), because a message needs it. It never shortens a life.
+def keep(tx: Tx, user_id: int, file_id: str, until: int) -> bool:
+    """Let an account's file live at least until `until` (Unix time), because a message needs it; False: it is gone.
 
-    Whoever knows the id may: it is what allows the download, too.
+    It never shortens a life.
     """
     longer = case((files.c.expires_at < until, until), else_=files.c.expires_at)
-    tx.execute(files.update().where(files.c.file_id == file_id.upper()).values(expires_at=longer))
+    mine = (files.c.file_id == file_id, files.c.user_id == user_id, files.c.ready == 1, files.c.expires_at > tx.now)
+    return bool(tx.execute(files.update().where(*mine).values(expires_at=longer)).rowcount)
 
 
-def upload(tx: Tx, user_id: int, file_id: str, target: str) -> int:
-    """Record that a file came by upload; the upload's id."""
-    made = uploads.insert().values(user_id=user_id, file_id=file_id, target=target)
+def upload(tx: Tx, user_id: int, file_id: str, target: str, pages: int) -> int:
+    """Record what a file was made for, and how many pages it has (0: none); the upload's id."""
+    made = uploads.insert().values(user_id=user_id, file_id=file_id, target=target, pages=pages)
     return int(tx.scalar(made.returning(uploads.c.upload_id)))
+
+
+def uploaded(tx: Tx, user_id: int, file_id: str) -> Mapping[str, Any] | None:
+    """An account's file that can be read, with `upload_id`, `target` and `pages`: None when it is no upload."""
+    row = find(tx, file_id)
+    if row is None or not row["ready"] or row["user_id"] != user_id:
+        return None
+    made = tx.row(select(uploads).where(uploads.c.file_id == row["file_id"]))
+    return {**row, **(made or dict.fromkeys(("upload_id", "target", "pages")))}
 
 
 def expire(tx: Tx, limit: int = 100) -> bool:

@@ -3,29 +3,24 @@
 Started by convert.py as `python -m heliograph.files.worker`, one for each file: what a hostile file breaks is this.
 """
 
-import contextlib
-import ctypes
-import os
-import resource
 import sys
 import traceback
 from pathlib import Path
 
 import msgspec
 
-from heliograph.files import images, kinds, office, paper, sheets
+from heliograph.files import confine, images, kinds, office, paper, sheets
 from heliograph.files.task import CONTACTS, Outcome, Refused, Task
-
-CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
-LARGEST_RESULT = 100 * 1024 * 1024
 
 
 def main() -> None:
-    """Read the task from stdin, work in the current folder."""
-    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    """Read the task from stdin, a line, and work in the current folder as long as stdin is open."""
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     folder = Path.cwd()
     data = (folder / "source").read_bytes()
-    confine(task)
+    confine.limit(task.memory, task.seconds)
+    confine.leave_network()
+    confine.end_with_parent()  # last: a process of several threads cannot move into a user namespace
     try:
         result, outcome = convert(data, task, folder)
         (folder / "result").write_bytes(result)
@@ -37,37 +32,6 @@ def main() -> None:
         traceback.print_exc()
         outcome = Outcome(refusal="The file is damaged.")
     (folder / "outcome").write_bytes(msgspec.json.encode(outcome))
-
-
-def confine(task: Task) -> None:
-    """Give up what the work does not need: endless time, memory, disk, and the network where the system allows it."""
-    for limit, most in (
-        (resource.RLIMIT_CPU, task.seconds),
-        (resource.RLIMIT_AS, task.memory),
-        (resource.RLIMIT_FSIZE, LARGEST_RESULT),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (most, most))
-    leave_network()
-
-
-def leave_network() -> bool:
-    """Move into a network namespace without any interface; whether that was allowed (Linux only).
-
-    Without privileges it takes a user namespace as well, in which this process keeps its own ids.
-    """
-    if sys.platform != "linux":
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) == 0:
-        return True
-    user, group = os.getuid(), os.getgid()
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
-        return False
-    with contextlib.suppress(OSError):  # without the maps it has no name, but the network is gone all the same
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-            Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
-    return True
 
 
 def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:

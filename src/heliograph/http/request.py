@@ -12,7 +12,7 @@ from heliograph.billing.cashier import Cashier
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import ApiError, BadRequest, NotFound
-from heliograph.files.convert import Converter
+from heliograph.files.attach import Attachments
 from heliograph.files.store import FileStore
 from heliograph.http import loose
 from heliograph.http.throttle import Limits
@@ -29,7 +29,7 @@ class Services(msgspec.Struct, frozen=True):
     database: Database
     vault: Vault
     files: FileStore
-    converter: Converter
+    attachments: Attachments
     cashier: Cashier
     limits: Limits
 

@@ -251,9 +251,13 @@ uploads = Table(
     Column("user_id", BigInteger, nullable=False),
     Column("file_id", Text, nullable=False, index=True),
     Column("target", Text, nullable=False),
+    Column("pages", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
-"""Files that came by upload. A number is never given out twice: without AUTOINCREMENT, SQLite would."""
+"""Files that were made for a channel: uploaded, or fetched for a message.
+
+A number is never given out twice: without AUTOINCREMENT, SQLite would.
+"""
 
 exports = Table(
     "exports",

@@ -1,0 +1,114 @@
+"""Files for messages: uploaded ones, and those behind a URL that a message names, as their channel sends them.
+
+A channel takes a file before its transaction begins, and keeps it (store.keep) in the one that accepts the message.
+"""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Mapping
+from typing import IO, Any
+
+import msgspec
+
+from heliograph.db.database import Database
+from heliograph.db.engine import Tx
+from heliograph.files import store as files
+from heliograph.files.convert import Converted, Converter
+from heliograph.files.store import FileStore
+from heliograph.files.task import Refused
+
+FETCH_SECONDS = 20.0
+"""How long a URL may take: the caller waits meanwhile."""
+
+GONE = "There is no such file."
+FETCHED = "file"
+"""What a fetched file is called: its URL is the business of who gave it."""
+
+Download = Callable[[str, IO[bytes], int, float], Awaitable[tuple[str | None, bool]]]
+"""Fetch a URL into a file of at most so many bytes, in so many seconds: (why it failed, whether to try again)."""
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A stored file that a channel can send. `size` is in bytes, times are Unix; `pages` is 0 for what has none."""
+
+    upload_id: int
+    file_id: str
+    name: str
+    content_type: str
+    size: int
+    pages: int
+    created_at: int
+    expires_at: int
+
+    @property
+    def file_name(self) -> str:
+        """The id and what it is, as in its link."""
+        return f"{self.file_id}.{self.name.rpartition('.')[2]}"
+
+
+class Attachments:
+    """Takes files in. `life` is in seconds, `largest` in bytes."""
+
+    def __init__(
+        self, database: Database, store: FileStore, converter: Converter, download: Download, life: int, largest: int
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._converter = converter
+        self._download = download
+        self._life = life
+        self._largest = largest
+
+    async def upload(self, user_id: int, data: bytes, name: str, target: str) -> Attachment:
+        """Convert a file for `target` (one of task.TARGETS) and store it. Raises Refused, Busy, Unavailable."""
+        made = await self._converter.convert(data, name, target)
+        return await self._saved(user_id, made, target)
+
+    async def take(self, user_id: int, url: str, target: str, base_url: str) -> Attachment:
+        """The file that a message names by `url`, fit for `target`. Raises Refused with a sentence, Busy, Unavailable.
+
+        A file that the account has here (a link below `base_url`, or a `file_name`) is not fetched, and not converted
+        again when it was uploaded for this target. It lives as long as an upload does: keep it with the message.
+        """
+        file_id = files.named(url, base_url)
+        if file_id is None:
+            return await self.upload(user_id, await self._fetched(url), FETCHED, target)
+        row = await self._database.read(lambda tx: files.uploaded(tx, user_id, file_id))
+        if row is None:
+            raise Refused(GONE)
+        if row["target"] == target:
+            return _attachment(row)
+        return await self.upload(user_id, await self._bytes(row), row["name"], target)
+
+    async def _fetched(self, url: str) -> bytes:
+        into = io.BytesIO()
+        why, _ = await self._download(url, into, self._largest, FETCH_SECONDS)
+        if why is not None:
+            raise Refused(why)
+        return into.getvalue()
+
+    async def _bytes(self, row: Mapping[str, Any]) -> bytes:
+        into = io.BytesIO()
+        try:
+            await asyncio.to_thread(files.copy, self._store, row["file_id"], row["size"], into)
+        except FileNotFoundError:
+            raise Refused(GONE) from None
+        except OSError as problem:
+            raise files.away(problem) from None
+        return into.getvalue()
+
+    async def _saved(self, user_id: int, made: Converted, target: str) -> Attachment:
+        def record(tx: Tx) -> str:
+            file_id = files.create(tx, user_id, made.name, made.content_type, self._life)
+            files.upload(tx, user_id, file_id, target, made.pages)
+            return file_id
+
+        file_id = await files.save(self._database, self._store, made.data, record)
+        row = await self._database.read(lambda tx: files.uploaded(tx, user_id, file_id))
+        if row is None:
+            raise Refused(GONE)  # it lived no longer than it took to store it
+        return _attachment(row)
+
+
+def _attachment(row: Mapping[str, Any]) -> Attachment:
+    return Attachment(**{name: row[name] for name in Attachment.__struct_fields__})
