@@ -138,6 +138,29 @@ def test_the_command_line_lists_answers_and_resolves(tmp_path: Path) -> None:
     assert (listed["support_comments"], listed["resolved"]) == ("Done.", 1)
 
 
+def test_what_a_customer_writes_does_not_command_the_terminal(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    try:
+        api = running.account()
+        text = "a\x1b[2Jb\x9bc\u202ed\re"
+        api.post("/delivery-issues", {**GIVEN, "description": text})
+        api.put("/account", {"account_name": text})
+    finally:
+        running.close_clients()
+        running.stop()
+    shown = "a\ufffd[2Jb\ufffdc\ufffdd\ufffde"
+    for words in (("issues", "list"), ("audit",), ("account", "set", api.username)):
+        printed = command(tmp_path, *words)
+        assert shown in printed
+        assert "\x1b" not in printed
+    assert json.loads(command(tmp_path, "issues", "list", "--json"))[0]["description"] == text
+
+
+def test_an_answer_needs_a_text(tmp_path: Path) -> None:
+    done = program.command("issues", "answer", "1", " ", "--data", str(tmp_path))
+    assert (done.code, done.err) == (1, "heliograph: An answer needs a text: it is what the customer reads.\n")
+
+
 @pytest.mark.parametrize(
     ("number", "why"), [("77", "There is no delivery issue 77."), ("0", "The number of an issue is positive")]
 )

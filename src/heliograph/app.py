@@ -291,7 +291,9 @@ class House:
         ]
 
     async def _remind(self, job: Job) -> None:
-        await self.database.write(lambda tx: reminders.answer(tx, self.vault, self.options, job.payload))
+        found = await self.database.read(lambda tx: reminders.find(tx, job.payload))
+        if found:
+            await self.database.write(lambda tx: reminders.write(tx, self.vault, self.options, found))
 
     async def _mail(self, job: Job) -> float | None:
         """Send a mail of the house through the email routes."""

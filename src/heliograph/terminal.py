@@ -1,6 +1,10 @@
-"""What commands print: sentences and tables for people, JSON for programs. Texts are never read as markup."""
+"""What commands print: sentences and tables for people, JSON for programs.
+
+Texts are read neither as markup nor as orders to the terminal: customers write some of them.
+"""
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,12 +20,21 @@ WIDE = 1000
 
 def say(text: str) -> None:
     """Print a text as it is; the terminal breaks its lines."""
-    out.print(Text(text), soft_wrap=True)
+    out.print(Text(harmless(text)), soft_wrap=True)
+
+
+_ORDERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, and those that turn the direction of writing."""
+
+
+def harmless(text: str) -> str:
+    """A text in which what would command the terminal is a mark that can be seen."""
+    return _ORDERS.sub("\ufffd", text)
 
 
 def complain(why: str) -> None:
     """Print why a command failed, in one line on standard error."""
-    told = Text.assemble(("heliograph: ", "bold red"), " ".join(why.split()))
+    told = Text.assemble(("heliograph: ", "bold red"), " ".join(harmless(why).split()))
     Console(stderr=True).print(told, soft_wrap=True)
 
 
@@ -40,7 +53,7 @@ def table(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
     columns = list(names)
     made = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in map(row.get, columns)))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(harmless(str(cell))) for cell in map(row.get, columns)))
     return made
 
 

@@ -463,6 +463,19 @@ def test_a_username_is_found_by_the_phone_number_too(server: Running) -> None:
     assert api.username in mailed(api)[0].text
 
 
+def test_a_national_number_is_one_of_the_account_s_country(server: Running) -> None:
+    """The document's example has no country code: 3108147982."""
+    here = server.account(phone="+13108147982", country="US")
+    abroad = server.account(phone="+13108147982", country="AU")
+    for number in ("3108147982", "(310) 814-7982", "8147982", "0", "☎"):
+        assert stranger(server).put("/forgot-username", {"phone_number": number}) == []
+    api_mails = mailed(here, 2)
+    assert [here.username in mail.text for mail in api_mails] == [True, True]
+    here.until(lambda: no_reminders(server))
+    assert len(mailed(here, 2)) == 2
+    assert mailed(abroad, 0) == []
+
+
 def test_all_usernames_of_an_address_stand_in_the_mails(server: Running) -> None:
     first = server.account()
     second = server.account(email=f"{first.username}@example.com")

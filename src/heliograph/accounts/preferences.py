@@ -36,21 +36,24 @@ class Changes(msgspec.Struct, kw_only=True):
     ] = None
     timezone: Annotated[str | None, Meta(description="Name in the IANA database.")] = None
     reply_to: Annotated[
-        str | None, Meta(description="Where replies are mailed to by default: originalemail, or an address.")
+        str | None,
+        Meta(description="Where replies are mailed to: originalemail (to who sent the message), or an address."),
     ] = None
     delivery_to: Annotated[
         str | None, Meta(description="Where delivery reports are mailed to; an empty text clears it.")
     ] = None
     low_credit_amount: Annotated[
-        str | None, Meta(description="Credit that counts as low, in units of the currency.")
+        str | None, Meta(description="Credit that counts as low, in units of the currency: the owner gets a mail.")
     ] = None
     setting_unicode_sms: Annotated[
         bool | None, Meta(description="Whether SMS may be Unicode, where the operator leaves it to the account.")
     ] = None
     setting_email_sms_subject: Annotated[
-        bool | None, Meta(description="Whether the subject of an email becomes a part of the SMS.")
+        bool | None, Meta(description="Kept and shown: there is no email to SMS yet.")
     ] = None
-    setting_fix_sender_id: Annotated[bool | None, Meta(description="Whether sender IDs are mended.")] = None
+    setting_fix_sender_id: Annotated[bool | None, Meta(description="Kept and shown: wrong sender IDs are refused.")] = (
+        None
+    )
     setting_sms_message_char_limit: Annotated[int | None, Meta(description="Most segments of a message, 1 to 8.")] = (
         None
     )

@@ -44,6 +44,8 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Answer an issue and leave it open. The customer gets the comment by mail."""
+    if not comment.strip():
+        raise Problem("An answer needs a text: it is what the customer reads.")
     _write(where, issue, comment, as_json, resolve=False)
 
 

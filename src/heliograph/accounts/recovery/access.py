@@ -1,12 +1,12 @@
 """Getting into an account: whose it is, a proved phone number, a new password. And the account of the house itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, func, or_, select
 
-from heliograph import audit
+from heliograph import audit, phone
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount, Principal
 from heliograph.accounts.vault import Vault
@@ -31,17 +31,40 @@ def house(tx: Tx, vault: Vault, asker: Principal, country: str) -> Principal:
     return msgspec.structs.replace(found, country=country)
 
 
-def named(tx: Tx, email: str, phone: str) -> Sequence[Mapping[str, Any]]:
-    """Rows of (user_id, email, api_username) whose email (in any case) or phone number (E.164) this is."""
+def named(tx: Tx, email: str, number: str) -> Sequence[Mapping[str, Any]]:
+    """Rows of (user_id, email, api_username, ...) whose email (in any case) or phone number this is.
+
+    A number without a country code is of whoever has it in the country of the account.
+    """
+    numbers = _meant(number)
     same = []
     if email:
         same.append(func.lower(subaccounts.c.email) == email.lower())
-    if phone:
-        same.append(subaccounts.c.phone_number == phone)
+    if numbers:
+        same.append(subaccounts.c.phone_number.in_(numbers))
     if not same:
         return []
-    wanted = select(subaccounts.c.user_id, subaccounts.c.email, subaccounts.c.api_username)
-    return tx.rows(wanted.where(or_(*same), subaccounts.c.deleted_at.is_(None)).order_by(subaccounts.c.subaccount_id))
+    columns = (subaccounts.c.user_id, subaccounts.c.email, subaccounts.c.api_username, subaccounts.c.phone_number)
+    wanted = select(*columns, users.c.country).join_from(subaccounts, users, users.c.user_id == subaccounts.c.user_id)
+    found = wanted.where(or_(*same), subaccounts.c.deleted_at.is_(None)).order_by(subaccounts.c.subaccount_id)
+    return [
+        row
+        for row in tx.rows(found)
+        if (email and row["email"].lower() == email.lower()) or row["country"] in numbers.get(row["phone_number"], ())
+    ]
+
+
+def _meant(number: str) -> Mapping[str, Collection[str]]:
+    """The E.164 numbers that a text can mean, each with the countries (of accounts) where it does."""
+    whole = phone.parse(number)
+    if whole is not None:
+        return {whole.number: phone.COUNTRIES}
+    found: dict[str, set[str]] = {}
+    for country in phone.COUNTRIES if number else ():
+        parsed = phone.parse(number, country)
+        if parsed is not None:
+            found.setdefault(parsed.number, set()).add(country)
+    return found
 
 
 class Login(msgspec.Struct, frozen=True):

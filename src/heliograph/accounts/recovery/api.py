@@ -21,6 +21,9 @@ from heliograph.messaging import accept
 from heliograph.phone import Phone
 from heliograph.queue import mail
 
+LONGEST_NUMBER = 40
+"""Characters of a phone number that are looked at."""
+
 
 class WrongToken(BadRequest):
     """The same for every fault of a token, so that nothing can be learnt from it."""
@@ -41,7 +44,9 @@ class ForgottenUsername(msgspec.Struct):
     """Body of 6: one of both is enough."""
 
     email: Annotated[str, about("Email address of the account or of a subaccount.", "jane@example.com")] = ""
-    phone_number: Annotated[str, about("Phone number of the account, in E.164 format.", "+61411111111")] = ""
+    phone_number: Annotated[
+        str, about("Phone number of the account, in E.164 format or as it is written in its country.", "+61411111111")
+    ] = ""
 
 
 class ForgottenPassword(msgspec.Struct):
@@ -203,8 +208,7 @@ def forgot_username(req: Request) -> Reply:
         raise BadRequest({"email": "Email field is required.", "phone_number": "Phone number field is required."})
     if email and not mail.is_address(email):
         raise BadRequest({"email": "Email must be an email address."})
-    parsed = phone.parse(number)
-    reminders.ask_username(req.tx, email, parsed.number if parsed else "")
+    reminders.ask_username(req.tx, email, number[:LONGEST_NUMBER])
     return Reply([])
 
 

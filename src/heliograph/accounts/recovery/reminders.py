@@ -1,10 +1,11 @@
 """Mails to the forgetful, written by a job: a request takes as long for a name that nobody has as for one in use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heliograph import audit
 from heliograph.accounts.recovery import access, tokens
+from heliograph.accounts.recovery.access import Login
 from heliograph.accounts.vault import Vault
 from heliograph.db.engine import Tx
 from heliograph.queue import jobs, mail
@@ -12,9 +13,12 @@ from heliograph.settings import Settings
 
 JOB = "reminder"
 
+Found = Login | Sequence[Mapping[str, Any]] | None
+"""Who logs in by a name, or the rows of whoever has an address or a number; the latter may be none at all."""
+
 
 def ask_username(tx: Tx, email: str, phone: str) -> None:
-    """Have the usernames mailed to whoever has this address (in any case) or this number (E.164), if anybody has."""
+    """Have the usernames mailed to whoever has this address or this number, if anybody has."""
     jobs.enqueue(tx, JOB, {"email": email, "phone": phone})
 
 
@@ -23,17 +27,24 @@ def ask_password(tx: Tx, username: str) -> None:
     jobs.enqueue(tx, JOB, {"username": username})
 
 
-def answer(tx: Tx, vault: Vault, settings: Settings, asked: Mapping[str, Any]) -> None:
-    """Write the mails that such a job (its payload) asks for."""
+def find(tx: Tx, asked: Mapping[str, Any]) -> Found:
+    """Whom such a job (its payload) is about."""
     if "username" in asked:
-        _send_key(tx, vault, settings, asked["username"])
-    else:
-        _send_names(tx, vault, settings, asked["email"], asked["phone"])
+        return access.login(tx, asked["username"])
+    return access.named(tx, asked["email"], asked["phone"])
 
 
-def _send_names(tx: Tx, vault: Vault, settings: Settings, email: str, phone: str) -> None:
+def write(tx: Tx, vault: Vault, settings: Settings, found: Found) -> None:
+    """Write the mails to them."""
+    if isinstance(found, Login):
+        _send_key(tx, vault, settings, found)
+    elif found:
+        _send_names(tx, vault, settings, found)
+
+
+def _send_names(tx: Tx, vault: Vault, settings: Settings, rows: Sequence[Mapping[str, Any]]) -> None:
     names: dict[tuple[int, str], list[str]] = {}
-    for row in access.named(tx, email, phone):
+    for row in rows:
         names.setdefault((row["user_id"], row["email"]), []).append(row["api_username"])
     for (user_id, address), known in names.items():
         if address and tokens.issue(tx, vault, user_id, tokens.USERNAME) is not None:
@@ -45,10 +56,9 @@ def _send_names(tx: Tx, vault: Vault, settings: Settings, email: str, phone: str
             audit.record(tx, user_id, "forgot-username", "username.reminded", address)
 
 
-def _send_key(tx: Tx, vault: Vault, settings: Settings, username: str) -> None:
-    login = access.login(tx, username)
-    if login is None or not login.email:
-        return
+def _send_key(tx: Tx, vault: Vault, settings: Settings, login: Login) -> None:
+    if not login.email:
+        return  # the account of the house
     key = tokens.issue(tx, vault, login.user_id, tokens.PASSWORD, str(login.subaccount_id))
     if key is None:
         return

@@ -140,8 +140,8 @@ def new_api_key(tx: Tx, vault: Vault, who: Principal, subaccount_id: int, overla
 
 
 def _note(tx: Tx, who: Principal, what: str, name: str, values: Mapping[str, Any]) -> None:
-    """A line of the audit log: the name, the flags, and whether there is a new password."""
-    flags = [f"{key}={values[key]}" for key in sorted(values) if key.startswith("access_")]
+    """A line of the audit log: the name, whether there is a new password, where a key for one goes, and the flags."""
+    flags = [f"{key}={values[key]}" for key in sorted(values) if key.startswith("access_") or key == "email"]
     password = ["password"] if values.get("password_hash") else []
     audit.record(tx, who.user_id, who.api_username, f"subaccount.{what}", ", ".join([name, *password, *flags]))
 
