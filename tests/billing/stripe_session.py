@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from heliograph.billing.gateways import stripe
 from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, GatewayAway
 from heliograph.billing.gateways.stripe import StripeGateway
 
@@ -92,7 +93,9 @@ async def play() -> dict[str, Any]:
     late = await gateway.tokenise(card("4000000000000341"))
     declined = await gateway.charge(late, 2000, "AUD", "key-3")
     found["declined"] = [declined.state, declined.reason]
+    stripe.MOST_LISTED = 1  # so that there are pages
     found["list"] = [[one.charge_id, one.amount, one.currency, one.key] for one in await gateway.list(10)]
+    found["first page"] = len(await gateway.list(1))
     found["refund"] = (await gateway.refund(charge.charge_id, "refund-1")).state
     intent = {"id": "pi_1", "object": "payment_intent", "metadata": {"key": "key-1"}}
     body = {"id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "data": {"object": intent}}

@@ -50,6 +50,7 @@ def test_charges(played: Any) -> None:
     assert sorted(played["list"]) == sorted(
         [[played["charge"][1], 2000, "AUD", "key-1"], [played["other"], 500, "JPY", "key-2"]]
     )
+    assert played["first page"] <= 1  # its only charge may be the declined one
     assert played["refund"] == "paid"
 
 

@@ -27,6 +27,9 @@ from heliograph.process import Problem
 from heliograph.terminal import show, table
 
 T = TypeVar("T")
+MOST_COMPARED = 20_000
+"""Charges that one transaction looks for; a day has fewer."""
+
 paid = cyclopts.App(name="payments", help="Charges of cards.")
 numbers = cyclopts.App(name="numbers", help="Dedicated numbers.")
 
@@ -73,14 +76,14 @@ def refund(
 @paid.command
 def check(
     *,
-    limit: Annotated[int, Parameter(help="How many of the newest charges to compare, up to 100.")] = 100,
+    limit: Annotated[int, Parameter(help="How many of the newest charges to compare.")] = 1000,
     credit: Annotated[bool, Parameter(help="Give the accounts their credit.", negative="")] = False,
     where: Store = STORE,
     as_json: AsJson = False,
 ) -> None:
     """List charges that the gateway has and no account got credit for."""
-    if not 0 < limit <= 100:
-        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100.")
+    if not 0 < limit <= MOST_COMPARED:
+        raise Problem(f"--limit={limit}: it must be an integer from 1 to {MOST_COMPARED}.")
 
     async def work(cashier: Cashier, database: Database) -> list[dict[str, Any]]:
         charges = await cashier.gateway.list(limit)

@@ -116,16 +116,25 @@ class StripeGateway:
         return Charge(charge_id, "paid", key=key)
 
     async def list(self, limit: int) -> Sequence[Charge]:
-        """The newest charges that came to something."""
-        try:
-            found = await self._ask(self._api.payment_intents.list, {"limit": min(limit, MOST_LISTED)})
-        except stripe.StripeError as problem:
-            raise GatewayAway(_why(problem)) from None
-        return [
-            Charge(one.id, "paid", "", one.amount, one.currency.upper(), one.metadata.to_dict().get("key", ""))
-            for one in found.data
-            if one.status == "succeeded"
-        ]
+        """Those of the newest `limit` payments that came to something."""
+        found: list[Charge] = []
+        asked: stripe.params.PaymentIntentListParams = {}
+        while limit > 0:
+            asked["limit"] = min(limit, MOST_LISTED)
+            try:
+                page = await self._ask(self._api.payment_intents.list, asked)
+            except stripe.StripeError as problem:
+                raise GatewayAway(_why(problem)) from None
+            found += [
+                Charge(one.id, "paid", "", one.amount, one.currency.upper(), one.metadata.to_dict().get("key", ""))
+                for one in page.data
+                if one.status == "succeeded"
+            ]
+            if not page.has_more or not page.data:
+                break
+            limit -= len(page.data)
+            asked["starting_after"] = page.data[-1].id
+        return found
 
     def verify_webhook(self, body: bytes, header: str) -> str | None:
         """The key in the metadata of a payment intent, by an event with Stripe's signature."""
