@@ -241,6 +241,19 @@ def test_bad_requests(api: Api, change: dict[str, Any], fault: str) -> None:
     assert api.get(f"/lists/{list_id}")["_import_in_progress"] == 0
 
 
+def test_private_addresses_are_refused_at_once(tmp_path: Path) -> None:
+    server = Running(tmp_path, webhook_private="refuse")
+    try:
+        api = server.account()
+        list_id = made(api)
+        for url in ("http://127.0.0.1:9/x.csv", "http://[::1]/x.csv", "http://2130706433/x", "http://localhost/x"):
+            refused = api.call("POST", f"/lists/{list_id}/import", {"file_url": url, "field_order": ORDER})
+            assert (refused.status, set(refused.data)) == (400, {"file_url"})
+    finally:
+        server.close_clients()
+        server.stop()
+
+
 DAMAGED = "The file is damaged."
 BROKEN = {
     "broken-xlsx": (b"PK\x03\x04" + b"broken" * 100, DAMAGED),
