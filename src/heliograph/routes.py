@@ -25,6 +25,7 @@ DATA = "Here are your data."
 USAGE = "Here is your usage for this month."
 DATES = ("date_from", "date_to")
 EXPORT = ("filename", *DATES)
+AWAY = (Unavailable,)
 TEMPLATE = "/sms/templates/{template_id}"
 
 
@@ -171,9 +172,10 @@ def _recharge() -> list[Route]:
     auto, changed = "/recharge/auto-recharge", "Your payment info has been updated."
     set_, shown = "Your recharge settings have been updated.", "Here are your recharge settings."
     buy = "/recharge/purchase/{package_id}"
-    away, paid, state = (Unavailable,), recharge.Transaction, recharge.RechargeState
+    away, paid, state = AWAY, recharge.Transaction, recharge.RechargeState
     info, token, link = recharge.PaymentInfo, recharge.CardToken, recharge.InvoiceLink
     packages, bought, listed = recharge.Packages, recharge.Purchase, "Here are your transactions."
+    drawn = "Download your invoice here."
     no_card, where, news = (NotFound,), ("country",), recharge.take_event
     return [
         Route(
@@ -190,7 +192,7 @@ def _recharge() -> list[Route]:
         Route(12, f"PUT {buy}", recharge.purchase, "billing", "", answer=bought, spends=True, refuses=away),
         Route(13, f"GET {all_}", recharge.view_transactions, "billing", listed, answer=paid, paged=True),
         Route(14, f"GET {one}", recharge.view_transaction, "billing", "Here is your transaction.", answer=paid),
-        Route(0, f"GET {one}/invoice", recharge.make_invoice, "billing", "Download your invoice here.", answer=link),
+        Route(0, f"GET {one}/invoice", recharge.make_invoice, "billing", drawn, answer=link, refuses=away),
         Route(0, f"GET {auto}", recharge.view_settings, "billing", shown, answer=state),
         Route(0, f"PUT {auto}", recharge.change_settings, "billing", set_, recharge.RechargeSettings, state),
         Route(0, "POST /recharge/events", news, None, "Thank you.", answer=recharge.Thanks, refuses=away),
@@ -270,7 +272,16 @@ def _sms(writer: Writer) -> list[Route]:
         Route(140, f"PUT {TEMPLATE}", sms.update_template, "sms", changed, sms.TemplateBody, sms.Template),
         Route(141, f"DELETE {TEMPLATE}", sms.delete_template, "sms", gone, answer=Nothing),
         Route(142, history, sms.view_history, reports, DATA, answer=sms.HistoryEntry, paged=True, query=DATES),
-        Route(143, f"{history}/export", sms.export_history, reports, export, answer=messaging.Export, query=EXPORT),
+        Route(
+            143,
+            f"{history}/export",
+            sms.export_history,
+            reports,
+            export,
+            answer=messaging.Export,
+            query=EXPORT,
+            refuses=AWAY,
+        ),
         Route(0, "GET /sms/{message_id}/timeline", messaging.view_timeline, "sms", steps, answer=messaging.Steps),
     ]
 
@@ -323,6 +334,6 @@ def _files() -> list[Route]:
     made, state, query = "Your file has been uploaded.", "The state of your export.", ("convert",)
     body, answer = uploads.Upload, uploads.Uploaded
     return [
-        Route(168, "POST /uploads", uploads.upload, "", made, body, answer, query=query, uploads=True),
+        Route(168, "POST /uploads", uploads.upload, "", made, body, answer, query=query, uploads=True, refuses=AWAY),
         Route(0, "GET /exports/{export_id}", messaging.view_export, "reporting", state, answer=messaging.ExportState),
     ]

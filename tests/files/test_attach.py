@@ -151,14 +151,19 @@ def test_no_url_leads_to_a_private_address(api: Api, monkeypatch: pytest.MonkeyP
 def test_a_url_that_gives_nothing_is_given_up_in_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attach, "FETCH_SECONDS", 0.3)
 
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(5)
+    over = threading.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
         writer.close()
+        await writer.wait_closed()
+        over.set()
 
     server = api.server.call(lambda: asyncio.start_server(silent, "127.0.0.1", 0))
     port = server.sockets[0].getsockname()[1]
     assert refused(api, f"http://127.0.0.1:{port}/") == "127.0.0.1 did not answer within 0.3 seconds."
-    server.close()
+    assert over.wait(10)
+    api.server.loop.call_soon_threadsafe(server.close)
 
 
 def test_files_of_others_and_lost_ones_are_not_there(api: Api) -> None:

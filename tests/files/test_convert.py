@@ -220,6 +220,29 @@ def test_every_kind_of_pixel(mode: str, kind: str, target: str) -> None:
     assert 100 < shades.getpixel((0, 0)) < 230  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+@pytest.mark.parametrize("target", ["mms", "fax"])
+def test_one_colour_may_be_transparent(mode: str, target: str) -> None:
+    """PNG's tRNS: a drawing on black that nobody sees is a drawing on white. Nothing of it is left for a printer."""
+    image = Image.new(mode, (400, 300))
+    made = convert(documents.saved(image, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0), target)
+    assert b"/SMask" not in made.data
+    seen = Image.open(io.BytesIO(made.data)) if target == "mms" else documents.rendered(made.data)
+    assert seen.convert("L").getextrema() == (255, 255)
+
+
+def test_a_moving_png_is_a_png() -> None:
+    frames = [documents.picture(60, 40) for _ in range(2)]
+    made = convert(documents.saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), "mms")
+    assert made.extension == "jpg"
+
+
+def test_a_text_about_pdf_is_no_pdf_but_a_pdf_behind_rubbish_is_one() -> None:
+    documents.needs_office()
+    assert documents.text_of(convert(b"A file that begins with %PDF-1.4 is a PDF.", "fax").data).startswith("A file")
+    assert "Page 1" in documents.text_of(convert(b"rubbish\n" * 50 + documents.pdf(A4), "fax").data)
+
+
 @pytest.mark.parametrize(("target", "paper"), [("fax", (210, 297)), ("post", (210, 297)), ("postcard", (148, 210))])
 def test_a_picture_becomes_a_page(target: str, paper: tuple[int, int]) -> None:
     made = convert(documents.saved(documents.picture(800, 1200), "JPEG"), target)

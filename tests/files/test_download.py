@@ -227,6 +227,53 @@ def test_an_unknown_file_is_a_404(server: Running, path: str) -> None:
     assert fetch(f"http://127.0.0.1:{server.port}/files/{path}").status == 404
 
 
+@pytest.fixture
+def lost_bucket(tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A server whose bucket is not there; each export is a job, and tried again soon."""
+    monkeypatch.setattr(store, "AWAY", 0.1)
+    options = {**bucket_options(s3), "file_store": "s3://lost/test"}
+    running = Running(tmp_path, export_at_once=1, throttle_seconds=0, **options)
+    yield running
+    running.close_clients()
+    running.stop()
+
+
+def test_while_the_store_is_away_it_is_said_and_tried_again(lost_bucket: Running, s3: str) -> None:
+    """A 503 and no defect: the bucket is made in the end, and the export that waits for it is written."""
+    api = lost_bucket.account()
+    body = {"content": base64.b64encode(b"a,b").decode()}
+    for answer in (api.call("POST", "/uploads?convert=csv", body), api.call("GET", "/sms/history/export?filename=a")):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "10")
+    for _ in range(2):
+        api.final(api.send("+61491570006")["message_id"])
+    url = api.get("/sms/history/export?filename=a.csv")["url"]
+    assert fetch(url).status == 503
+    assert fetch(stored(api, ready=False)).status == 503
+    api.until(lambda: lost_bucket.read(lambda tx: tx.driver("SELECT MAX(attempts) FROM jobs").fetchone()[0]) > 1)
+    urllib.request.urlopen(urllib.request.Request(s3 + "/lost", method="PUT")).close()
+    api.until(lambda: fetch(url).status == 200)
+    assert fetch(url).raw.count(b"\r\n") == 3
+
+
+def test_a_file_in_a_store_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(tmp_path)
+    api = running.account()
+    url = stored(api)
+
+    def away(*_: object) -> bytes:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(running.house.files, "read", away)
+    got = fetch(url)
+    assert (got.status, got.headers["retry-after"]) == (503, "10")
+    monkeypatch.setattr(running.house.files, "remove", away)
+    monkeypatch.setattr(store, "AWAY", 0.1)
+    running.write(lambda tx: store.discard(tx, [url.rsplit("/", 1)[1]]))
+    api.until(lambda: running.read(lambda tx: tx.driver("SELECT MAX(attempts) FROM jobs").fetchone()[0]) > 1)
+    running.close_clients()
+    running.stop()
+
+
 def test_uploads_exports_and_their_end(shop: Api) -> None:
     shop.final(shop.send("+61491570006")["message_id"])
     content = base64.b64encode(b"name;phone\r\nZo\xc3\xab;61411111111\r\n").decode()

@@ -58,7 +58,7 @@ def test_dates_narrow_an_export(api: Api) -> None:
     assert api.call("GET", "/sms/history/export?date_from=tomorrow").status == 400
 
 
-FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "+61 491"]
+FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://x")', "+61 491"]
 
 
 def test_a_text_is_no_formula_and_survives(api: Api) -> None:
@@ -69,7 +69,7 @@ def test_a_text_is_no_formula_and_survives(api: Api) -> None:
     rows = exported(api.get("/sms/history/export?filename=a.csv")["url"])
     for row, text in zip(rows, texts, strict=True):
         for cell in (row["body"], row["custom_string"]):
-            assert cell[:1] not in "=+-@\t\r"
+            assert cell[:1] not in "=+-@\t\r\n"
             assert cell.removeprefix("'").strip() == text.strip()
             assert cell.startswith("'") == (text in FORMULAS)
         assert row["to"].startswith("+61"), "a number is no formula"

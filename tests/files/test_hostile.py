@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pikepdf
@@ -45,6 +45,38 @@ def refused(data: bytes, target: str, **options: object) -> str:
 
 def locked_pdf() -> bytes:
     return documents.pdf(A4, encryption=pikepdf.Encryption(owner="owner", user="user"))
+
+
+def changed(data: bytes, name: str, content: Callable[[bytes], bytes]) -> bytes:
+    """A zipped file with another content of one member."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {one: archive.read(one) for one in archive.namelist()}
+    return documents.zipped({**members, name: content(members[name])})
+
+
+def entity(data: bytes, name: str) -> bytes:
+    """An XML entity that is a file of this machine (XXE), in place of every "a" that is a text."""
+    head = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    return changed(data, name, lambda content: head + content.replace(b">a<", b">&e;<"))
+
+
+def far_cell() -> bytes:
+    """A sheet of one cell, in the last column of the last row: 17 thousand million cells."""
+    sheet = "xl/worksheets/sheet1.xml"
+    return changed(documents.xlsx([["a"]]), sheet, lambda content: content.replace(b"A1", b"XFD1048576"))
+
+
+def locked_ods() -> bytes:
+    space = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
+    inner = '<manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data/></manifest:file-entry>'
+    text = f'<manifest:manifest xmlns:manifest="{space}">{inner}</manifest:manifest>'
+    return changed(documents.ods([["a"]]), "META-INF/manifest.xml", lambda _: text.encode())
+
+
+def locked_doc() -> bytes:
+    data = bytearray((documents.FOLDER / "letter.doc").read_bytes())
+    data[data.index(b"\xec\xa5") + 11] |= 0x01
+    return bytes(data)
 
 
 def zip_bomb(inner: str, megabytes: int) -> bytes:
@@ -85,6 +117,13 @@ REFUSALS = [
     ("empty workbook", documents.xlsx([]), "csv", "no rows"),
     ("workbook without a sheet", documents.zipped({"xl/workbook.xml": "<a/>"}), "csv", "damaged"),
     ("locked office file", ole("EncryptionInfo", "EncryptedPackage"), "fax", "protected with a password"),
+    ("locked spreadsheet of LibreOffice", locked_ods(), "csv", "protected with a password"),
+    ("locked document of Word 97", locked_doc(), "fax", "protected with a password"),
+    ("half a document of Word 97", (documents.FOLDER / "letter.doc").read_bytes()[:4000], "fax", "of an unknown kind"),
+    ("half a spreadsheet of Excel 97", (documents.FOLDER / "people.xls").read_bytes()[:3000], "csv", "of an unknown"),
+    ("photo of an iPhone", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500), "mms", "is heic, which cannot"),
+    ("entity in a spreadsheet", entity(documents.xlsx([["a"]]), "xl/worksheets/sheet1.xml"), "csv", "is damaged"),
+    ("cell far away", far_cell(), "csv", "200000 rows"),
     ("locked pdf", locked_pdf(), "post", "protected with a password"),
     ("torn pdf", documents.pdf(A4)[:200], "post", "damaged"),
     ("pdf without pages", documents.pdf(), "post", "damaged"),
@@ -224,6 +263,15 @@ def reaching_out(url: str, folder: Path) -> dict[str, tuple[str, bytes]]:
             "docx",
             docx(seen + link, external("r1", "image", f"{url}/o.png") + external("r2", "oleObject", f"{url}/o.doc")),
         ),
+        "system file": (
+            "docx",
+            docx(
+                seen + field('INCLUDETEXT "/etc/passwd"') + linked_picture("r1"),
+                external("r1", "image", "file:///etc/passwd"),
+            ),
+        ),
+        "part of a document": ("docx", docx(seen + '<w:subDoc r:id="r1"/>', external("r1", "subDocument", uri))),
+        "template": ("docx", docx(seen, external("r1", "attachedTemplate", f"{url}/t.dotm"))),
         "rtf": (
             "rtf",
             rf'{{\rtf1 Visible {{\field{{\*\fldinst INCLUDEPICTURE "{url}/r.png" \\d}}{{\fldrslt x}}}}'
@@ -252,6 +300,7 @@ def test_a_document_fetches_nothing_even_with_a_network(case: str, listener: Lis
     text = documents.text_of(made)
     assert "Visible" in text
     assert "SECRET" not in text
+    assert "root:" not in text
     assert documents.red_at(documents.rendered(made)) is None
 
 
@@ -266,6 +315,42 @@ def test_an_ordinary_profile_would_fetch(listener: Listener, secrets: Path, monk
         made = office.to_pdf(cases[case][1], "docx", secrets / str(number), program)
     assert any(b"/a.png" in request for request in listener.heard)
     assert documents.red_at(documents.rendered(made)) is not None
+
+
+def test_an_entity_of_a_document_is_not_looked_up() -> None:
+    """LibreOffice refuses a document with a DTD; if another version reads it, the file must not be in it."""
+    documents.needs_office()
+    data = entity(docx(paragraph("a")), "word/document.xml")
+    try:
+        made = convert(data, "fax")
+    except Refused:
+        return
+    assert "root:" not in documents.text_of(made.data)
+
+
+def outside(kind: str) -> bytes:
+    """A PDF whose page is, or shows, a file of this machine."""
+    document = pikepdf.open(io.BytesIO(documents.pdf(A4)))
+    page = document.pages[0]
+    if kind == "stream":
+        content = document.make_stream(b"")
+        content.F = pikepdf.Dictionary(Type=pikepdf.Name.Filespec, F=pikepdf.String("/etc/passwd"))
+        page.obj.Contents = content
+    else:
+        shown = document.make_stream(b"", Type=pikepdf.Name.XObject, Subtype=pikepdf.Name.Form, BBox=[0, 0, 9, 9])
+        shown.Ref = pikepdf.Dictionary(F=pikepdf.String("/etc/passwd"), Page=0)
+        page.obj.Resources.XObject = pikepdf.Dictionary(X=shown)
+        page.obj.Contents = document.make_stream(b"/X Do")
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["stream", "reference"])
+def test_a_pdf_that_names_a_file_shows_nothing_of_it(kind: str) -> None:
+    made = convert(outside(kind), "post")
+    assert b"root:" not in made.data
+    assert documents.text_of(made.data) == ""
 
 
 def test_an_embedded_file_does_not_come_along() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, BinaryIO
 
 import obstore
@@ -9,6 +10,12 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from heliograph.settings import Settings, SettingsError
+
+CONNECT, ANSWER, AGAIN = timedelta(seconds=5), timedelta(seconds=60), timedelta(seconds=20)
+RETRIES = 3
+"""How long a request may take (a part of 5 MB on a slow line), and until when a failed one is tried again: a store that
+is silent holds a thread, and a caller, for as long.
+"""
 
 
 class BucketStore:
@@ -30,7 +37,12 @@ class BucketStore:
             bucket,
             config=config,
             prefix=prefix or None,
-            client_options={"allow_http": options.s3_endpoint.startswith("http://")},
+            client_options={
+                "allow_http": options.s3_endpoint.startswith("http://"),
+                "connect_timeout": CONNECT,
+                "timeout": ANSWER,
+            },
+            retry_config={"max_retries": RETRIES, "retry_timeout": AGAIN},
         )
 
     def put(self, file_id: str, content: BinaryIO) -> None:
@@ -55,6 +67,11 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except NotFoundError as problem:
-        raise FileNotFoundError(str(problem)) from None
+        raise FileNotFoundError(_first_line(problem)) from None
     except BaseError as problem:
-        raise OSError(str(problem)) from None
+        raise OSError(_first_line(problem)) from None
+
+
+def _first_line(problem: Exception) -> str:
+    """What happened; below it the library prints its own structures."""
+    return str(problem).partition("\n")[0]

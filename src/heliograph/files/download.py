@@ -52,6 +52,9 @@ async def download(database: Database, store: FileStore, request: Request) -> Re
         first = await asyncio.to_thread(store.read, row["file_id"], start, min(files.PIECE, stop - start))
     except FileNotFoundError:
         return _plain("No such file.", 404)
+    except OSError as problem:
+        away = files.away(problem)
+        return _plain(away.message, away.status, away.headers)
     return StreamingResponse(_pieces(store, row["file_id"], first, start, stop), status, headers)
 
 

@@ -52,13 +52,11 @@ def flat(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    if "A" in image.mode or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    plain = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    return image.convert(plain)
 
 
 def _opened(data: bytes, kind: str) -> Image.Image:

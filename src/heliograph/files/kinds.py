@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 import zipfile
 
 import filetype
@@ -29,9 +30,14 @@ MOST_UNPACKED = 200 * 1024 * 1024
 MOST_MEMBERS = 10_000
 """What a zipped office file may unpack to, in bytes and in members."""
 
-_SIGNATURES = {"jpg": "jpeg", "tif": "tiff", **{kind: kind for kind in ("png", "gif", "webp", "rtf")}}
+_SIGNATURES = {"jpg": "jpeg", "tif": "tiff", "apng": "png", **{kind: kind for kind in ("png", "gif", "webp", "rtf")}}
 _ZIPPED = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx"}
 _OPEN_DOCUMENTS = {b"application/vnd.oasis.opendocument.spreadsheet": "ods"}
+_WORD_97 = re.compile(rb"\xec\xa5.{9}(.)[\xbf\xc1]\0", re.DOTALL)
+"""How a Word 97 document begins, at the border of a sector; fEncrypted is the lowest bit of the byte that is found.
+Source: MS-DOC 2.5.2, FibBase.
+"""
+
 _OLE = {"EncryptedPackage": "locked", "WordDocument": "doc", "Workbook": "xls", "Book": "xls"}
 """Streams of an OLE file; the first that is there decides."""
 
@@ -44,7 +50,7 @@ def kind_of(data: bytes, code_page: str = "cp1252") -> str:
     if not data:
         raise Refused("The file is empty.")
     head = data[:1024]
-    if b"%PDF-" in head:
+    if head.startswith(b"%PDF-") or (b"%PDF-" in head and b"%%EOF" in data[-1024:]):
         return "pdf"
     if head.startswith(b"PK\x03\x04"):
         return _zipped(data)
@@ -109,14 +115,16 @@ def _zipped(data: bytes) -> str:
                 raise Refused("The file unpacks to more than can be converted.")
             names = {member.filename for member in members}
             if "mimetype" in names and archive.getinfo("mimetype").file_size < 100:
-                return _OPEN_DOCUMENTS.get(archive.read("mimetype"), "zip")
+                kind = _OPEN_DOCUMENTS.get(archive.read("mimetype"), "zip")
+                manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
+                return "locked" if b":encryption-data" in manifest else kind
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
         raise Refused("The file is damaged.") from None
     return next((kind for name, kind in _ZIPPED.items() if name in names), "zip")
 
 
 def _ole(data: bytes) -> str:
-    for stream, kind in _OLE.items():
-        if (stream + "\0").encode("utf-16-le") in data:
-            return kind
-    return "ole"
+    kind = next((kind for stream, kind in _OLE.items() if (stream + "\0").encode("utf-16-le") in data), "unknown")
+    if kind == "doc" and any(found.start() % 64 == 0 and found[1][0] & 1 for found in _WORD_97.finditer(data)):
+        return "locked"
+    return kind

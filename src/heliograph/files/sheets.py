@@ -72,7 +72,8 @@ def _workbook(data: bytes) -> Iterator[list[str]]:
         raise Refused("The file is damaged.") from None
     left = [""] * (sheet.start[1] if sheet.start else 0)  # the library leaves empty columns at the left out
     for row in sheet.iter_rows():
-        yield left + [_cell(value) for value in row]
+        cells = [_cell(value) for value in row]
+        yield left + cells if any(cells) else []
 
 
 def _cell(value: Any) -> str:

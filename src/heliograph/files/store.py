@@ -21,6 +21,9 @@ from heliograph.queue.jobs import Job
 EXPORT_LIFE = 24 * 3600
 FORGET_JOB = "forget-files"
 PIECE = 1024 * 1024
+AWAY = 60.0
+"""Seconds after which a job looks again whether the store is back."""
+
 log = structlog.get_logger(__name__)
 _OWN = re.compile(r"(?:/files/)?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.\w{1,10})?")
 
@@ -84,7 +87,7 @@ async def save(database: Database, store: FileStore, data: bytes, record: Callab
 def away(problem: OSError) -> Unavailable:
     """What a caller is told while the store is away; the operator finds the reason in the log."""
     log.error("store.away", why=str(problem))
-    return Unavailable("Files cannot be stored at the moment. Please try again.", headers={"Retry-After": "10"})
+    return Unavailable("Files cannot be stored or read at the moment. Please try again.", headers={"Retry-After": "10"})
 
 
 def find(tx: Tx, file_id: str) -> Mapping[str, Any] | None:
@@ -145,10 +148,15 @@ def copy(store: FileStore, file_id: str, size: int, into: BinaryIO) -> None:
         into.write(store.read(file_id, start, min(PIECE, size - start)))
 
 
-def forget(store: FileStore, job: Job) -> None:
+def forget(store: FileStore, job: Job) -> float | None:
     """Remove the bytes of forgotten files (FORGET_JOB)."""
-    for file_id in job.payload["ids"]:
-        store.remove(file_id)
+    try:
+        for file_id in job.payload["ids"]:
+            store.remove(file_id)
+    except OSError as problem:
+        log.warning("store.away", why=str(problem))
+        return AWAY
+    return None
 
 
 def safe_name(text: str, default: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import exports
 from heliograph.db.tables import files as stored
-from heliograph.errors import NotFound
+from heliograph.errors import NotFound, Unavailable
 from heliograph.files import store as files
 from heliograph.files.store import FileStore
 from heliograph.messaging import history
@@ -69,23 +69,26 @@ def find(tx: Tx, user_id: int, file_id: str) -> Mapping[str, Any]:
 
 
 async def write(database: Database, store: FileStore, row: Mapping[str, Any], progress: Progress | None = None) -> None:
-    """Write the file of an export. `progress` hears after each slice how far it is (an ordinal)."""
+    """Write the file of an export. `progress` hears after each slice how far it is (an ordinal). Raises Unavailable."""
     user_id, channel, last = row["user_id"], row["channel"], row["last"]
     sheet = SHEETS[channel]
 
     def piece(tx: Tx, first: int) -> bytes:
         rows = history.page(tx, user_id, channel, first, last, 0, SLICE, newest_first=False)
-        return b"".join(_line(msgspec.structs.astuple(entry)) for entry in map(sheet.render, rows))
+        return _lines(msgspec.structs.astuple(sheet.render(row)) for row in rows)
 
     with tempfile.TemporaryFile() as file:
-        file.write(_line(sheet.columns))
+        file.write(_lines([sheet.columns]))
         for first in range(row["first"], last, SLICE):
             file.write(await database.read(lambda tx, first=first: piece(tx, first)))  # type: ignore[misc]
             if progress is not None:
                 await progress(min(first + SLICE, last))
         size = file.tell()
         file.seek(0)
-        await asyncio.to_thread(store.put, row["file_id"], file)
+        try:
+            await asyncio.to_thread(store.put, row["file_id"], file)
+        except OSError as problem:
+            raise files.away(problem) from None
 
     def finish(tx: Tx) -> None:
         _note(tx, row["file_id"], last)
@@ -94,35 +97,39 @@ async def write(database: Database, store: FileStore, row: Mapping[str, Any], pr
     await database.write(finish)
 
 
-async def run(database: Database, store: FileStore, job: Job) -> None:
-    """Run JOB. It may be run again after a crash: the file is then written anew."""
+async def run(database: Database, store: FileStore, job: Job) -> float | None:
+    """Run JOB. It may be run again, after a crash or when the store was away: the file is then written anew."""
     user_id, file_id = job.payload["user_id"], job.payload["file_id"]
     try:
         row = await database.read(lambda tx: find(tx, user_id, file_id))
     except NotFound:
-        return  # it took longer than the file would have lived
+        return None  # it took longer than the file would have lived
 
     def note(tx: Tx, done: int) -> None:
         _note(tx, file_id, done)
         jobs.hold(tx, job.job_id)
 
-    await write(database, store, row, lambda done: database.write(lambda tx: note(tx, done), urgent=False))
+    try:
+        await write(database, store, row, lambda done: database.write(lambda tx: note(tx, done), urgent=False))
+    except Unavailable:
+        return files.AWAY
+    return None
 
 
 def _note(tx: Tx, file_id: str, done: int) -> None:
     tx.execute(exports.update().where(exports.c.file_id == file_id).values(done=done))
 
 
-def _line(values: Sequence[Any]) -> bytes:
+def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
     out = io.StringIO()
-    csv.writer(out).writerow([_harmless(value) for value in values])
+    csv.writer(out).writerows([_harmless(value) for value in row] for row in rows)
     return out.getvalue().encode()
 
 
 def _harmless(value: Any) -> str:
     """A spreadsheet must not take a customer's text for a formula; an E.164 number is none."""
     text = "" if value is None else str(value)
-    return "'" + text if text[:1] in ("=", "-", "@", "\t", "\r") or _signed(text) else text
+    return "'" + text if text[:1] in ("=", "-", "@", "\t", "\r", "\n") or _signed(text) else text
 
 
 def _signed(text: str) -> bool:
