@@ -175,7 +175,9 @@ def test_a_tally_writes_one_statement_for_many_messages() -> None:
     assert rows == [[1, "sms", 5 * DAY, 9, 0, 0, 1, 0], [2, "sms", 5 * DAY, 8, 1000, 0, 0, 0]]
 
 
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(changes=st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 5), st.integers(-(10**9), 10**9)), max_size=12))
 def test_counters_are_sums(server: Running, changes: list[tuple[int, int, int]]) -> None:
     user_id = server.account().user_id

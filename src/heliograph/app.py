@@ -46,14 +46,14 @@ from heliograph.http.throttle import Limits
 from heliograph.messaging import export, message, receipts
 from heliograph.messaging.deliver import Compose
 from heliograph.messaging.handover import Arrivals, Handover
+from heliograph.messaging.housemail import HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.numbers import number
 from heliograph.queue import jobs, mail
-from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
 from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions, TransportOptions
-from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry, Transport
+from heliograph.transports.base import Transport
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.sms import SandboxSms
 from heliograph.transports.smpp.transport import SmppTransport
@@ -131,7 +131,7 @@ class House:
                 self.database,
                 {
                     outgoing.JOB: pusher.run,
-                    mail.JOB: self._mail,
+                    mail.JOB: HouseMail(lambda: self.router).run,
                     reminders.JOB: self._remind,
                     imports.JOB: importer.run,
                     payments.SETTLE_JOB: self.cashier.run,
@@ -294,27 +294,6 @@ class House:
         found = await self.database.read(lambda tx: reminders.find(tx, job.payload))
         if found:
             await self.database.write(lambda tx: reminders.write(tx, self.vault, self.options, found))
-
-    async def _mail(self, job: Job) -> float | None:
-        """Send a mail of the house through the email routes."""
-        given = job.payload
-        transport = self.router.choose(
-            "email", country="", recipient=given["to"], sender=given["from"], account="", attempt=job.attempt
-        )
-        if transport is None:
-            log.warning("mail.no_route", job=job.job_id)
-            return 300.0
-        key = MessageKey(0, "email", f"job-{job.job_id}")
-        content = Mail(given["subject"], given["text"], given["from"])
-        sent = await transport.send(
-            [Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)]
-        )
-        outcome = sent[0]
-        if isinstance(outcome, Retry):
-            return max(outcome.after, 60.0 * job.attempt) if job.attempt < 20 else None
-        if isinstance(outcome, Failed):
-            log.warning("mail.refused", job=job.job_id, why=outcome.why)
-        return None
 
     async def ready(self) -> dict[str, bool]:
         """What this process needs, and whether it has it. A carrier that asks to slow down is there all the same."""

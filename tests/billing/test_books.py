@@ -165,7 +165,9 @@ async def live(address: str, name: str, credit: int, steps: list[tuple[str, Any]
         await database.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(credit=st.sampled_from([0, 71_499, 71_500, 500_000, 5_000_000]), steps=STEPS)
 @example(
     credit=5_000_000,

@@ -123,7 +123,9 @@ async def live(address: str, steps: list[tuple[str, Any]]) -> None:
         await database.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=STEPS)
 def test_money_is_neither_made_nor_lost(migrated_url: str, steps: list[tuple[str, Any]]) -> None:
     """Each example has accounts of its own, and its steps happen at the same moment."""

@@ -298,7 +298,7 @@ def slow_server(tmp_path: Path) -> Iterator[Running]:
     program = tmp_path / "soffice"
     program.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
     program.chmod(0o700)
-    running = Running(tmp_path / "data", soffice=str(program), convert_seconds=6, conversions=1)
+    running = Running(tmp_path / "data", soffice=str(program), convert_seconds=10, conversions=1)
     yield running
     running.close_clients()
     running.stop()

@@ -34,7 +34,9 @@ Ask = Callable[..., list[str]]
 LETTERS = string.ascii_letters + string.digits + " ,:*\\%_'\"()-ÉéŻżß😀"
 TEXTS = st.text(LETTERS, min_size=1, max_size=8).filter(lambda text: text == text.strip())
 ROWS = st.lists(TEXTS, min_size=1, max_size=5)
-examples = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+examples = settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 
 
 def request(tx: Tx, **query: str) -> Request:

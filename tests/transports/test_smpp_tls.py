@@ -80,7 +80,11 @@ async def _never_binds(port: int, told: str, **options: Any) -> None:
             assert isinstance(outcome, Retry)
             assert not outcome.maybe_sent
     assert all(told in why for why in attempts()), attempts()
-    assert {entry["event"] for entry in logs} <= {"smpp.unreachable", "smpp.bad_length"}
+    # Other servers of this process may log something meanwhile.
+    mine = [
+        entry for entry in logs if entry["event"].startswith("smpp.") and entry.get("transport") in (None, "carrier")
+    ]
+    assert {entry["event"] for entry in mine} <= {"smpp.unreachable", "smpp.bad_length"}
 
 
 @pytest.mark.parametrize("trusted", ["another authority", "the system"])

@@ -171,7 +171,7 @@ def test_throttling_holds_back_what_waits_and_loses_nothing() -> None:
         assert isinstance(first, Retry)
         assert 0 < first.after < 0.11
         assert (second, third) == (Sent(("text1",)), Sent(("text2",)))
-        assert answered_at[1] - answered_at[0] >= 0.1
+        assert answered_at[1] - answered_at[0] > 0.09
 
     play(scenario, timing=msgspec.structs.replace(QUICK, throttle_pause=0.1), window=1)
 
@@ -468,11 +468,16 @@ def test_a_host_that_can_be_no_name_is_told_in_the_log(monkeypatch: pytest.Monke
     async def whole() -> None:
         transport = SmppTransport("carrier", SmppOptions("carrier..example"), timing=QUICK)
         with capture_logs() as logs:
+
+            def told() -> list[Any]:
+                """What this transport logged: other servers of this process may log something meanwhile."""
+                return [entry for entry in logs if entry.get("transport") == "carrier"]
+
             await soon(transport.open(Recorder()))
-            await until(lambda: len(logs) >= 2)
+            await until(lambda: len(told()) >= 2)
             await soon(transport.close())
-        assert {entry["event"] for entry in logs} == {"smpp.unreachable"}
-        assert "label empty" in logs[0]["why"]
+        assert {entry["event"] for entry in told()} == {"smpp.unreachable"}
+        assert "label empty" in told()[0]["why"]
 
     run(whole())
 

@@ -154,7 +154,7 @@ def test_a_peer_that_never_answers() -> None:
         async with scripted(script) as url, client(seconds=0.2) as web_client:
             answer = await web_client.send("POST", url)
         assert (answer.status, answer.error) == (None, "127.0.0.1 did not answer within 0.2 seconds.")
-        assert answer.seconds >= 0.2
+        assert answer.seconds > 0.19
 
     run(scenario())
 

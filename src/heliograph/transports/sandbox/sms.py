@@ -10,8 +10,8 @@ from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp.transport import SmppTransport, Timing
 
 WINDOW = 500
-LAST_RECEIPTS = 1.0
-"""Seconds that receipts get at the end."""
+LAST_RECEIPTS = 5.0
+"""Seconds that receipts get at the end, if they need them."""
 
 
 class SandboxSms(SmppTransport):

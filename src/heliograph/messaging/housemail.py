@@ -1,0 +1,41 @@
+"""Mails that the house itself writes (queue/mail.py), on their way out through the email routes."""
+
+from collections.abc import Callable
+
+import structlog
+
+from heliograph.messaging.routing import Router
+from heliograph.queue.jobs import Job
+from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry
+
+NO_ROUTE = 300.0
+"""Seconds after which a mail without a route is tried again."""
+MOST_ATTEMPTS = 20
+log = structlog.get_logger(__name__)
+
+
+class HouseMail:
+    """Hands mails over. `router` is asked each time, since a new configuration may replace it."""
+
+    def __init__(self, router: Callable[[], Router]) -> None:
+        self._router = router
+
+    async def run(self, job: Job) -> float | None:
+        """Run a job of queue/mail.py; seconds until the next try, or None."""
+        given = job.payload
+        transport = self._router().choose(
+            "email", country="", recipient=given["to"], sender=given["from"], account="", attempt=job.attempt
+        )
+        if transport is None:
+            log.warning("mail.no_route", job=job.job_id)
+            return NO_ROUTE
+        key = MessageKey(0, "email", f"job-{job.job_id}")
+        content = Mail(given["subject"], given["text"], given["from"])
+        mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
+        (outcome,) = await transport.send([mail])
+        if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:
+            return max(outcome.after, 60.0 * job.attempt)
+        if isinstance(outcome, Retry | Failed):
+            event = "mail.refused" if isinstance(outcome, Failed) else "mail.given_up"
+            log.warning(event, job=job.job_id, why=outcome.why)
+        return None
