@@ -50,6 +50,7 @@ from heliograph.messaging.housemail import HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.numbers import number
 from heliograph.queue import jobs, mail
+from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
 from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions, TransportOptions
