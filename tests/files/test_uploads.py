@@ -282,6 +282,15 @@ def test_a_file_goes_when_its_time_is_over_unless_it_is_kept(api: Api) -> None:
         assert fetch(kept["_url"]).status == 404
 
 
+def test_an_import_keeps_the_upload_that_it_waits_for(api: Api) -> None:
+    made = api.post("/uploads?convert=csv", {"content": encoded(b"+61491570006,Ann\r\n")})
+    list_id = api.post("/lists", {"list_name": "Friends"})["list_id"]
+    body = {"file_url": made["file_name"], "field_order": ["phone", "first_name"]}
+    assert api.call("POST", f"/lists/{list_id}/import", body).status == 200
+    row = api.server.read(lambda tx: store.find(tx, made["file_name"].partition(".")[0]))
+    assert row["expires_at"] >= made["date_added"] + store.EXPORT_LIFE
+
+
 @contextmanager
 def moved_clock(server: Running, seconds: float) -> Iterator[None]:
     """While open, the server's database lives some seconds in the future."""
