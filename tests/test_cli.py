@@ -532,7 +532,8 @@ def test_demo(tmp_path: Path) -> None:
         port = re.findall(r"http://127\.0\.0\.1:(\d+)/v3\n", text)[0]
         message_id = re.findall(r"SUCCESS, AUD 0\.0715, ([0-9A-F-]{36})\n", text)[0]
         steps = re.findall(r"^  \d\d:\d\d:\d\d  (\w+) ", text, flags=re.M)
-        assert steps == ["Queued", "Sent", "Completed"]
+        # A receipt may overtake the record of the hand-over, and then the demo does not wait for that.
+        assert steps in (["Queued", "Sent", "Completed"], ["Queued", "Completed"], ["Queued", "Completed", "Sent"])
         assert f"Pushed to a webhook: message_id={message_id} and 13 more fields\n" in text
         assert "GET /v3/sms/receipts: 201 Success: Message received on handset.\n" in text
         assert "username  demo\n" in text

@@ -222,7 +222,7 @@ def settled(port: int, message_id: str) -> list[Any]:
 
     def steps() -> list[Any]:
         found: list[Any] = ask(port, "GET", f"/v3/sms/{message_id}/timeline", None, "alice", KEY)[2]["data"]
-        return found if found[-1]["status"] in ("Completed", "Failed") else []
+        return found if any(step["status"] in ("Completed", "Failed") for step in found) else []
 
     return until(steps)
 
