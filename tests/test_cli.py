@@ -355,7 +355,7 @@ def test_mails_leave_by_the_relay_of_heliograph_toml(tmp_path: Path) -> None:
 
 def test_migrate(tmp_path: Path) -> None:
     place = ("--data", str(tmp_path / "data"))
-    assert good("migrate", *place).out == "Ran 0001, 0002, 0003, 0004, 0005.\n"
+    assert good("migrate", *place).out == "Ran 0001, 0002, 0003, 0004, 0005, 0006.\n"
     assert good("migrate", *place, "--json").value == {"ran": []}
     with closing(sqlite3.connect(tmp_path / "data" / "heliograph.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
