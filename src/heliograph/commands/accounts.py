@@ -35,8 +35,15 @@ def change(
     delivery_to: Annotated[str | None, Parameter(help="Address of delivery reports; an empty text clears it.")] = None,
     low_credit: Annotated[str | None, Parameter(help="Credit that counts as low: its owner gets a mail.")] = None,
     char_limit: Annotated[int | None, Parameter(help="Most parts of a message, 1 to 8.")] = None,
-    unicode: Annotated[bool | None, Parameter(help="Whether SMS may be Unicode (see HELIOGRAPH_UNICODE_SMS).")] = None,
-    email_subject: Annotated[bool | None, Parameter(help="Kept and shown: there is no email to SMS yet.")] = None,
+    unicode: Annotated[
+        bool | None, Parameter(help="Whether SMS may be Unicode, where the server leaves it to accounts.")
+    ] = None,
+    email_subject: Annotated[
+        bool | None,
+        Parameter(
+            help="Whether the subject of an email is a part of the SMS: kept for email to SMS, which is not there yet."
+        ),
+    ] = None,
     fix_sender: Annotated[bool | None, Parameter(help="Kept and shown: wrong sender IDs are refused.")] = None,
     cors_origins: Annotated[
         str | None, Parameter(help="Origins that browsers may call from, separated by commas.")
