@@ -260,7 +260,7 @@ BROKEN = {
     "half-xlsx": (books.xlsx(TABLE)[:400], DAMAGED),
     "broken-xls": (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600,
-        "The file is ole, which cannot be converted for contacts. Supported: xlsx, xls, ods, vcf.",
+        "The file is of an unknown kind, which cannot be converted for contacts. Supported: xlsx, xls, ods, vcf.",
     ),
     "picture": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "The file is neither CSV"),
 }
