@@ -236,7 +236,7 @@ def test_cards_of_all_versions() -> None:
 def test_spreadsheets_keep_their_lines_and_whole_numbers(make: Callable[[list[list[Any]]], bytes], kind: str) -> None:
     table = [["", "", ""], ["", "Phone", "Name"], ["", 61491570006, "Zoë\n& co"], ["", 1.5, ""]]
     assert lines(make(table), kind) == [
-        [""] * 3,
+        [],
         ["", "Phone", "Name"],
         ["", "61491570006", "Zoë & co"],
         ["", "1.5", ""],
