@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Context, Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -241,6 +241,7 @@ def micros(text: str | Decimal) -> int:
     return int(rounded.scaleb(6, context=_EXACT))
 
 
+@lru_cache(maxsize=4096)  # messages cost the same again and again
 def fixed(micros: int, digits: int) -> str:
     """An amount with a fixed number of decimals (0 to 6), "0.0715"; half a last digit is rounded away from zero."""
     step = 10 ** (6 - digits)
