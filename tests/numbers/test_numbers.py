@@ -143,6 +143,23 @@ def test_it_is_the_sender_when_none_is_named(api: Api) -> None:
     assert api.send("+61491570006", "named", **{"from": "Robot"})["from"] == "Robot"
 
 
+def test_it_is_nobody_elses_sender(server: Running, api: Api) -> None:
+    mine = free(api)
+    buy(api, mine)
+    other = server.account()
+    before = balance(other)
+    for sender in (mine, mine[1:], "0" + mine[3:]):
+        given = [
+            {"to": "+61491570006", "body": sender, "from": sender},
+            {"to": "+61491570006", "body": f"{sender} too"},
+        ]
+        for path in ("/sms/send", "/sms/price"):
+            fates = other.post(path, {"messages": given})["messages"]
+            assert [one["status"] for one in fates] == ["INVALID_SENDER_ID", "SUCCESS"]
+        assert api.send("+61491570006", f"mine {sender}", **{"from": sender})["status"] == "SUCCESS"
+    assert balance(other) == pytest.approx(before - 3 * 0.0715)
+
+
 def test_what_arrives_is_its_owners(server: Running, api: Api) -> None:
     """Also when it answers nothing, and when somebody else has sent from this number."""
     api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})

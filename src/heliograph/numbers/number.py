@@ -2,7 +2,7 @@
 
 import calendar
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -41,6 +41,11 @@ def owner(tx: Tx, number: str) -> tuple[int, int] | None:
         return row[0], row[1]
     dedicated = "SELECT 1 FROM number_pool WHERE number = ? UNION ALL SELECT 1 FROM released_numbers WHERE number = ?"
     return NOBODY if tx.driver(dedicated, [number, number]).fetchone() else None
+
+
+def owners(tx: Tx, numbers: Collection[str]) -> dict[str, int]:
+    """The accounts that have bought some of these numbers (E.164), by number."""
+    return dict(tx.driver_in("SELECT number, user_id FROM owned_numbers WHERE number IN ({})", [], numbers))
 
 
 def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from heliograph.billing import currencies, prices
 from heliograph.channels.sms import templates
 from heliograph.channels.sms.audience import SmsOrder, expanded
 from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
+from heliograph.channels.sms.senders import refuse_foreign
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
 from heliograph.http import paging, search
@@ -203,7 +204,9 @@ def sending(writer: Writer) -> tuple[Merged, Merged]:
         )
 
     def merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
-        return accept.accept(tx, [expanded(tx, order, writer) for order in orders])
+        whole = [expanded(tx, order, writer) for order in orders]
+        refuse_foreign(tx, whole, writer.shared)
+        return accept.accept(tx, whole)
 
     return (
         Merged(lambda req: prepare(req, False), merge, _sent, _to_lists),

@@ -66,7 +66,7 @@ class Writer:
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
             self._shared.setdefault(_country(number), []).append(number)
-        self._all = [number for numbers in self._shared.values() for number in numbers]
+        self.shared = [number for numbers in self._shared.values() for number in numbers]
 
     def draft(self, who: Principal, given: SmsMessage, now: float) -> Draft:
         """What a request asks for, or the first reason to refuse it. Recipient before sender (facts B)."""
@@ -120,7 +120,7 @@ class Writer:
         given = draft.sender.strip()
         if not given:
             near = [number for number in own if _country(number) == draft.country] if own else []
-            pool = near or own or self._shared.get(draft.country) or self._all
+            pool = near or own or self._shared.get(draft.country) or self.shared
             return pool[zlib.crc32(draft.recipient.encode()) % len(pool)] if pool else None
         if _DIGITS.fullmatch(given):
             return given
