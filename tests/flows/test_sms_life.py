@@ -73,16 +73,19 @@ def test_sent_carried_delivered_polled_and_read(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "code"),
-    [("+61491999001", "Failed", "301"), ("+61491999004", "Failed", "301"), ("+61491999008", "Failed", "301")],
+    ("number", "why"),
+    [
+        ("+61491999001", "undelivered by the carrier"),
+        ("+61491999004", "ESME_RINVDSTADR"),
+        ("+61491999008", "receipt expired"),
+    ],
 )
-def test_failures_are_final_and_only_those_before_the_hand_over_are_refunded(
-    api: Api, number: str, status: str, code: str
-) -> None:
+def test_failures_are_final_and_only_those_before_the_hand_over_are_refunded(api: Api, number: str, why: str) -> None:
     sent = api.send(number)
-    row = api.final(sent["message_id"], status)
-    assert row["status_code"] == code
-    assert row["error_text"]
+    row = api.final(sent["message_id"], "Failed")
+    assert row["status_code"] == "301"
+    assert row["error_text"] == why
+    assert row["status_text"] == f"Failed: {why}"
     refunded = number.endswith("999004")
     balance = "100.000000" if refunded else "99.928500"
     assert api.get("/account")["balance"] == balance

@@ -145,10 +145,14 @@ def _words(receipt: Receipt) -> str:
 
 
 def _ending(receipt: Receipt) -> tuple[str, str, str, str | None, str | None]:
-    """(status, code, text, error code, error text) of a final receipt. Source: facts C."""
+    """(status, code, text, error code, error text) of a final receipt. Source: facts C.
+
+    A carrier's own words stand in the timeline: those of SMPP are codes, and repeat the beginning of the text.
+    """
     if receipt.state == "delivered":
         return message.COMPLETED, "201", message.DELIVERED_TEXT, None, None
-    why = "receipt expired" if receipt.state == "expired" else receipt.raw or "Undelivered"
+    said = "undelivered by the carrier" if receipt.transport else receipt.raw
+    why = "receipt expired" if receipt.state == "expired" else said or "undelivered"
     return message.FAILED, "301", f"Failed: {why}"[:200], receipt.error, why[:200]
 
 
