@@ -16,12 +16,13 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "settings", "carriers", "phone", "countries", "logs", "terminal"),
+    ("errors", "media", "settings", "carriers", "phone", "countries", "logs", "terminal"),
     ("db", "transports"),
     ("queue", "audit"),
     ("billing", "files", "accounts"),
-    ("http",),
     ("messaging",),
+    ("services",),
+    ("http",),
     ("contacts", "links", "numbers", "statistics", "reference", "delivery_issues"),
     ("webhooks",),
     ("channels",),

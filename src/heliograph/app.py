@@ -26,6 +26,7 @@ from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.sms import channel as sms
+from heliograph.channels.table import channels
 from heliograph.contacts import audience, imports, lists
 from heliograph.contacts.importer import Importer
 from heliograph.db import migrate
@@ -40,7 +41,6 @@ from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
 from heliograph.http import idempotency, openapi
-from heliograph.http.request import Services
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.messaging import export, message, receipts
@@ -53,6 +53,7 @@ from heliograph.queue import jobs, mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
+from heliograph.services import Services
 from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions, TransportOptions
 from heliograph.transports.base import Transport
 from heliograph.transports.sandbox.email import SandboxEmail
@@ -95,7 +96,7 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
         self.converter = Converter(options)
-        self.writer = sms.Writer(options)
+        self.channels = channels(options)
         self.cashier = Cashier(database, gateway(options))
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
@@ -106,7 +107,7 @@ class House:
         )
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
-        self.actions = Actions(options, self.writer)
+        self.actions = Actions(options, self.channels[sms.NAME])
 
     @property
     def works(self) -> bool:
@@ -332,11 +333,11 @@ def web(house: House) -> Any:
     The API does not go through Starlette's layers: they would take a fifth of a send's time.
     """
     options = house.options
-    api_routes = routes.table(house.writer)
+    api_routes = routes.table()
     services = Services(
-        options, house.database, house.vault, house.files, house.attachments, house.cashier, house.limits
+        options, house.database, house.vault, house.files, house.attachments, house.cashier, house.channels
     )
-    server = Server(services, api_routes)
+    server = Server(services, house.limits, api_routes)
 
     async def healthz(request: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")

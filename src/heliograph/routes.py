@@ -12,7 +12,6 @@ from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
 from heliograph.channels.sms import api as sms
-from heliograph.channels.sms.channel import Writer
 from heliograph.contacts import api as contacts
 from heliograph.errors import NotFound, Unavailable
 from heliograph.files import api as uploads
@@ -29,16 +28,16 @@ AWAY = (Unavailable,)
 TEMPLATE = "/sms/templates/{template_id}"
 
 
-def table(writer: Writer) -> list[Route]:
+def table() -> list[Route]:
     """Every route, in the order of the document; number 0 is an addition to the contract."""
     return [
         *_account(),
-        *_recovery(writer),
+        *_recovery(),
         *_recharge(),
         *_contacts(),
         *_numbers(),
         *_money(),
-        *_sms(writer),
+        *_sms(),
         *_automations(),
         *_subaccounts(),
         *_files(),
@@ -81,8 +80,7 @@ def _account() -> list[Route]:
     ]
 
 
-def _recovery(writer: Writer) -> list[Route]:
-    send_code = recovery.sending_codes(writer)
+def _recovery() -> list[Route]:
     verified, mailed = "You're account has been verified.", "An email notification has been sent."
     name, password, new = recovery.ForgottenUsername, recovery.ForgottenPassword, recovery.NewPassword
     changed = "Your password has been updated."
@@ -90,7 +88,7 @@ def _recovery(writer: Writer) -> list[Route]:
         Route(
             4,
             "PUT /account-verify/send",
-            send_code,
+            recovery.send_code,
             "settings",
             "Verification sent.",
             recovery.Verification,
@@ -246,8 +244,7 @@ def _subaccounts() -> list[Route]:
     ]
 
 
-def _sms(writer: Writer) -> list[Route]:
-    send, price = sms.sending(writer)
+def _sms() -> list[Route]:
     tested, receipts, receipt = "Receipt has been added", "Here are your delivery receipts.", "Your receipt."
     read, read_one = "Receipts has been marked as read.", "Receipt have been marked as read."
     arrived, read_in = "Here are your incoming messages.", "Inbound messages have been marked as read."
@@ -255,8 +252,8 @@ def _sms(writer: Writer) -> list[Route]:
     gone, export = "Your template has been deleted.", "Download your file here."
     steps, reports, history = "The timeline of your message.", "reporting", "GET /sms/history"
     return [
-        Route(126, "POST /sms/send", send, "sms", DATA, sms.SendSms, sms.SendSmsAnswer, spends=True),
-        Route(127, "POST /sms/price", price, "sms", DATA, sms.SendSms, sms.SendSmsAnswer),
+        Route(126, "POST /sms/send", sms.send, "sms", DATA, sms.SendSms, sms.SendSmsAnswer, spends=True),
+        Route(127, "POST /sms/price", sms.price, "sms", DATA, sms.SendSms, sms.SendSmsAnswer),
         Route(128, "POST /sms/receipts", sms.test_receipt, "sms", tested, sms.TargetUrl, sms.SampleReceipt),
         Route(129, "GET /sms/receipts", sms.view_receipts, "sms", receipts, answer=sms.ReceiptEntry, paged=True),
         Route(130, "GET /sms/receipts/{message_id}", sms.view_receipt, "sms", receipt, answer=sms.Receipt),

@@ -11,13 +11,14 @@ from heliograph.billing.usage import DAY, Usage
 from heliograph.errors import BadRequest
 from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
+from heliograph.media import MEDIA
 
 SHOWN = 30
 """Days up to today, when the request names none."""
 
 MOST = 366
 
-OTHERS = tuple(channel for channel in usage.CHANNELS if channel not in ("sms", "voice"))
+OTHERS = tuple(channel for channel in MEDIA if channel not in ("sms", "voice"))
 """Channels that the document has no statistics of."""
 
 

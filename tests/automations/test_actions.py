@@ -15,7 +15,7 @@ from heliograph.automations import rules
 from heliograph.automations.actions import HOUR, Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import ledger
-from heliograph.channels.sms.channel import Writer
+from heliograph.channels.sms.channel import Sms
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.transports.sandbox import mailsink
@@ -138,7 +138,7 @@ class Bench:
     def __init__(self, tx: Tx, folder: Path, clock: Clock, **options: Any) -> None:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
-        self.actions = Actions(self.settings, Writer(self.settings))
+        self.actions = Actions(self.settings, Sms(self.settings))
         self.vault = Vault.open("", folder)
         self.user = self.account("bench")
 

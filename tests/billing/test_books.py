@@ -13,11 +13,13 @@ from heliograph.accounts.account import NewAccount, Principal
 from heliograph.accounts.vault import Vault
 from heliograph.billing import ledger
 from heliograph.channels.sms import channel as sms
+from heliograph.channels.sms.channel import Sms
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ledger as entries
 from heliograph.messaging import accept, deliver, history, message
-from heliograph.messaging.accept import Accepted, Draft, Order
+from heliograph.messaging.channel import Accepted, Draft, Order
+from heliograph.settings import Settings
 from heliograph.transports.base import Failed, Sent
 from heliograph.webhooks.signature import new_secret
 
@@ -59,7 +61,7 @@ class Books:
         draft = Draft(
             recipient="+61411111111", sender="+61422222222", body="Hi", country="AU", units=units, schedule=schedule
         )
-        return Order(principal=self.who, channel="sms", request_id="R", drafts=[draft] * count, quote=quote)
+        return Order(principal=self.who, channel=Sms(Settings()), request_id="R", drafts=[draft] * count, quote=quote)
 
     async def buy(self, *orders: Order) -> list[list[Accepted]]:
         """Give orders at the same moment; they share a transaction when they meet."""

@@ -12,7 +12,7 @@ import pytest
 from contacts.test_lists import NUMBER, added, bulk, count, made
 from heliograph.accounts import account
 from heliograph.channels.sms import audience as sms_audience
-from heliograph.channels.sms.channel import Writer
+from heliograph.channels.sms.channel import Sms
 from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept
@@ -261,9 +261,9 @@ def test_list_sends_at_once_are_written_one_by_one(api: Api, monkeypatch: pytest
     list_id, senders = made(api), 4
     bulk(api, list_id, range(3))
     asked, together = threading.Semaphore(0), []
-    draft, accepting = Writer.draft, accept.accept
+    draft, accepting = Sms.draft, accept.accept
 
-    def drafting(self: Writer, who: Any, given: Any, now: float) -> Any:
+    def drafting(self: Sms, who: Any, given: Any, now: float) -> Any:
         if given.list_id is not None:
             asked.release()
         return draft(self, who, given, now)
@@ -272,7 +272,7 @@ def test_list_sends_at_once_are_written_one_by_one(api: Api, monkeypatch: pytest
         together.append(sum(bool(order.lists) for order in orders))
         return accepting(tx, orders)
 
-    monkeypatch.setattr(Writer, "draft", drafting)
+    monkeypatch.setattr(Sms, "draft", drafting)
     monkeypatch.setattr(accept, "accept", counting)
     clients = [api.server.client(api.username, api.key, api.user_id) for _ in range(senders)]
     with ThreadPoolExecutor(senders) as pool, busy(api):

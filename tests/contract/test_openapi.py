@@ -13,14 +13,13 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from contract import oracle
 from contract.document import Document, closed
-from heliograph import routes, settings
-from heliograph.channels.sms.channel import Writer
+from heliograph import routes
 from heliograph.errors import BadRequest
 from heliograph.http import loose, openapi
 from heliograph.http.request import Route
 from support.server import DOCUMENT, Running
 
-TABLE = routes.table(Writer(settings.Settings()))
+TABLE = routes.table()
 OPERATIONS = [
     (method, path, operation) for path, verbs in DOCUMENT.whole["paths"].items() for method, operation in verbs.items()
 ]

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from heliograph import routes, settings
-from heliograph.channels.sms.channel import Writer
+from heliograph import routes
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.http.request import Route
 from support.server import Api
 
-TABLE = routes.table(Writer(settings.Settings()))
+TABLE = routes.table()
 CHANNELS = ("sms", "mms", "email", "voice", "fax", "post")
 SECTIONS = {
     "automations": "settings",

@@ -10,10 +10,12 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.channels.sms import channel as sms
+from heliograph.channels.sms.channel import Sms
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept, deliver, message, receipts
-from heliograph.messaging.accept import Draft, Order
+from heliograph.messaging.channel import Draft, Order
+from heliograph.settings import Settings
 from heliograph.transports.base import MessageKey, Receipt, Sent
 
 
@@ -33,7 +35,7 @@ class Sending:
         who = await self.database.read(lambda tx: account.by_user(tx, user))
         assert who is not None
         draft = Draft(recipient="+61491570006", sender="+61481074190", body="x" * 400, country="AU", units=3)
-        order = Order(principal=who, channel="sms", request_id="r", drafts=[draft])
+        order = Order(principal=who, channel=Sms(Settings()), request_id="r", drafts=[draft])
         await self.database.write(lambda tx: accept.accept(tx, [order]))
         self.parcels = await self.database.write(
             lambda tx: deliver.take(tx, "sms", 1, 60.0, 3600.0, sms.compose, no_rules)

@@ -13,12 +13,11 @@ import msgspec
 import pytest
 
 from contract import oracle, records
-from heliograph import routes, settings
-from heliograph.channels.sms.channel import Writer
+from heliograph import routes
 from heliograph.http.request import Route
 from support.server import Api
 
-ROUTES = routes.table(Writer(settings.Settings()))
+ROUTES = routes.table()
 Maker = Callable[[Api], Any]
 
 PLAIN, ECHO = "+61491570006", "+61491999007"

@@ -19,6 +19,7 @@ from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, Forbidden
 from heliograph.http.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
 from heliograph.http.request import Reply, Request
+from heliograph.media import MEDIA
 from heliograph.queue import mail
 from heliograph.webhooks.signature import new_secret
 
@@ -261,7 +262,7 @@ def view_usage(req: Request) -> Reply:
     end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
     rows = usage.by_subaccount(req.tx, req.who.user_id, int(start.timestamp()), int(end.timestamp()))
     data: dict[str, Any] = {}
-    for channel in usage.CHANNELS:
+    for channel in MEDIA:
         data |= _channel_usage(channel, [row for row in rows if row["channel"] == channel])
     return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 

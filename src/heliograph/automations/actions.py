@@ -11,11 +11,12 @@ from heliograph.accounts.preferences import Mailing
 from heliograph.automations import rules
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.channels.sms import audience as sms
-from heliograph.channels.sms.channel import SmsMessage, Writer
+from heliograph.channels.sms.channel import SmsMessage
 from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept
 from heliograph.messaging import message as messages
+from heliograph.messaging.channel import Channel, Draft, Order
 from heliograph.queue import mail
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, payloads
@@ -41,9 +42,9 @@ log = structlog.get_logger(__name__)
 class Actions:
     """Runs the rules of receipts and of arriving messages."""
 
-    def __init__(self, settings: Settings, writer: Writer) -> None:
+    def __init__(self, settings: Settings, sms: Channel) -> None:
         self._settings = settings
-        self._writer = writer
+        self._sms_channel = sms
 
     def on_receipt(self, tx: Tx, message: dict[str, Any], receipt: dict[str, Any]) -> bool:
         """Run the receipt rules, and mail the report where the account has its reports; whether a rule is POLL."""
@@ -153,28 +154,28 @@ class Actions:
             return
         given.custom_string = event["custom_string"]
         if members is None:
-            drafts = [self._writer.draft(who, given, tx.clock)]
+            drafts = [self._sms_channel.draft(who, given, tx.clock)]
         else:
             body = given.body or ""
-            drafts = [sms.personal(who, given, member, body, self._writer, tx.clock) for member in members]
+            drafts = [sms.personal(who, given, member, body, self._sms_channel, tx.clock) for member in members]
             sms.refuse_opted_out(tx, who, drafts)
         # Whoever writes knows what he wrote.
         drafts = [one for one in drafts if one.source != FORWARD or one.recipient != event.get("sender")]
-        order = accept.Order(
+        order = Order(
             principal=who,
-            channel="sms",
+            channel=self._sms_channel,
             request_id="",
             drafts=self._below_the_cap(tx, who.user_id, drafts),
             throttle=max(self._settings.throttle_seconds, 60),
         )
         accept.accept(tx, [order])
 
-    def _below_the_cap(self, tx: Tx, user_id: int, drafts: Sequence[accept.Draft]) -> list[accept.Draft]:
+    def _below_the_cap(self, tx: Tx, user_id: int, drafts: Sequence[Draft]) -> list[Draft]:
         """Those to numbers to which the account's rules have not sent so much that machines may be talking.
 
         The throttle only ends loops of one text within a minute.
         """
-        kept: list[accept.Draft] = []
+        kept: list[Draft] = []
         for source, most in ((REPLY, self._settings.rule_replies), (FORWARD, self._settings.rule_forwards)):
             mine = [(messages.msisdn(one.recipient) or 0, one) for one in drafts if one.source == source]
             sent = messages.count_recent(tx, user_id, {number for number, _ in mine}, source, tx.now - HOUR)

@@ -11,9 +11,7 @@ from sqlalchemy import func, select
 
 from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
-
-CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
-"""Whatever is counted. The names are those of `messages.channel`."""
+from heliograph.media import MEDIA
 
 DAY = 24 * 3600
 
@@ -90,7 +88,7 @@ def by_subaccount(tx: Tx, user_id: int, start: int, end: int) -> Sequence[Mappin
         .join_from(daily_usage, subaccounts, subaccounts.c.subaccount_id == daily_usage.c.subaccount_id, isouter=True)
         .where(
             daily_usage.c.user_id == user_id,
-            daily_usage.c.channel.in_(CHANNELS),
+            daily_usage.c.channel.in_(MEDIA),
             daily_usage.c.day >= start,
             daily_usage.c.day < end,
             daily_usage.c.sent > 0,

@@ -7,31 +7,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from heliograph.accounts.account import Principal
-from heliograph.accounts.vault import Vault
-from heliograph.billing.cashier import Cashier
-from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import ApiError, BadRequest, NotFound
-from heliograph.files.attach import Attachments
-from heliograph.files.store import FileStore
 from heliograph.http import loose
-from heliograph.http.throttle import Limits
-from heliograph.settings import Settings
+from heliograph.services import Services
 
 T = TypeVar("T")
 _HOST = re.compile(r"[\w.:\[\]-]{1,255}").fullmatch
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What app.py built and handlers may need beside the transaction."""
-
-    settings: Settings
-    database: Database
-    vault: Vault
-    files: FileStore
-    attachments: Attachments
-    cashier: Cashier
-    limits: Limits
 
 
 class Request:

@@ -28,8 +28,9 @@ from heliograph.errors import (
 )
 from heliograph.http import envelope, idempotency
 from heliograph.http.auth import Authenticator
-from heliograph.http.request import Merged, Reply, Request, Route, Services
-from heliograph.http.throttle import Headers
+from heliograph.http.request import Merged, Reply, Request, Route
+from heliograph.http.throttle import Headers, Limits
+from heliograph.services import Services
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -78,12 +79,12 @@ class Table:
 class Server:
     """Answers everything below /v3."""
 
-    def __init__(self, services: Services, routes: Sequence[Route]) -> None:
+    def __init__(self, services: Services, limits: Limits, routes: Sequence[Route]) -> None:
         settings = services.settings
         self._services = services
         self._table = Table(routes)
         self._authenticator = Authenticator(services.database, services.vault)
-        self._calls, self._logins = services.limits.calls, services.limits.logins
+        self._calls, self._logins = limits.calls, limits.logins
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._edges = {route.handler for route in routes if inspect.iscoroutinefunction(route.handler)}

@@ -6,8 +6,6 @@ A price request runs the same code and stops before the charge.
 from collections import Counter
 from collections.abc import Sequence
 
-import msgspec
-
 from heliograph.accounts.account import Principal
 from heliograph.billing import commission, ledger, usage
 from heliograph.billing.prices import Rates
@@ -15,57 +13,11 @@ from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.messaging import counters, message
+from heliograph.messaging.channel import Accepted, Order
 from heliograph.queue import claim
 
 BULK = 50
 """A request with more messages than this goes to the bulk lane."""
-
-
-class Draft(msgspec.Struct, kw_only=True, gc=False):
-    """One message as its channel made it out of a request. `refusal` set: nothing but the answer is left to do.
-
-    `kind` and `units` are what the rates file prices. `free` marks the documented test recipients, which are neither
-    charged nor sent. `schedule` 0 means now.
-    """
-
-    recipient: str
-    sender: str
-    body: str
-    country: str = ""
-    carrier: str = ""
-    encoding: str = ""
-    kind: str = "message"
-    units: int = 1
-    schedule: int = 0
-    custom_string: str = ""
-    from_email: str | None = None
-    list_id: int | None = None
-    contact_id: int | None = None
-    source: str = ""
-    free: bool = False
-    refusal: str | None = None
-
-
-class Order(msgspec.Struct, kw_only=True):
-    """All drafts of one request. `quote`: only price them. `gratis`: the house pays."""
-
-    principal: Principal
-    channel: str
-    request_id: str
-    drafts: list[Draft]
-    throttle: int = 0
-    quote: bool = False
-    gratis: bool = False
-
-
-class Accepted(msgspec.Struct, gc=False):
-    """What became of a draft: its status, id, price in micros and date."""
-
-    draft: Draft
-    status: str
-    message_id: str
-    price_micros: int
-    date: int
 
 
 def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
@@ -83,7 +35,7 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
         fates, cost = _judge(tx, order, rates, left, recent)
         answers.append(fates)
         if not order.quote and cost:
-            entries.append((order.principal.user_id, -cost, order.channel, order.request_id))
+            entries.append((order.principal.user_id, -cost, order.channel.name, order.request_id))
     if entries:
         ledger.post_many(tx, balances, entries)
     accepted = [(order, fates) for order, fates in zip(orders, answers, strict=True) if not order.quote]
@@ -106,7 +58,9 @@ def _judge(
         if draft.refusal is None and not draft.free:
             unit = known.get((draft.kind, draft.country))
             if unit is None:
-                listed = 0 if order.gratis else rates.price(order.channel, draft.kind, draft.country, who.currency)
+                listed = (
+                    0 if order.gratis else rates.price(order.channel.medium, draft.kind, draft.country, who.currency)
+                )
                 unit = who.terms.price(listed)
                 known[draft.kind, draft.country] = unit
             price = unit * draft.units
@@ -160,13 +114,13 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     good = [(order, [fate for fate in fates if fate.status == Status.SUCCESS]) for order, fates in accepted]
     wanted: Counter[tuple[int, str]] = Counter()
     for order, fates in good:
-        wanted[order.principal.user_id, order.channel] += len(fates)
+        wanted[order.principal.user_id, order.channel.name] += len(fates)
     places = {key: counters.take(tx, *key, count) for key, count in wanted.items() if count}
     tally = usage.Tally()
     for order, fates in good:
         if not fates:
             continue
-        user_id, channel = order.principal.user_id, order.channel
+        user_id, channel = order.principal.user_id, order.channel.name
         ordinal, date = places[user_id, channel]
         places[user_id, channel] = ordinal + len(fates), date
         day = tally.of(user_id, channel, date, order.principal.subaccount_id)
@@ -192,7 +146,7 @@ def _row(order: Order, fate: Accepted, ordinal: int, date: int, later: bool) -> 
     status = message.COMPLETED if draft.free else message.SCHEDULED if later else message.QUEUED
     return (
         who.user_id,
-        order.channel,
+        order.channel.name,
         ordinal,
         fate.message_id,
         who.subaccount_id,

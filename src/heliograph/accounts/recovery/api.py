@@ -1,7 +1,6 @@
 """HTTP shapes of proving a phone number, and of forgotten usernames and passwords (endpoints 4 to 8)."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -12,12 +11,13 @@ from heliograph.accounts.api import LONGEST_NAME, faulty_password, profile
 from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
-from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
+from heliograph.channels.sms.channel import NAME, SmsMessage
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Forbidden, TooManyRequests
 from heliograph.http.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import accept
+from heliograph.messaging.channel import Order
 from heliograph.phone import Phone
 from heliograph.queue import mail
 
@@ -124,24 +124,19 @@ class ProvenAccount(msgspec.Struct, kw_only=True):
     subaccount: ProvenSubaccount = msgspec.field(name="_subaccount")
 
 
-def sending_codes(writer: Writer) -> Callable[[Request], Reply]:
-    """The handler of 4, which sends through the SMS channel."""
-
-    def send_code(req: Request) -> Reply:
-        """4. Send a code to a phone number, to prove that it is the account's."""
-        given = req.decode(Verification)
-        if not req.who.is_main:
-            raise Forbidden
-        number = _number_of(given)
-        code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, number.number)
-        if code is None:
-            raise TooManyRequests(headers={"retry-after": str(tokens.WINDOW)})
-        _text(req, writer, number, code)
-        audit.record(req.tx, req.who.user_id, req.who.api_username, "phone.code_sent", number.number)
-        shown = code if req.services.settings.mode == "sandbox" else ""  # facts J5
-        return Reply(CodeSent(number.number, "sms", given.country.strip().upper(), shown))
-
-    return send_code
+def send_code(req: Request) -> Reply:
+    """4. Send a code to a phone number, to prove that it is the account's."""
+    given = req.decode(Verification)
+    if not req.who.is_main:
+        raise Forbidden
+    number = _number_of(given)
+    code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, number.number)
+    if code is None:
+        raise TooManyRequests(headers={"retry-after": str(tokens.WINDOW)})
+    _text(req, number, code)
+    audit.record(req.tx, req.who.user_id, req.who.api_username, "phone.code_sent", number.number)
+    shown = code if req.services.settings.mode == "sandbox" else ""  # facts J5
+    return Reply(CodeSent(number.number, "sms", given.country.strip().upper(), shown))
 
 
 def _number_of(given: Verification) -> Phone:
@@ -161,14 +156,15 @@ def _number_of(given: Verification) -> Phone:
     return number
 
 
-def _text(req: Request, writer: Writer, number: Phone, code: str) -> None:
+def _text(req: Request, number: Phone, code: str) -> None:
     """Send the code in the name of the house, which pays. Raises BadRequest when no message can go there."""
     who = access.house(req.tx, req.services.vault, req.who, number.country)
     body = f"{code} is your verification code. It is valid for {tokens.LIFE[tokens.PHONE] // 60} minutes."
-    draft = writer.draft(who, SmsMessage(to=number.number, body=body, source="verification"), req.tx.clock)
+    channel = req.services.channels[NAME]
+    draft = channel.draft(who, SmsMessage(to=number.number, body=body, source="verification"), req.tx.clock)
     if draft.refusal is not None:
         raise BadRequest({"user_phone": f"No message can be sent to this number: {draft.refusal}."})
-    accept.accept(req.tx, [accept.Order(principal=who, channel=NAME, request_id=req.id, drafts=[draft], gratis=True)])
+    accept.accept(req.tx, [Order(principal=who, channel=channel, request_id=req.id, drafts=[draft], gratis=True)])
 
 
 async def verify_phone(req: Request) -> Reply:

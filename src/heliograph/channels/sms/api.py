@@ -8,8 +8,7 @@ import msgspec
 from heliograph.billing import currencies, prices
 from heliograph.channels.sms import templates
 from heliograph.channels.sms.audience import SmsOrder, expanded
-from heliograph.channels.sms.channel import NAME, SmsMessage, Writer
-from heliograph.channels.sms.senders import refuse_foreign
+from heliograph.channels.sms.channel import NAME, SmsMessage
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
 from heliograph.http import paging, search
@@ -26,7 +25,7 @@ from heliograph.http.fields import (
 )
 from heliograph.http.request import Merged, Reply, Request
 from heliograph.messaging import accept, api, message, polling
-from heliograph.messaging.accept import Accepted
+from heliograph.messaging.channel import Accepted
 from heliograph.webhooks import samples
 from heliograph.webhooks.fetch import check_url
 
@@ -180,38 +179,32 @@ class Template(msgspec.Struct, kw_only=True):
     template_name: str
 
 
-def sending(writer: Writer) -> tuple[Merged, Merged]:
-    """The handlers of send and price."""
-
-    def prepare(req: Request, quote: bool) -> SmsOrder:
-        found = req.decode(SendSms).messages
-        if not found:
-            raise BadRequest({"messages": "Messages field is required."})
-        if len(found) > MOST_MESSAGES:
-            text = f"Too many recipients: at most {MOST_MESSAGES} messages in one request."
-            raise BadRequest({"messages": text}, message=text)
-        settings = req.services.settings
-        now = req.services.database.clock()
-        throttle = settings.throttle_seconds if req.who.throttle_seconds is None else req.who.throttle_seconds
-        return SmsOrder(
-            principal=req.who,
-            channel=NAME,
-            request_id=req.id,
-            drafts=[writer.draft(req.who, given, now) for given in found],
-            throttle=0 if quote else throttle,
-            quote=quote,
-            lists={at: given for at, given in enumerate(found) if given.list_id is not None and not given.to},
-        )
-
-    def merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
-        whole = [expanded(tx, order, writer) for order in orders]
-        refuse_foreign(tx, whole, writer.shared)
-        return accept.accept(tx, whole)
-
-    return (
-        Merged(lambda req: prepare(req, False), merge, _sent, _to_lists),
-        Merged(lambda req: prepare(req, True), merge, _priced, _to_lists),
+def _prepare(req: Request, quote: bool) -> SmsOrder:
+    found = req.decode(SendSms).messages
+    if not found:
+        raise BadRequest({"messages": "Messages field is required."})
+    if len(found) > MOST_MESSAGES:
+        text = f"Too many recipients: at most {MOST_MESSAGES} messages in one request."
+        raise BadRequest({"messages": text}, message=text)
+    settings = req.services.settings
+    channel = req.services.channels[NAME]
+    now = req.services.database.clock()
+    throttle = settings.throttle_seconds if req.who.throttle_seconds is None else req.who.throttle_seconds
+    return SmsOrder(
+        principal=req.who,
+        channel=channel,
+        request_id=req.id,
+        drafts=[channel.draft(req.who, given, now) for given in found],
+        throttle=0 if quote else throttle,
+        quote=quote,
+        lists={at: given for at, given in enumerate(found) if given.list_id is not None and not given.to},
     )
+
+
+def _merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
+    whole = [expanded(tx, order) for order in orders]
+    orders[0].channel.judge(tx, whole)
+    return accept.accept(tx, whole)
 
 
 def _to_lists(order: SmsOrder) -> bool:
@@ -226,6 +219,10 @@ def _sent(req: Request, fates: list[Accepted]) -> Reply:
 def _priced(req: Request, fates: list[Accepted]) -> Reply:
     """127. See what messages would cost. They have no ids, nor anything else that only sent ones have."""
     return _answer(req, fates, [_quoted(fate) for fate in fates])
+
+
+send = Merged(lambda req: _prepare(req, False), _merge, _sent, _to_lists)
+price = Merged(lambda req: _prepare(req, True), _merge, _priced, _to_lists)
 
 
 def _answer(req: Request, fates: list[Accepted], messages: list[SentSms]) -> Reply:

@@ -4,11 +4,11 @@ import msgspec
 
 from heliograph.accounts import account
 from heliograph.accounts.account import Principal
-from heliograph.channels.sms.channel import SmsMessage, Writer
+from heliograph.channels.sms.channel import SmsMessage
 from heliograph.contacts import audience
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Status
-from heliograph.messaging.accept import Draft, Order
+from heliograph.messaging.channel import Channel, Draft, Order
 from heliograph.messaging.message import msisdn
 
 MOST_CONTACTS = 20_000
@@ -20,7 +20,7 @@ class SmsOrder(Order, kw_only=True):
     lists: dict[int, SmsMessage]
 
 
-def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
+def expanded(tx: Tx, order: SmsOrder) -> Order:
     """The order with a draft for each contact of its lists, and with refusals for who has opted out.
 
     A list of somebody else, or one that a subaccount may not see, keeps its refused draft.
@@ -34,13 +34,13 @@ def expanded(tx: Tx, order: SmsOrder, writer: Writer) -> Order:
     for at, draft in enumerate(order.drafts):
         given = order.lists.get(at) if shared else None
         room = max(0, MOST_CONTACTS - len(drafts))
-        found = None if given is None else _list_drafts(tx, who, given, room, writer)
+        found = None if given is None else _list_drafts(tx, who, given, room, order.channel)
         drafts.extend([draft] if found is None else found)
     refuse_opted_out(tx, who, drafts)
     return msgspec.structs.replace(order, drafts=drafts)
 
 
-def _list_drafts(tx: Tx, who: Principal, given: SmsMessage, room: int, writer: Writer) -> list[Draft] | None:
+def _list_drafts(tx: Tx, who: Principal, given: SmsMessage, room: int, channel: Channel) -> list[Draft] | None:
     assert given.list_id is not None
     members = audience.members(tx, who.user_id, given.list_id, room + 1)
     if members is None:
@@ -49,15 +49,15 @@ def _list_drafts(tx: Tx, who: Principal, given: SmsMessage, room: int, writer: W
         text = f"Too many recipients: at most {MOST_CONTACTS} contacts in one request."
         raise BadRequest({"messages": text}, message=text)
     write = audience.personal(given.body or "")
-    return [personal(who, given, member, write(member), writer, tx.clock) for member in members]
+    return [personal(who, given, member, write(member), channel, tx.clock) for member in members]
 
 
 def personal(
-    who: Principal, given: SmsMessage, member: audience.Member, body: str, writer: Writer, now: float
+    who: Principal, given: SmsMessage, member: audience.Member, body: str, channel: Channel, now: float
 ) -> Draft:
     """The draft of a message for a contact of its list. One that has only an email or a fax number gets a refusal."""
     one = msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=body)
-    draft = writer.draft(who, one, now)
+    draft = channel.draft(who, one, now)
     if not one.to:
         draft.refusal = Status.INVALID_RECIPIENT
     draft.list_id, draft.contact_id = given.list_id, member["contact_id"]

@@ -12,8 +12,11 @@ from heliograph import phone
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
+from heliograph.channels.sms.senders import refuse_foreign
+from heliograph.db.engine import Tx
 from heliograph.errors import Status
-from heliograph.messaging.accept import Draft
+from heliograph.media import Medium
+from heliograph.messaging.channel import Draft, Order
 from heliograph.settings import Settings
 from heliograph.transports.base import SmsText
 
@@ -57,8 +60,11 @@ class SmsMessage(msgspec.Struct, kw_only=True):
     from_email: Annotated[str | None, Meta(description="Where replies are mailed to.")] = None
 
 
-class Writer:
-    """Makes drafts. Knows the settings and nothing of the database."""
+class Sms:
+    """The SMS channel. It makes drafts; it knows the settings and nothing of the database."""
+
+    name = NAME
+    medium: Medium = "sms"
 
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
@@ -110,6 +116,10 @@ class Writer:
         if phone.is_test(number.number):
             draft.free, draft.units = True, 0
         return draft
+
+    def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
+        """Refuse the senders that belong to other accounts."""
+        refuse_foreign(tx, orders, self.shared)
 
     def _sender(self, draft: Draft, own: Sequence[str]) -> str | None:
         """The sender ID as it goes out, None for an invalid one (facts F1, F2).

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from heliograph import phone
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
-from heliograph.messaging.accept import Order
+from heliograph.messaging.channel import Order
 from heliograph.numbers import number
 
 
