@@ -55,7 +55,7 @@ def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
     status = message.QUEUED if queued else message.COMPLETED
     fields = dict.fromkeys(message.COLUMNS)
     fields |= {"user_id": user, "channel": "sms", "subaccount_id": made.subaccount_id, "sender": "+61481074190"}
-    fields |= {"country": "AU", "carrier": "", "body": "Hello", "encoding": "gsm", "parts": 1, "parts_left": 1}
+    fields |= {"country": "AU", "carrier": "", "body": "Hello", "encoding": "gsm", "units": 1, "receipts_left": 1}
     fields |= {"price_micros": 71500, "status": status, "custom_string": "", "source": "", "request_id": ""}
     rows, work = [], []
     for number in range(first, last):
@@ -63,7 +63,7 @@ def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
         to = 61411000000 + number % 10**6
         own = {"ordinal": number, "message_id": key, "recipient": f"+{to}", "msisdn": to}
         rows.append(tuple((fields | own | {"date": START + number, "schedule": START + number}).values()))
-        work.append((claim.LANES[1], due, user, key))
+        work.append(claim.Work(claim.SINGLE, due, user, key))
     tx.insert_rows("messages", message.COLUMNS, rows)
     tx.driver("DELETE FROM counters WHERE user_id = ?", [user])
     tx.insert_rows(

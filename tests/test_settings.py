@@ -75,7 +75,7 @@ def test_production_needs_a_secret(secret: str) -> None:
 
 
 def test_without_a_file_the_carriers_are_built_in_but_not_in_production(tmp_path: Path) -> None:
-    assert carriers.read(settings.load(data=tmp_path)) == settings.SANDBOX
+    assert carriers.read(settings.load(data=tmp_path)) == carriers.SANDBOX
     found = carriers.read(settings.load(data=tmp_path, mode="production", secret=SECRET))
     assert (found.transports, found.routes) == ({}, [])
 
@@ -83,7 +83,7 @@ def test_without_a_file_the_carriers_are_built_in_but_not_in_production(tmp_path
 def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) -> None:
     found = written(tmp_path, SMPP + SMS_ROUTE)
     assert found.transports["acme"] == SmppOptions(host="smpp.example")
-    assert [(route.channel, route.transport) for route in found.routes] == [("sms", "acme"), ("email", "sandbox-email")]
+    assert [(route.medium, route.transport) for route in found.routes] == [("sms", "acme"), ("email", "sandbox-email")]
     found = written(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
     assert found.transports == {"acme": SmppOptions(host="smpp.example"), "relay": SmtpOptions(host="mail.example")}
     found = written(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)
@@ -92,7 +92,7 @@ def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) ->
 
 def test_a_built_in_carrier_may_be_named_and_routed(tmp_path: Path) -> None:
     found = written(tmp_path, '[transports.mine]\nkind = "sandbox"\n[[routes]]\ntransport = "mine"\npriority = 5')
-    assert found.transports["mine"] == SandboxOptions(channel="sms")
+    assert found.transports["mine"] == SandboxOptions(medium="sms")
     assert "sandbox-sms" not in found.transports
 
 
@@ -137,7 +137,11 @@ WRONG = [
     (SMPP + SMS_ROUTE + "[[routes]]\nchannel = 'sms'", ": route 2: transport: it must be given.", "line 6"),
     (SMPP + SMS_ROUTE + MAIL_ROUTE, ": route 2: transport: there is no transport 'relay'; there are: acme.", "line 7"),
     (SMPP + SMS_ROUTE + "channel = 'email'", ": route 1: channel: acme carries sms, not email.", "line 6"),
-    (SMPP + SMS_ROUTE + "channel = 'pigeon'", ": route 1: channel: it must be one of sms, email.", "line 6"),
+    (
+        SMPP + SMS_ROUTE + "channel = 'pigeon'",
+        ": route 1: channel: it must be one of sms, mms, voice, fax, post, email.",
+        "line 6",
+    ),
     (SMPP + SMS_ROUTE + "country = 'AUS'", ": route 1: country: it does not have the right form.", "line 6"),
     (SMPP + SMS_ROUTE + "prefix = '61'", ": route 1: prefix: it does not have the right form.", "line 6"),
     (SMPP + SMS_ROUTE + "weight = 0", ": route 1: weight: it must be an integer from 1.", "line 6"),
@@ -177,9 +181,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_the_example_is_valid_as_it_is_and_with_its_comments_taken_away(tmp_path: Path) -> None:
     example = (Path(heliograph.__file__).parent / "example.toml").read_text()
-    assert written(tmp_path, example) == settings.SANDBOX
+    assert written(tmp_path, example) == carriers.SANDBOX
     lines = [line.removeprefix("#").removeprefix(" ") for line in example.splitlines()]
     shown = [line for line in lines if line.startswith("[") or " = " in line]
     found = written(tmp_path, "\n".join(shown))
     assert {type(transport) for transport in found.transports.values()} == {SmppOptions, SmtpOptions}
-    assert {route.channel for route in found.routes} == {"sms", "email"}
+    assert {route.medium for route in found.routes} == {"sms", "email"}

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import IO, Any
 
 import structlog
@@ -25,7 +24,6 @@ from heliograph.billing import low_credit, payments
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
-from heliograph.channels.sms import channel as sms
 from heliograph.channels.table import channels
 from heliograph.contacts import audience, imports, lists
 from heliograph.contacts.importer import Importer
@@ -44,8 +42,10 @@ from heliograph.http import idempotency, openapi
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.messaging import export, message, receipts
-from heliograph.messaging.deliver import Compose
-from heliograph.messaging.handover import Arrivals, Handover
+from heliograph.messaging.channel import Channel
+from heliograph.messaging.deliver import Delivery
+from heliograph.messaging.events import StoredEvents
+from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.housemail import HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.numbers import number
@@ -54,12 +54,9 @@ from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
 from heliograph.services import Services
-from heliograph.settings import Carriers, Settings, SettingsError, SmppOptions, SmtpOptions, TransportOptions
+from heliograph.settings import Carriers, Settings, SettingsError, TransportOptions
+from heliograph.transports import table
 from heliograph.transports.base import Transport
-from heliograph.transports.sandbox.email import SandboxEmail
-from heliograph.transports.sandbox.sms import SandboxSms
-from heliograph.transports.smpp.transport import SmppTransport
-from heliograph.transports.smtp.transport import SmtpTransport
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.deliver import Pusher
 from heliograph.webhooks.fetch import WebClient
@@ -75,11 +72,6 @@ log = structlog.get_logger(__name__)
 def database_url(options: Settings) -> str:
     """Where the database is."""
     return options.database or f"sqlite:///{(options.data / 'heliograph.db').absolute()}"
-
-
-def mail_folder(options: Settings) -> Path:
-    """Where the built-in mail carrier keeps its mails."""
-    return options.data / "mail"
 
 
 def file_store(options: Settings) -> FileStore:
@@ -107,7 +99,10 @@ class House:
         )
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
-        self.actions = Actions(options, self.channels[sms.NAME])
+        actions = Actions(options, self.channels)
+        self.hooks = Hooks(
+            self.channels, actions.on_receipt, actions.on_inbound, number.owner, audience.opted_out_since
+        )
 
     @property
     def works(self) -> bool:
@@ -128,7 +123,7 @@ class House:
         pusher = Pusher(self.database, self.web, self.options)
         importer = Importer(self.database, self.files, self.converter, self._download)
         self._loops = [
-            ChannelLoop(self.database, sms.NAME, self._handover(sms.NAME, sms.compose)),
+            *(ChannelLoop(self.database, name, self._delivery(channel)) for name, channel in self.channels.items()),
             JobLoop(
                 self.database,
                 {
@@ -182,10 +177,8 @@ class House:
         fresh = {
             name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
         }
-        arrivals = Arrivals(self.database, self.actions.on_receipt, self.actions.on_inbound, number.owner)
-        opened = await asyncio.gather(
-            *(transport.open(arrivals) for transport in fresh.values()), return_exceptions=True
-        )
+        events = StoredEvents(self.database, self.hooks)
+        opened = await asyncio.gather(*(transport.open(events) for transport in fresh.values()), return_exceptions=True)
         problem = next((result for result in opened if result is not None), None)
         if problem is not None:
             await asyncio.gather(*(transport.close() for transport in fresh.values()))
@@ -196,24 +189,18 @@ class House:
         self.carriers = carriers
         await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
 
-    def _handover(self, channel: str, compose: Compose) -> Handover:
-        return Handover(
+    def _delivery(self, channel: Channel) -> Delivery:
+        return Delivery(
             self.database,
             lambda: self.router,
             channel,
-            compose,
-            self.actions.on_receipt,
-            audience.opted_out_since,
+            self.hooks,
             lease=float(self.options.lease_seconds),
             validity=self.options.validity_hours * 3600.0,
         )
 
     def _transport(self, name: str, options: TransportOptions) -> Transport:
-        if isinstance(options, SmppOptions):
-            return SmppTransport(name, options)
-        if isinstance(options, SmtpOptions):
-            return SmtpTransport(name, options)
-        return SandboxSms(name) if options.channel == "sms" else SandboxEmail(name, mail_folder(self.options))
+        return table.kind_of(options).make(name, options, self.options)
 
     async def _seed_once(self) -> None:
         try:
@@ -253,7 +240,7 @@ class House:
 
     def _expire(self, tx: Tx) -> bool:
         before = tx.now - self.options.validity_hours * 3600
-        return receipts.expire(tx, before, self.actions.on_receipt) > 0
+        return receipts.expire(tx, before, self.hooks) > 0
 
     def _file_jobs(self) -> dict[str, Runner]:
         return {
@@ -383,6 +370,6 @@ async def watch(house: House, message_id: str, user_id: int) -> AsyncIterator[tu
             yield step
         seen = len(steps)
         row = await house.database.read(lambda tx: message.find(tx, user_id, message_id))
-        if row is None or not message.MOVES[row["status"]]:
+        if row is None or not message.MOVES[row.status]:
             return
         await asyncio.sleep(0.05)

@@ -7,17 +7,14 @@ from typing import Any
 
 import msgspec
 
-from heliograph.settings import (
-    SANDBOX,
-    Carriers,
-    RouteOptions,
-    SandboxOptions,
-    Settings,
-    SettingsError,
-    SmppOptions,
-    SmtpOptions,
-    expected,
+from heliograph.settings import Carriers, RouteOptions, SandboxOptions, Settings, SettingsError, expected
+from heliograph.transports.table import BUILT_IN, KINDS, kind_of
+
+SANDBOX = Carriers(
+    transports={f"sandbox-{medium}": SandboxOptions(medium) for medium in BUILT_IN},
+    routes=[RouteOptions(transport=f"sandbox-{medium}", medium=medium, priority=1000) for medium in BUILT_IN],
 )
+"""The built-in carriers, which are tried after all others."""
 
 
 def path(settings: Settings) -> Path:
@@ -51,17 +48,14 @@ def read(settings: Settings) -> Carriers:
 
 
 def _with_sandbox(page: "_Page", found: Carriers) -> Carriers:
-    """The built-in carriers for the channels that have no route."""
-    used = {route.channel for route in found.routes}
-    missing = [route for route in SANDBOX.routes if route.channel not in used]
+    """The built-in carriers for the media that have no route."""
+    used = {route.medium for route in found.routes}
+    missing = [route for route in SANDBOX.routes if route.medium not in used]
     extra = {route.transport: SANDBOX.transports[route.transport] for route in missing}
     for name in extra.keys() & found.transports.keys():
         if found.transports[name] != extra[name]:
             raise page.wrong("this name belongs to the built-in carrier; take another.", "transports", name)
     return Carriers(transports=extra | found.transports, routes=found.routes + missing)
-
-
-_KINDS: dict[str, Any] = {"smpp": SmppOptions, "smtp": SmtpOptions, "sandbox": SandboxOptions}
 
 
 class _Page:
@@ -95,9 +89,12 @@ class _Page:
 
     def _transport(self, name: str, table: Any) -> Any:
         kind = table.get("kind") if isinstance(table, dict) else None
-        if not isinstance(kind, str) or kind not in _KINDS:
-            raise self.wrong(f"it must be one of {', '.join(_KINDS)}.", "transports", name, key="kind")
-        made = self._struct(table, _KINDS[kind], "transports", name)
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise self.wrong(f"it must be one of {', '.join(KINDS)}.", "transports", name, key="kind")
+        made = self._struct(table, KINDS[kind].options, "transports", name)
+        if isinstance(made, SandboxOptions) and made.medium not in BUILT_IN:
+            why = f"there are built-in carriers of {', '.join(BUILT_IN)}."
+            raise self.wrong(why, "transports", name, key="channel")
         authority = getattr(made, "tls_ca", "")
         if authority and not Path(authority).is_file():
             raise self.wrong(f"there is no file {authority}.", "transports", name, key="tls_ca")
@@ -110,15 +107,15 @@ class _Page:
             known = ", ".join(sorted(transports)) or "none"
             why = f"there is no transport {route.transport!r}; there are: {known}."
             raise self.wrong(why, "routes", key="transport", number=number)
-        carried = transport.channel if isinstance(transport, SandboxOptions) else _CARRIED[type(transport)]
-        if route.channel != carried:
-            why = f"{route.transport} carries {carried}, not {route.channel}."
+        carried = kind_of(transport).media(transport)
+        if route.medium not in carried:
+            why = f"{route.transport} carries {' and '.join(carried)}, not {route.medium}."
             raise self.wrong(why, "routes", key="channel", number=number)
         return route
 
     def _struct(self, table: Any, kind: Any, *place: str, number: int = 0) -> Any:
         """A table as an options struct; each key by itself, so that a mistake has a name."""
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         if not isinstance(table, dict):
             raise self.wrong("it must be a table.", *place, number=number)
         for key, value in table.items():
@@ -161,5 +158,3 @@ class _Page:
 
 
 _PART = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s.\"']+")
-_CARRIED: dict[type, str] = {SmppOptions: "sms", SmtpOptions: "email"}
-"""The channel that a kind of transport carries."""

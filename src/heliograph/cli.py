@@ -24,7 +24,7 @@ from heliograph import doctor as examination
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
-from heliograph.app import database_url, mail_folder
+from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
 from heliograph.commands import issues, money
@@ -315,9 +315,10 @@ def list_routes(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
     found = carriers.read(where.load())
     names = ("channel", "transport", "kind", "country", "prefix", "sender", "account", "priority", "weight")
     rows = []
-    for route in sorted(found.routes, key=lambda route: (route.channel, route.priority)):
+    for route in sorted(found.routes, key=lambda route: (route.medium, route.priority)):
         kind = found.transports[route.transport].__struct_config__.tag
-        rows.append({name: kind if name == "kind" else getattr(route, name) for name in names})
+        given = {**msgspec.to_builtins(route), "kind": kind}
+        rows.append({name: given[name] for name in names})
     used = [name for name in names if any(row[name] for row in rows)]
     show(as_json, rows, table(rows, used) if rows else "There are no routes.")
 
@@ -419,7 +420,7 @@ def list_hooks(username: Username, /, *, where: Store = STORE, as_json: AsJson =
 def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
     """Show what the built-in mail carrier holds, the newest last."""
     names = {"id": "id", "at": "at", "sender": "from", "recipient": "to", "subject": "subject", "text": "text"}
-    found = mailsink.listing(mail_folder(where.load()))
+    found = mailsink.listing(mailsink.mail_folder(where.load().data))
     rows = [{shown: getattr(entry, name) for name, shown in names.items()} for entry in found]
     texts = [
         f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n\n"

@@ -53,7 +53,7 @@ def _check(options: Settings) -> None:
     if options.mode != "sandbox":
         raise Problem("The demo needs sandbox mode, but HELIOGRAPH_MODE is production.")
     found = carriers.read(options)
-    used = {found.transports[route.transport] for route in found.routes if route.channel == "sms"}
+    used = {found.transports[route.transport] for route in found.routes if route.medium == "sms"}
     if not all(isinstance(transport, SandboxOptions) for transport in used):
         path = carriers.path(options)
         raise Problem(f"{path} sends SMS by a carrier; the demo will not. Use `serve`, or another folder: --data DIR.")

@@ -169,7 +169,7 @@ async def _server(options: Settings) -> Finding:
 async def _transport(name: str, transport: TransportOptions) -> Finding:
     what = f"transport {name}"
     if isinstance(transport, SandboxOptions):
-        return Finding(what, True, f"built-in carrier for {transport.channel}")
+        return Finding(what, True, f"built-in carrier for {transport.medium}")
     where = f"{transport.host}:{transport.port}"
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(transport.host, transport.port), PATIENCE)

@@ -7,4 +7,7 @@ from typing import Literal, get_args
 
 Medium = Literal["sms", "mms", "voice", "fax", "post", "email"]
 
+DEFAULT: Medium = "sms"
+"""What a transport or a route of heliograph.toml is for when it does not say so."""
+
 MEDIA: tuple[Medium, ...] = get_args(Medium)

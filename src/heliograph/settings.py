@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from heliograph.media import DEFAULT, Medium
+
 
 class SettingsError(Exception):
     """A wrong option: the text says where it stands and what is wrong with it."""
@@ -254,9 +256,9 @@ class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 
 
 class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sandbox", tag_field="kind"):
-    """[transports.NAME] kind = "sandbox": the built-in carrier of a channel."""
+    """[transports.NAME] kind = "sandbox": the built-in carrier of a medium."""
 
-    channel: Annotated[Literal["sms", "email"], Meta(description="The channel that it carries.")] = "sms"
+    medium: Annotated[Medium, Meta(description="What it carries.")] = msgspec.field(default=DEFAULT, name="channel")
 
 
 TransportOptions = SmppOptions | SmtpOptions | SandboxOptions
@@ -266,7 +268,9 @@ class RouteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """[[routes]]: which messages go to which transport. What is left empty matches everything."""
 
     transport: Annotated[str, Meta(description="Name of the transport that carries the message.")]
-    channel: Annotated[Literal["sms", "email"], Meta(description="Channel of the message.")] = "sms"
+    medium: Annotated[Medium, Meta(description="Medium of the message.")] = msgspec.field(
+        default=DEFAULT, name="channel"
+    )
     country: Annotated[str, Meta(pattern="^([A-Za-z]{2})?$", description="ISO code of the recipient's country.")] = ""
     prefix: Annotated[
         str, Meta(pattern=r"^(\+[0-9]{1,15})?$", description="Beginning of the recipient's number in E.164.")
@@ -282,15 +286,6 @@ class Carriers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     transports: dict[str, TransportOptions] = {}
     routes: list[RouteOptions] = []
-
-
-SANDBOX = Carriers(
-    transports={"sandbox-sms": SandboxOptions(channel="sms"), "sandbox-email": SandboxOptions(channel="email")},
-    routes=[
-        RouteOptions(transport="sandbox-sms", channel="sms", priority=1000),
-        RouteOptions(transport="sandbox-email", channel="email", priority=1000),
-    ],
-)
 
 
 def load(**given: Any) -> Settings:

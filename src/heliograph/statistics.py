@@ -11,7 +11,7 @@ from heliograph.billing.usage import DAY, Usage
 from heliograph.errors import BadRequest
 from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
-from heliograph.media import MEDIA
+from heliograph.media import MEDIA, Medium
 
 SHOWN = 30
 """Days up to today, when the request names none."""
@@ -87,7 +87,7 @@ class VoiceStatistics(msgspec.Struct):
     currency: Currency = msgspec.field(name="_currency")
 
 
-def viewing(channel: str) -> Callable[[Request], Reply]:
+def viewing(channel: Medium) -> Callable[[Request], Reply]:
     """The handler of the statistics of a channel that the document has none for."""
 
     def view(req: Request) -> Reply:
@@ -113,7 +113,7 @@ def view_voice(req: Request) -> Reply:
     return Reply(VoiceStatistics(VoiceTotal(**_out(whole)), shown, currencies.describe(req.who.currency)))
 
 
-def _counted(req: Request, channel: str) -> tuple[list[tuple[int, Usage]], Usage]:
+def _counted(req: Request, channel: Medium) -> tuple[list[tuple[int, Usage]], Usage]:
     """(each day of the range with its counts, the counts of all of them)."""
     first, last = _range(req)
     found = usage.by_day(req.tx, req.who.user_id, channel, first, last)

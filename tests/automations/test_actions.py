@@ -15,11 +15,12 @@ from heliograph.automations import rules
 from heliograph.automations.actions import HOUR, Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import ledger
-from heliograph.channels.sms.channel import Sms
+from heliograph.channels.table import channels
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
+from support import quiet
 from support.clock import Clock
 from support.hooks import hooks
 from support.server import Api, Running
@@ -138,7 +139,7 @@ class Bench:
     def __init__(self, tx: Tx, folder: Path, clock: Clock, **options: Any) -> None:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
-        self.actions = Actions(self.settings, Sms(self.settings))
+        self.actions = Actions(self.settings, channels(self.settings))
         self.vault = Vault.open("", folder)
         self.user = self.account("bench")
 
@@ -155,26 +156,13 @@ class Bench:
     def rule(self, family: str = SMS_INBOUND.name, **values: Any) -> int:
         return int(rules.create(self.tx, self.user, family, {"rule_name": "r", **values})["rule_id"])
 
-    def arrives(self, body: str = "hi", sender: str = CUSTOMER, to: str = OURS, user: int = 0, **more: Any) -> bool:
+    def arrives(
+        self, body: str = "hi", sender: str = CUSTOMER, to: str = OURS, user: int = 0, answers: Any = None
+    ) -> bool:
         who = account.by_user(self.tx, user or self.user)
         assert who is not None
-        row = {
-            "user_id": who.user_id,
-            "subaccount_id": who.subaccount_id,
-            "channel": "sms",
-            "message_id": "M",
-            "timestamp": self.tx.now,
-            "sender": sender,
-            "recipient": to,
-            "body": body,
-            "custom_string": "",
-            "original_message_id": "O",
-            "original_body": "",
-            "from_email": None,
-            "list_id": None,
-            **more,
-        }
-        return self.actions.on_inbound(self.tx, row)
+        row = quiet.inbound(who, self.tx.now, sender=sender, recipient=to, body=body)
+        return self.actions.on_inbound(self.tx, row, answers)
 
     def sent(self, to: str = CUSTOMER) -> int:
         text = "SELECT COUNT(*) FROM messages WHERE recipient = ?"

@@ -10,6 +10,7 @@ from automations.test_actions import CUSTOMER, DELIVERED, ECHO, OTHER, OURS, Ben
 from heliograph.accounts import account
 from heliograph.automations.actions import MOST_IN_A_GROUP, said_of_oneself
 from heliograph.contacts import contact, lists
+from support import quiet
 from support.server import Api, Running
 
 INBOUND = "/automations/sms/inbound"
@@ -169,7 +170,7 @@ def test_an_automatic_reply_speaks_to_who_wrote(migrated_url: str, tmp_path: Pat
             put(bench, list_id, {"phone_number": CUSTOMER, "first_name": name})
         lists.delete(bench.tx, bench.user, gone)
         bench.arrives()
-        bench.arrives(list_id=second)
+        bench.arrives(answers=quiet.message(list_id=second))
         bench.arrives(sender=OTHER)
         assert texts(bench, CUSTOMER) == ["Hey Ann, great choice !", "Hey Annie, great choice !"]
         assert texts(bench, OTHER) == ["Hey , great choice !"]
@@ -228,10 +229,8 @@ def test_a_group_costs_and_ends_with_the_credit(server: Running) -> None:
     def arrives(tx: Any) -> bool:
         who = account.by_user(tx, api.user_id)
         assert who is not None
-        row = {"user_id": who.user_id, "subaccount_id": who.subaccount_id, "channel": "sms", "message_id": "M"}
-        row |= {"timestamp": tx.now, "sender": ECHO, "recipient": OURS, "body": "hi", "custom_string": ""}
-        row |= {"original_message_id": "O", "original_body": "", "from_email": None, "list_id": None}
-        return api.server.house.actions.on_inbound(tx, row)
+        row = quiet.inbound(who, tx.now, sender=ECHO, recipient=OURS, body="hi")
+        return api.server.house.hooks.on_inbound(tx, row, None)
 
     assert api.server.write(arrives) is True
     assert (api.get("/sms/history")["total"], api.get("/account")["balance"]) == (1, "0.000000")

@@ -12,22 +12,16 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount, Principal
 from heliograph.accounts.vault import Vault
 from heliograph.billing import ledger
-from heliograph.channels.sms import channel as sms
-from heliograph.channels.sms.channel import Sms
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ledger as entries
-from heliograph.messaging import accept, deliver, history, message
-from heliograph.messaging.channel import Accepted, Draft, Order
-from heliograph.settings import Settings
+from heliograph.messaging import accept, cancel, deliver, message
+from heliograph.messaging.channel import Accepted, Charge, Draft, Order
 from heliograph.transports.base import Failed, Sent
 from heliograph.webhooks.signature import new_secret
+from support import quiet
 
 COUNT = st.integers(1, 4)
-
-
-def no_rules(*_: Any) -> bool:
-    return False
 
 
 STEPS = st.lists(
@@ -58,10 +52,11 @@ class Books:
         self.costs: dict[str, int] = {}
 
     def order(self, count: int, *, units: int = 1, schedule: int = 0, quote: bool = False) -> Order:
+        charges = (Charge("message", units),)
         draft = Draft(
-            recipient="+61411111111", sender="+61422222222", body="Hi", country="AU", units=units, schedule=schedule
+            recipient="+61411111111", body="Hi", country="AU", charges=charges, units=units, schedule=schedule
         )
-        return Order(principal=self.who, channel=Sms(Settings()), request_id="R", drafts=[draft] * count, quote=quote)
+        return Order(principal=self.who, channel=quiet.SMS, request_id="R", drafts=[draft] * count, quote=quote)
 
     async def buy(self, *orders: Order) -> list[list[Accepted]]:
         """Give orders at the same moment; they share a transaction when they meet."""
@@ -107,7 +102,7 @@ class Books:
         chosen = list(self.costs)[place % len(self.costs)]
         gone = await asyncio.gather(
             *(
-                self.database.write(lambda tx: history.cancel(tx, self.who.user_id, "sms", [chosen, chosen]))
+                self.database.write(lambda tx: cancel.cancel(tx, self.who.user_id, quiet.SMS, [chosen, chosen]))
                 for _ in range(2)
             )
         )
@@ -117,15 +112,14 @@ class Books:
 
     async def deliver(self, limit: int, fails: bool) -> None:
         """Hand some messages over: nobody can cancel them now, and failed ones are refunded once."""
-        parcels = await self.database.write(
-            lambda tx: deliver.take(tx, "sms", limit, 60.0, 3600.0, sms.compose, no_rules)
-        )
-        taken = [parcel.row["message_id"] for parcel in parcels]
-        assert await self.database.write(lambda tx: history.cancel(tx, self.who.user_id, "sms", taken)) == 0
+        delivery = quiet.delivery(self.database)
+        parcels = await self.database.write(lambda tx: delivery.collect(tx, limit))
+        taken = [parcel.row.message_id for parcel in parcels]
+        assert await self.database.write(lambda tx: cancel.cancel(tx, self.who.user_id, quiet.SMS, taken)) == 0
         said = Failed(code=11, why="no such number") if fails else Sent(remote_ids=())
-        outcomes = [deliver.Outcome(parcel, "test", said) for parcel in parcels]
+        outcomes = [deliver.Attempt(parcel, "test", said) for parcel in parcels]
         for _ in range(2):
-            await self.database.write(lambda tx: deliver.settle(tx, outcomes, no_rules), urgent=False)
+            await self.database.write(lambda tx: delivery.settle(tx, outcomes), urgent=False)
         if fails:
             self.costs.update(dict.fromkeys(taken, 0))
 
@@ -141,8 +135,8 @@ class Books:
             assert entry["balance_micros"] == last >= 0
         rows = message.load(tx, [(self.who.user_id, key) for key in self.costs])
         assert len(rows) == len(self.costs)
-        kept = [row for row in rows.values() if row["status"] not in (message.FAILED, message.CANCELLED)]
-        assert balance == self.paid_in - sum(row["price_micros"] for row in kept)
+        kept = [row for row in rows.values() if row.status not in (message.FAILED, message.CANCELLED)]
+        assert balance == self.paid_in - sum(row.price_micros for row in kept)
 
 
 async def live(address: str, name: str, credit: int, steps: list[tuple[str, Any]]) -> None:

@@ -81,8 +81,12 @@ def test_the_server_does_it_by_itself(server: Running) -> None:
 def test_more_accounts_than_one_slice(server: Running) -> None:
     ids = [server.account(credit=0).user_id for _ in range(3)]
 
-    def slices(tx: Tx) -> list[bool]:
+    def slices(tx: Tx) -> int:
+        """How many slices it takes; accounts of other tests may be among them."""
         tx.driver_in("UPDATE users SET low_credit_micros = 1 WHERE user_id IN ({})", [], ids)
-        return [low_credit.tell(tx, "house@example.com", limit=2) for _ in range(2)]
+        count = 1
+        while low_credit.tell(tx, "house@example.com", limit=2):
+            count += 1
+        return count
 
-    assert server.write(slices) == [True, False]
+    assert server.write(slices) >= 2

@@ -11,7 +11,7 @@ import pytest
 
 from contacts.test_lists import NUMBER, added, bulk, count, made
 from heliograph.accounts import account
-from heliograph.channels.sms import audience as sms_audience
+from heliograph.channels import audience as channel_audience
 from heliograph.channels.sms.channel import Sms
 from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx
@@ -113,7 +113,7 @@ def test_an_idempotent_send_to_a_list_happens_once(api: Api) -> None:
 
 
 def test_too_many_contacts_in_one_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sms_audience, "MOST_CONTACTS", 5)
+    monkeypatch.setattr(channel_audience, "MOST_CONTACTS", 5)
     list_id = made(api)
     bulk(api, list_id, range(3))
     entry = {"list_id": list_id, "body": "x"}

@@ -22,7 +22,7 @@ def tried(relay: Relay, attempt: int) -> tuple[float | None, list[str]]:
 
     async def scenario() -> float | None:
         async with serving(relay) as port, transport(port) as out:
-            router = Router([RouteOptions(transport="relay", channel="email")], {"relay": out})
+            router = Router([RouteOptions(transport="relay", medium="email")], {"relay": out})
             return await HouseMail(lambda: router).run(Job(7, mail.JOB, mail.JOB, attempt, GIVEN))
 
     with capture_logs() as logs:

@@ -2,25 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
-from heliograph.channels.sms import channel as sms
-from heliograph.channels.sms.channel import Sms
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.messaging import accept, deliver, message, receipts
 from heliograph.messaging.channel import Draft, Order
-from heliograph.settings import Settings
-from heliograph.transports.base import MessageKey, Receipt, Sent
-
-
-def no_rules(*_: Any) -> bool:
-    return False
+from heliograph.transports.base import Receipt, Sent
+from support import quiet
 
 
 class Sending:
@@ -34,28 +27,28 @@ class Sending:
         user = await self.database.write(lambda tx: account.create(tx, Vault(b"secret"), new))
         who = await self.database.read(lambda tx: account.by_user(tx, user))
         assert who is not None
-        draft = Draft(recipient="+61491570006", sender="+61481074190", body="x" * 400, country="AU", units=3)
-        order = Order(principal=who, channel=Sms(Settings()), request_id="r", drafts=[draft])
+        draft = Draft(recipient="+61491570006", sender="+61481074190", body="x" * 400, country="AU", units=3, awaits=3)
+        order = Order(principal=who, channel=quiet.SMS, request_id="r", drafts=[draft])
         await self.database.write(lambda tx: accept.accept(tx, [order]))
-        self.parcels = await self.database.write(
-            lambda tx: deliver.take(tx, "sms", 1, 60.0, 3600.0, sms.compose, no_rules)
-        )
+        self.delivery = quiet.delivery(self.database)
+        self.parcels = await self.database.write(lambda tx: self.delivery.collect(tx, 1))
 
     async def taken(self, *ids: str) -> None:
-        outcome = deliver.Outcome(self.parcels[0], "t", Sent(ids))
-        await self.database.write(lambda tx: deliver.settle(tx, [outcome], no_rules))
+        attempt = deliver.Attempt(self.parcels[0], "t", Sent(ids))
+        await self.database.write(lambda tx: self.delivery.settle(tx, [attempt]))
 
     async def delivered(self, remote_id: str, *, known: bool = False) -> str:
         """A receipt arrives; the status of the message after it. `known`: the transport remembers whose it is."""
         row = self.parcels[0].row
-        key = MessageKey(row["user_id"], "sms", row["message_id"])
 
         def store(tx: Tx) -> str:
-            one = Receipt(transport="t", remote_id=remote_id, state="delivered", at=tx.now, key=key if known else None)
-            receipts.store(tx, [one], no_rules)
-            found = message.find(tx, row["user_id"], row["message_id"])
+            one = Receipt(
+                transport="t", remote_id=remote_id, state="delivered", at=tx.now, key=row.message_key if known else None
+            )
+            receipts.store(tx, [one], quiet.hooks())
+            found = message.find(tx, *row.key)
             assert found is not None
-            return str(found["status"])
+            return str(found.status)
 
         return await self.database.write(store)
 
@@ -83,9 +76,9 @@ def test_a_message_that_the_carrier_takes_whole_has_one_receipt(migrated_url: st
         await sending.taken("a")
         assert early or await sending.delivered("a") == "Completed"
         row = sending.parcels[0].row
-        found = await sending.database.read(lambda tx: message.find(tx, row["user_id"], row["message_id"]))
+        found = await sending.database.read(lambda tx: message.find(tx, *row.key))
         assert found is not None
-        assert found["status"] == "Completed"
+        assert found.status == "Completed"
         await sending.database.close()
 
     asyncio.run(scenario(Sending()))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from heliograph import phone
-from heliograph.messaging.handover import Arrivals
+from heliograph.messaging.events import StoredEvents
 from heliograph.numbers import number
 from heliograph.numbers.supply import Pool
 from heliograph.transports.base import Inbound
@@ -36,9 +36,8 @@ def arrive(server: Running, sender: str, recipient: str, body: str) -> None:
     arrived = Inbound(
         transport="test", channel="sms", sender=sender, recipient=recipient, body=body, at=int(time.time())
     )
-    actions = server.house.actions
-    arrivals = Arrivals(server.house.database, actions.on_receipt, actions.on_inbound, number.owner)
-    server.call(lambda: arrivals.on_inbound(arrived))
+    events = StoredEvents(server.house.database, server.house.hooks)
+    server.call(lambda: events.on_inbound(arrived))
 
 
 def test_numbers_are_found_by_their_digits(api: Api) -> None:

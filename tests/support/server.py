@@ -19,7 +19,7 @@ from contract.document import Document
 from heliograph import settings
 from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
-from heliograph.app import House, mail_folder
+from heliograph.app import House
 from heliograph.cli import make_server
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS, subaccounts
@@ -95,7 +95,9 @@ class Running:
 
     def mails(self, recipient: str) -> list[mailsink.StoredMail]:
         """What the built-in mail carrier holds for an address."""
-        return [mail for mail in mailsink.listing(mail_folder(self.options)) if mail.recipient == recipient]
+        return [
+            mail for mail in mailsink.listing(mailsink.mail_folder(self.options.data)) if mail.recipient == recipient
+        ]
 
     def account(self, credit: int = 100_000_000, **more: Any) -> "Api":
         """A new account with this credit (micros) and a client for it."""

@@ -24,7 +24,7 @@ def _table(struct: type[msgspec.Struct], spell: Any) -> str:
     lines = ["| Option | Default | Value | Meaning |", "| --- | --- | --- | --- |"]
     for field in msgspec.structs.fields(struct):
         value, meaning = _value(hints[field.name])
-        lines.append(f"| `{spell(field.name)}` | {_default(field)} | {value} | {meaning} |")
+        lines.append(f"| `{spell(field.encode_name)}` | {_default(field)} | {value} | {meaning} |")
     return "\n".join(lines)
 
 

@@ -263,7 +263,7 @@ def view_usage(req: Request) -> Reply:
     rows = usage.by_subaccount(req.tx, req.who.user_id, int(start.timestamp()), int(end.timestamp()))
     data: dict[str, Any] = {}
     for channel in MEDIA:
-        data |= _channel_usage(channel, [row for row in rows if row["channel"] == channel])
+        data |= _channel_usage(channel, [row for row in rows if row["medium"] == channel])
     return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 
 

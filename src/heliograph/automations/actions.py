@@ -4,19 +4,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import structlog
 
 from heliograph.accounts import account, preferences
+from heliograph.accounts.account import Principal
 from heliograph.accounts.preferences import Mailing
 from heliograph.automations import rules
-from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
-from heliograph.channels.sms import audience as sms
+from heliograph.channels.audience import for_members, refuse_opted_out
+from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import SmsMessage
 from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx
-from heliograph.messaging import accept
+from heliograph.messaging import accept, rows
 from heliograph.messaging import message as messages
 from heliograph.messaging.channel import Channel, Draft, Order
+from heliograph.messaging.rows import Message
 from heliograph.queue import mail
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, payloads
@@ -42,99 +45,107 @@ log = structlog.get_logger(__name__)
 class Actions:
     """Runs the rules of receipts and of arriving messages."""
 
-    def __init__(self, settings: Settings, sms: Channel) -> None:
+    def __init__(self, settings: Settings, channels: Mapping[str, Channel]) -> None:
         self._settings = settings
-        self._sms_channel = sms
+        self._channels = channels
 
-    def on_receipt(self, tx: Tx, message: dict[str, Any], receipt: dict[str, Any]) -> bool:
+    def on_receipt(self, tx: Tx, message: Message, receipt: rows.Receipt) -> bool:
         """Run the receipt rules, and mail the report where the account has its reports; whether a rule is POLL."""
         polled = False
-        wants = preferences.mailing(tx, message["user_id"])
-        mail_to = [self._mail_of(tx, message) if wants.delivery_to == preferences.ORIGINAL else wants.delivery_to or ""]
-        for rule in rules.matching_receipt(tx, message["user_id"], SMS_RECEIPTS.name, receipt["status_code"]):
+        wants = preferences.mailing(tx, message.user_id)
+        own = wants.delivery_to == preferences.ORIGINAL
+        mail_to = [_mail_of(tx, message, message) if own else wants.delivery_to or ""]
+        family = self._channels[message.channel].receipt_rules
+        for rule in rules.matching_receipt(tx, message.user_id, family, receipt.status_code):
             action, address = rule["action"], rule["action_address"] or ""
             if action == "POLL":
                 polled = True
             elif action == "URL":
-                outgoing.push(tx, message["user_id"], address, "post", payloads.receipt(receipt))
+                outgoing.push(tx, message.user_id, address, "post", payloads.receipt(receipt))
             elif action in ("EMAIL_FIXED", "EMAIL_USER"):
-                mail_to.append(address if action == "EMAIL_FIXED" else self._mail_of(tx, message))
-            elif action == "SMS" and message["source"] not in (REPLY, FORWARD):  # its receipt would send the next
-                body = f"Message to {message['recipient']}: {receipt['status_text']}"
+                mail_to.append(address if action == "EMAIL_FIXED" else _mail_of(tx, message, message))
+            elif action == "SMS" and message.source not in (REPLY, FORWARD):  # its receipt would send the next
+                body = f"Message to {message.recipient}: {receipt.status_text}"
                 self._sms(tx, message, SmsMessage(to=address, body=body, source=FORWARD))
-        subject = f"Delivery report for {message['recipient']}: {receipt['status']}"
+        subject = f"Delivery report for {message.recipient}: {receipt.status}"
         self._mail(tx, mail_to, subject, lambda: _report_text(message, receipt, wants))
         return polled
 
-    def on_inbound(self, tx: Tx, arrived: dict[str, Any]) -> bool:
+    def on_inbound(self, tx: Tx, arrived: rows.Inbound, original: Message | None) -> bool:
         """Run the inbound rules, and mail the reply where replies go; whether a rule is POLL.
 
         A reply goes to the `from_email` of the original message or the account's `reply_to`; without both, and when
         no rule takes it, to the subaccount that it is for. Source: api-v3, `from_email` (endpoint 126).
         """
         polled = False
-        wants = preferences.mailing(tx, arrived["user_id"])
-        found = rules.matching_inbound(tx, arrived["user_id"], SMS_INBOUND.name, arrived["recipient"], arrived["body"])
-        named = arrived["from_email"] or (wants.reply_to if wants.reply_to != preferences.ORIGINAL else "")
-        mail_to = [named or ("" if found else self._mail_of(tx, arrived))]
-        for rule in found:
+        wants = preferences.mailing(tx, arrived.user_id)
+        family = self._channels[arrived.channel].inbound_rules
+        matching = rules.matching_inbound(tx, arrived.user_id, family, arrived.recipient, arrived.body)
+        asked = (original.from_email if original else None) or ""
+        named = asked or (wants.reply_to if wants.reply_to != preferences.ORIGINAL else "")
+        list_id = original.list_id if original else None
+        mail_to = [named or ("" if matching else _mail_of(tx, arrived, original))]
+        for rule in matching:
             action, address = rule["action"], rule["action_address"] or ""
             if action == "POLL":
                 polled = True
             elif action == "URL":
                 kind = rule["webhook_type"] or "post"
-                outgoing.push(tx, arrived["user_id"], address, kind, payloads.inbound(arrived))
+                outgoing.push(tx, arrived.user_id, address, kind, payloads.inbound(arrived))
             elif action in ("EMAIL_FIXED", "EMAIL_USER"):
-                mail_to.append(address if action == "EMAIL_FIXED" else named or self._mail_of(tx, arrived))
+                mail_to.append(address if action == "EMAIL_FIXED" else named or _mail_of(tx, arrived, original))
             elif action == "MOVE_CONTACT":
-                contact.move_sender(tx, arrived["user_id"], arrived["sender"], arrived["list_id"], int(address))
+                contact.move_sender(tx, arrived.user_id, arrived.sender, list_id, int(address))
             elif action in LEARNED:
                 self._create_contact(tx, rule, arrived)
                 if action.endswith("_EMAIL"):
                     mail_to.append((rule["body"] or "").strip())
             elif action == "SMS":
-                given = SmsMessage(to=address, from_=arrived["recipient"], body=_passed_on(arrived), source=FORWARD)
+                given = SmsMessage(to=address, from_=arrived.recipient, body=_passed_on(arrived), source=FORWARD)
                 self._sms(tx, arrived, given)
             elif action == "GROUP_SMS":
                 self._group_sms(tx, int(address), arrived)
             elif action == "AUTO_REPLY":
-                self._auto_reply(tx, rule["body"] or address, arrived)
-        sender = f"{arrived['sender']}@{self._settings.reply_domain}"
-        self._mail(tx, mail_to, f"Reply from {arrived['sender']}", lambda: _reply_text(arrived, wants), sender)
+                self._auto_reply(tx, rule["body"] or address, arrived, list_id)
+        sender = f"{arrived.sender}@{self._settings.reply_domain}"
+        self._mail(tx, mail_to, f"Reply from {arrived.sender}", lambda: _reply_text(arrived, wants), sender)
         return polled
 
-    def _create_contact(self, tx: Tx, rule: Mapping[str, Any], arrived: Mapping[str, Any]) -> None:
+    def _create_contact(self, tx: Tx, rule: Mapping[str, Any], arrived: rows.Inbound) -> None:
         """The sender enters a list, with what the text says of a name and an address. Source: facts E."""
         action, list_id = rule["action"], int(rule["action_address"])
-        said = said_of_oneself(rule, arrived["body"])
+        said = said_of_oneself(rule, arrived.body)
         known = {name: said[name] for name in LEARNED[action] if name in said}
-        contact.enter_sender(tx, arrived["user_id"], arrived["sender"], list_id, known)
+        contact.enter_sender(tx, arrived.user_id, arrived.sender, list_id, known)
 
-    def _auto_reply(self, tx: Tx, text: str, arrived: Mapping[str, Any]) -> None:
+    def _auto_reply(self, tx: Tx, text: str, arrived: rows.Inbound, list_id: int | None) -> None:
         """Answer the sender by a text that may have placeholders (facts E, G1)."""
-        member = audience.acquainted(tx, arrived["user_id"], arrived["sender"], arrived["list_id"])
+        member = audience.acquainted(tx, arrived.user_id, arrived.sender, list_id)
         body = audience.personal(text)(member)
-        reply = SmsMessage(to=arrived["sender"], from_=arrived["recipient"], body=body, source=REPLY)
+        reply = SmsMessage(to=arrived.sender, from_=arrived.recipient, body=body, source=REPLY)
         self._sms(tx, arrived, reply)
 
-    def _group_sms(self, tx: Tx, list_id: int, arrived: Mapping[str, Any]) -> None:
+    def _group_sms(self, tx: Tx, list_id: int, arrived: rows.Inbound) -> None:
         """Pass a message on to everybody in a list but its sender. Source: facts E."""
-        members = audience.members(tx, arrived["user_id"], list_id, MOST_IN_A_GROUP + 1)
+        members = audience.members(tx, arrived.user_id, list_id, MOST_IN_A_GROUP + 1)
         if members is None:
             return
         if len(members) > MOST_IN_A_GROUP:
-            log.warning("rule.group_too_large", user=arrived["user_id"], list=list_id, most=MOST_IN_A_GROUP)
+            log.warning("rule.group_too_large", user=arrived.user_id, list=list_id, most=MOST_IN_A_GROUP)
             return
-        given = SmsMessage(
-            from_=arrived["recipient"], body=_passed_on(arrived), source=FORWARD, list_id=list_id, custom_string=None
-        )
-        self._sms(tx, arrived, given, [member for member in members if member["phone_number"]])
+        who = self._sender(tx, arrived)
+        if who is None:
+            return
+        given = SmsMessage(from_=arrived.recipient, body=_passed_on(arrived), source=FORWARD)
+        given.custom_string = arrived.custom_string
 
-    def _mail_of(self, tx: Tx, row: Mapping[str, Any]) -> str:
-        if row.get("from_email"):
-            return str(row["from_email"])
-        _, sub = account.profile(tx, row["user_id"], row["subaccount_id"])
-        return str(sub["email"])
+        def address(member: audience.Member) -> SmsMessage:  # a stranger's text: its placeholders are not filled
+            return msgspec.structs.replace(given, to=member["phone_number"])
+
+        reachable = [member for member in members if member["phone_number"]]
+        drafts = for_members(who, self._channels[SMS], list_id, reachable, address, tx.clock)
+        refuse_opted_out(tx, who, drafts)
+        self._send(tx, who, arrived, drafts)
 
     def _mail(self, tx: Tx, to: Sequence[str], subject: str, text: Callable[[], str], sender: str = "") -> None:
         """Mail to each of these addresses once. What is none (an account may have none, a message any) gets nothing."""
@@ -142,28 +153,25 @@ class Actions:
             if mail.is_address(address):
                 mail.enqueue(tx, sender or self._settings.mail_from, address, subject, text())
 
-    def _sms(
-        self, tx: Tx, event: Mapping[str, Any], given: SmsMessage, members: Sequence[audience.Member] | None = None
-    ) -> None:
-        """Send in the account's name and at its cost; a refusal (no credit, bad number) ends it here.
+    def _sms(self, tx: Tx, event: Message | rows.Inbound, given: SmsMessage) -> None:
+        """Send one SMS in the account's name."""
+        who = self._sender(tx, event)
+        if who is not None:
+            given.custom_string = event.custom_string
+            self._send(tx, who, event, [self._channels[SMS].draft(who, given, tx.clock)])
 
-        `members` are the contacts of a list, each of whom gets a copy.
-        """
-        who = account.by_user(tx, event["user_id"])
-        if who is None or who.banned or not who.active:
-            return
-        given.custom_string = event["custom_string"]
-        if members is None:
-            drafts = [self._sms_channel.draft(who, given, tx.clock)]
-        else:
-            body = given.body or ""
-            drafts = [sms.personal(who, given, member, body, self._sms_channel, tx.clock) for member in members]
-            sms.refuse_opted_out(tx, who, drafts)
-        # Whoever writes knows what he wrote.
-        drafts = [one for one in drafts if one.source != FORWARD or one.recipient != event.get("sender")]
+    def _sender(self, tx: Tx, event: Message | rows.Inbound) -> Principal | None:
+        """The account in whose name and at whose cost a rule sends; None: it may not send."""
+        who = account.by_user(tx, event.user_id)
+        return None if who is None or who.banned or not who.active else who
+
+    def _send(self, tx: Tx, who: Principal, event: Message | rows.Inbound, drafts: Sequence[Draft]) -> None:
+        """Accept what a rule writes; a refusal (no credit, a bad number) ends it here."""
+        # A message is not forwarded back to its sender.
+        drafts = [draft for draft in drafts if draft.source != FORWARD or draft.recipient != event.sender]
         order = Order(
             principal=who,
-            channel=self._sms_channel,
+            channel=self._channels[SMS],
             request_id="",
             drafts=self._below_the_cap(tx, who.user_id, drafts),
             throttle=max(self._settings.throttle_seconds, 60),
@@ -186,6 +194,14 @@ class Actions:
         return kept
 
 
+def _mail_of(tx: Tx, event: Message | rows.Inbound, message: Message | None) -> str:
+    """Where mails about an event go: the `from_email` of its message, or else its subaccount's address."""
+    if message is not None and message.from_email:
+        return message.from_email
+    _, sub = account.profile(tx, event.user_id, event.subaccount_id)
+    return str(sub["email"])
+
+
 _EDGES = " \t\r\n,.;:!-"
 
 
@@ -204,22 +220,22 @@ def said_of_oneself(rule: Mapping[str, Any], text: str) -> dict[str, str]:
     return {name: value[: contact.LONGEST] for name, value in found.items() if value}
 
 
-def _passed_on(arrived: Mapping[str, Any]) -> str:
-    return f"{arrived['sender']}: {arrived['body']}"
+def _passed_on(arrived: rows.Inbound) -> str:
+    return f"{arrived.sender}: {arrived.body}"
 
 
-def _report_text(message: Mapping[str, Any], receipt: Mapping[str, Any], wants: Mailing) -> str:
+def _report_text(message: Message, receipt: rows.Receipt, wants: Mailing) -> str:
     return (
-        f"Message {message['message_id']} to {message['recipient']}: {receipt['status_text']}\n\n"
-        f"Sent:     {wants.clock(message['date'])}\nReported: {wants.clock(receipt['timestamp'])}\n\n"
-        f"{message['body']}\n"
+        f"Message {message.message_id} to {message.recipient}: {receipt.status_text}\n\n"
+        f"Sent:     {wants.clock(message.date)}\nReported: {wants.clock(receipt.timestamp)}\n\n"
+        f"{message.body}\n"
     )
 
 
-def _reply_text(arrived: Mapping[str, Any], wants: Mailing) -> str:
+def _reply_text(arrived: rows.Inbound, wants: Mailing) -> str:
     """The mail of a reply. Source: facts E (a third-party test)."""
-    text = f"You've received a reply from {arrived['sender']}:\n\n{arrived['body']}\n\n{'-' * 40}\n"
-    when = wants.clock(arrived["timestamp"])
-    if not arrived["original_message_id"]:
+    text = f"You've received a reply from {arrived.sender}:\n\n{arrived.body}\n\n{'-' * 40}\n"
+    when = wants.clock(arrived.timestamp)
+    if not arrived.original_message_id:
         return text + f"Arrived on {when}; it answers no message.\n"
-    return text + f"Original message, answered on {when}:\n\n{arrived['original_body']}\n"
+    return text + f"Original message, answered on {when}:\n\n{arrived.original_body}\n"

@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 
 from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
-from heliograph.media import MEDIA
+from heliograph.media import MEDIA, Medium
 
 DAY = 24 * 3600
 
 _UPSERT = (
-    "INSERT INTO daily_usage (user_id, channel, day, subaccount_id, sent, micros, received, failed)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, channel, day, subaccount_id) DO UPDATE SET"
+    "INSERT INTO daily_usage (user_id, medium, day, subaccount_id, sent, micros, received, failed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, medium, day, subaccount_id) DO UPDATE SET"
     " sent = daily_usage.sent + excluded.sent, micros = daily_usage.micros + excluded.micros,"
     " received = daily_usage.received + excluded.received, failed = daily_usage.failed + excluded.failed"
 )
@@ -33,22 +33,18 @@ class Usage(msgspec.Struct):
 
 
 class Tally:
-    """Sums up the changes of one transaction: one statement per subaccount, channel and day, however many messages."""
+    """Sums up the changes of one transaction: one statement per subaccount, medium and day, however many messages."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[int, str, int, int], Usage] = {}
 
-    def of(self, user_id: int, channel: str, date: int, subaccount_id: int) -> Usage:
+    def of(self, user_id: int, medium: Medium, date: int, subaccount_id: int) -> Usage:
         """The sum to add to. `date` is when the message was accepted (or arrived), in Unix seconds."""
-        key = (user_id, channel, date - date % DAY, subaccount_id)
+        key = (user_id, medium, date - date % DAY, subaccount_id)
         found = self._sums.get(key)
         if found is None:
             found = self._sums[key] = Usage()
         return found
-
-    def of_message(self, row: Mapping[str, Any]) -> Usage:
-        """The sum that a row of `messages` belongs to."""
-        return self.of(row["user_id"], row["channel"], row["date"], row["subaccount_id"])
 
     def write(self, tx: Tx) -> None:
         """Add the sums to the counters, in an order in which two processes cannot lock each other out."""
@@ -56,14 +52,14 @@ class Tally:
             tx.driver(_UPSERT, [*key, added.sent, added.micros, added.received, added.failed])
 
 
-def by_day(tx: Tx, user_id: int, channel: str, first: int, last: int) -> dict[int, Usage]:
-    """The counters of a channel per day (midnight UTC), for days from `first` to `last` inclusive that have any."""
+def by_day(tx: Tx, user_id: int, medium: Medium, first: int, last: int) -> dict[int, Usage]:
+    """The counters of a medium per day (midnight UTC), for days from `first` to `last` inclusive that have any."""
     sums = [func.sum(daily_usage.c[name]) for name in Usage.__struct_fields__]
     found = (
         select(daily_usage.c.day, *sums)
         .where(
             daily_usage.c.user_id == user_id,
-            daily_usage.c.channel == channel,
+            daily_usage.c.medium == medium,
             daily_usage.c.day >= first,
             daily_usage.c.day <= last,
         )
@@ -73,13 +69,13 @@ def by_day(tx: Tx, user_id: int, channel: str, first: int, last: int) -> dict[in
 
 
 def by_subaccount(tx: Tx, user_id: int, start: int, end: int) -> Sequence[Mapping[str, Any]]:
-    """Rows of (channel, subaccount_id, api_username, sent, micros) for what was sent from `start` to before `end`.
+    """Rows of (medium, subaccount_id, api_username, sent, micros) for what was sent from `start` to before `end`.
 
     A subaccount that is gone has the name None.
     """
     found = (
         select(
-            daily_usage.c.channel,
+            daily_usage.c.medium,
             daily_usage.c.subaccount_id,
             subaccounts.c.api_username,
             func.sum(daily_usage.c.sent).label("sent"),
@@ -88,12 +84,12 @@ def by_subaccount(tx: Tx, user_id: int, start: int, end: int) -> Sequence[Mappin
         .join_from(daily_usage, subaccounts, subaccounts.c.subaccount_id == daily_usage.c.subaccount_id, isouter=True)
         .where(
             daily_usage.c.user_id == user_id,
-            daily_usage.c.channel.in_(MEDIA),
+            daily_usage.c.medium.in_(MEDIA),
             daily_usage.c.day >= start,
             daily_usage.c.day < end,
             daily_usage.c.sent > 0,
         )
-        .group_by(daily_usage.c.channel, daily_usage.c.subaccount_id, subaccounts.c.api_username)
+        .group_by(daily_usage.c.medium, daily_usage.c.subaccount_id, subaccounts.c.api_username)
         .order_by(daily_usage.c.subaccount_id)
     )
     return tx.rows(found)

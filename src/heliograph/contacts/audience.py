@@ -11,6 +11,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
 from heliograph.messaging.message import msisdn
+from heliograph.messaging.rows import Key, Message
 
 _COLUMNS = (
     *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),
@@ -30,28 +31,34 @@ def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | Non
     return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
 
-def opted_out(tx: Tx, user_id: int, numbers: Iterable[int | None]) -> set[int]:
-    """Those of the numbers (digits of E.164) that are in the account's Opt-Out List."""
-    return contact.numbers_in(tx, lists.opt_out_list(tx, user_id), numbers)
+def opted_out(tx: Tx, user_id: int, recipients: Iterable[str]) -> set[str]:
+    """Those of the recipients (numbers in E.164, mail addresses) that are in the account's Opt-Out List."""
+    numbers = {digits: one for one in recipients if (digits := msisdn(one)) is not None}
+    addresses = {one.lower(): one for one in recipients if "@" in one}
+    if not numbers and not addresses:
+        return set()
+    list_id = lists.opt_out_list(tx, user_id)
+    gone = {numbers[digits] for digits in contact.numbers_in(tx, list_id, numbers)}
+    return gone | {addresses[one] for one in contact.addresses_in(tx, list_id, addresses)}
 
 
-def opted_out_since(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[int, str]]:
-    """The (user_id, message_id) of those accepted messages whose recipients are in the Opt-Out List by now.
+def opted_out_since(tx: Tx, rows: Sequence[Message]) -> set[Key]:
+    """Those accepted messages whose recipients are in the Opt-Out List by now.
 
     It binds what goes to contacts of lists (facts G10) and, of strict accounts, what was scheduled.
     """
-    later = {row["user_id"] for row in rows if row["contact_id"] is None and row["schedule"] > row["date"]}
+    later = {row.user_id for row in rows if row.contact_id is None and row.schedule > row.date}
     strict = "SELECT user_id FROM users WHERE strict_opt_out = 1 AND user_id IN ({})"
-    bound_too = {row[0] for row in tx.driver_in(strict, [], later)}
-    bound: dict[int, list[Mapping[str, Any]]] = {}
+    strict_users = {row[0] for row in tx.driver_in(strict, [], later)}
+    bound: dict[int, list[Message]] = {}
     for row in rows:
-        if row["contact_id"] is not None or row["user_id"] in bound_too:
-            bound.setdefault(row["user_id"], []).append(row)
-    found = set()
-    for user_id, mine in bound.items():
-        gone = opted_out(tx, user_id, (row["msisdn"] for row in mine))
-        found |= {(user_id, row["message_id"]) for row in mine if row["msisdn"] in gone}
-    return found
+        if row.contact_id is not None or row.user_id in strict_users:
+            bound.setdefault(row.user_id, []).append(row)
+    keys = set()
+    for user_id, messages in bound.items():
+        gone = opted_out(tx, user_id, [row.recipient for row in messages])
+        keys |= {row.key for row in messages if row.recipient in gone}
+    return keys
 
 
 def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member:

@@ -209,6 +209,12 @@ def numbers_in(tx: Tx, list_id: int, numbers: Iterable[int | None]) -> set[int]:
     return {row[0] for row in tx.driver_in(sql, [list_id], wanted)}
 
 
+def addresses_in(tx: Tx, list_id: int, addresses: Iterable[str]) -> set[str]:
+    """Those of the mail addresses (in small letters) that a list has, in whatever case."""
+    sql = "SELECT LOWER(email) FROM contacts WHERE list_id = ? AND email IS NOT NULL AND LOWER(email) IN ({})"
+    return {row[0] for row in tx.driver_in(sql, [list_id], set(addresses))}
+
+
 def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
     """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
     digits = msisdn(number) if phone.parse(number) else None

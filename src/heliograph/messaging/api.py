@@ -11,7 +11,7 @@ from heliograph.files import store as files
 from heliograph.http import paging, search
 from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
-from heliograph.messaging import export, history, message
+from heliograph.messaging import cancel, export, history, message
 from heliograph.messaging.export import Render
 
 UNKNOWN = "Message record not found."
@@ -123,19 +123,19 @@ def _link(req: Request, row: Mapping[str, Any]) -> str:
 def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Request], Reply]]:
     """The handlers that cancel one message and all scheduled ones of a channel."""
 
-    def cancel(req: Request) -> Reply:
+    def cancel_one(req: Request) -> Reply:
         """Cancel a scheduled message and give its price back."""
         key = req.params["message_id"].upper()
-        if not history.cancel(req.tx, req.who.user_id, channel, [key]):
+        if not cancel.cancel(req.tx, req.who.user_id, req.services.channels[channel], [key]):
             raise NotFound(UNKNOWN)
         return Reply([], f"Message {key} has been cancelled.")
 
     def cancel_all(req: Request) -> Reply:
         """Cancel all scheduled messages and give their prices back."""
-        count = history.cancel_all(req.tx, req.who.user_id, channel)
+        count = cancel.cancel_all(req.tx, req.who.user_id, req.services.channels[channel])
         return Reply(Cancelled(count), f"{count} messages has been cancelled.")
 
-    return cancel, cancel_all
+    return cancel_one, cancel_all
 
 
 def view_timeline(req: Request) -> Reply:

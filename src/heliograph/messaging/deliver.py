@@ -1,210 +1,329 @@
-"""Handing messages over: claim, the steps before the transport, and the record of what became of it.
+"""Delivery: what happens to a message from the moment it is due until a carrier's answer is recorded.
 
-The transport is called with no transaction open.
+The policy is the list of steps in `Delivery`. docs/one-sms.md follows a message through it.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
-from heliograph.billing import commission, ledger, usage
+from heliograph.accounts import account
+from heliograph.billing import usage
+from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts
-from heliograph.messaging.receipts import Report
+from heliograph.messaging.channel import Channel
+from heliograph.messaging.hooks import Hooks
+from heliograph.messaging.message import Code
+from heliograph.messaging.refund import refund
+from heliograph.messaging.routing import Router
+from heliograph.messaging.rows import Message
 from heliograph.queue import claim, retry
 from heliograph.queue.claim import Claimed
-from heliograph.transports.base import Failed, MessageKey, Outgoing, Receipt, Retry, Sent
+from heliograph.transports.base import Content, Failed, Outcome, Outgoing, Receipt, Retry, Sent
 
-Compose = Callable[[dict[str, Any]], Any]
-"""Makes a transport's content (SmsText, Mail) out of the row of a message. Given by the channel."""
+NO_ROUTE = Retry(after=60.0, why="no route fits")
 
+UNROUTED = 100
+"""Messages of a channel without a route that are looked at together, so that their timelines say what is missing."""
 
-SaidNo = Callable[[Tx, Sequence[dict[str, Any]]], set[tuple[int, str]]]
-"""Which of these messages (user_id, message_id) must not go out, since their recipients opted out meanwhile."""
+MOST_NAMES = 10_000
+"""Usernames that are remembered for routes of single accounts."""
 
 
 class Parcel(msgspec.Struct):
-    """A claimed message on its way: its row, and what the transport gets."""
+    """A claimed message on its way, and what a transport gets once it is made."""
 
     claimed: Claimed
-    row: dict[str, Any]
-    outgoing: Outgoing
+    row: Message
+    content: Content | None = None
 
 
-class Outcome(msgspec.Struct):
-    """What a transport said of a parcel; `transport` is its name ("" when no route fits)."""
+class Attempt(msgspec.Struct):
+    """What became of handing a parcel over; `transport` is the name of the carrier, "" when none was asked."""
 
     parcel: Parcel
     transport: str
-    said: Sent | Retry | Failed
+    outcome: Outcome
 
 
-def _nobody(tx: Tx, rows: Sequence[dict[str, Any]]) -> set[tuple[int, str]]:
-    return set()
+class Delivery:
+    """How the messages of one channel leave the house: the hands of its loop (queue/worker.Hands).
 
-
-def take(
-    tx: Tx,
-    channel: str,
-    limit: int,
-    lease: float,
-    validity: float,
-    compose: Compose,
-    report: Report,
-    said_no: SaidNo = _nobody,
-) -> list[Parcel]:
-    """Claim due messages and run the steps that need the database: still wanted, not opted out, not expired.
-
-    `lease` and `validity` are in seconds; `report` runs the receipt rules for what expired.
+    The steps run in the order in which they stand here, and each that ends or delays a message leaves a line in its
+    timeline. Those of `before_handover` run in the transaction of the claim, those of `settle` in a second one;
+    between the two no transaction is open. `lease` and `validity` are in seconds. `router` is asked each time, since
+    a new configuration may replace it.
     """
-    claimed = claim.claim(tx, channel, limit, lease)
-    rows = message.load(tx, [(work.user_id, work.message_id) for work in claimed])
-    gone = said_no(tx, list(rows.values()))
-    parcels = []
-    for work in claimed:
-        row = rows.get((work.user_id, work.message_id))
-        if row is None:
-            claim.done(tx, [work.queue_id])
-        elif (
-            _still_wanted(tx, work, row)
-            and _not_opted_out(tx, work, row, gone, report)
-            and _not_expired(tx, work, row, validity, report)
-        ):
-            if work.lost:
-                note = "Claimed again: an earlier hand-over ended without an answer, so it may be sent twice."
-                message.record(tx, [(work.user_id, work.message_id, row["status"], note)])
-            parcels.append(Parcel(work, row, _outgoing(row, work.attempt, validity, compose)))
-    return parcels
 
+    def __init__(
+        self,
+        database: Database,
+        router: Callable[[], Router],
+        channel: Channel,
+        hooks: Hooks,
+        *,
+        lease: float,
+        validity: float,
+    ) -> None:
+        self._database = database
+        self._router = router
+        self._channel = channel
+        self._hooks = hooks
+        self._lease = lease
+        self._validity = validity
+        self._held: dict[int, Claimed] = {}
+        self._renew_at = 0.0
+        self._names: dict[int, str] = {}
+        self.before_handover = (self.leave_the_final, self.fail_opted_out, self.fail_expired, self.warn_of_doubles)
 
-def _still_wanted(tx: Tx, work: Claimed, row: dict[str, Any]) -> bool:
-    """A message that is final (a receipt came after a crash, or it was cancelled) leaves the queue."""
-    if row["status"] in message.OPEN:
-        return True
-    claim.done(tx, [work.queue_id])
-    return False
+    # What the loop asks for.
 
+    def room(self) -> int:
+        """Messages that may be on their way at once."""
+        return self._router().capacity(self._channel.medium) or UNROUTED
 
-def _not_opted_out(tx: Tx, work: Claimed, row: dict[str, Any], gone: set[tuple[int, str]], report: Report) -> bool:
-    if (work.user_id, work.message_id) not in gone:
-        return True
-    claim.done(tx, [work.queue_id])
-    _fail(tx, [(row, None, "The recipient opted out before the message was sent.")], report)
-    return False
+    async def take(self, limit: int) -> Sequence[Sequence[Parcel]]:
+        """Claim up to `limit` messages, in batches that are carried each by itself."""
+        parcels = await self._database.write(lambda tx: self.collect(tx, limit), urgent=False)
+        self._held.update((parcel.claimed.queue_id, parcel.claimed) for parcel in parcels)
+        if self._channel.lasting:
+            return [[parcel] for parcel in parcels]
+        return [parcels] if parcels else []
 
+    async def carry(self, parcels: Sequence[Parcel]) -> None:
+        """Make the contents, choose a route for each, hand over, record."""
+        try:
+            ready, attempts = await self._made(parcels)
+            router = self._router()
+            groups: dict[str, list[Parcel]] = {}
+            for parcel in ready:
+                groups.setdefault(await self._choose(router, parcel), []).append(parcel)
+            if attempts:
+                await self._settle(attempts)
+            await asyncio.gather(*(self._hand_over(router, name, group) for name, group in groups.items()))
+        finally:
+            for parcel in parcels:
+                self._held.pop(parcel.claimed.queue_id, None)
 
-def _not_expired(tx: Tx, work: Claimed, row: dict[str, Any], validity: float, report: Report) -> bool:
-    if tx.clock <= _valid_until(row, validity):
-        return True
-    claim.done(tx, [work.queue_id])
-    _fail(tx, [(row, None, "The message expired before a carrier took it.")], report)
-    return False
+    async def renew(self) -> None:
+        """Hold what is on its way for another lease, when a third of it has passed."""
+        now = self._database.clock()
+        if now < self._renew_at:
+            return
+        self._renew_at = now + self._lease / 3
+        held = list(self._held.values())
+        if held:
+            await self._database.write(lambda tx: claim.renew(tx, held, self._lease), urgent=False)
 
+    async def next_due(self) -> float | None:
+        """When the next message is due."""
+        return await self._database.read(lambda tx: claim.next_due(tx, self._channel.name))
 
-def _valid_until(row: dict[str, Any], validity: float) -> int:
-    return int(max(row["date"], row["schedule"]) + validity)
+    # Before the hand-over: in the transaction of the claim. A step gets parcels and returns those that go on.
 
+    def collect(self, tx: Tx, limit: int) -> list[Parcel]:
+        """Take due messages out of the queue, and run the steps before the hand-over."""
+        claims = claim.claim(tx, self._channel.name, limit, self._lease)
+        messages = message.load(tx, [(claimed.user_id, claimed.message_id) for claimed in claims])
+        claim.done(tx, [one for one in claims if (one.user_id, one.message_id) not in messages])
+        parcels = [
+            Parcel(claimed, row) for claimed in claims if (row := messages.get((claimed.user_id, claimed.message_id)))
+        ]
+        for step in self.before_handover:
+            parcels = step(tx, parcels)
+        return parcels
 
-def _outgoing(row: dict[str, Any], attempt: int, validity: float, compose: Compose) -> Outgoing:
-    return Outgoing(
-        key=MessageKey(row["user_id"], row["channel"], row["message_id"]),
-        sender=row["sender"],
-        recipient=row["recipient"],
-        content=compose(row),
-        valid_until=_valid_until(row, validity),
-        attempt=attempt,
-    )
+    def leave_the_final(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A message that is sent or final (its receipt came after a crash, or it was cancelled) leaves the queue."""
+        final = [parcel for parcel in parcels if parcel.row.status not in message.OPEN]
+        claim.done(tx, [parcel.claimed for parcel in final])
+        return [parcel for parcel in parcels if parcel.row.status in message.OPEN]
 
+    def fail_opted_out(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A recipient who opted out after the message was accepted gets nothing."""
+        gone = self._hooks.opted_out(tx, [parcel.row for parcel in parcels])
+        refused = [parcel for parcel in parcels if parcel.row.key in gone]
+        self._end(tx, [(parcel, Failed(None, _OPTED_OUT)) for parcel in refused])
+        return [parcel for parcel in parcels if parcel.row.key not in gone] if gone else parcels
 
-def settle(tx: Tx, outcomes: Sequence[Outcome], report: Report) -> None:
-    """Record what became of parcels: sent, due again, or failed with a refund. `report` runs the receipt rules."""
-    _settle_sent(tx, [(o.parcel, o.transport, o.said) for o in outcomes if isinstance(o.said, Sent)], report)
-    events = []
-    for outcome in outcomes:
-        if isinstance(outcome.said, Retry):
-            work, row = outcome.parcel.claimed, outcome.parcel.row
-            after = retry.pause(work.attempt, outcome.said.after)
-            claim.again(tx, work.queue_id, tx.clock + after)
-            doubt = " The carrier may have taken it, so it may be sent twice." if outcome.said.maybe_sent else ""
-            where = f" by {outcome.transport}" if outcome.transport else ""
-            why = f"Not taken{where}: {outcome.said.why}. Next try in {after:.0f} s.{doubt}"
-            events.append((row["user_id"], row["message_id"], row["status"], why))
-    message.record(tx, events)
-    failed = [(o.parcel, o.said) for o in outcomes if isinstance(o.said, Failed)]
-    claim.done(tx, [parcel.claimed.queue_id for parcel, _ in failed])
-    _fail(tx, [(parcel.row, said.code, said.why) for parcel, said in failed], report)
+    def fail_expired(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A message that no carrier took within its validity fails."""
+        late = [parcel for parcel in parcels if tx.clock > self._valid_until(parcel.row)]
+        self._end(tx, [(parcel, Failed(None, _EXPIRED)) for parcel in late])
+        return [parcel for parcel in parcels if tx.clock <= self._valid_until(parcel.row)]
 
+    def warn_of_doubles(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A message whose last claim ended without an answer (a process was killed) may be sent twice."""
+        lost = [parcel.row for parcel in parcels if parcel.claimed.lost]
+        message.record(tx, [(*row.key, row.status, _CLAIMED_AGAIN) for row in lost])
+        return parcels
 
-def _settle_sent(tx: Tx, sent: Sequence[tuple[Parcel, str, Sent]], report: Report) -> None:
-    if not sent:
-        return
-    claim.done(tx, [parcel.claimed.queue_id for parcel, _, _ in sent])
-    waiting = [(p.row["user_id"], p.row["message_id"]) for p, _, said in sent if said.remote_ids]
-    final = [(p.row["user_id"], p.row["message_id"]) for p, _, said in sent if not said.remote_ids]
-    message.move(tx, waiting, message.SENT, "200", message.SENT_TEXT)
-    message.move(tx, final, message.COMPLETED, "201", "Accepted for delivery")
-    done_now = set(final)
-    events = []
-    handed = {}
-    for parcel, name, said in sent:
+    # The hand-over: no transaction is open.
+
+    async def _made(self, parcels: Sequence[Parcel]) -> tuple[list[Parcel], list[Attempt]]:
+        """The parcels whose content could be made, and what is to be recorded of the others."""
+        contents = await self._channel.contents([parcel.row for parcel in parcels])
+        ready, attempts = [], []
+        for parcel, content in zip(parcels, contents, strict=True):
+            if isinstance(content, Retry | Failed):
+                attempts.append(Attempt(parcel, "", content))
+            else:
+                parcel.content = content
+                ready.append(parcel)
+        return ready, attempts
+
+    async def _choose(self, router: Router, parcel: Parcel) -> str:
+        """The name of the transport that gets a message; "" when no route fits."""
         row = parcel.row
-        key = (row["user_id"], row["message_id"])
-        status = message.COMPLETED if key in done_now else message.SENT
-        events.append((*key, status, f"Taken by {name}{': ' + said.detail if said.detail else ''}."))
-        for remote_id in said.remote_ids:
-            handed[name, remote_id] = (name, remote_id, row["user_id"], row["channel"], row["message_id"], tx.now)
-    message.record(tx, events)
-    receipts.remember(tx, handed, report)
-    for parcel, name, said in sent:
-        if said.remote_ids and len(said.remote_ids) != parcel.row["parts"]:
-            _expect(tx, parcel.row, name, said, report)
-
-
-def _expect(tx: Tx, row: dict[str, Any], name: str, said: Sent, report: Report) -> None:
-    """The carrier sends fewer (message_payload) receipts than the message has parts.
-
-    Those that came already were taken for receipts of single parts: when they were all, the message is delivered.
-    """
-    key = (row["user_id"], row["message_id"])
-    update = "UPDATE messages SET parts_left = parts_left + ? WHERE user_id = ? AND message_id = ? RETURNING parts_left"
-    (left,) = tx.driver(update, [len(said.remote_ids) - row["parts"], *key]).fetchone()
-    if left <= 0:
-        whole = MessageKey(row["user_id"], row["channel"], row["message_id"])
-        last = Receipt(transport=name, remote_id=said.remote_ids[-1], state="delivered", at=tx.now, key=whole)
-        receipts.apply(tx, [last], report)
-
-
-def _fail(tx: Tx, failed: Sequence[tuple[dict[str, Any], int | None, str]], report: Report) -> None:
-    """Failed before the carrier took it: final, refunded, and reported like any other end."""
-    reports = [
-        Receipt(
-            transport="",
-            remote_id="",
-            state="failed",
-            at=tx.now,
-            error=None if code is None else str(code),
-            raw=why,
-            key=MessageKey(row["user_id"], row["channel"], row["message_id"]),
+        transport = router.choose(
+            self._channel.medium,
+            country=row.country,
+            recipient=row.recipient,
+            sender=row.sender,
+            account=await self._username(row.user_id) if router.by_account else "",
+            attempt=parcel.claimed.attempt,
         )
-        for row, code, why in failed
-    ]
-    if not reports:
-        return
-    ended = receipts.apply(tx, reports, report)
-    tally = usage.Tally()
-    for row, _, _ in failed:
-        if (row["user_id"], row["message_id"]) in ended:
-            refund(tx, row, tally)
-    tally.write(tx)
+        return transport.name if transport else ""
+
+    async def _username(self, user_id: int) -> str:
+        if user_id not in self._names:
+            if len(self._names) >= MOST_NAMES:
+                self._names.clear()
+            who = await self._database.read(lambda tx: account.by_user(tx, user_id))
+            self._names[user_id] = who.username if who else ""
+        return self._names[user_id]
+
+    async def _hand_over(self, router: Router, name: str, group: Sequence[Parcel]) -> None:
+        """Give a transport its parcels, and record what it said."""
+        outcomes: Sequence[Outcome] = [NO_ROUTE] * len(group)
+        if name:
+            outcomes = await router.transports[name].send([self._outgoing(parcel) for parcel in group])
+        await self._settle([Attempt(parcel, name, said) for parcel, said in zip(group, outcomes, strict=True)])
+
+    def _outgoing(self, parcel: Parcel) -> Outgoing:
+        row = parcel.row
+        assert parcel.content is not None
+        return Outgoing(
+            key=row.message_key,
+            sender=row.sender,
+            recipient=row.recipient,
+            content=parcel.content,
+            valid_until=self._valid_until(row),
+            attempt=parcel.claimed.attempt,
+        )
+
+    def _valid_until(self, row: Message) -> int:
+        return int(max(row.date, row.schedule) + self._validity)
+
+    async def _settle(self, attempts: Sequence[Attempt]) -> None:
+        await self._database.write(lambda tx: self.settle(tx, attempts), urgent=False)
+
+    # After the hand-over: one transaction for all that a batch came to.
+
+    def settle(self, tx: Tx, attempts: Sequence[Attempt]) -> None:
+        """Record what became of parcels: taken, due again, or failed with a refund."""
+        self.record_taken(tx, [one for one in attempts if isinstance(one.outcome, Sent)])
+        self.try_again(tx, [one for one in attempts if isinstance(one.outcome, Retry)])
+        self._end(tx, [(one.parcel, one.outcome) for one in attempts if isinstance(one.outcome, Failed)])
+
+    def record_taken(self, tx: Tx, taken: Sequence[Attempt]) -> None:
+        """The carrier has the message: it waits for receipts, or it is complete where there are none.
+
+        This is recorded also for a claim that was lost meanwhile: the message is out.
+        """
+        if not taken:
+            return
+        claim.done(tx, [one.parcel.claimed for one in taken])
+        words = self._channel.words
+        waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
+        complete = [one.parcel.row.key for one in taken if not _is_awaited(one)]
+        message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
+        message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
+        events = []
+        handed: dict[tuple[str, str], Message] = {}
+        for one in taken:
+            row, said = one.parcel.row, _sent(one)
+            status = message.SENT if _is_awaited(one) else message.COMPLETED
+            events.append((*row.key, status, f"Taken by {one.transport}{': ' + said.detail if said.detail else ''}."))
+            for remote_id in said.remote_ids:
+                handed[one.transport, remote_id] = row
+        message.record(tx, events)
+        receipts.remember(tx, handed, self._hooks)
+        for one in taken:
+            if _is_awaited(one):
+                self._expect_fewer(tx, one)
+
+    def _expect_fewer(self, tx: Tx, taken: Attempt) -> None:
+        """A carrier may send fewer receipts than a message has parts (message_payload, or one id for all parts).
+
+        Receipts that came already were taken for receipts of single parts: if they were all, the message is delivered.
+        """
+        row, remote_ids = taken.parcel.row, set(_sent(taken).remote_ids)
+        spare = row.receipts_left - len(remote_ids)
+        if spare <= 0:
+            return
+        sql = (
+            "UPDATE messages SET receipts_left = receipts_left - ? WHERE user_id = ? AND message_id = ?"
+            " RETURNING receipts_left"
+        )
+        (left,) = tx.driver(sql, [spare, *row.key]).fetchone()
+        if left <= 0:
+            last = _sent(taken).remote_ids[-1]
+            delivered = Receipt(taken.transport, last, state="delivered", at=tx.now, key=row.message_key)
+            receipts.apply(tx, [delivered], self._hooks)
+
+    def try_again(self, tx: Tx, refused: Sequence[Attempt]) -> None:
+        """Not taken: the message is due again after a pause."""
+        events = []
+        for one in refused:
+            said, row = one.outcome, one.parcel.row
+            assert isinstance(said, Retry)
+            pause = retry.pause(one.parcel.claimed.attempt, said.after)
+            if claim.again(tx, one.parcel.claimed, tx.clock + pause):
+                doubt = " The carrier may have taken it, so it may be sent twice." if said.maybe_sent else ""
+                where = f" by {one.transport}" if one.transport else ""
+                text = f"Not taken{where}: {said.why}. Next try in {pause:.0f} s.{doubt}"
+                events.append((*row.key, row.status, text))
+        message.record(tx, events)
+
+    def _end(self, tx: Tx, failed: Sequence[tuple[Parcel, Failed]]) -> None:
+        """Failed before a carrier took it: final, refunded, and reported like any other end."""
+        if not failed:
+            return
+        held = claim.done(tx, [parcel.claimed for parcel, _ in failed])
+        ours = [(parcel.row, said) for parcel, said in failed if parcel.claimed.queue_id in held]
+        reports = [
+            Receipt(
+                transport="",
+                remote_id="",
+                state="failed",
+                at=tx.now,
+                error=None if said.code is None else str(said.code),
+                raw=said.why,
+                key=row.message_key,
+            )
+            for row, said in ours
+        ]
+        ended = receipts.apply(tx, reports, self._hooks)
+        tally = usage.Tally()
+        for row, _ in ours:
+            if row.key in ended:
+                refund(tx, row, self._channel.medium, tally)
+        tally.write(tx)
 
 
-def refund(tx: Tx, row: dict[str, Any], tally: usage.Tally) -> None:
-    """Give back what a message cost, and take back what others earned by it.
+_OPTED_OUT = "The recipient opted out before the message was sent."
+_EXPIRED = "The message expired before a carrier took it."
+_CLAIMED_AGAIN = "Claimed again: an earlier hand-over ended without an answer, so it may be sent twice."
 
-    `tally` takes it out of the day on which it was charged.
-    """
-    if row["price_micros"]:
-        ledger.post(tx, row["user_id"], row["price_micros"], "refund", row["message_id"])
-        commission.take_back(tx, row["user_id"], row["price_micros"], row["date"] // commission.DAY)
-        tally.of_message(row).micros -= row["price_micros"]
+
+def _sent(taken: Attempt) -> Sent:
+    assert isinstance(taken.outcome, Sent)
+    return taken.outcome
+
+
+def _is_awaited(taken: Attempt) -> bool:
+    """Whether the message waits for receipts: its channel has them, and the carrier will send them."""
+    return taken.parcel.row.receipts_left > 0 and bool(_sent(taken).remote_ids)

@@ -1,16 +1,15 @@
-"""What was sent: pages, cancelling. One implementation for all channels."""
+"""What was sent, in pages: one implementation for all channels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from heliograph.billing import prices, usage
+from heliograph.billing import prices
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, Shown, decimals
 from heliograph.db.tables import messages, subaccounts
-from heliograph.messaging import counters, deliver, message
-from heliograph.queue import claim
+from heliograph.messaging import counters
 
 COLUMNS: Columns = {
     "date": Shown(messages.c.ordinal, messages.c.date),
@@ -21,7 +20,7 @@ COLUMNS: Columns = {
     "status": messages.c.status,
     "status_code": messages.c.status_code,
     "message_id": messages.c.message_id,
-    "message_parts": decimals(messages.c.parts, 2),
+    "message_parts": decimals(messages.c.units, 2),
     "message_price": decimals(messages.c.price_micros, 6, prices.MICRO),
     "custom_string": messages.c.custom_string,
     "from_email": messages.c.from_email,
@@ -70,28 +69,3 @@ def page(
         return []
     way = messages.c.ordinal.desc() if newest_first else messages.c.ordinal.asc()
     return tx.rows(selection(user_id, channel, low, high).order_by(way))
-
-
-def cancel(tx: Tx, user_id: int, channel: str, ids: Sequence[str]) -> int:
-    """Cancel messages that nobody has taken yet, and give their money back; how many were cancelled."""
-    gone = claim.withdraw(tx, user_id, channel, ids)
-    moved = message.move(tx, [(user_id, key) for key in gone], message.CANCELLED, "301", "Cancelled")
-    tally = usage.Tally()
-    for row in message.load(tx, moved).values():
-        deliver.refund(tx, row, tally)
-        tally.of_message(row).sent -= 1
-    tally.write(tx)
-    message.record(
-        tx, [(*key, message.CANCELLED, "Cancelled by the account; the price was refunded.") for key in moved]
-    )
-    return len(moved)
-
-
-def cancel_all(tx: Tx, user_id: int, channel: str) -> int:
-    """Cancel every scheduled message of a channel; how many."""
-    found = tx.driver(
-        "SELECT message_id FROM queue"
-        " WHERE user_id = ? AND channel = ? AND claimed = 0 AND due_at > ? AND attempts = 0",
-        [user_id, channel, tx.clock],
-    ).fetchall()
-    return cancel(tx, user_id, channel, [row[0] for row in found])

@@ -1,91 +1,70 @@
-"""Messages that arrive (MO): whose they are, what they answer, and the rules they meet."""
+"""Messages that arrive (MO): which account they are for, what they answer, and the rules they meet."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import msgspec
 
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
-from heliograph.messaging import message
+from heliograph.messaging import message, rows
+from heliograph.messaging.hooks import NOBODY, Hooks
 from heliograph.transports.base import Inbound
 
-Rules = Callable[[Tx, dict[str, Any]], bool]
-"""Runs the account's inbound rules for an inbound row; whether the message is to be polled."""
-
-Owner = Callable[[Tx, str], tuple[int, int] | None]
-"""Who has bought a number: (user_id, subaccount_id); NOBODY for a dedicated number that nobody has."""
-
-NOBODY = (0, 0)
-
-COLUMNS = (
-    "user_id",
-    "subaccount_id",
-    "channel",
-    "message_id",
-    "timestamp",
-    "sender",
-    "recipient",
-    "body",
-    "original_message_id",
-    "original_body",
-    "custom_string",
-    "unread",
-)
+COLUMNS = rows.Inbound.__struct_fields__
 
 
-def store(tx: Tx, arrived: Inbound, rules: Rules, owner: Owner) -> str | None:
-    """Store an MO for the account it is for and run its rules; the new message_id, or None when it is nobody's.
+def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
+    """Store an MO for the account it is for and run its rules; the new message_id, or None when no account is found.
 
-    It belongs to whoever has bought the number that it was sent to, also when it answers nothing; else, if it is no
-    dedicated number, to whoever sent the newest message from that number to that number.
+    It belongs to the account that has bought the number that it was sent to, also when it answers nothing; else, if
+    it is no dedicated number, to the account that sent the newest message from that number to that number.
     """
-    holder = owner(tx, _plus(arrived.recipient))
+    channel = hooks.channels[arrived.channel]
+    holder = hooks.owner(tx, e164(arrived.recipient))
     if holder == NOBODY:
         return None
-    original = _original(tx, arrived, None if holder is None else holder[0])
-    if original is None:
-        if holder is None:
-            return None
-        original = {**_NOTHING, "user_id": holder[0], "subaccount_id": holder[1]}
-    row = {
-        "user_id": original["user_id"],
-        "subaccount_id": original["subaccount_id"],
-        "channel": arrived.channel,
-        "message_id": message.new_ids(1, tx.clock)[0],
-        "timestamp": arrived.at,
-        "sender": _plus(arrived.sender),
-        "recipient": _plus(arrived.recipient),
-        "body": arrived.body,
-        "original_message_id": original["message_id"],
-        "original_body": original["body"],
-        "custom_string": original["custom_string"],
-        "from_email": original["from_email"],
-        "list_id": original["list_id"],
-        "unread": 0,
-    }
-    row["unread"] = int(rules(tx, row))
-    tx.insert_rows("inbound", COLUMNS, [tuple(row[column] for column in COLUMNS)])
+    original = channel.original(tx, arrived, None if holder is None else holder[0])
+    if original is not None:
+        holder = original.user_id, original.subaccount_id
+    if holder is None:
+        return None
+    user_id, subaccount_id = holder
+    row = rows.Inbound(
+        user_id=user_id,
+        subaccount_id=subaccount_id,
+        channel=channel.name,
+        message_id=message.new_ids(1, tx.clock)[0],
+        timestamp=arrived.at,
+        sender=e164(arrived.sender),
+        recipient=e164(arrived.recipient),
+        body=arrived.body,
+        original_message_id=original.message_id if original else "",
+        original_body=original.body if original else "",
+        custom_string=original.custom_string if original else "",
+        details=None if arrived.details is None else msgspec.json.encode(arrived.details).decode(),
+    )
+    row.unread = int(hooks.on_inbound(tx, row, original))
+    tx.insert_rows("inbound", COLUMNS, [msgspec.structs.astuple(row)])
     tally = usage.Tally()
-    tally.of(row["user_id"], row["channel"], tx.now, row["subaccount_id"]).received += 1
+    tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
     tally.write(tx)
-    return str(row["message_id"])
+    return row.message_id
 
 
-_NOTHING = {"message_id": "", "body": "", "custom_string": "", "from_email": None, "list_id": None}
-"""What a message answers that answers nothing."""
+def e164(address: str) -> str:
+    """A number with its plus, which carriers leave out; anything else (a short code, a name) as it is."""
+    return "+" + address if address.isdigit() and len(address) > 6 else address
 
 
-def _plus(number: str) -> str:
-    return "+" + number if number.isdigit() and len(number) > 6 else number
+def by_number(tx: Tx, arrived: Inbound, holder: int | None) -> rows.Message | None:
+    """The newest message from `recipient` to `sender`, of the account `holder` if there is one.
 
-
-def _original(tx: Tx, arrived: Inbound, holder: int | None) -> Mapping[str, Any] | None:
-    """The newest message from `recipient` to `sender`, of its holder if it has one; numbers without the plus."""
-    found = tx.driver(
+    This is `Channel.original` of the channels whose addresses are numbers.
+    """
+    sent = tx.driver(
         "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"  # noqa: S608
         f"{'' if holder is None else ' AND user_id = ?'} ORDER BY date DESC, message_id DESC LIMIT 50",
-        [message.msisdn(_plus(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
+        [message.msisdn(e164(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
     ).fetchall()
-    for user_id, key, sender in found:
+    for user_id, message_id, sender in sent:
         if sender.lstrip("+") == arrived.recipient.lstrip("+"):
-            return message.find(tx, user_id, key)
+            return message.find(tx, user_id, message_id)
     return None

@@ -5,9 +5,9 @@ import os
 import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from heliograph.db.engine import Tx
+from heliograph.messaging.rows import Key, Message
 
 SCHEDULED = "Scheduled"
 QUEUED = "Queued"
@@ -27,36 +27,17 @@ MOVES: Mapping[str, tuple[str, ...]] = {
 }
 """A receipt may overtake the record of the hand-over, so a queued message may complete at once."""
 
-SENT_TEXT = "Message sent to the network for delivery"
-DELIVERED_TEXT = "Success: Message received on handset."
 
-COLUMNS = (
-    "user_id",
-    "channel",
-    "ordinal",
-    "message_id",
-    "subaccount_id",
-    "date",
-    "schedule",
-    "sender",
-    "recipient",
-    "msisdn",
-    "country",
-    "carrier",
-    "body",
-    "encoding",
-    "parts",
-    "parts_left",
-    "price_micros",
-    "status",
-    "status_code",
-    "custom_string",
-    "from_email",
-    "list_id",
-    "contact_id",
-    "source",
-    "request_id",
-)
+class Code:
+    """`status_code` of messages and receipts. Source: facts C."""
+
+    ACCEPTED = "200"
+    DELIVERED = "201"
+    TEMPORARY = "300"
+    FAILED = "301"
+
+
+COLUMNS = Message.__struct_fields__
 
 _last_seq = 0
 _noise = io.BytesIO()
@@ -107,33 +88,36 @@ def timeline(tx: Tx, user_id: int, message_id: str) -> list[tuple[float, str, st
     row = find(tx, user_id, message_id)
     if row is None:
         return []
-    born = f"Accepted in request {row['request_id']}." if row["request_id"] else "Accepted."
-    first = SCHEDULED if row["schedule"] > row["date"] else QUEUED
+    born = f"Accepted in request {row.request_id}." if row.request_id else "Accepted."
+    first = SCHEDULED if row.schedule > row.date else QUEUED
     events = tx.driver(
         "SELECT seq, status, detail FROM message_events WHERE user_id = ? AND message_id = ? ORDER BY seq",
         [user_id, message_id],
     ).fetchall()
-    return [(float(row["date"]), first, born), *((seq / 1e9, status, detail) for seq, status, detail in events)]
+    return [(float(row.date), first, born), *((seq / 1e9, status, detail) for seq, status, detail in events)]
 
 
-LOADED = (*COLUMNS, "status_text", "error_code", "error_text")
-_LOAD = f"SELECT {', '.join(LOADED)} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
+_LOAD = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
 
 
-def load(tx: Tx, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], dict[str, Any]]:
-    """Rows of messages by (user_id, message_id); unknown ones are left out."""
-    by_user: dict[int, list[str]] = {}
-    for user_id, key in keys:
-        by_user.setdefault(user_id, []).append(key)
-    found = {}
-    for user_id, ids in by_user.items():
+def load(tx: Tx, keys: Iterable[Key]) -> dict[Key, Message]:
+    """Messages by (user_id, message_id); unknown ones are left out."""
+    loaded = {}
+    for user_id, ids in _by_user(keys).items():
         for values in tx.driver_in(_LOAD, [user_id], ids):
-            row = dict(zip(LOADED, values, strict=True))
-            found[user_id, row["message_id"]] = row
-    return found
+            row = Message(*values)
+            loaded[row.key] = row
+    return loaded
 
 
-def find(tx: Tx, user_id: int, message_id: str) -> dict[str, Any] | None:
+def _by_user(keys: Iterable[Key]) -> dict[int, list[str]]:
+    by_user: dict[int, list[str]] = {}
+    for user_id, message_id in keys:
+        by_user.setdefault(user_id, []).append(message_id)
+    return by_user
+
+
+def find(tx: Tx, user_id: int, message_id: str) -> Message | None:
     """The row of one message of an account, or None."""
     return load(tx, [(user_id, message_id)]).get((user_id, message_id))
 
@@ -151,20 +135,24 @@ def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, sinc
 
 def move(
     tx: Tx,
-    keys: Iterable[tuple[int, str]],
+    keys: Iterable[Key],
     status: str,
     code: str | None,
     text: str | None,
     error: tuple[str | None, str | None] = (None, None),
-) -> set[tuple[int, str]]:
-    """Give messages a new status where `MOVES` allows it; the keys of those that moved."""
-    before = tuple(old for old, allowed in MOVES.items() if status in allowed)
+    *,
+    late: bool = False,
+) -> set[Key]:
+    """Give messages a new status where `MOVES` allows it; the keys of those that moved.
+
+    `late`: a failure may follow Completed, as a bounce follows a mail that the relay took.
+    """
+    before = [old for old, allowed in MOVES.items() if status in allowed]
+    if late and status == FAILED:
+        before.append(COMPLETED)
     marks = ",".join("?" * len(before))
-    by_user: dict[int, list[str]] = {}
-    for user_id, key in keys:
-        by_user.setdefault(user_id, []).append(key)
     moved = set()
-    for user_id, ids in by_user.items():
+    for user_id, ids in _by_user(keys).items():
         sql = (
             "UPDATE messages SET status = ?, status_code = ?, status_text = ?, error_code = ?, error_text = ?"  # noqa: S608
             f" WHERE user_id = ? AND status IN ({marks}) AND message_id IN ({{}}) RETURNING message_id"

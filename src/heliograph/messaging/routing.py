@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 
+from heliograph.media import Medium
 from heliograph.settings import RouteOptions
 from heliograph.transports.base import Transport
 
@@ -15,17 +16,19 @@ class Router:
         self.transports = dict(transports)
         self.by_account = any(route.account for route in routes)
 
-    def capacity(self, channel: str) -> int:
-        """How many messages of a channel may be on their way at once."""
-        names = {route.transport for route in self.routes if route.channel == channel}
+    def capacity(self, medium: Medium) -> int:
+        """How many messages of a medium may be on their way at once."""
+        names = {route.transport for route in self.routes if route.medium == medium}
         return sum(self.transports[name].capacity for name in names)
 
-    def matching(self, channel: str, *, country: str, recipient: str, sender: str, account: str) -> list[RouteOptions]:
+    def matching(
+        self, medium: Medium, *, country: str, recipient: str, sender: str, account: str
+    ) -> list[RouteOptions]:
         """Routes that fit, in the order in which they are tried; equal priorities are drawn by weight."""
         fit = [
             route
             for route in self.routes
-            if route.channel == channel
+            if route.medium == medium
             and (not route.country or route.country.upper() == country)
             and recipient.startswith(route.prefix)
             and (not route.sender or route.sender == sender)
@@ -36,10 +39,10 @@ class Router:
         return sorted(fit, key=lambda route: (route.priority, -(random.random() ** (1 / route.weight))))  # noqa: S311
 
     def choose(
-        self, channel: str, *, country: str, recipient: str, sender: str, account: str, attempt: int = 1
+        self, medium: Medium, *, country: str, recipient: str, sender: str, account: str, attempt: int = 1
     ) -> Transport | None:
         """The transport of a message: the first fitting one that is ready, a later try the next of them."""
-        fit = self.matching(channel, country=country, recipient=recipient, sender=sender, account=account)
+        fit = self.matching(medium, country=country, recipient=recipient, sender=sender, account=account)
         if not fit:
             return None
         ready = [route for route in fit if self.transports[route.transport].ready] or fit

@@ -17,7 +17,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import owned_numbers
 from heliograph.errors import ApiError, BadRequest, NotFound, TooLittleCredit
-from heliograph.messaging.inbound import NOBODY
+from heliograph.messaging.hooks import NOBODY
 from heliograph.numbers.supply import Supply
 
 UNKNOWN = "Number record not found."

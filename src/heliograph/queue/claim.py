@@ -1,15 +1,29 @@
-"""The narrow queue of messages: claim in batches, settle, give back. A row leaves only when its outcome is recorded."""
+"""The narrow queue of messages: claim in batches, settle, give back. A row leaves only when its outcome is recorded.
 
-from collections.abc import Sequence
+An outcome counts only for the claim that it belongs to: a worker whose lease ran out must not remove, or give back,
+what another one has in hand by now.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from heliograph.db.engine import Tx
 
-LANES = (0, 1, 2)
-"""0 urgent, 1 single messages, 2 bulk: a campaign never holds up a one-time code."""
+URGENT, SINGLE, BULK = PRIORITIES = (0, 1, 2)
+"""A campaign never holds up a one-time code."""
 
-COLUMNS = ("channel", "lane", "due_at", "user_id", "message_id", "attempts", "claimed")
+COLUMNS = ("channel", "priority", "due_at", "user_id", "message_id", "attempts", "claimed")
+
+
+class Work(NamedTuple):
+    """A message to hand over. `due_at` is in Unix seconds."""
+
+    priority: int
+    due_at: float
+    user_id: int
+    message_id: str
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -22,24 +36,25 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     lost: bool
 
 
-def enqueue(tx: Tx, channel: str, rows: Sequence[tuple[int, float, int, str]]) -> None:
-    """Insert work: rows of (lane, due_at, user_id, message_id)."""
-    tx.insert_rows("queue", COLUMNS, [(channel, lane, due, user, key, 0, 0) for lane, due, user, key in rows])
+def enqueue(tx: Tx, channel: str, work: Sequence[Work]) -> None:
+    """Insert work, and wake the channel's loop."""
+    rows = [(channel, priority, due_at, user_id, message_id, 0, 0) for priority, due_at, user_id, message_id in work]
+    tx.insert_rows("queue", COLUMNS, rows)
     tx.wake("queue:" + channel)
 
 
 def claim(tx: Tx, channel: str, limit: int, lease: float) -> list[Claimed]:
-    """Take up to `limit` due rows for `lease` seconds, urgent lanes first."""
+    """Take up to `limit` due rows for `lease` seconds, urgent ones first."""
     taken: list[Claimed] = []
-    for lane in LANES:
+    for priority in PRIORITIES:
         if len(taken) >= limit:
             break
-        found = tx.driver(
+        due = tx.driver(
             "SELECT queue_id, user_id, message_id, attempts, claimed FROM queue"  # noqa: S608
-            " WHERE channel = ? AND lane = ? AND due_at <= ? ORDER BY due_at LIMIT ? " + tx.dialect.skip_locked,
-            [channel, lane, tx.clock, limit - len(taken)],
+            " WHERE channel = ? AND priority = ? AND due_at <= ? ORDER BY due_at LIMIT ? " + tx.dialect.skip_locked,
+            [channel, priority, tx.clock, limit - len(taken)],
         ).fetchall()
-        taken.extend(Claimed(row[0], row[1], row[2], row[3] + 1, bool(row[4])) for row in found)
+        taken.extend(Claimed(row[0], row[1], row[2], row[3] + 1, bool(row[4])) for row in due)
     if taken:
         tx.driver_in(
             "UPDATE queue SET claimed = 1, attempts = attempts + 1, due_at = ? WHERE queue_id IN ({})",
@@ -49,18 +64,37 @@ def claim(tx: Tx, channel: str, limit: int, lease: float) -> list[Claimed]:
     return taken
 
 
-def done(tx: Tx, queue_ids: Sequence[int]) -> None:
-    """Remove rows whose outcome is recorded in this transaction."""
-    tx.driver_in("DELETE FROM queue WHERE queue_id IN ({})", [], queue_ids)
+def renew(tx: Tx, claims: Iterable[Claimed], lease: float) -> None:
+    """Hold claims for another `lease` seconds."""
+    for attempt, queue_ids in _by_attempt(claims).items():
+        sql = "UPDATE queue SET due_at = ? WHERE claimed = 1 AND attempts = ? AND queue_id IN ({})"
+        tx.driver_in(sql, [tx.clock + lease, attempt], queue_ids)
 
 
-def again(tx: Tx, queue_id: int, due_at: float) -> None:
-    """Give a row back, due later."""
-    tx.driver("UPDATE queue SET claimed = 0, due_at = ? WHERE queue_id = ?", [due_at, queue_id])
+def done(tx: Tx, claims: Iterable[Claimed]) -> set[int]:
+    """Remove rows whose outcome is recorded in this transaction; the queue ids of the claims that still held."""
+    removed: set[int] = set()
+    for attempt, queue_ids in _by_attempt(claims).items():
+        sql = "DELETE FROM queue WHERE attempts = ? AND queue_id IN ({}) RETURNING queue_id"
+        removed.update(row[0] for row in tx.driver_in(sql, [attempt], queue_ids))
+    return removed
+
+
+def again(tx: Tx, claimed: Claimed, due_at: float) -> bool:
+    """Give a row back, due at a Unix time; whether the claim still held."""
+    sql = "UPDATE queue SET claimed = 0, due_at = ? WHERE queue_id = ? AND attempts = ?"
+    return bool(tx.driver(sql, [due_at, claimed.queue_id, claimed.attempt]).rowcount)
+
+
+def _by_attempt(claims: Iterable[Claimed]) -> dict[int, list[int]]:
+    queue_ids: dict[int, list[int]] = {}
+    for claimed in claims:
+        queue_ids.setdefault(claimed.attempt, []).append(claimed.queue_id)
+    return queue_ids
 
 
 def withdraw(tx: Tx, user_id: int, channel: str, message_ids: Sequence[str]) -> list[str]:
-    """Remove rows that nobody has claimed; the ids of those that were still there to remove."""
+    """Remove rows that no worker has claimed; the ids of the messages that were still there to remove."""
     text = (
         "DELETE FROM queue WHERE claimed = 0 AND user_id = ? AND channel = ? AND message_id IN ({})"
         " RETURNING message_id"
@@ -68,11 +102,21 @@ def withdraw(tx: Tx, user_id: int, channel: str, message_ids: Sequence[str]) -> 
     return [row[0] for row in tx.driver_in(text, [user_id, channel], message_ids)]
 
 
+def scheduled(tx: Tx, user_id: int, channel: str) -> list[str]:
+    """The messages of an account that wait for a later time, and that no worker has tried yet."""
+    waiting = tx.driver(
+        "SELECT message_id FROM queue"
+        " WHERE user_id = ? AND channel = ? AND claimed = 0 AND due_at > ? AND attempts = 0",
+        [user_id, channel, tx.clock],
+    ).fetchall()
+    return [row[0] for row in waiting]
+
+
 def next_due(tx: Tx, channel: str) -> float | None:
-    """When the next row of the channel becomes due, or None."""
+    """When the next row of the channel becomes due (Unix seconds), or None."""
     dues = [
-        tx.driver("SELECT MIN(due_at) FROM queue WHERE channel = ? AND lane = ?", [channel, lane]).fetchone()[0]
-        for lane in LANES
+        tx.driver("SELECT MIN(due_at) FROM queue WHERE channel = ? AND priority = ?", [channel, priority]).fetchone()[0]
+        for priority in PRIORITIES
     ]
     known = [due for due in dues if due is not None]
     return min(known) if known else None

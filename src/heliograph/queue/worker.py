@@ -1,6 +1,7 @@
 """The worker: claims messages while there is room in the transports, hands them over, records outcomes; runs jobs."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -28,18 +29,30 @@ It raises only for bugs, which are tried again too.
 
 
 class Hands(Protocol):
-    """What the loop of one channel needs: room, a way to claim, and a way to hand over and settle."""
+    """What the loop of one channel works with. All calls come from the event loop; `carry` runs many times at once."""
 
-    def room(self) -> int: ...
+    def room(self) -> int:
+        """How many messages may be on their way at once, those that are already there included."""
+        ...
 
-    async def take(self, limit: int) -> Sequence[Any]: ...
+    async def take(self, limit: int) -> Sequence[Sequence[Any]]:
+        """Claim at most `limit` messages, in batches. The lease of a claim covers a process that is lost."""
+        ...
 
-    async def carry(self, parcels: Sequence[Any]) -> None: ...
+    async def carry(self, batch: Sequence[Any]) -> None:
+        """Hand a batch over and record what came of it. It raises only for defects: the lease then brings it back."""
+        ...
 
-    async def next_due(self) -> float | None: ...
+    async def renew(self) -> None:
+        """Hold what is being carried for longer, when it is time to. Called at least each POLL seconds."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """When the next message is due, in Unix seconds; None: there is none."""
+        ...
 
 
-class Loop:
+class Loop(ABC):
     """A background loop that wakes at commits, at due times and at least each POLL seconds, and drains at the end."""
 
     def __init__(self, database: Database, wake_name: str) -> None:
@@ -79,22 +92,29 @@ class Loop:
                 await self._pause()
 
     async def _pause(self) -> None:
-        try:
-            due = await self._due()
+        """Wait until work is due, or the loop is woken. An idle loop only reads: to claim is to write."""
+        while True:
+            try:
+                due = await self._due()
+            except Exception as problem:  # noqa: BLE001 - the loop must survive a database that is away for a while
+                log.error("worker.pause_failed", error=repr(problem))
+                await asyncio.sleep(POLL)
+                return
             wait = POLL if due is None else min(POLL, max(0.01, due - self._database.clock()))
-            await asyncio.wait_for(self._wake.wait(), wait)
-        except TimeoutError:
-            return
-        except Exception as problem:  # noqa: BLE001 - as above
-            log.error("worker.pause_failed", error=repr(problem))
-            await asyncio.sleep(POLL)
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait)
+                return
+            except TimeoutError:
+                if due is not None and due <= self._database.clock():
+                    return
 
+    @abstractmethod
     async def _step(self) -> bool:
         """Do some work; whether there may be more right now."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _due(self) -> float | None:
-        raise NotImplementedError
+        """When there is work again, in Unix seconds; None: when something wakes the loop."""
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -117,22 +137,24 @@ class ChannelLoop(Loop):
         self._flying = 0
 
     async def _step(self) -> bool:
+        await self._hands.renew()
         room = min(BATCH, self._hands.room() - self._flying)
         if room <= 0:
             return False
-        parcels = await self._hands.take(room)
-        if parcels:
-            self._flying += len(parcels)
-            self._spawn(self._carry(parcels))
-        return bool(parcels)
+        batches = await self._hands.take(room)
+        for batch in batches:
+            self._flying += len(batch)
+            self._spawn(self._carry(batch))
+        return bool(batches)
 
-    async def _carry(self, parcels: Sequence[Any]) -> None:
+    async def _carry(self, batch: Sequence[Any]) -> None:
         try:
-            await self._hands.carry(parcels)
+            await self._hands.carry(batch)
         finally:
-            self._flying -= len(parcels)
+            self._flying -= len(batch)
 
     async def _due(self) -> float | None:
+        await self._hands.renew()
         full = self._hands.room() - self._flying <= 0
         return None if full else await self._hands.next_due()
 

@@ -5,7 +5,7 @@ value (`Sent`, `Retry`, `Failed`); an exception out of `send` is a bug.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -37,13 +37,17 @@ class Mail(msgspec.Struct, frozen=True):
     reply_to: str | None = None
 
 
+Content = SmsText | Mail
+"""What a transport carries: one struct for each medium that has a transport."""
+
+
 class Outgoing(msgspec.Struct, frozen=True):
     """One message to hand over. `valid_until` is in Unix seconds; `attempt` starts at 1."""
 
     key: MessageKey
     sender: str
     recipient: str
-    content: SmsText | Mail
+    content: Content
     valid_until: int
     attempt: int = 1
 
@@ -83,7 +87,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """What a carrier reports later. `error` is the carrier's error code as text, `raw` its own words.
 
     `key` is filled when the transport still remembers which message the remote id belongs to; otherwise the id is
-    looked up. `at` is in Unix seconds.
+    looked up. `at` is in Unix seconds. `details` is what only its channel knows (the digits that a caller pressed).
     """
 
     transport: str
@@ -93,10 +97,14 @@ class Receipt(msgspec.Struct, frozen=True):
     error: str | None = None
     raw: str = ""
     key: MessageKey | None = None
+    details: dict[str, Any] | None = None
 
 
 class Inbound(msgspec.Struct, frozen=True):
-    """A message that arrived (MO). Long messages are whole here: the transport put the parts together."""
+    """A message that arrived (MO). Long messages are whole here: the transport put the parts together.
+
+    `details` is what only its channel knows (the pages of a fax).
+    """
 
     transport: str
     channel: str
@@ -104,6 +112,7 @@ class Inbound(msgspec.Struct, frozen=True):
     recipient: str
     body: str
     at: int
+    details: dict[str, Any] | None = None
 
 
 class Events(Protocol):

@@ -1,46 +1,47 @@
 """What is pushed: the documented keys and their older doubles. Source: facts D4, D5, D6."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from heliograph.messaging import rows
 
-def receipt(row: Mapping[str, Any]) -> dict[str, Any]:
+
+def receipt(row: rows.Receipt) -> dict[str, Any]:
     """Payload of a receipt out of a receipt row."""
     return {
-        "timestamp_send": row["timestamp_send"],
-        "timestamp": row["timestamp"],
-        "message_id": row["message_id"],
-        "messageid": row["message_id"],
-        "status": row["status"],
-        "status_code": row["status_code"],
-        "status_text": row["status_text"],
-        "error_code": row["error_code"],
-        "error_text": row["error_text"],
-        "custom_string": row["custom_string"],
-        "customstring": row["custom_string"],
-        "user_id": row["user_id"],
-        "subaccount_id": row["subaccount_id"],
-        "message_type": row["channel"],
+        "timestamp_send": row.timestamp_send,
+        "timestamp": row.timestamp,
+        "message_id": row.message_id,
+        "messageid": row.message_id,
+        "status": row.status,
+        "status_code": row.status_code,
+        "status_text": row.status_text,
+        "error_code": row.error_code,
+        "error_text": row.error_text,
+        "custom_string": row.custom_string,
+        "customstring": row.custom_string,
+        "user_id": row.user_id,
+        "subaccount_id": row.subaccount_id,
+        "message_type": row.channel,
     }
 
 
-def inbound(row: Mapping[str, Any]) -> dict[str, Any]:
+def inbound(row: rows.Inbound) -> dict[str, Any]:
     """Payload of an inbound message out of an inbound row."""
     return {
-        "timestamp": row["timestamp"],
-        "from": row["sender"],
-        "sms": row["sender"],
-        "to": row["recipient"],
-        "originalsenderid": row["recipient"],
-        "body": row["body"],
-        "message": row["body"],
-        "original_body": row["original_body"],
-        "originalmessage": row["original_body"],
-        "original_message_id": row["original_message_id"],
-        "originalmessageid": row["original_message_id"],
-        "custom_string": row["custom_string"],
-        "customstring": row["custom_string"],
-        "user_id": row["user_id"],
-        "subaccount_id": row["subaccount_id"],
-        "message_id": row["message_id"],
+        "timestamp": row.timestamp,
+        "from": row.sender,
+        "sms": row.sender,
+        "to": row.recipient,
+        "originalsenderid": row.recipient,
+        "body": row.body,
+        "message": row.body,
+        "original_body": row.original_body,
+        "originalmessage": row.original_body,
+        "original_message_id": row.original_message_id,
+        "originalmessageid": row.original_message_id,
+        "custom_string": row.custom_string,
+        "customstring": row.custom_string,
+        "user_id": row.user_id,
+        "subaccount_id": row.subaccount_id,
+        "message_id": row.message_id,
     }

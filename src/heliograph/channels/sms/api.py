@@ -1,15 +1,14 @@
 """HTTP shapes of the SMS section (endpoints 126 to 143)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from heliograph.billing import currencies, prices
+from heliograph.channels import sending
 from heliograph.channels.sms import templates
-from heliograph.channels.sms.audience import SmsOrder, expanded
-from heliograph.channels.sms.channel import NAME, SmsMessage
-from heliograph.db.engine import Tx
+from heliograph.channels.sms.channel import NAME, Sms, SmsMessage
 from heliograph.errors import BadRequest, NotFound, Status
 from heliograph.http import paging, search
 from heliograph.http.fields import (
@@ -24,8 +23,8 @@ from heliograph.http.fields import (
     about,
 )
 from heliograph.http.request import Merged, Reply, Request
-from heliograph.messaging import accept, api, message, polling
-from heliograph.messaging.channel import Accepted
+from heliograph.messaging import api, polling
+from heliograph.messaging.channel import Accepted, ForList, Order
 from heliograph.webhooks import samples
 from heliograph.webhooks.fetch import check_url
 
@@ -132,7 +131,7 @@ class SampleReceipt(msgspec.Struct, kw_only=True):
     timestamp: UnixText
     message_id: MessageId
     status_code: Annotated[str, about("201 delivered, 300 tried again, 301 failed.", "201")]
-    status_text: Annotated[str, about("What happened.", message.DELIVERED_TEXT)]
+    status_text: Annotated[str, about("What happened.", Sms.words.delivered)]
     error_code: Annotated[str | None, about("The carrier's own code for what went wrong.", None)]
     error_text: str | None
     custom_string: CustomString | None
@@ -179,35 +178,33 @@ class Template(msgspec.Struct, kw_only=True):
     template_name: str
 
 
-def _prepare(req: Request, quote: bool) -> SmsOrder:
-    found = req.decode(SendSms).messages
-    if not found:
+def _prepare(req: Request, quote: bool) -> Order:
+    messages = req.decode(SendSms).messages
+    if not messages:
         raise BadRequest({"messages": "Messages field is required."})
-    if len(found) > MOST_MESSAGES:
+    if len(messages) > MOST_MESSAGES:
         text = f"Too many recipients: at most {MOST_MESSAGES} messages in one request."
         raise BadRequest({"messages": text}, message=text)
     settings = req.services.settings
     channel = req.services.channels[NAME]
     now = req.services.database.clock()
     throttle = settings.throttle_seconds if req.who.throttle_seconds is None else req.who.throttle_seconds
-    return SmsOrder(
+    return Order(
         principal=req.who,
         channel=channel,
         request_id=req.id,
-        drafts=[channel.draft(req.who, given, now) for given in found],
+        drafts=[channel.draft(req.who, given, now) for given in messages],
         throttle=0 if quote else throttle,
         quote=quote,
-        lists={at: given for at, given in enumerate(found) if given.list_id is not None and not given.to},
+        lists={
+            place: ForList(given.list_id, given)
+            for place, given in enumerate(messages)
+            if given.list_id is not None and not given.to
+        },
     )
 
 
-def _merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
-    whole = [expanded(tx, order) for order in orders]
-    orders[0].channel.judge(tx, whole)
-    return accept.accept(tx, whole)
-
-
-def _to_lists(order: SmsOrder) -> bool:
+def _to_lists(order: Order) -> bool:
     return bool(order.lists)
 
 
@@ -221,8 +218,8 @@ def _priced(req: Request, fates: list[Accepted]) -> Reply:
     return _answer(req, fates, [_quoted(fate) for fate in fates])
 
 
-send = Merged(lambda req: _prepare(req, False), _merge, _sent, _to_lists)
-price = Merged(lambda req: _prepare(req, True), _merge, _priced, _to_lists)
+send = Merged(lambda req: _prepare(req, False), sending.place, _sent, _to_lists)
+price = Merged(lambda req: _prepare(req, True), sending.place, _priced, _to_lists)
 
 
 def _answer(req: Request, fates: list[Accepted], messages: list[SentSms]) -> Reply:
@@ -304,7 +301,7 @@ def history_row(row: Mapping[str, Any]) -> HistoryEntry:
         error_code=row["error_code"],
         error_text=row["error_text"],
         message_id=row["message_id"],
-        message_parts=f"{row['parts']:.2f}",
+        message_parts=f"{row['units']:.2f}",
         message_price=prices.fixed(row["price_micros"], 6),
         from_email=row["from_email"],
         list_id=row["list_id"],
@@ -405,15 +402,15 @@ def read_one_inbound(req: Request) -> Reply:
 
 def test_receipt(req: Request) -> Reply:
     """128. Send a test receipt to a URL."""
-    row = samples.receipt(req.tx, req.who.user_id, req.who.subaccount_id, _target(req))
+    row = samples.receipt(req.tx, req.services.channels[NAME], req.who.user_id, req.who.subaccount_id, _target(req))
     return Reply(
         SampleReceipt(
-            timestamp=str(row["timestamp"]),
-            message_id=row["message_id"],
-            status_code=row["status_code"],
-            status_text=row["status_text"],
-            error_code=row["error_code"],
-            error_text=row["error_text"],
+            timestamp=str(row.timestamp),
+            message_id=row.message_id,
+            status_code=row.status_code,
+            status_text=row.status_text,
+            error_code=row.error_code,
+            error_text=row.error_text,
             custom_string=None,
         )
     )
@@ -421,8 +418,8 @@ def test_receipt(req: Request) -> Reply:
 
 def test_inbound(req: Request) -> Reply:
     """132. Send a test inbound message to a URL."""
-    row = samples.inbound(req.tx, req.who.user_id, req.who.subaccount_id, _target(req))
-    return Reply(_inbound({**row, "custom_string": None}))
+    row = samples.inbound(req.tx, req.services.channels[NAME], req.who.user_id, req.who.subaccount_id, _target(req))
+    return Reply(_inbound({**msgspec.structs.asdict(row), "custom_string": None}))
 
 
 def _target(req: Request) -> str:

@@ -2,8 +2,8 @@
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -13,16 +13,26 @@ from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
 from heliograph.channels.sms.senders import refuse_foreign
+from heliograph.contacts import audience
+from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.media import Medium
-from heliograph.messaging.channel import Draft, Order
+from heliograph.messaging import inbound
+from heliograph.messaging.channel import Charge, Draft, Order, Words
+from heliograph.messaging.rows import Message
 from heliograph.settings import Settings
-from heliograph.transports.base import SmsText
+from heliograph.transports.base import Inbound, SmsText
 
 NAME = "sms"
 MOST_PARTS = 8
 """Segments that a message can have at the most (facts F7)."""
+
+GSM, UCS2 = "gsm", "ucs2"
+"""`messages.encoding`: the alphabet of a text."""
+
+_CHARGES = tuple((Charge("message", units),) for units in range(MOST_PARTS + 1))
+"""What a message of so many segments costs, made once: a request has a thousand of them."""
 
 NO_COUNTRY = "001"
 """What satellite and other global networks have for a country: there is no price for it."""
@@ -65,6 +75,16 @@ class Sms:
 
     name = NAME
     medium: Medium = "sms"
+    words = Words(
+        sent="Message sent to the network for delivery",
+        taken="Accepted for delivery",
+        delivered="Success: Message received on handset.",
+        undelivered="undelivered by the carrier",
+    )
+    receipt_rules = "sms-receipts"
+    inbound_rules = "sms-inbound"
+    late_failures = False
+    lasting = False
 
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
@@ -86,7 +106,7 @@ class Sms:
             source=given.source or "",
         )
         if given.list_id is not None and not given.to:
-            # Stands for the whole list until audience.expanded has found it in the account.
+            # It stands for the whole list until channels/audience.py has found it in the account.
             return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
         if not given.to:
             return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
@@ -111,15 +131,34 @@ class Sms:
             return _refuse(draft, Status.INVALID_SCHEDULE)
         measured = segments.measure(body, min(max(who.char_limit, 1), MOST_PARTS))
         draft.body, draft.units = measured.text, measured.count
-        draft.encoding = "ucs2" if measured.unicode else "gsm"
+        draft.encoding = UCS2 if measured.unicode else GSM
         draft.schedule = schedule
         if phone.is_test(number.number):
             draft.free, draft.units = True, 0
+        draft.awaits = draft.units
+        draft.charges = _CHARGES[draft.units]
         return draft
+
+    def personal(self, given: SmsMessage) -> Callable[[Member], SmsMessage]:
+        """A message to a list, addressed to the phone number of one contact."""
+        write = audience.personal(given.body or "")
+
+        def address(member: Member) -> SmsMessage:
+            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=write(member))
+
+        return address
 
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         """Refuse the senders that belong to other accounts."""
         refuse_foreign(tx, orders, self.shared)
+
+    async def contents(self, messages: Sequence[Message]) -> Sequence[SmsText]:
+        """The segments of each text."""
+        return [SmsText(segments.split(row.body, row.encoding == UCS2), row.encoding == UCS2) for row in messages]
+
+    def original(self, tx: Tx, arrived: Inbound, holder: int | None) -> Message | None:
+        """The newest message from the number that was written to, to the number that wrote."""
+        return inbound.by_number(tx, arrived, holder)
 
     def _sender(self, draft: Draft, own: Sequence[str]) -> str | None:
         """The sender ID as it goes out, None for an invalid one (facts F1, F2).
@@ -161,9 +200,3 @@ def _schedule(given: int | str | float | None, now: float) -> int | None:
     if at > now + FARTHEST or at < 0:
         return None
     return at if at > now else 0
-
-
-def compose(row: Mapping[str, Any]) -> SmsText:
-    """The content for a transport out of the row of a message."""
-    unicode = row["encoding"] == "ucs2"
-    return SmsText(segments.split(row["body"], unicode), unicode)

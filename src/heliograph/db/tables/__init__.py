@@ -15,24 +15,16 @@ from heliograph.db.tables.accounts import (
 )
 from heliograph.db.tables.base import metadata
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports
+from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.messages import (
     counters,
-    exports,
-    files,
     handovers,
-    idempotency,
     inbound,
-    jobs,
     message_events,
     messages,
     parked_receipts,
-    queue,
     receipts,
-    rules,
     sms_templates,
-    uploads,
-    webhook_attempts,
-    webhook_deliveries,
 )
 from heliograph.db.tables.money import (
     balances,
@@ -47,6 +39,9 @@ from heliograph.db.tables.money import (
     rates,
     released_numbers,
 )
+from heliograph.db.tables.queue import idempotency, jobs, queue
+from heliograph.db.tables.rules import rules
+from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
 __all__ = [
     "ACCESS_FLAGS",

@@ -1,19 +1,8 @@
-"""Tables of messages and of what happens around them: queue, receipts, rules, jobs, webhooks, files."""
+"""Messages (MT), what became of them, and messages that arrived (MO)."""
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    PrimaryKeyConstraint,
-    SmallInteger,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, SmallInteger, Table, Text, UniqueConstraint
 
-from heliograph.db.tables.base import Id, metadata
+from heliograph.db.tables.base import Id, metadata, some
 
 counters = Table(
     "counters",
@@ -44,8 +33,8 @@ messages = Table(
     Column("carrier", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("encoding", Text, nullable=False),
-    Column("parts", SmallInteger, nullable=False),
-    Column("parts_left", SmallInteger, nullable=False),
+    Column("units", SmallInteger, nullable=False),
+    Column("receipts_left", SmallInteger, nullable=False),
     Column("price_micros", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
     Column("status_code", Text),
@@ -58,11 +47,16 @@ messages = Table(
     Column("contact_id", BigInteger),
     Column("source", Text, nullable=False),
     Column("request_id", Text, nullable=False),
+    Column("campaign_id", BigInteger),
+    Column("details", Text),
     PrimaryKeyConstraint("channel", "user_id", "ordinal"),
     UniqueConstraint("message_id", "user_id"),
     Index(None, "msisdn", "date"),
+    some("ix_messages_campaign_id", "campaign_id", "ordinal", where="campaign_id IS NOT NULL"),
 )
-"""`msisdn` is a recipient's number without the plus, null for what is none: its index is the only one that grows at
+"""`details` is what only the channel of the message knows, as JSON (null for SMS).
+
+`msisdn` is a recipient's number without the plus, null for what is none: its index is the only one that grows at
 random places, so an entry must be small. The id stands before the user: while PostgreSQL has no statistics, it would
 look up some ids of a user by reading everything that the user has (docs/performance.md).
 """
@@ -79,22 +73,6 @@ message_events = Table(
     sqlite_with_rowid=False,
 )
 """The timeline: `seq` is the time in nanoseconds. The acceptance stands in the message itself."""
-
-queue = Table(
-    "queue",
-    metadata,
-    Column("queue_id", Id, primary_key=True),
-    Column("channel", Text, nullable=False),
-    Column("lane", SmallInteger, nullable=False),
-    Column("due_at", Float, nullable=False),
-    Column("user_id", BigInteger, nullable=False),
-    Column("message_id", Text, nullable=False),
-    Column("attempts", SmallInteger, nullable=False),
-    Column("claimed", SmallInteger, nullable=False),
-    Index(None, "channel", "lane", "due_at"),
-    Index(None, "user_id", "message_id"),
-)
-"""Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
 
 handovers = Table(
     "handovers",
@@ -138,6 +116,7 @@ receipts = Table(
     Column("error_code", Text),
     Column("error_text", Text),
     Column("custom_string", Text, nullable=False),
+    Column("details", Text),
     Index(None, "user_id", "channel", "ordinal"),
     Index(None, "user_id", "message_id"),
 )
@@ -159,27 +138,9 @@ inbound = Table(
     Column("original_body", Text, nullable=False),
     Column("custom_string", Text, nullable=False),
     Column("unread", SmallInteger, nullable=False),
+    Column("details", Text),
     Index(None, "user_id", "channel", "unread", "inbound_id"),
     Index(None, "user_id", "message_id"),
-)
-
-rules = Table(
-    "rules",
-    metadata,
-    Column("rule_id", Id, primary_key=True),
-    Column("user_id", BigInteger, nullable=False),
-    Column("family", Text, nullable=False),
-    Column("rule_name", Text, nullable=False),
-    Column("match_type", BigInteger, nullable=False),
-    Column("dedicated_number", Text, nullable=False),
-    Column("message_search_type", SmallInteger, nullable=False),
-    Column("message_search_term", Text),
-    Column("action", Text, nullable=False),
-    Column("action_address", Text),
-    Column("body", Text),
-    Column("webhook_type", Text),
-    Column("enabled", SmallInteger, nullable=False),
-    Index(None, "user_id", "family"),
 )
 
 sms_templates = Table(
@@ -189,95 +150,4 @@ sms_templates = Table(
     Column("user_id", BigInteger, nullable=False, index=True),
     Column("template_name", Text, nullable=False),
     Column("body", Text, nullable=False),
-)
-
-jobs = Table(
-    "jobs",
-    metadata,
-    Column("job_id", Id, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("lane", Text, nullable=False),
-    Column("due_at", Float, nullable=False, index=True),
-    Column("attempts", Integer, nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("last_error", Text),
-    Index(None, "lane", "due_at"),
-)
-"""Background work other than messages. `lane` groups what must not crowd out others (one webhook target)."""
-
-webhook_deliveries = Table(
-    "webhook_deliveries",
-    metadata,
-    Column("delivery_id", Id, primary_key=True),
-    Column("user_id", BigInteger, nullable=False, index=True),
-    Column("event_id", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("webhook_type", Text, nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-)
-
-webhook_attempts = Table(
-    "webhook_attempts",
-    metadata,
-    Column("attempt_id", Id, primary_key=True),
-    Column("delivery_id", BigInteger, nullable=False, index=True),
-    Column("at", BigInteger, nullable=False),
-    Column("status", Integer),
-    Column("seconds", Float, nullable=False),
-    Column("answer", Text, nullable=False),
-    Column("error", Text),
-)
-
-files = Table(
-    "files",
-    metadata,
-    Column("file_id", Text, primary_key=True),
-    Column("user_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("content_type", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
-    Column("ready", SmallInteger, nullable=False, server_default="1"),
-)
-"""`ready` is 0 while the bytes are being stored."""
-
-uploads = Table(
-    "uploads",
-    metadata,
-    Column("upload_id", Id, primary_key=True),
-    Column("user_id", BigInteger, nullable=False),
-    Column("file_id", Text, nullable=False, index=True),
-    Column("target", Text, nullable=False),
-    Column("pages", Integer, nullable=False, server_default="0"),
-    sqlite_autoincrement=True,
-)
-"""Files that were made for a channel: uploaded, or fetched for a message.
-
-A number is never given out twice: without AUTOINCREMENT, SQLite would.
-"""
-
-exports = Table(
-    "exports",
-    metadata,
-    Column("file_id", Text, primary_key=True),
-    Column("user_id", BigInteger, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("first", BigInteger, nullable=False),
-    Column("last", BigInteger, nullable=False),
-    Column("done", BigInteger, nullable=False),
-)
-"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far."""
-
-idempotency = Table(
-    "idempotency",
-    metadata,
-    Column("user_id", BigInteger, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("answer", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False, index=True),
-    PrimaryKeyConstraint("user_id", "key"),
 )

@@ -49,14 +49,14 @@ daily_usage = Table(
     "daily_usage",
     metadata,
     Column("user_id", BigInteger, nullable=False),
-    Column("channel", Text, nullable=False),
+    Column("medium", Text, nullable=False),
     Column("day", BigInteger, nullable=False),
     Column("subaccount_id", BigInteger, nullable=False),
     Column("sent", BigInteger, nullable=False),
     Column("micros", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
-    PrimaryKeyConstraint("user_id", "channel", "day", "subaccount_id"),
+    PrimaryKeyConstraint("user_id", "medium", "day", "subaccount_id"),
 )
 """Counters per day (midnight UTC): messages sent and what they cost, messages received, messages that failed."""
 

@@ -32,6 +32,11 @@ _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.eml")
 log = structlog.get_logger(__name__)
 
 
+def mail_folder(data: Path) -> Path:
+    """Where the built-in mail carrier of a data folder keeps its mails."""
+    return data / "mail"
+
+
 class StoredMail(msgspec.Struct, frozen=True):
     """A mail in the folder. `at` is in Unix seconds; `sender` and `recipient` (one or more, by commas) are those of the
     envelope.

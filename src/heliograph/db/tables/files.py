@@ -1,0 +1,46 @@
+"""Files, and what they were made for."""
+
+from sqlalchemy import BigInteger, Column, Integer, SmallInteger, Table, Text
+
+from heliograph.db.tables.base import Id, metadata
+
+files = Table(
+    "files",
+    metadata,
+    Column("file_id", Text, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("ready", SmallInteger, nullable=False, server_default="1"),
+)
+"""`ready` is 0 while the bytes are being stored."""
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("file_id", Text, nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
+)
+"""Files that were made for a channel: uploaded, or fetched for a message.
+
+A number is never given out twice: without AUTOINCREMENT, SQLite would.
+"""
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("file_id", Text, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+)
+"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far."""

@@ -1,0 +1,46 @@
+"""Work that waits: messages to hand over, jobs; and answers that are kept for repeated requests."""
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, SmallInteger, Table, Text
+
+from heliograph.db.tables.base import Id, metadata
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("queue_id", Id, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("claimed", SmallInteger, nullable=False),
+    Index(None, "channel", "priority", "due_at"),
+    Index(None, "user_id", "message_id"),
+)
+"""Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("due_at", Float, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("last_error", Text),
+    Index(None, "lane", "due_at"),
+)
+"""Background work other than messages. `lane` groups what must not crowd out others (one webhook target)."""
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("user_id", "key"),
+)

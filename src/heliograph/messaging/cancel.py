@@ -1,0 +1,31 @@
+"""Cancelling messages that no carrier has been given yet."""
+
+from collections.abc import Sequence
+
+from heliograph.billing import usage
+from heliograph.db.engine import Tx
+from heliograph.messaging import message
+from heliograph.messaging.channel import Channel
+from heliograph.messaging.message import Code
+from heliograph.messaging.refund import refund
+from heliograph.queue import claim
+
+
+def cancel(tx: Tx, user_id: int, channel: Channel, message_ids: Sequence[str]) -> int:
+    """Cancel messages that no worker has claimed yet, and give their money back; how many were cancelled."""
+    withdrawn = claim.withdraw(tx, user_id, channel.name, message_ids)
+    keys = [(user_id, message_id) for message_id in withdrawn]
+    moved = message.move(tx, keys, message.CANCELLED, Code.FAILED, "Cancelled")
+    tally = usage.Tally()
+    for row in message.load(tx, moved).values():
+        refund(tx, row, channel.medium, tally)
+        tally.of(row.user_id, channel.medium, row.date, row.subaccount_id).sent -= 1
+    tally.write(tx)
+    text = "Cancelled by the account; the price was refunded."
+    message.record(tx, [(*key, message.CANCELLED, text) for key in moved])
+    return len(moved)
+
+
+def cancel_all(tx: Tx, user_id: int, channel: Channel) -> int:
+    """Cancel every scheduled message of a channel; how many."""
+    return cancel(tx, user_id, channel, claim.scheduled(tx, user_id, channel.name))
