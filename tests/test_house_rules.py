@@ -367,3 +367,41 @@ def test_files_name_no_registry_and_no_machine() -> None:
         found = [(number, FOREIGN.search(line)) for number, line in enumerate(lines, 1)]
         problems += [f"{file.relative_to(ROOT)}:{number}: {hit.group()}" for number, hit in found if hit]
     report(problems)
+
+
+CITED = re.compile(r"\b([Ff]acts|[Cc]lients|[Uu]ser needs) ((?:[A-Z]\d*|\d+)\b(?:, (?:[A-Z]\d*|\d+)\b)*)")
+PAGE = re.compile(r"[\w./-]*\w\.md\b")
+DECISION = re.compile(r"\b[Dd]ecision (\d+)\b")
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """What people have written, each file as one line: a citation may go over the end of a line, also in a comment."""
+    for folder in ("src", "tests", "benchmarks", "docs"):
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.suffix in (".py", ".md", ".toml", ".html", ".lua"):
+                yield file, re.sub(r"\s+(?:# +)?", " ", file.read_text(encoding="utf-8"))
+
+
+def explained() -> set[str]:
+    """What can be cited: sections and rows of facts, sections of clients, and the points of user needs."""
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    facts = re.findall(r"^(?:## Facts |\| )([A-N]\d*)(?::| \|)", page, re.MULTILINE)
+    clients = re.findall(r"^## Clients (\d+):", page, re.MULTILINE)
+    needs = re.findall(r"^(\d+)\. ", page, re.MULTILINE)
+    named = (("facts", facts), ("clients", clients), ("user needs", needs))
+    return {f"{kind} {name}" for kind, names in named for name in names}
+
+
+def test_what_is_cited_can_be_read() -> None:
+    """A rule whose source cannot be opened can neither be checked nor changed."""
+    known = explained()
+    decisions = {int(file.name[:4]) for file in (ROOT / "docs" / "decisions").glob("*.md")}
+    problems = []
+    for file, text in texts():
+        folders = (ROOT, ROOT / "docs", file.parent)
+        cited = [f"{kind.lower()} {name}" for kind, names in CITED.findall(text) for name in names.split(", ")]
+        wrong = [f"{one}: not in docs/sources.md" for one in cited if one not in known]
+        wrong += [f"{one}: no page" for one in PAGE.findall(text) if not any((up / one).is_file() for up in folders)]
+        wrong += [f"decision {one}: no page" for one in DECISION.findall(text) if int(one) not in decisions]
+        problems += [f"{file.relative_to(ROOT)}: {one}" for one in wrong]
+    report(problems)

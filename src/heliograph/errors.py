@@ -10,7 +10,7 @@ from typing import Any
 class ApiError(Exception):
     """A refused request: HTTP status, response_code, response_msg and `data` of the envelope.
 
-    `headers` are added to the answer (Retry-After). Source: api-v3, "Status Codes"; observed bodies of errors.
+    `headers` are added to the answer (Retry-After). Source: api-v3, "Status Codes"; facts A.
     """
 
     status = 400

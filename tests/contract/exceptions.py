@@ -1,7 +1,7 @@
 """Where an answer may differ from the documented example, and why. The number is the endpoint's in endpoints.json.
 
 The document's example is the rule. What real services were seen to answer, or what the official clients cannot do
-without, is an exception, and each has its reason here.
+without, is an exception, and each has its reason here. Sources: facts A20, B, F12; clients 3, 4, 5.
 """
 
 STRING_PRICE = "Live captures and the official client 6.0.2 have the price of a message as a string of four decimals."

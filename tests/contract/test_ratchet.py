@@ -7,8 +7,8 @@ from heliograph import routes
 
 MISSING = Path(__file__).parent / "missing.txt"
 ADDITIONS = {
-    ("PUT", "/account"): "an account that only its operator can change is no self-service (facts J10: it existed)",
-    ("GET", "/account/usage"): "the document's curl sample has this spelling (clients.md 2): the present month",
+    ("PUT", "/account"): "an account that only its operator can change is no self-service (facts J10)",
+    ("GET", "/account/usage"): "the document's curl sample has this spelling (clients 2): the present month",
     ("GET", "/statistics/mms"): "the document has statistics of SMS and voice only; the others are counted alike",
     **dict.fromkeys((("GET", f"/statistics/{channel}") for channel in ("fax", "post", "email")), "the same"),
     ("GET", "/exports/{export_id}"): "a long export is written by a job, and its caller wants to know how far it is",
@@ -16,7 +16,7 @@ ADDITIONS = {
     ("GET", "/lists/{list_id}/imports/{import_id}"): "an import runs for minutes, and its refused rows must be found",
     ("GET", "/reseller/settings"): "resellers live by a margin on their clients' prices (facts I10)",
     ("PUT", "/reseller/settings"): "the same",
-    ("GET", "/recharge/auto-recharge"): "GET /account shows the three values, and nothing documented sets them (I9)",
+    ("GET", "/recharge/auto-recharge"): "GET /account shows the three values, nothing documented sets them (facts I9)",
     ("PUT", "/recharge/auto-recharge"): "the same",
     ("GET", "/recharge/transactions/{transaction_id}/invoice"): "an account's bookkeeping needs a document",
     ("POST", "/recharge/events"): "the payment gateway tells how a charge ended whose answer was lost",

@@ -100,7 +100,7 @@ def test_every_kind_is_signed_over_what_arrives(
 
 
 def test_the_pairs_of_a_form_and_of_json_are_the_documented_ones(api: Api) -> None:
-    """Facts D4, D5 and D6: keys and types."""
+    """Keys and types. Source: facts D4, D5, D6."""
     texts = {
         *("from", "sms", "to", "originalsenderid", "body", "message", "original_body", "originalmessage"),
         *("original_message_id", "originalmessageid", "custom_string", "customstring", "message_id"),

@@ -233,7 +233,7 @@ def _report_text(message: Message, receipt: rows.Receipt, wants: Mailing) -> str
 
 
 def _reply_text(arrived: rows.Inbound, wants: Mailing) -> str:
-    """The mail of a reply. Source: facts E (a third-party test)."""
+    """The mail of a reply. Source: facts E."""
     text = f"You've received a reply from {arrived.sender}:\n\n{arrived.body}\n\n{'-' * 40}\n"
     when = wants.clock(arrived.timestamp)
     if not arrived.original_message_id:

@@ -62,7 +62,7 @@ def payable(micros: int, code: str) -> bool:
 @cache
 def smallest(code: str) -> int:
     """The smallest amount of a currency (ISO 4217, its minor unit) in micros: a cent, a yen."""
-    from babel.numbers import get_currency_precision  # as below
+    from babel.numbers import get_currency_precision  # locale data, rarely needed
 
     return int(10 ** (6 - get_currency_precision(code)))
 

@@ -61,7 +61,7 @@ class ContactBody(msgspec.Struct):
 
 
 class DuplicatesBody(msgspec.Struct):
-    """Body of 28: a list of fields, or an object with them as keys (as the official client 5.x sends)."""
+    """Body of 28: a list of fields, or an object with them as keys, as the official client 5.x sends it."""
 
     fields: Annotated[
         list[str] | dict[str, Any] | str | None, about("Fields that duplicates have in common.", ["phone_number"])
@@ -69,7 +69,7 @@ class DuplicatesBody(msgspec.Struct):
 
 
 class ImportBody(msgspec.Struct):
-    """Body of 29: `file_url` may also be the id of an upload; `field_order` may be one text with commas (6.0.2)."""
+    """Body of 29: `file_url` may be the id of an upload. The official client 6.0.2 sends `field_order` as one text."""
 
     file_url: Annotated[str, about("Address of a CSV, spreadsheet or vCard, or the id of an upload.")]
     field_order: Annotated[

@@ -85,7 +85,7 @@ _FIELDS = {
 
 
 def personal(text: str) -> Callable[[Member], str]:
-    """A function that writes `text` to a member. Placeholders: facts G1 to G3; a missing value leaves nothing."""
+    """A function that writes `text` to a member. Placeholders: facts G1, G2, G3; a missing value leaves nothing."""
     if not _PLACEHOLDER.search(text):
         return lambda _: text
     return lambda member: _PLACEHOLDER.sub(lambda found: member.get(_field(found)) or "", text)

@@ -104,7 +104,7 @@ def find(tx: Tx, user_id: int, list_id: int, contact_id: int, *, lock: bool = Fa
 
 
 def target(tx: Tx, user_id: int, list_id: int) -> Row:
-    """The locked list that contacts are added to. Raises Forbidden: source facts A5."""
+    """The locked list that contacts are added to. Raises Forbidden. Source: facts A5."""
     try:
         return lists.find(tx, user_id, list_id, lock=True)
     except NotFound:

@@ -1,4 +1,4 @@
-"""The envelope of every answer. Source: api-v3; errors as in facts A1-A10."""
+"""The envelope of every answer. Source: api-v3; errors as in facts A."""
 
 from typing import Annotated, Any
 

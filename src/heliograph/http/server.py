@@ -277,7 +277,7 @@ def _enter(tx: Tx, req: Request) -> None:
 
 
 def _admit(route: Route, who: Principal) -> None:
-    """Refuse accounts and subaccounts that may not use a route. Source: facts B (test users), J3."""
+    """Refuse accounts and subaccounts that may not use a route. Source: facts B, J3."""
     if who.banned:
         raise Forbidden("Your account has been banned.")
     if not who.active and not route.paths[0].startswith(("/account", "/account-verify")):

@@ -41,7 +41,7 @@ class SendSms(msgspec.Struct):
 
 
 class SentSms(msgspec.Struct, kw_only=True, gc=False):
-    """One entry of the answer to a send. Types: facts B (live captures)."""
+    """One entry of the answer to a send. Types: facts B."""
 
     to: PhoneNumber
     body: Annotated[str, about("The text, with placeholders filled.", "Hello")]
@@ -253,7 +253,7 @@ def _quoted(fate: Accepted) -> SentSms:
 
 def _one(req: Request, fate: Accepted) -> SentSms:
     draft = fate.draft
-    # A refused country is told with everything else that is known of the message (facts B, a live capture).
+    # A refused country is told with everything else that is known of the message (facts B).
     if draft.refusal is not None and draft.refusal != Status.COUNTRY_NOT_ENABLED:
         return SentSms(
             to=draft.recipient,
