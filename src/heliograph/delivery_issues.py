@@ -13,6 +13,7 @@ from heliograph.errors import BadRequest, NotFound
 from heliograph.http import paging, search
 from heliograph.http.fields import Flag, Mail, UnixTime, about
 from heliograph.http.request import Reply, Request
+from heliograph.mailaddress import is_address
 from heliograph.queue import mail
 
 TYPES = ("SMS", "MMS", "VOICE", "EMAIL_MARKETING", "EMAIL_TRANSACTIONAL", "FAX", "POST")
@@ -78,7 +79,7 @@ def create(req: Request) -> Reply:
         faults["type"] = f"Type must be one of {', '.join(TYPES)}."
     if not given.description.strip():
         faults["description"] = "Description field is required."
-    if not mail.is_address(address):
+    if not is_address(address):
         faults["email_address"] = "Email address must be an email address."
     if faults:
         raise BadRequest(faults)

@@ -19,7 +19,7 @@ from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, Forbidden
 from heliograph.http.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
 from heliograph.http.request import Reply, Request
-from heliograph.queue import mail
+from heliograph.mailaddress import is_address
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
@@ -208,7 +208,7 @@ def _faults(given: Registration, country: str) -> dict[str, str]:
         faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
     if fault := faulty_password(given.password):
         faults["password"] = fault
-    if not mail.is_address(given.user_email):
+    if not is_address(given.user_email):
         faults["user_email"] = "User email must be an email address."
     if country not in phone.COUNTRIES:
         faults["country"] = "Country must be a two-letter ISO 3166 code."

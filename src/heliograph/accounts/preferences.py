@@ -14,7 +14,7 @@ from heliograph.billing import prices
 from heliograph.db.engine import Tx
 from heliograph.db.tables import subaccounts, users
 from heliograph.errors import BadRequest
-from heliograph.queue import mail
+from heliograph.mailaddress import is_address
 
 ORIGINAL = "originalemail"
 """Replies by mail go to the address that the message was sent by. Source: endpoint 1."""
@@ -161,7 +161,7 @@ def _text(value: str, _: Mapping[str, Any]) -> str:
 
 
 def _mail(value: str, _: Mapping[str, Any]) -> str:
-    if not mail.is_address(value):
+    if not is_address(value):
         raise ValueError("must be an email address.")
     return value
 
@@ -186,13 +186,13 @@ def _timezone(value: str, _: Mapping[str, Any]) -> str:
 
 
 def _reply_to(value: str, _: Mapping[str, Any]) -> str:
-    if value not in ("", ORIGINAL) and not mail.is_address(value):
+    if value not in ("", ORIGINAL) and not is_address(value):
         raise ValueError(f"must be {ORIGINAL} or an email address.")
     return value or ORIGINAL
 
 
 def _delivery_to(value: str, _: Mapping[str, Any]) -> str | None:
-    if value not in ("", ORIGINAL) and not mail.is_address(value):
+    if value not in ("", ORIGINAL) and not is_address(value):
         raise ValueError(f"must be empty, {ORIGINAL} or an email address.")
     return value or None
 

@@ -10,7 +10,7 @@ from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
-from heliograph.messaging.message import msisdn
+from heliograph.phone import msisdn
 
 _COLUMNS = (
     *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),

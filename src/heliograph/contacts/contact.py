@@ -15,8 +15,7 @@ from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import BadRequest, Forbidden, NotFound
-from heliograph.messaging.message import msisdn
-from heliograph.queue.mail import is_address
+from heliograph.mailaddress import is_address
 
 UNKNOWN = "Contact record not found."
 LONGEST = 255
@@ -65,7 +64,7 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
         faults["phone_number"] = "Phone number field is required when there is no fax number or email."
     if faults:
         raise BadRequest(faults)
-    made["msisdn"] = msisdn(made["phone_number"] or "")
+    made["msisdn"] = phone.msisdn(made["phone_number"] or "")
     known = (made["first_name"], made["last_name"], made["organization_name"], *(made[name] for name in REACHABLE))
     made["keywords"] = " ".join(filter(None, known)).lower()
     return made
@@ -211,7 +210,7 @@ def numbers_in(tx: Tx, list_id: int, numbers: Iterable[int | None]) -> set[int]:
 
 def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
     """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
-    digits = msisdn(number) if phone.parse(number) else None
+    digits = phone.msisdn(number) if phone.parse(number) else None
     into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
     return None if digits is None or into is None else (digits, into)
 

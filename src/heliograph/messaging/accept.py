@@ -14,7 +14,9 @@ from heliograph.billing.prices import Rates
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
+from heliograph.ids import new_ids
 from heliograph.messaging import counters, message
+from heliograph.phone import msisdn
 from heliograph.queue import claim
 
 BULK = 50
@@ -97,7 +99,7 @@ def _judge(
 ) -> tuple[list[Accepted], int]:
     """Decide on each draft of an order; what all of them cost. `left` and `recent` are carried on."""
     who = order.principal
-    ids = message.new_ids(len(order.drafts), tx.clock)
+    ids = new_ids(len(order.drafts), tx.clock)
     fates = []
     total = 0
     known: dict[tuple[str, str], int] = {}
@@ -144,7 +146,7 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> set[tuple[int, str, str]]:
     """(user, recipient, body) of what was accepted within the throttle window of these orders."""
     window = max((order.throttle for order in orders), default=0)
     drafts = [d for order in orders if order.throttle for d in order.drafts if d.refusal is None]
-    numbers = {message.msisdn(draft.recipient) for draft in drafts}
+    numbers = {msisdn(draft.recipient) for draft in drafts}
     if not window or not numbers:
         return set()
     found = tx.driver_in(
@@ -200,7 +202,7 @@ def _row(order: Order, fate: Accepted, ordinal: int, date: int, later: bool) -> 
         draft.schedule or date,
         draft.sender,
         draft.recipient,
-        message.msisdn(draft.recipient),
+        msisdn(draft.recipient),
         draft.country,
         draft.carrier,
         draft.body,

@@ -5,7 +5,9 @@ from typing import Any
 
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
+from heliograph.ids import new_ids
 from heliograph.messaging import message
+from heliograph.phone import msisdn
 from heliograph.transports.base import Inbound
 
 Rules = Callable[[Tx, dict[str, Any]], bool]
@@ -50,7 +52,7 @@ def store(tx: Tx, arrived: Inbound, rules: Rules, owner: Owner) -> str | None:
         "user_id": original["user_id"],
         "subaccount_id": original["subaccount_id"],
         "channel": arrived.channel,
-        "message_id": message.new_ids(1, tx.clock)[0],
+        "message_id": new_ids(1, tx.clock)[0],
         "timestamp": arrived.at,
         "sender": _plus(arrived.sender),
         "recipient": _plus(arrived.recipient),
@@ -83,7 +85,7 @@ def _original(tx: Tx, arrived: Inbound, holder: int | None) -> Mapping[str, Any]
     found = tx.driver(
         "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"  # noqa: S608
         f"{'' if holder is None else ' AND user_id = ?'} ORDER BY date DESC, message_id DESC LIMIT 50",
-        [message.msisdn(_plus(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
+        [msisdn(_plus(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
     ).fetchall()
     for user_id, key, sender in found:
         if sender.lstrip("+") == arrived.recipient.lstrip("+"):

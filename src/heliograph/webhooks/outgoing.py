@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from heliograph.db.engine import Tx
 from heliograph.db.tables import users, webhook_attempts, webhook_deliveries
-from heliograph.messaging import message
+from heliograph.ids import new_ids
 from heliograph.queue import jobs
 from heliograph.webhooks.fetch import Answer, origin
 
@@ -34,7 +34,7 @@ def push(tx: Tx, user_id: int, url: str, webhook_type: str, payload: Mapping[str
     """Push `payload` to a URL, as `post` (form), `get` (query) or `json`; the delivery_id."""
     made = webhook_deliveries.insert().values(
         user_id=user_id,
-        event_id="evt_" + message.new_ids(1, tx.clock)[0].lower(),
+        event_id="evt_" + new_ids(1, tx.clock)[0].lower(),
         url=url,
         webhook_type=webhook_type,
         payload=msgspec.json.encode(payload).decode(),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from heliograph.db.engine import Tx
+from heliograph.ids import new_ids
 from heliograph.messaging import message
 from heliograph.webhooks import outgoing, payloads
 
@@ -13,7 +14,7 @@ def receipt(tx: Tx, user_id: int, subaccount_id: int, url: str) -> Mapping[str, 
     row = {
         "timestamp_send": tx.now - 1,
         "timestamp": tx.now,
-        "message_id": message.new_ids(1, tx.clock)[0],
+        "message_id": new_ids(1, tx.clock)[0],
         "status": "Delivered",
         "status_code": "201",
         "status_text": message.DELIVERED_TEXT,
@@ -30,7 +31,7 @@ def receipt(tx: Tx, user_id: int, subaccount_id: int, url: str) -> Mapping[str, 
 
 def inbound(tx: Tx, user_id: int, subaccount_id: int, url: str) -> Mapping[str, Any]:
     """Push a sample inbound message; the inbound row that it stands for."""
-    key, original = message.new_ids(2, tx.clock)
+    key, original = new_ids(2, tx.clock)
     row = {
         "timestamp": tx.now,
         "sender": "+61422222222",

@@ -17,9 +17,9 @@ from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Forbidden, TooManyRequests
 from heliograph.http.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
 from heliograph.http.request import Reply, Request
+from heliograph.mailaddress import is_address
 from heliograph.messaging import accept
 from heliograph.phone import Phone
-from heliograph.queue import mail
 
 LONGEST_NUMBER = 40
 """Characters of a phone number that are looked at."""
@@ -206,7 +206,7 @@ def forgot_username(req: Request) -> Reply:
     email, number = given.email.strip(), given.phone_number.strip()
     if not email and not number:
         raise BadRequest({"email": "Email field is required.", "phone_number": "Phone number field is required."})
-    if email and not mail.is_address(email):
+    if email and not is_address(email):
         raise BadRequest({"email": "Email must be an email address."})
     reminders.ask_username(req.tx, email, number[:LONGEST_NUMBER])
     return Reply([])

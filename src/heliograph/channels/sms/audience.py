@@ -9,7 +9,7 @@ from heliograph.contacts import audience
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Status
 from heliograph.messaging.accept import Draft, Order
-from heliograph.messaging.message import msisdn
+from heliograph.phone import msisdn
 
 MOST_CONTACTS = 20_000
 
