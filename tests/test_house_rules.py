@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "settings", "carriers", "phone", "countries", "ids", "mailaddress", "logs", "terminal"),
+    ("errors", "settings", "carriers", "clock", "phone", "countries", "ids", "mailaddress", "logs", "terminal"),
     ("db", "transports"),
     ("queue", "audit"),
     ("billing", "files", "accounts"),

@@ -14,7 +14,6 @@ from heliograph.billing.prices import Rates
 from heliograph.db.engine import Tx
 from heliograph.db.tables import commission_balances
 
-DAY = 86_400
 MARGIN, REFERRAL = "margin", "referral"
 
 

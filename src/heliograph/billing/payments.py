@@ -10,6 +10,7 @@ from heliograph import audit
 from heliograph.billing import currencies, ledger, prices
 from heliograph.billing.gateways.base import Card, Charge
 from heliograph.billing.tariff import rates_of
+from heliograph.clock import HOUR
 from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
@@ -24,7 +25,7 @@ REFUNDING, REFUNDED = "refunding", "refunded"
 ASK_AGAIN = 60.0
 """Seconds after which a payment without an outcome is looked after."""
 
-KEY_LIFE = 23 * 3600
+KEY_LIFE = 23 * HOUR
 """A gateway knows an idempotency key for a day: what has no outcome by then is not asked for again."""
 
 UNKNOWN = "Transaction record not found."

@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import func, select
 
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
 
 CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
 """Whatever is counted. The names are those of `messages.channel`."""
-
-DAY = 24 * 3600
 
 _UPSERT = (
     "INSERT INTO daily_usage (user_id, channel, day, subaccount_id, sent, micros, received, failed)"

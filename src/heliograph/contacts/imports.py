@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from heliograph.clock import DAY
 from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import import_refusals, imports
@@ -17,10 +18,10 @@ JOB = "import"
 CONTENT_TYPE = "text/csv; charset=utf-8"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 UNKNOWN = "Import record not found."
-LIFE = 30 * 24 * 3600
+LIFE = 30 * DAY
 """Seconds for which an import and its file of refused rows can be looked at."""
 
-LIFE_OF_COPY = 7 * 24 * 3600
+LIFE_OF_COPY = 7 * DAY
 """Seconds after which what a lost import has copied is forgotten: longer than an import may wait and run."""
 
 MOST_REFUSALS = 100_000

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from sqlalchemy import case, select
 
+from heliograph.clock import DAY
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import exports, files, uploads
@@ -18,7 +19,7 @@ from heliograph.errors import Unavailable
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
-EXPORT_LIFE = 24 * 3600
+EXPORT_LIFE = DAY
 FORGET_JOB = "forget-files"
 PIECE = 1024 * 1024
 AWAY = 60.0

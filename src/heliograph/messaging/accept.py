@@ -12,6 +12,7 @@ from heliograph.accounts.account import Principal
 from heliograph.billing import commission, ledger, usage
 from heliograph.billing.prices import Rates
 from heliograph.billing.tariff import rates_of
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.ids import new_ids
@@ -135,7 +136,7 @@ def _share(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
         spenders[who.user_id] = who
         for fate in fates:
             if fate.status == Status.SUCCESS:
-                spent[who.user_id, fate.date // commission.DAY] += fate.price_micros
+                spent[who.user_id, fate.date // DAY] += fate.price_micros
     for (user_id, day), micros in sorted(spent.items()):
         if micros:
             who = spenders[user_id]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from heliograph.billing import commission, ledger, usage
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts
 from heliograph.messaging.receipts import Report
@@ -206,5 +207,5 @@ def refund(tx: Tx, row: dict[str, Any], tally: usage.Tally) -> None:
     """
     if row["price_micros"]:
         ledger.post(tx, row["user_id"], row["price_micros"], "refund", row["message_id"])
-        commission.take_back(tx, row["user_id"], row["price_micros"], row["date"] // commission.DAY)
+        commission.take_back(tx, row["user_id"], row["price_micros"], row["date"] // DAY)
         tally.of_message(row).micros -= row["price_micros"]

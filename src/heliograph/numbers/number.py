@@ -13,6 +13,7 @@ from heliograph.accounts.account import Principal
 from heliograph.billing import commission, ledger, prices
 from heliograph.billing.prices import RatesError
 from heliograph.billing.tariff import rates_of
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import owned_numbers
@@ -21,7 +22,6 @@ from heliograph.messaging.inbound import NOBODY
 from heliograph.numbers.supply import Supply
 
 UNKNOWN = "Number record not found."
-DAY = 86_400
 COLUMNS: Columns = {
     "dedicated_number": owned_numbers.c.number,
     "country": owned_numbers.c.country,
@@ -94,7 +94,7 @@ def _pay(tx: Tx, who: Principal, number: str, micros: int) -> None:
         ledger.post(tx, who.user_id, -micros, "number", number)
     except ledger.InsufficientCredit:
         raise TooLittleCredit("Your balance is too low for this number.") from None
-    commission.book(tx, who.user_id, who.currency, who.terms, micros, tx.now // commission.DAY, referral=False)
+    commission.book(tx, who.user_id, who.currency, who.terms, micros, tx.now // DAY, referral=False)
 
 
 def renew_due(tx: Tx, grace_days: int, limit: int = 50) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from heliograph.accounts.vault import Vault, new_key
+from heliograph.clock import HOUR
 from heliograph.db.engine import Tx
 from heliograph.db.tables import tokens
 
@@ -19,7 +20,7 @@ LIFE = {PHONE: 600, PASSWORD: 1800, USERNAME: 0}
 MOST_TRIES = 5
 """Tries at a code of six digits. The key of a new password has 122 random bits and needs no such limit."""
 
-MOST_ISSUED, WINDOW = 5, 3600
+MOST_ISSUED, WINDOW = 5, HOUR
 """Messages for one purpose to one user (new passwords: to one subaccount), and codes to one phone number, within this
 many seconds."""
 
