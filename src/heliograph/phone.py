@@ -187,8 +187,16 @@ def _valid(plan: PhoneMetadata, trunk: str | None, length: int) -> _Match | None
     A number that begins with the calling code's trunk prefix is left out, since the library would drop the prefix.
     """
     kinds = (
-        *(plan.mobile, plan.fixed_line, plan.toll_free, plan.premium_rate, plan.shared_cost),
-        *(plan.voip, plan.personal_number, plan.pager, plan.uan, plan.voicemail),
+        plan.mobile,
+        plan.fixed_line,
+        plan.toll_free,
+        plan.premium_rate,
+        plan.shared_cost,
+        plan.voip,
+        plan.personal_number,
+        plan.pager,
+        plan.uan,
+        plan.voicemail,
     )
     patterns = [pattern for kind in kinds if (pattern := _pattern(kind, length))]
     general = _pattern(plan.general_desc, length)

@@ -28,8 +28,14 @@ UNITS: Mapping[str, frozenset[str]] = MappingProxyType(
         "email": frozenset({"recipient"}),
         "post": frozenset(
             {
-                *("letter_black", "letter_colour", "page_black", "page_colour", "letter_priority"),
-                *("postcard", "direct_mail_dl", "direct_mail_a5"),
+                "letter_black",
+                "letter_colour",
+                "page_black",
+                "page_colour",
+                "letter_priority",
+                "postcard",
+                "direct_mail_dl",
+                "direct_mail_a5",
             }
         ),
         "number": frozenset({"setup", "monthly"}),

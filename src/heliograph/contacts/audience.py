@@ -13,8 +13,17 @@ from heliograph.errors import NotFound
 from heliograph.phone import msisdn
 
 _COLUMNS = (
-    *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),
-    *("custom_4", "organization_name", "email"),
+    "contact_id",
+    "phone_number",
+    "msisdn",
+    "first_name",
+    "last_name",
+    "custom_1",
+    "custom_2",
+    "custom_3",
+    "custom_4",
+    "organization_name",
+    "email",
 )
 Member = Mapping[str, Any]
 

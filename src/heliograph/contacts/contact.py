@@ -24,8 +24,17 @@ NAMES = ("first_name", "last_name", "custom_1", "custom_2", "custom_3", "custom_
 """Fields that are an empty text when they are not given; the others are null then (see the example of endpoint 15)."""
 
 FIELDS = (
-    *("phone_number", "fax_number", "email", *NAMES, "organization_name", "address_line_1", "address_line_2"),
-    *("address_city", "address_state", "address_postal_code", "address_country"),
+    "phone_number",
+    "fax_number",
+    "email",
+    *NAMES,
+    "organization_name",
+    "address_line_1",
+    "address_line_2",
+    "address_city",
+    "address_state",
+    "address_postal_code",
+    "address_country",
 )
 _STORED = (*FIELDS, "phone_original", "fax_original", "msisdn", "keywords")
 COLUMNS = ("user_id", "list_id", "place", "date_added", "date_updated", *_STORED)

@@ -41,9 +41,17 @@ def to_pdf(data: bytes, kind: str, folder: Path, soffice: str) -> bytes:
     command = [
         soffice,
         f"-env:UserInstallation={user.parent.as_uri()}",
-        *("--headless", "--norestore", "--nologo", "--nolockcheck", "--nodefault"),
+        "--headless",
+        "--norestore",
+        "--nologo",
+        "--nolockcheck",
+        "--nodefault",
         f"--infilter={FILTERS[kind]}",
-        *("--convert-to", "pdf:writer_pdf_Export", "--outdir", str(folder), str(source)),
+        "--convert-to",
+        "pdf:writer_pdf_Export",
+        "--outdir",
+        str(folder),
+        str(source),
     ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
     made = source.with_suffix(".pdf")

@@ -71,8 +71,14 @@ def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[
         "INSERT INTO owned_numbers (number, user_id, subaccount_id, country, currency, monthly_micros, bought_at,"
         " months, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (number) DO NOTHING",
         [
-            *(number.number, who.user_id, who.subaccount_id, number.country, who.currency, monthly),
-            *(tx.now, months_after(tx.now, 1)),
+            number.number,
+            who.user_id,
+            who.subaccount_id,
+            number.country,
+            who.currency,
+            monthly,
+            tx.now,
+            months_after(tx.now, 1),
         ],
     )
     if bought.rowcount == 0:

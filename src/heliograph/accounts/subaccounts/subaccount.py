@@ -21,9 +21,15 @@ UNKNOWN = "Subaccount record not found."
 COLUMNS = {
     name: subaccounts.c[name]
     for name in (
-        *("subaccount_id", "api_username", "email", "phone_number", "first_name", "last_name"),
+        "subaccount_id",
+        "api_username",
+        "email",
+        "phone_number",
+        "first_name",
+        "last_name",
         *(f"access_{flag}" for flag in ACCESS_FLAGS),
-        *("share_campaigns", "notes"),
+        "share_campaigns",
+        "notes",
     )
 }
 """What subaccounts can be searched and sorted by."""
