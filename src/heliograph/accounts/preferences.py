@@ -13,7 +13,7 @@ from heliograph.accounts import account
 from heliograph.billing import prices
 from heliograph.db.engine import Tx
 from heliograph.db.tables import subaccounts, users
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, label
 from heliograph.mailaddress import is_address
 
 ORIGINAL = "originalemail"
@@ -150,7 +150,7 @@ def _checked(name: str, value: Any, row: Mapping[str, Any], faults: dict[str, st
     try:
         return _CHECKS[name](value.strip() if isinstance(value, str) else value, row)
     except ValueError as problem:
-        faults[name] = f"{name[:1].upper()}{name[1:].replace('_', ' ')} {problem}"
+        faults[name] = f"{label(name)} {problem}"
         return None
 
 

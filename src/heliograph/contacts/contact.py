@@ -14,7 +14,7 @@ from heliograph.contacts import lists
 from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
-from heliograph.errors import BadRequest, Forbidden, NotFound
+from heliograph.errors import BadRequest, Forbidden, NotFound, label
 from heliograph.mailaddress import is_address
 
 UNKNOWN = "Contact record not found."
@@ -59,9 +59,9 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
             continue
         text = value.strip()
         if len(text) > LONGEST:
-            faults[name] = f"{_label(name)} is longer than {LONGEST} characters."
+            faults[name] = f"{label(name)} is longer than {LONGEST} characters."
         elif "\x00" in text:
-            faults[name] = f"{_label(name)} contains characters that cannot be stored."
+            faults[name] = f"{label(name)} contains characters that cannot be stored."
         made[name] = text or ("" if name in NAMES else None)
     for name, original in (("phone_number", "phone_original"), ("fax_number", "fax_original")):
         if given.get(name) is not None and name not in faults:
@@ -79,10 +79,6 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
     return made
 
 
-def _label(name: str) -> str:
-    return name.capitalize().replace("_", " ")
-
-
 def _number(text: str | None, own: str | None, country: str, name: str, faults: dict[str, str]) -> str | None:
     """E.164 of a number, or None with a note in `faults`."""
     if not text:
@@ -91,7 +87,7 @@ def _number(text: str | None, own: str | None, country: str, name: str, faults: 
     found = phone.parse(text, code) if code in phone.COUNTRIES else None
     found = found or phone.parse(text, country)
     if found is None:
-        faults[name] = f"{_label(name)} must be a valid phone number."
+        faults[name] = f"{label(name)} must be a valid phone number."
         return None
     return found.number
 
