@@ -70,8 +70,8 @@ class OwnSubaccount(msgspec.Struct, kw_only=True):
     notes: str | None
 
 
-class NewAccountAnswer(msgspec.Struct, kw_only=True):
-    """`data` of a registration (1)."""
+class AccountBase(msgspec.Struct, kw_only=True):
+    """What each answer about an account begins with (1, 2 and 5)."""
 
     user_id: int
     username: str
@@ -89,6 +89,11 @@ class NewAccountAnswer(msgspec.Struct, kw_only=True):
     account_billing_email: Mail
     account_billing_mobile: PhoneNumber
     country: Country
+
+
+class NewAccountAnswer(AccountBase, kw_only=True):
+    """`data` of a registration (1)."""
+
     default_country_sms: Annotated[
         Country, about("Whose national numbers are understood without a country code.", "AU")
     ]

@@ -8,7 +8,7 @@ import msgspec
 
 from heliograph import audit, phone
 from heliograph.accounts import account
-from heliograph.accounts.api import LONGEST_NAME, faulty_password, profile
+from heliograph.accounts.api import LONGEST_NAME, AccountBase, faulty_password, profile
 from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
@@ -92,25 +92,9 @@ class ProvenSubaccount(msgspec.Struct, kw_only=True):
     sms_deidentify_message: Annotated[int, about("Always 0.", 0)]
 
 
-class ProvenAccount(msgspec.Struct, kw_only=True):
+class ProvenAccount(AccountBase, kw_only=True):
     """`data` of a proved number (5): less of the account than endpoint 2 has, and two keys of its own."""
 
-    user_id: int
-    username: str
-    user_email: Mail
-    active: Flag
-    banned: Flag
-    balance: Annotated[str, about("Credit in units of the currency, six decimals.", "20.000000")]
-    user_phone: PhoneNumber
-    reply_to: Annotated[str, about("Where replies are mailed to by default.", "originalemail")]
-    delivery_to: str | None
-    user_first_name: str
-    user_last_name: str
-    account: Annotated[int, about("Always 0.", 0)]
-    account_name: str
-    account_billing_email: Mail
-    account_billing_mobile: PhoneNumber
-    country: Country
     default_country_sms: Country
     unsubscribe_mail: Flag
     auto_recharge: Flag
