@@ -55,14 +55,14 @@ def describe(code: str) -> Currency:
 
 
 def payable(micros: int, code: str) -> bool:
-    """Whether a card can be charged this amount: there are no parts of a yen."""
+    """Whether a card can be charged this amount: a whole number of the currency's smallest unit (a cent, a yen)."""
     return micros % smallest(code) == 0
 
 
 @cache
 def smallest(code: str) -> int:
     """The smallest amount of a currency (ISO 4217, its minor unit) in micros: a cent, a yen."""
-    from babel.numbers import get_currency_precision  # as below
+    from babel.numbers import get_currency_precision  # see `_other`
 
     return int(10 ** (6 - get_currency_precision(code)))
 

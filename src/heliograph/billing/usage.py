@@ -14,7 +14,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
 
 CHANNELS = ("sms", "mms", "voice", "fax", "post", "email")
-"""Whatever is counted. The names are those of `messages.channel`."""
+"""The channels that are counted. The names are those of `messages.channel`."""
 
 _UPSERT = (
     "INSERT INTO daily_usage (user_id, channel, day, subaccount_id, sent, micros, received, failed)"
@@ -40,7 +40,7 @@ class Tally:
         self._sums: dict[tuple[int, str, int, int], Usage] = {}
 
     def of(self, user_id: int, channel: str, date: int, subaccount_id: int) -> Usage:
-        """The sum to add to. `date` is when the message was accepted (or arrived), in Unix seconds."""
+        """The counters to add to. `date` is when the message was accepted (or arrived), in Unix seconds."""
         key = (user_id, channel, date - date % DAY, subaccount_id)
         found = self._sums.get(key)
         if found is None:
@@ -48,7 +48,7 @@ class Tally:
         return found
 
     def of_message(self, row: Mapping[str, Any]) -> Usage:
-        """The sum that a row of `messages` belongs to."""
+        """The counters that a row of `messages` belongs to."""
         return self.of(row["user_id"], row["channel"], row["date"], row["subaccount_id"])
 
     def write(self, tx: Tx) -> None:

@@ -1,6 +1,7 @@
 """Contacts: what they hold, how they are checked, and every way in which they come, change and go.
 
-Whoever adds or removes contacts locks the list first (`lists.find(..., lock=True)`), so that its counts stay right.
+Code that adds or removes contacts must lock the list first (`lists.find(..., lock=True)`), so that its counts stay
+right.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,7 +146,7 @@ def change(tx: Tx, contact_id: int, row: Row) -> None:
 
 def remove(tx: Tx, list_id: int, ids: Iterable[int]) -> int:
     """Remove contacts from a locked list; how many were there."""
-    # The plus keeps SQLite from walking the whole list: it takes a list for ten rows.
+    # The plus keeps SQLite off the index of the list: it estimates ten rows for a list, and would read all of it.
     sql = "DELETE FROM contacts WHERE +list_id = ? AND contact_id IN ({}) RETURNING place"
     places = [row[0] for row in tx.driver_in(sql, [list_id], ids)]
     lists.shrink(tx, list_id, places)
@@ -163,7 +164,7 @@ def transfer(tx: Tx, source: int, into: Row, row: Row) -> None:
 
 
 def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
-    """A page in the order in which contacts came: a deep one costs about what the first one does."""
+    """A page of a list in the order in which contacts were added. A deep page costs about as much as the first one."""
     first, end, skip = lists.seek(tx, list_id, offset, limit)
     sql = "SELECT place FROM contacts WHERE list_id = ? AND place >= ? AND place < ? ORDER BY place LIMIT ? OFFSET ?"
     places = [row[0] for row in tx.driver(sql, [list_id, first, end, limit, skip]).fetchall()]
@@ -177,7 +178,7 @@ def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
 def updated(tx: Tx, list_id: int, after: int, offset: int, limit: int) -> tuple[int, Sequence[Row]]:
     """(how many, those of the page) of the contacts that changed after a Unix time, in the order of their changes.
 
-    Both are answered out of the index alone, and only the rows of the page are read.
+    Counting and finding the page need the index only; just the rows of the page are read.
     """
     since = (contacts.c.list_id == list_id) & (contacts.c.date_updated > after)
     total = int(tx.scalar(select(func.count()).where(since)))
@@ -202,7 +203,7 @@ def having(tx: Tx, list_id: int, numbers: Iterable[int]) -> list[Row]:
     rows: list[Row] = []
     for some in chunks(list(set(numbers)), 500):
         rows += tx.rows(of(list_id).where(contacts.c.msisdn.in_(some)))
-    # Not in SQL: SQLite would walk the whole list in that order, instead of looking the numbers up.
+    # Sorted here and not in SQL: SQLite would read the whole list in that order instead of looking the numbers up.
     return sorted(rows, key=itemgetter("place"))
 
 
@@ -214,16 +215,17 @@ def numbers_in(tx: Tx, list_id: int, numbers: Iterable[int | None]) -> set[int]:
 
 
 def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
-    """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
+    """(digits, locked list) for a sender that is to be put into a list; None: it is no number, or the list is gone."""
     digits = phone.msisdn(number) if phone.parse(number) else None
     into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
     return None if digits is None or into is None else (digits, into)
 
 
 def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[str, str | None]) -> None:
-    """What CREATE_CONTACT does: the sender is in the list, with these fields; whoever is there already gets them.
+    """What CREATE_CONTACT does: put the sender into the list with these fields, or write the fields into its contact
+    there.
 
-    Does nothing for a sender that is no number, or without the list. Source: facts E. Raises BadRequest: bad fields.
+    Does nothing when the sender is no number, or the list is gone. Source: facts E. Raises BadRequest: bad fields.
     """
     found = _receiving(tx, user_id, number, list_id)
     if found is None:
@@ -237,9 +239,9 @@ def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[
 
 
 def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: int) -> None:
-    """What MOVE_CONTACT does: the sender leaves the list that the message went to, and enters `list_id`.
+    """What MOVE_CONTACT does: move the sender from the list that the message went to into the list `list_id`.
 
-    Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
+    Other lists are not touched. A sender that was in no list is still added to an Opt-Out List. Source: facts E, G9.
     """
     found = _receiving(tx, user_id, number, list_id)
     if found is None:

@@ -23,7 +23,7 @@ COLUMNS = (
 """What a row holds, in the names that an import knows. Source: endpoint 29, `field_order`."""
 
 LONGEST_CARD = 5000
-"""Lines of a card: photographs are folded into many."""
+"""Most lines of a card: a photograph in it is folded into many."""
 
 
 def rows(text: str) -> Iterator[list[str] | None]:

@@ -1,4 +1,4 @@
-"""Mails that the house itself writes: a job in the caller's transaction, sent later through the email routes."""
+"""Mails that the server itself writes: a job in the caller's transaction, sent later through the email routes."""
 
 from heliograph.db.engine import Tx
 from heliograph.queue import jobs

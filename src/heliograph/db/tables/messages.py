@@ -25,7 +25,9 @@ counters = Table(
     Column("last_date", BigInteger, nullable=False),
     PrimaryKeyConstraint("user_id", "name"),
 )
-"""How many rows a list has, so that a page never counts them. Ordinals run from 1 to `count` without a gap."""
+"""Number of rows of each list of an account, so that a page never counts them. Ordinals run from 1 to `count` without a
+gap.
+"""
 
 messages = Table(
     "messages",
@@ -94,7 +96,9 @@ queue = Table(
     Index(None, "channel", "lane", "due_at"),
     Index(None, "user_id", "message_id"),
 )
-"""Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
+"""Messages to hand over to a transport. A claim moves `due_at` to the end of the lease: what a lost worker had claimed
+is due again then.
+"""
 
 handovers = Table(
     "handovers",
@@ -203,7 +207,8 @@ jobs = Table(
     Column("last_error", Text),
     Index(None, "lane", "due_at"),
 )
-"""Background work other than messages. `lane` groups what must not crowd out others (one webhook target)."""
+"""Background work other than messages. Jobs of one `lane` (say, a webhook target) share a limit, so that they cannot
+take all places."""
 
 webhook_deliveries = Table(
     "webhook_deliveries",
