@@ -10,6 +10,7 @@ from pathlib import Path
 from heliograph.accounts import account
 from heliograph.app import database_url
 from heliograph.db.engine import Connector, Tx
+from heliograph.ids import new_ids
 from heliograph.messaging import message
 from heliograph.queue import claim
 from heliograph.settings import load
@@ -59,7 +60,7 @@ def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
     fields |= {"price_micros": 71500, "status": status, "custom_string": "", "source": "", "request_id": ""}
     rows, work = [], []
     for number in range(first, last):
-        (key,) = message.new_ids(1, START + number)
+        (key,) = new_ids(1, START + number)
         to = 61411000000 + number % 10**6
         own = {"ordinal": number, "message_id": key, "recipient": f"+{to}", "msisdn": to}
         rows.append(tuple((fields | own | {"date": START + number, "schedule": START + number}).values()))

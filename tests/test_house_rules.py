@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "media", "settings", "phone", "countries", "logs", "terminal"),
+    ("errors", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
     ("db", "transports"),
     ("queue", "audit", "carriers"),
     ("billing", "files", "accounts"),

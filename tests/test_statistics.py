@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from heliograph.billing import usage
-from heliograph.billing.usage import DAY
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from support.server import Api, Running
 

@@ -46,9 +46,9 @@ from heliograph.commands.base import (
 from heliograph.db import migrate as migrations
 from heliograph.db.engine import Tx
 from heliograph.errors import ApiError
+from heliograph.mailaddress import is_address
 from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
-from heliograph.queue.mail import is_address
 from heliograph.settings import SettingsError
 from heliograph.terminal import complain, moment, say, show, table
 from heliograph.transports.sandbox import mailsink

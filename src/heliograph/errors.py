@@ -118,6 +118,16 @@ class InternalError(ApiError):
     message = "Something is broken."
 
 
+def label(name: str) -> str:
+    """A field's name as the sentences about its faults begin: "first_name" -> "First name"."""
+    return name[:1].upper() + name[1:].replace("_", " ")
+
+
+def required(name: str) -> str:
+    """What is said of a field that has to be given, and is not: "First name field is required."."""
+    return f"{label(name)} field is required."
+
+
 class Status:
     """Per-message status strings inside a 200. Source: api-v3, "Application Status Codes"."""
 

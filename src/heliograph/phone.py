@@ -49,6 +49,12 @@ def is_test(number: str) -> bool:
     return number in TEST_NUMBERS
 
 
+def msisdn(text: str) -> int | None:
+    """The digits of an E.164 number, which the tables are searched by; None for a text that is no such number."""
+    number = text[:1] == "+" and len(text) < 20 and text[1:].isdecimal()
+    return int(text) if number else None
+
+
 _LONGEST_TEXT = 64
 _E164 = re.compile(r"\+[1-9][0-9]{3,18}").fullmatch
 _PUNCTUATION = re.compile(r"[\s\-./()\u2010-\u2015\u200e\u200f\u202a-\u202e]+")
@@ -181,8 +187,16 @@ def _valid(plan: PhoneMetadata, trunk: str | None, length: int) -> _Match | None
     A number that begins with the calling code's trunk prefix is left out, since the library would drop the prefix.
     """
     kinds = (
-        *(plan.mobile, plan.fixed_line, plan.toll_free, plan.premium_rate, plan.shared_cost),
-        *(plan.voip, plan.personal_number, plan.pager, plan.uan, plan.voicemail),
+        plan.mobile,
+        plan.fixed_line,
+        plan.toll_free,
+        plan.premium_rate,
+        plan.shared_cost,
+        plan.voip,
+        plan.personal_number,
+        plan.pager,
+        plan.uan,
+        plan.voicemail,
     )
     patterns = [pattern for kind in kinds if (pattern := _pattern(kind, length))]
     general = _pattern(plan.general_desc, length)

@@ -7,7 +7,8 @@ import msgspec
 
 from heliograph.billing import currencies, prices, usage
 from heliograph.billing.currencies import Currency
-from heliograph.billing.usage import DAY, Usage
+from heliograph.billing.usage import Usage
+from heliograph.clock import DAY
 from heliograph.errors import BadRequest
 from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request

@@ -14,7 +14,7 @@ from msgspec import Meta
 from heliograph.errors import BadRequest
 from heliograph.http import loose
 from heliograph.http.loose import decode
-from heliograph.queue import mail
+from heliograph.mailaddress import is_address
 
 
 class Inner(msgspec.Struct):
@@ -318,4 +318,4 @@ def test_no_more_faults_are_named_than_anybody_reads() -> None:
     ],
 )
 def test_mail_addresses(address: str, good: bool) -> None:
-    assert mail.is_address(address) is good
+    assert is_address(address) is good

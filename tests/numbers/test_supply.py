@@ -11,13 +11,13 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.billing import ledger
+from heliograph.clock import DAY
 from heliograph.db.database import Database
 from heliograph.errors import NotFound
 from heliograph.numbers import number, supply
 from heliograph.numbers.supply import Virtual, Wanted
 from heliograph.webhooks.signature import new_secret
 
-DAY = 86_400
 START = 1_738_281_600  # 31 January 2025
 SHARED = {"EH": "MA", "MF": "GP"}
 """Countries whose ranges are, for libphonenumber, those of another one."""

@@ -7,7 +7,7 @@ from heliograph.settings import SmppOptions
 from heliograph.transports.base import Mail, MessageKey, Outgoing, SmsText
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pdu import Address, ShortMessage
-from heliograph.transports.smpp.submit import UnfitMessage, Writer, validity
+from heliograph.transports.smpp.submit import SubmitBuilder, UnfitMessage, validity
 
 KEY = MessageKey(1, "sms", "A")
 
@@ -17,8 +17,8 @@ def outgoing(*parts: str, unicode: bool = False, sender: str = "+61481074190", t
 
 
 def written(message: Outgoing, reference: int = 9, **options: object) -> list[ShortMessage]:
-    writer = Writer(SmppOptions(host="carrier", **options))  # type: ignore[arg-type]
-    return [pdu.decode_short_message(pdu.SUBMIT_SM, body) for body in writer.bodies(message, reference)]
+    builder = SubmitBuilder(SmppOptions(host="carrier", **options))  # type: ignore[arg-type]
+    return [pdu.decode_short_message(pdu.SUBMIT_SM, body) for body in builder.bodies(message, reference)]
 
 
 def test_the_recipients_type_is_the_carriers_choice() -> None:
@@ -38,9 +38,9 @@ def test_validity_is_absolute_time_in_utc() -> None:
 
 def test_a_body_without_validity_leaves_it_empty() -> None:
     message = Outgoing(KEY, "Heliograph", "+61491570156", SmsText(("Hi",), False), 1795521600)
-    writer = Writer(SmppOptions(host="carrier"))
-    assert b"261124120000000+" in writer.bodies(message, 0)[0]
-    assert b"261124120000000+" not in writer.bodies(message, 0, with_validity=False)[0]
+    builder = SubmitBuilder(SmppOptions(host="carrier"))
+    assert b"261124120000000+" in builder.bodies(message, 0)[0]
+    assert b"261124120000000+" not in builder.bodies(message, 0, with_validity=False)[0]
 
 
 def test_segments_are_tied_by_a_header() -> None:
@@ -114,15 +114,15 @@ def test_octets_that_do_not_fit_short_message_go_as_payload() -> None:
 )
 def test_what_cannot_be_written_is_refused(message: Outgoing) -> None:
     with pytest.raises(UnfitMessage):
-        Writer(SmppOptions(host="carrier")).bodies(message, 0)
+        SubmitBuilder(SmppOptions(host="carrier")).bodies(message, 0)
 
 
 def test_a_payload_has_its_limit() -> None:
-    writer = Writer(SmppOptions(host="carrier", long_messages="payload"))
-    (body,) = writer.bodies(outgoing(*["x" * 257] * 255), 0)
+    builder = SubmitBuilder(SmppOptions(host="carrier", long_messages="payload"))
+    (body,) = builder.bodies(outgoing(*["x" * 257] * 255), 0)
     assert len(body) > 65_535
     with pytest.raises(UnfitMessage):
-        writer.bodies(outgoing(*["x" * 258] * 255), 0)
+        builder.bodies(outgoing(*["x" * 258] * 255), 0)
 
 
 def test_an_empty_text_and_an_empty_sender_are_the_carriers_matter() -> None:

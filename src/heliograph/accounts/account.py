@@ -1,4 +1,4 @@
-"""Users, their main subaccounts, and who a request comes from."""
+"""Users, their main subaccounts, and the principal of a request: the subaccount that its credentials prove."""
 
 import re
 import secrets
@@ -38,9 +38,9 @@ TAKEN = {"username": "Username has already been taken."}
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who makes a request: a subaccount of a user, with what accepting a message needs to know of them.
 
-    `throttle_seconds` None: as the server is set. `countries` None: the user has selected none. `expires` is the Unix
-    time at which its proof, a replaced key, stops to work. `numbers` are the user's own. `origins`, in small letters,
-    are those whose pages may read its answers.
+    `throttle_seconds` None: the server's setting. `countries` None: the user has selected none. `expires` is the Unix
+    time until which a replaced key still works, when the request came with one. `numbers` are the user's own.
+    `origins`, in small letters, are those whose pages may read its answers.
     """
 
     user_id: int
@@ -100,7 +100,7 @@ def create(tx: Tx, vault: Vault, new: NewAccount) -> int:
         raise BadRequest(TAKEN)
     try:
         user_id = _add_user(tx, name, currency, new)
-    except IntegrityError:  # another process has just given the name away
+    except IntegrityError:  # another process has just taken the name
         raise BadRequest(TAKEN) from None
     _add_main_subaccount(tx, vault, user_id, new)
     _add_opt_out_list(tx, user_id)
@@ -147,7 +147,7 @@ def _add_user(tx: Tx, name: str, currency: str, new: NewAccount) -> int:
 
 
 def taken(tx: Tx, name: str, but: int = 0) -> bool:
-    """Whether a user or a subaccount has this name (in lower case), or had it: history goes on to show it.
+    """Whether a user or a subaccount has this name (in lower case), or had it: the history still shows deleted ones.
 
     The names of the user `but` itself and of its main subaccount do not count.
     """
@@ -180,7 +180,9 @@ def _add_main_subaccount(tx: Tx, vault: Vault, user_id: int, new: NewAccount) ->
 
 
 def _add_opt_out_list(tx: Tx, user_id: int) -> None:
-    """The list and the rule that every account is born with: STOP moves a contact to it. Source: facts E, G8."""
+    """Add the Opt-Out List that every account has from the start, and the rule that moves a contact to it at STOP.
+    Source: facts E, G8.
+    """
     made = contact_lists.insert().values(
         user_id=user_id,
         list_name="Opt-Out List",
@@ -210,7 +212,9 @@ def _add_opt_out_list(tx: Tx, user_id: int) -> None:
 
 
 def set_strict_opt_out(tx: Tx, user_id: int, strict: bool) -> None:
-    """Whether a number in the Opt-Out List gets nothing from this account, instead of no list sends (facts G10)."""
+    """Set whether numbers in the Opt-Out List get nothing at all from this account, or only nothing sent to lists
+    (facts G10).
+    """
     tx.execute(users.update().where(users.c.user_id == user_id).values(strict_opt_out=int(strict)))
     touch(tx)
 
@@ -234,14 +238,14 @@ def current(tx: Tx, principal: Principal) -> Principal:
 
 
 def by_key(tx: Tx, vault: Vault, username: str, key: str) -> Principal | None:
-    """The principal whose API username and API key these are; a replaced key counts while its time lasts."""
+    """The principal whose API username and API key these are; a replaced key counts until it expires."""
     proof = vault.key_hash(username, key)
     found = _find(tx, (subaccounts.c.key_hash == proof) | (subaccounts.c.old_key_hash == proof))
     return found.proven(proof, tx.now) if found else None
 
 
 def with_password(tx: Tx, username: str) -> Principal | None:
-    """Who has this name, with the password's hash as `proof`: the caller has to verify it.
+    """The principal that logs in by this name, with the password's hash as `proof`: the caller has to verify it.
 
     That is the main subaccount of a user, or a subaccount with a password of its own.
     """
@@ -254,7 +258,7 @@ def with_password(tx: Tx, username: str) -> Principal | None:
 
 
 def by_user(tx: Tx, user_id: int) -> Principal | None:
-    """The main subaccount of a user, for what the house does in its name (rules)."""
+    """The main subaccount of a user, for messages that the server sends in its name (rules)."""
     found = _find(tx, (users.c.user_id == user_id) & (subaccounts.c.is_main == 1))
     return found.principal if found else None
 
@@ -300,7 +304,7 @@ class _Found(msgspec.Struct, frozen=True):
     old_key_until: int
 
     def proven(self, proof: str, now: int) -> Principal | None:
-        """The principal for whom `proof` still speaks."""
+        """The principal, if `proof` (the hash of a key or of the password) is valid at `now`."""
         if proof == self.principal.proof:
             return self.principal
         if proof == self.password:
@@ -383,7 +387,9 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]{1,255}", re.IGNORECASE)
 
 
 def allowed_origin(tx: Tx, origin: str) -> bool:
-    """Whether some account has named this origin, in any case: all that is known before a request says who asks."""
+    """Whether any account has named this origin, in any case. A preflight request has no credentials, so no more can be
+    checked.
+    """
     if not ORIGIN.fullmatch(origin):
         return False
     listed = select(users.c.cors_origins).where(

@@ -19,8 +19,8 @@ from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, Forbidden
 from heliograph.http.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
 from heliograph.http.request import Reply, Request
+from heliograph.mailaddress import is_address
 from heliograph.media import MEDIA
-from heliograph.queue import mail
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
@@ -71,8 +71,8 @@ class OwnSubaccount(msgspec.Struct, kw_only=True):
     notes: str | None
 
 
-class NewAccountAnswer(msgspec.Struct, kw_only=True):
-    """`data` of a registration (1)."""
+class AccountBase(msgspec.Struct, kw_only=True):
+    """What each answer about an account begins with (1, 2 and 5)."""
 
     user_id: int
     username: str
@@ -90,6 +90,11 @@ class NewAccountAnswer(msgspec.Struct, kw_only=True):
     account_billing_email: Mail
     account_billing_mobile: PhoneNumber
     country: Country
+
+
+class NewAccountAnswer(AccountBase, kw_only=True):
+    """`data` of a registration (1)."""
+
     default_country_sms: Annotated[
         Country, about("Whose national numbers are understood without a country code.", "AU")
     ]
@@ -209,7 +214,7 @@ def _faults(given: Registration, country: str) -> dict[str, str]:
         faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
     if fault := faulty_password(given.password):
         faults["password"] = fault
-    if not mail.is_address(given.user_email):
+    if not is_address(given.user_email):
         faults["user_email"] = "User email must be an email address."
     if country not in phone.COUNTRIES:
         faults["country"] = "Country must be a two-letter ISO 3166 code."

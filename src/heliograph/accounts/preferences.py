@@ -1,4 +1,4 @@
-"""What an account can change about itself, and what only the operator can: checked, stored, audited."""
+"""Settings of an account that its owner can change, and those that only the operator can: checked, stored, audited."""
 
 import datetime
 import zoneinfo
@@ -13,8 +13,8 @@ from heliograph.accounts import account
 from heliograph.billing import prices
 from heliograph.db.engine import Tx
 from heliograph.db.tables import subaccounts, users
-from heliograph.errors import BadRequest
-from heliograph.queue import mail
+from heliograph.errors import BadRequest, label
+from heliograph.mailaddress import is_address
 
 ORIGINAL = "originalemail"
 """Replies by mail go to the address that the message was sent by. Source: endpoint 1."""
@@ -84,7 +84,7 @@ _COLUMNS = {
     "low_credit_amount": "low_credit_micros",
     "setting_sms_message_char_limit": "char_limit",
 }
-"""Names that the table spells in another way."""
+"""Name in the contract -> name of the column, where they differ."""
 
 _MAIN_SUBACCOUNT = {
     "user_email": "email",
@@ -92,28 +92,30 @@ _MAIN_SUBACCOUNT = {
     "user_first_name": "first_name",
     "user_last_name": "last_name",
 }
-"""What the main subaccount has too: it stands for the same person."""
+"""Fields that are copied to the main subaccount, since it stands for the same person: name there."""
 
 
 def personal(given: Changes) -> bool:
-    """Whether this changes something of the owner: a key for a new password goes to their address."""
+    """Whether this changes the owner's name, address or number. Other subaccounts than the main one must not: a key for
+    a new password goes to that address.
+    """
     return any(getattr(given, name) is not None for name in _MAIN_SUBACCOUNT)
 
 
 class Mailing(msgspec.Struct, frozen=True):
-    """What an account wants to be mailed, and by which clock."""
+    """Settings of an account for the mails that it gets, and its time zone."""
 
     reply_to: str
     delivery_to: str | None
     timezone: str
 
     def clock(self, at: float) -> str:
-        """A Unix time as its owner reads it."""
+        """A Unix time as a text in the account's time zone."""
         return f"{datetime.datetime.fromtimestamp(at, zoneinfo.ZoneInfo(self.timezone)):%Y-%m-%d %H:%M %Z}"
 
 
 def mailing(tx: Tx, user_id: int) -> Mailing:
-    """Those settings of a user, looked up once a transaction."""
+    """The mail settings of a user, looked up once a transaction."""
     key = ("mailing", user_id)
     if key not in tx.memo:
         sql = "SELECT reply_to, delivery_to, timezone FROM users WHERE user_id = ?"
@@ -150,7 +152,7 @@ def _checked(name: str, value: Any, row: Mapping[str, Any], faults: dict[str, st
     try:
         return _CHECKS[name](value.strip() if isinstance(value, str) else value, row)
     except ValueError as problem:
-        faults[name] = f"{name[:1].upper()}{name[1:].replace('_', ' ')} {problem}"
+        faults[name] = f"{label(name)} {problem}"
         return None
 
 
@@ -161,7 +163,7 @@ def _text(value: str, _: Mapping[str, Any]) -> str:
 
 
 def _mail(value: str, _: Mapping[str, Any]) -> str:
-    if not mail.is_address(value):
+    if not is_address(value):
         raise ValueError("must be an email address.")
     return value
 
@@ -186,13 +188,13 @@ def _timezone(value: str, _: Mapping[str, Any]) -> str:
 
 
 def _reply_to(value: str, _: Mapping[str, Any]) -> str:
-    if value not in ("", ORIGINAL) and not mail.is_address(value):
+    if value not in ("", ORIGINAL) and not is_address(value):
         raise ValueError(f"must be {ORIGINAL} or an email address.")
     return value or ORIGINAL
 
 
 def _delivery_to(value: str, _: Mapping[str, Any]) -> str | None:
-    if value not in ("", ORIGINAL) and not mail.is_address(value):
+    if value not in ("", ORIGINAL) and not is_address(value):
         raise ValueError(f"must be empty, {ORIGINAL} or an email address.")
     return value or None
 

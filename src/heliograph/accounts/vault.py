@@ -37,7 +37,7 @@ class Vault:
             try:
                 os.link(fresh, path)
             except FileExistsError:
-                pass  # another process was first: its key is the one
+                pass  # another process has made the file first: its key is used
             finally:
                 fresh.unlink()
         return cls(path.read_text().strip().encode())

@@ -14,12 +14,15 @@ from heliograph.automations import rules
 from heliograph.channels.audience import for_members, refuse_opted_out
 from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import SmsMessage
+from heliograph.clock import HOUR
 from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx
+from heliograph.mailaddress import is_address
 from heliograph.messaging import accept, rows
 from heliograph.messaging import message as messages
 from heliograph.messaging.channel import Channel, Draft, Order
 from heliograph.messaging.rows import Message
+from heliograph.phone import msisdn
 from heliograph.queue import mail
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, payloads
@@ -27,7 +30,6 @@ from heliograph.webhooks import outgoing, payloads
 REPLY, FORWARD = "rule", "forward"
 """`source` of the messages that rules send: an automatic reply, and what is passed on to another number."""
 
-HOUR = 3600
 MOST_IN_A_GROUP = 1000
 """Contacts of a list that GROUP_SMS writes to: all of them are written to in the transaction of the event."""
 
@@ -150,7 +152,7 @@ class Actions:
     def _mail(self, tx: Tx, to: Sequence[str], subject: str, text: Callable[[], str], sender: str = "") -> None:
         """Mail to each of these addresses once. What is none (an account may have none, a message any) gets nothing."""
         for address in dict.fromkeys(to):
-            if mail.is_address(address):
+            if is_address(address):
                 mail.enqueue(tx, sender or self._settings.mail_from, address, subject, text())
 
     def _sms(self, tx: Tx, event: Message | rows.Inbound, given: SmsMessage) -> None:
@@ -185,7 +187,7 @@ class Actions:
         """
         kept: list[Draft] = []
         for source, most in ((REPLY, self._settings.rule_replies), (FORWARD, self._settings.rule_forwards)):
-            mine = [(messages.msisdn(one.recipient) or 0, one) for one in drafts if one.source == source]
+            mine = [(msisdn(one.recipient) or 0, one) for one in drafts if one.source == source]
             sent = messages.count_recent(tx, user_id, {number for number, _ in mine}, source, tx.now - HOUR)
             below = [one for number, one in mine if sent.get(number, 0) < most]
             if len(below) < len(mine):
@@ -214,7 +216,7 @@ def said_of_oneself(rule: Mapping[str, Any], text: str) -> dict[str, str]:
     term = (rule["message_search_term"] or "").strip() if rule["message_search_type"] in (1, 2) else ""
     after = re.search(re.escape(term) + (r"\w*" if term else ""), text, re.IGNORECASE)
     words = [word.strip(_EDGES)[: contact.LONGEST] for word in text[after.end() if after else 0 :].split()]
-    addresses = [word for word in words if mail.is_address(word)]
+    addresses = [word for word in words if is_address(word)]
     first, *last = [word for word in words if word and "@" not in word] or [""]
     found = {"email": addresses[0] if addresses else "", "first_name": first, "last_name": " ".join(last)}
     return {name: value[: contact.LONGEST] for name, value in found.items() if value}

@@ -14,7 +14,7 @@ from heliograph.errors import BadRequest
 from heliograph.http import paging, search
 from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
-from heliograph.queue.mail import is_address
+from heliograph.mailaddress import is_address
 from heliograph.webhooks.fetch import LONGEST_URL, check_url
 
 Handler = Callable[[Request], Reply]

@@ -1,4 +1,4 @@
-"""Money between accounts and the payment gateway: each call lies between two transactions, and none holds one open."""
+"""Payments and refunds through the gateway: it is called between two transactions, never while one is open."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ LONGEST_PAUSE = 3600.0
 
 @contextlib.contextmanager
 def _logged(**about: Any) -> Iterator[None]:
-    """Tell the operator why the gateway gave no answer: customers only hear that."""
+    """Log why the gateway gave no answer, for the operator; customers are only told that there was none."""
     try:
         yield
     except GatewayAway as silent:
@@ -28,7 +28,7 @@ def _logged(**about: Any) -> Iterator[None]:
 
 
 class Cashier:
-    """Keeps cards, buys packages, brings payments to their end, gives money back."""
+    """Stores cards, buys packages, finishes payments, refunds them."""
 
     def __init__(self, database: Database, gateway: Gateway) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class Cashier:
     async def purchase(self, user_id: int, package_id: int, request_key: str | None) -> Mapping[str, Any]:
         """Buy a package; the row of the payment. Raises as payments.purchase, and GatewayAway.
 
-        When the gateway was away, the same call goes on with the same payment, and so does a job.
+        After GatewayAway the payment is still open: the same call continues it, and so does a job (SETTLE_JOB).
         """
         name = self.gateway.name
         row = await self._database.write(lambda tx: payments.purchase(tx, user_id, package_id, name, request_key))
@@ -68,7 +68,7 @@ class Cashier:
         return await self._database.write(lambda tx: payments.settle(tx, row["payment_id"], charge))
 
     async def run(self, job: Job) -> float | None:
-        """Bring a payment to its end (SETTLE_JOB)."""
+        """Run a SETTLE_JOB: charge a payment that has no outcome, or give it up."""
         row = await self._database.read(lambda tx: payments.find(tx, job.payload["payment_id"]))
         if row["state"] == payments.PENDING and row["gateway"] != self.gateway.name:
             row = await self._give_up(row)
@@ -79,12 +79,12 @@ class Cashier:
         return None
 
     async def _give_up(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nobody can be asked (again) what became of a payment; the row after it."""
+        """Give up a payment whose outcome the gateway can no longer tell; the row after it."""
         log.error("payment.lost", payment=row["payment_id"], gateway=row["gateway"])
         return await self._database.write(lambda tx: payments.give_up(tx, row["payment_id"]))
 
     async def event(self, body: bytes, header: str) -> None:
-        """The gateway has news of a charge: it is asked itself, since an event may be late or repeated.
+        """Handle an event about a charge. The gateway is asked for the outcome, since an event may be late or repeated.
 
         Raises BadEvent, GatewayAway.
         """
@@ -96,8 +96,8 @@ class Cashier:
     async def refund(self, invoice_number: str) -> Mapping[str, Any]:
         """Give the money of a payment back, and take its credit; the row of the payment.
 
-        Raises NotFound, Conflict: another gateway has it; InsufficientCredit, and GatewayAway: the same call goes on
-        with the same refund.
+        Raises NotFound; Conflict: the money is with another gateway; InsufficientCredit; GatewayAway: the same call
+        continues the same refund.
         """
         name = self.gateway.name
         row = await self._database.write(lambda tx: payments.begin_refund(tx, invoice_number, name))

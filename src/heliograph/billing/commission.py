@@ -1,7 +1,7 @@
 """What others earn when an account spends: the reseller its margin, the referrer a percentage.
 
-It is booked once per account and transaction, apart from the balances, in the currency that was spent; shown and paid
-out, it is converted. What is refunded is taken back from the day of the charge, so that nothing is earned by it.
+Commission is booked once per account and transaction, apart from the credit, in the currency that was spent. It is
+converted only when it is shown or paid out. A refund takes the commission back from the day of the charge.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,13 @@ from heliograph.billing.prices import Rates
 from heliograph.db.engine import Tx
 from heliograph.db.tables import commission_balances
 
-DAY = 86_400
 MARGIN, REFERRAL = "margin", "referral"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account pays, and who earns by it. `discount` (percent) is taken off the house's prices of messages;
+    """What an account pays, and who earns by it. `discount` (percent) is taken off the prices of messages in the rates;
     `margin` (percent) is added to what is left and is what the reseller earns; `percentage` of what the account spends
-    on messages is what its referrer earns, out of the house's pocket.
+    on messages is what its referrer earns: the operator pays it, the account's price stays the same.
     """
 
     discount: int = 0
@@ -32,18 +31,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shared(self) -> bool:
-        """Whether anybody earns anything."""
+        """Whether anybody earns commission by this account."""
         return bool(self.margin or self.percentage)
 
     def price(self, micros: int) -> int:
-        """The account's price for a message that the house prices at `micros`.
+        """The account's price for a message that costs `micros` in the rates.
 
-        Exact but for discounts with a margin (rounded down to a micro): prices have four decimals at most.
+        Prices have four decimals at most, so only a discount together with a margin has to be rounded (down, to a
+        micro).
         """
         return self.full_price(micros * (100 - self.discount) // 100)
 
     def full_price(self, micros: int) -> int:
-        """The same for what has no discount: numbers."""
+        """The account's price for what has no discount (dedicated numbers)."""
         return micros * (100 + self.margin) // 100
 
     def shares(self, *, referral: bool) -> Iterator[tuple[int, str, int]]:
@@ -55,9 +55,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _part(kind: str, percent: int, micros: int) -> int:
-    """What is earned of `micros` spent: a margin lies inside of the price, a referral's percentage is of it.
+    """The commission for `micros` spent. A margin is already part of the price; a referral is a percentage of the
+    price.
 
-    Rounded down, and so up for what is taken back (a negative amount).
+    It is rounded down, also for a refund (negative `micros`): at least as much is taken back as was earned.
     """
     return micros * percent // (100 + percent if kind == MARGIN else 100)
 
@@ -78,7 +79,7 @@ def book(tx: Tx, user_id: int, currency: str, terms: Terms, micros: int, day: in
 
 
 def take_back(tx: Tx, user_id: int, micros: int, day: int) -> None:
-    """An account got `micros` back that it had spent on a day: take back what others have earned by it.
+    """Take back what others have earned by `micros` that an account spent on a day, and got back now.
 
     When the percentage changed on that day the highest one counts, so that raising it after a purchase earns nothing.
     """
@@ -110,7 +111,7 @@ def balances(tx: Tx, user_id: int) -> dict[str, int]:
 
 
 def total(tx: Tx, user_id: int, currency: str, rates: Rates) -> int:
-    """The same in one currency; what the rates cannot convert is left out."""
+    """These balances as one sum in a currency; those that the rates cannot convert are left out."""
     micros = 0
     for earned, amount in balances(tx, user_id).items():
         if rates.converts(earned, currency):
@@ -121,11 +122,12 @@ def total(tx: Tx, user_id: int, currency: str, rates: Rates) -> int:
 def pay_out(tx: Tx, user: Mapping[str, Any], rates: Rates) -> int:
     """Turn what a user (its row) has earned into credit; how much, in micros of its currency, 0 when there is nothing.
 
-    Raises RatesError when a currency cannot be converted. Debts (by refunds) are settled with the rest.
+    Balances below zero (after refunds) are subtracted. Raises RatesError when a currency cannot be converted.
     """
     ledger.lock(tx, [user["user_id"]])
     held = f"SELECT currency, micros FROM commission_balances WHERE user_id = ? {tx.dialect.for_update}"  # noqa: S608
-    earned = dict(tx.driver(held, [user["user_id"]]).fetchall())  # what another process is adding is waited for
+    # The rows are locked: this waits until another process that is adding to them has committed.
+    earned = dict(tx.driver(held, [user["user_id"]]).fetchall())
     micros = sum(rates.convert(amount, currency, user["currency"]) for currency, amount in earned.items() if amount)
     if micros <= 0:
         return 0

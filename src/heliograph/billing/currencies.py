@@ -55,7 +55,7 @@ def describe(code: str) -> Currency:
 
 
 def payable(micros: int, code: str) -> bool:
-    """Whether a card can be charged this amount: there are no parts of a yen."""
+    """Whether a card can be charged this amount: a whole number of the currency's smallest unit (a cent, a yen)."""
     return micros % smallest(code) == 0
 
 

@@ -18,7 +18,7 @@ from heliograph.settings import Settings
 LEFT, RIGHT, TOP = 20 * mm, A4[0] - 20 * mm, A4[1] - 20 * mm
 LINE, SIZE = 5.5 * mm, 10
 ISSUER, BUYER = 100 * mm, 120 * mm
-"""How wide their blocks may be."""
+"""Width in points of the blocks with their addresses."""
 
 
 class Invoice(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def draw(invoice: Invoice, settings: Settings) -> bytes:
 
 
 def _table(canvas: Canvas, letters: Lettering, invoice: Invoice, y: float) -> float:
-    """What was paid; where it ends."""
+    """Draw the table of what was paid; where it ends, in points from the foot of the page."""
     canvas.setFont(BOLD, SIZE)
     canvas.drawString(LEFT, y, "Description")
     canvas.drawRightString(RIGHT, y, "Amount")

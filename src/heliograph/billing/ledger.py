@@ -25,7 +25,9 @@ def balance(tx: Tx, user_id: int) -> int:
 
 
 def lock(tx: Tx, user_ids: Sequence[int]) -> dict[int, int]:
-    """The balances of some accounts, held until the transaction ends. Locked in order, so that nobody deadlocks."""
+    """Lock the balances of some accounts until the transaction ends; the balances. Always in the same order, so that
+    two transactions cannot deadlock.
+    """
     text = f"SELECT user_id, micros FROM balances WHERE user_id IN ({{}}) ORDER BY user_id {tx.dialect.for_update}"  # noqa: S608
     return {row[0]: row[1] for row in tx.driver_in(text, [], sorted(set(user_ids)))}
 
@@ -38,7 +40,7 @@ def post(tx: Tx, user_id: int, micros: int, kind: str, reference: str) -> int:
 def post_many(tx: Tx, locked: Mapping[int, int], entries: Sequence[tuple[int, int, str, str]]) -> dict[int, int]:
     """Write entries (user_id, micros, kind, reference) on balances that `lock` gave; the new balances.
 
-    Raises InsufficientCredit before anything is written when a balance would become negative on the way.
+    Raises InsufficientCredit, before anything is written, when a balance would be negative after any of the entries.
     """
     after = dict(locked)
     rows = []

@@ -14,7 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 LATIN, BOLD = "Helvetica", "Helvetica-Bold"
 MOST_LINES = 4
-"""What one text may take: the rest of it gives way to an ellipsis."""
+"""Lines of one text; the rest of it is replaced by an ellipsis."""
 
 WIDESPREAD = "DejaVuSans.ttf"
 """Latin, Greek, Cyrillic, Hebrew, Arabic and more. reportlab looks for it where systems keep their fonts."""
@@ -27,7 +27,9 @@ EAST_ASIAN = (
     ("STSong-Light", "\u4e00", "\u9fff"),
     ("STSong-Light", "\uff00", "\uffef"),
 )
-"""Fonts that viewers have for these letters (Adobe's standard Asian ones): they are named in the file, not in it."""
+"""Fonts for these letters that every viewer brings (Adobe's standard Asian fonts): the file names them and does not
+contain them.
+"""
 
 Has = Callable[[str], bool]
 
@@ -75,7 +77,7 @@ class Lettering:
         return sum(pdfmetrics.stringWidth(part, font, self._size) for font, part in self._runs(text))
 
     def _line(self, x: float, y: float, text: str, *, right: bool) -> None:
-        shown = str(get_display(reshape(text)))  # as it is seen: from the left, Arabic letters joined
+        shown = str(get_display(reshape(text)))  # in the order of drawing, left to right; Arabic letters joined
         runs = self._runs(shown)
         x -= self._width(shown) if right else 0
         for font, part in runs:

@@ -1,4 +1,6 @@
-"""Low credit: one mail to the owner when it falls below the account's mark, and none before it was above it again."""
+"""Low credit: a mail to the owner when the credit falls below the account's `low_credit_amount`, and the next one only
+after the credit was above it again.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +17,9 @@ _BALANCE = select(balances.c.micros).where(balances.c.user_id == users.c.user_id
 
 
 def tell(tx: Tx, sender: str, limit: int = 100) -> bool:
-    """Write those mails; whether there may be more. `sender` is the address that they come from.
+    """Write the mails that are due, at most `limit`; whether there may be more. `sender` is their From address.
 
-    A payment under way is waited for: it may lift the credit in a moment.
+    An account with a payment that has no outcome yet gets none: the payment may raise the credit in a moment.
     """
     risen = users.update().where(users.c.low_credit_told == 1, users.c.low_credit_micros <= _BALANCE)
     tx.execute(risen.values(low_credit_told=0))
@@ -35,7 +37,7 @@ def tell(tx: Tx, sender: str, limit: int = 100) -> bool:
     )
     found = list(tx.execute(low).scalars())
     if found:
-        # Of two processes that found the same accounts, the second gets none of them back.
+        # When two processes find the same accounts, the second one updates none, and so writes no mail.
         told = users.update().where(users.c.user_id.in_(found), users.c.low_credit_told == 0).values(low_credit_told=1)
         for row in tx.rows(told.returning(users)):
             text = _text(row, ledger.balance(tx, row["user_id"]))

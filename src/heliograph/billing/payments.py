@@ -10,6 +10,7 @@ from heliograph import audit
 from heliograph.billing import currencies, ledger, prices
 from heliograph.billing.gateways.base import Card, Charge
 from heliograph.billing.tariff import rates_of
+from heliograph.clock import HOUR
 from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
@@ -22,10 +23,11 @@ PENDING, PAID, DECLINED, LOST = "pending", "paid", "declined", "lost"
 REFUNDING, REFUNDED = "refunding", "refunded"
 
 ASK_AGAIN = 60.0
-"""Seconds after which a payment without an outcome is looked after."""
+"""Seconds after which a job asks the gateway again about a payment that still has no outcome."""
 
-KEY_LIFE = 23 * 3600
-"""A gateway knows an idempotency key for a day: what has no outcome by then is not asked for again."""
+KEY_LIFE = 23 * HOUR
+"""Seconds for which a charge is repeated with its idempotency key. A gateway (Stripe) remembers a key for a day only:
+after that the same call would charge the card a second time."""
 
 UNKNOWN = "Transaction record not found."
 COLUMNS: Columns = {
@@ -59,7 +61,7 @@ def purchase(tx: Tx, user_id: int, package_id: int, gateway: str, request_key: s
     A request that is repeated gets the payment that it began: by its key, or while the payment has no outcome.
     Raises NotFound: no such package; BadRequest: no card; Conflict: the key belongs to another package.
     """
-    ledger.lock(tx, [user_id])  # of two purchases at once, the second has to see the first
+    ledger.lock(tx, [user_id])  # so that the second of two purchases at once finds the row of the first
     if request_key:
         known = tx.row(_of(user_id).where(payments.c.request_key == request_key))
         if known is not None:
@@ -103,7 +105,7 @@ def recharge_all(tx: Tx, gateway: str, limit: int = 50) -> bool:
     )
     for row in found:
         user_id = row["user_id"]
-        balance = ledger.lock(tx, [user_id])[user_id]  # another process may have been here before
+        balance = ledger.lock(tx, [user_id])[user_id]  # another process may have begun a recharge since the query
         if balance < row["low_credit_micros"] and tx.row(_of(user_id).where(payments.c.state == PENDING)) is None:
             _begin(tx, user_id, row["auto_recharge_micros"], row["currency"], gateway, None, None, 0.0)
     return len(found) == limit
@@ -154,7 +156,7 @@ def find(tx: Tx, payment_id: int) -> Mapping[str, Any]:
 
 
 def by_invoice(tx: Tx, invoice_number: str) -> Mapping[str, Any] | None:
-    """The row of a payment by what the gateway knows it as."""
+    """The row of a payment by its invoice number, which is the key that the gateway has; None: unknown."""
     return tx.row(select(payments).where(payments.c.invoice_number == invoice_number))
 
 
@@ -164,7 +166,9 @@ def amount_of(row: Mapping[str, Any]) -> int:
 
 
 def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
-    """Record what became of a charge; the row after it. The credit is given once, whoever comes with it how often."""
+    """Record the outcome of a charge; the payment's row. The credit is given once, however often this is called: the
+    request, the job and the gateway's event may all bring the same outcome.
+    """
     changed = tx.execute(
         payments.update()
         .where(payments.c.payment_id == payment_id, payments.c.state.in_((PENDING, LOST)))
@@ -192,12 +196,14 @@ def _price_by_last_package(tx: Tx, row: Mapping[str, Any]) -> None:
 
 
 def _told(row: Mapping[str, Any]) -> str:
-    """A payment in the audit log."""
+    """What the audit log says of a payment."""
     return f"{row['currency']} {prices.fixed(row['micros'], 2)}, invoice {row['invoice_number']}"
 
 
 def give_up(tx: Tx, payment_id: int) -> Mapping[str, Any]:
-    """The gateway gave no answer for a day: the operator has to compare (`heliograph payments check`). The row."""
+    """Mark a payment as lost, since the gateway gave no answer for a day; its row. The operator has to compare our
+    payments with the gateway's (`heliograph payments check`).
+    """
     tx.execute(
         payments.update()
         .where(payments.c.payment_id == payment_id, payments.c.state == PENDING)
@@ -209,8 +215,8 @@ def give_up(tx: Tx, payment_id: int) -> Mapping[str, Any]:
 def begin_refund(tx: Tx, invoice_number: str, gateway: str) -> Mapping[str, Any]:
     """Take the credit of a payment back, before its money is given back; the row of the payment.
 
-    A refund whose answer was lost is begun again without taking anything. Raises NotFound, InsufficientCredit,
-    Conflict: the money is not with this gateway.
+    A refund whose answer was lost can be begun again: the credit is not taken a second time. Raises NotFound,
+    InsufficientCredit, Conflict: the money is not with this gateway.
     """
     row = by_invoice(tx, invoice_number)
     if row is None or row["state"] not in (PAID, REFUNDING):
@@ -242,12 +248,12 @@ def end_refund(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
 
 
 def transactions(user_id: int) -> Select[Any]:
-    """The payments of an account that came to something."""
+    """The payments of an account that were paid, refunded ones among them."""
     return _of(user_id).where(payments.c.state.in_((PAID, REFUNDING, REFUNDED)))
 
 
 def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
-    """One of them. Raises NotFound."""
+    """One of these payments. Raises NotFound."""
     row = tx.row(transactions(user_id).where(payments.c.invoice_number == invoice_number.lower()))
     if row is None:
         raise NotFound(UNKNOWN)
@@ -255,9 +261,10 @@ def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
 
 
 def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[tuple[Charge, Mapping[str, Any] | None]]:
-    """The charges of a gateway that are no paid or refunded payment here, each with its payment and whose it is.
+    """The charges of a gateway that are not paid or refunded payments here, each with the row of its payment and
+    username.
 
-    That is money that was taken and not credited; None: nothing here has asked for it.
+    Such money was taken and not credited. The row is None when no payment here has the key of the charge.
     """
     found = select(payments, users.c.username).join(users, users.c.user_id == payments.c.user_id)
     keys = {charge.key for charge in charges}
@@ -267,7 +274,7 @@ def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[tuple[Charge, Mapping[s
 
 
 def recharge_settings(tx: Tx, user_id: int) -> Mapping[str, Any]:
-    """Whether and with what an account is recharged by itself."""
+    """Whether an account is recharged automatically, and with how much."""
     row = tx.row(
         select(users.c.auto_recharge, users.c.auto_recharge_micros, users.c.low_credit_micros, users.c.currency).where(
             users.c.user_id == user_id
@@ -278,7 +285,7 @@ def recharge_settings(tx: Tx, user_id: int) -> Mapping[str, Any]:
 
 
 def change_recharge_settings(tx: Tx, user_id: int, values: Mapping[str, int]) -> None:
-    """Change those."""
+    """Change the settings of the automatic recharge."""
     tx.execute(users.update().where(users.c.user_id == user_id).values(**values))
 
 

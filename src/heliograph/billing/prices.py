@@ -28,8 +28,14 @@ UNITS: Mapping[str, frozenset[str]] = MappingProxyType(
         "email": frozenset({"recipient"}),
         "post": frozenset(
             {
-                *("letter_black", "letter_colour", "page_black", "page_colour", "letter_priority"),
-                *("postcard", "direct_mail_dl", "direct_mail_a5"),
+                "letter_black",
+                "letter_colour",
+                "page_black",
+                "page_colour",
+                "letter_priority",
+                "postcard",
+                "direct_mail_dl",
+                "direct_mail_a5",
             }
         ),
         "number": frozenset({"setup", "monthly"}),
@@ -49,15 +55,15 @@ _EXACT = Context(prec=40)
 
 
 class RatesError(Exception):
-    """A wrong rates file, or a price that it does not hold: the text says where and why."""
+    """A rates file has a mistake, or lacks a price. The text says where and why."""
 
 
 class Rates(msgspec.Struct, frozen=True):
     """A rates file. `prices` maps (channel, kind, currency) to micros by country, with "*" for all other countries.
 
     `packages` are what can be recharged: micros by package id, by currency; `discounts` the percentages by which
-    messages are cheaper for who has bought one. `exchange` has what one US dollar is worth in each currency, in micros.
-    All three may be empty.
+    messages are cheaper for an account that has bought one. `exchange` has what one US dollar is worth in each
+    currency, in micros. All three may be empty.
     """
 
     version: str
@@ -201,7 +207,8 @@ def _by_country(where: str, countries: Any) -> dict[str, int]:
     for country, value in _table(where, countries).items():
         if country != "*" and country not in COUNTRIES:
             raise RatesError(f"{where}.{country}: unknown country code.")
-        prices[country] = _amount(f"{where}.{country}", value, _PLACES)  # a number of units never has to be rounded
+        # few decimals, so that a price times a number of units never has to be rounded
+        prices[country] = _amount(f"{where}.{country}", value, _PLACES)
     if "*" not in prices:
         raise RatesError(f'{where}: "*", the price of all other countries, is missing.')
     return prices
@@ -241,7 +248,7 @@ def micros(text: str | Decimal) -> int:
     return int(rounded.scaleb(6, context=_EXACT))
 
 
-@lru_cache(maxsize=4096)  # messages cost the same again and again
+@lru_cache(maxsize=4096)  # the same few prices are formatted for every message
 def fixed(micros: int, digits: int) -> str:
     """An amount with a fixed number of decimals (0 to 6), "0.0715"; half a last digit is rounded away from zero."""
     step = 10 ** (6 - digits)

@@ -11,7 +11,7 @@ from heliograph.db.epochs import ACCESS, bump
 from heliograph.db.tables import epochs, rates, users
 
 _parsed: WeakKeyDictionary[Dialect, tuple[int, Rates]] = WeakKeyDictionary()
-"""By the dialect of a connection, since a process may have more than one database."""
+"""Parsed rates, by the dialect of a connection, since a process may have more than one database."""
 
 
 def rates_of(tx: Tx) -> Rates:
@@ -40,5 +40,5 @@ def import_rates(tx: Tx, text: str) -> Rates:
     )
     if tx.execute(epochs.update().where(epochs.c.name == "rates").values(value=made)).rowcount == 0:
         tx.execute(epochs.insert().values(name="rates", value=made))
-    bump(tx, ACCESS)  # accounts are remembered with the discount of their package
+    bump(tx, ACCESS)  # cached principals hold the discount of their package
     return parsed

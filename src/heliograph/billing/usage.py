@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import func, select
 
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
 from heliograph.media import MEDIA, Medium
-
-DAY = 24 * 3600
 
 _UPSERT = (
     "INSERT INTO daily_usage (user_id, medium, day, subaccount_id, sent, micros, received, failed)"

@@ -14,9 +14,25 @@ from heliograph.process import Problem
 from heliograph.terminal import moment, show, table
 
 SHOWN = (
-    *("username", "email", "phone", "first_name", "last_name", "account_name", "default_country_sms", "timezone"),
-    *("reply_to", "delivery_to", "low_credit_amount", "setting_unicode_sms", "setting_email_sms_subject"),
-    *("setting_fix_sender_id", "char_limit", "cors_origins", "throttle_seconds", "active", "banned"),
+    "username",
+    "email",
+    "phone",
+    "first_name",
+    "last_name",
+    "account_name",
+    "default_country_sms",
+    "timezone",
+    "reply_to",
+    "delivery_to",
+    "low_credit_amount",
+    "setting_unicode_sms",
+    "setting_email_sms_subject",
+    "setting_fix_sender_id",
+    "char_limit",
+    "cors_origins",
+    "throttle_seconds",
+    "active",
+    "banned",
 )
 
 

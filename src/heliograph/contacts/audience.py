@@ -1,4 +1,4 @@
-"""Contact lists as recipients: who is in a list, who has opted out, and texts that speak to each of them."""
+"""Contact lists as recipients: the members of a list, who has opted out, and the placeholders in texts."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,12 +10,21 @@ from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
-from heliograph.messaging.message import msisdn
 from heliograph.messaging.rows import Key, Message
+from heliograph.phone import msisdn
 
 _COLUMNS = (
-    *("contact_id", "phone_number", "msisdn", "first_name", "last_name", "custom_1", "custom_2", "custom_3"),
-    *("custom_4", "organization_name", "email"),
+    "contact_id",
+    "phone_number",
+    "msisdn",
+    "first_name",
+    "last_name",
+    "custom_1",
+    "custom_2",
+    "custom_3",
+    "custom_4",
+    "organization_name",
+    "email",
 )
 Member = Mapping[str, Any]
 
@@ -45,7 +54,7 @@ def opted_out(tx: Tx, user_id: int, recipients: Iterable[str]) -> set[str]:
 def opted_out_since(tx: Tx, rows: Sequence[Message]) -> set[Key]:
     """Those accepted messages whose recipients are in the Opt-Out List by now.
 
-    It binds what goes to contacts of lists (facts G10) and, of strict accounts, what was scheduled.
+    The list counts for messages to contacts of lists (facts G10) and, for strict accounts, also for scheduled messages.
     """
     later = {row.user_id for row in rows if row.contact_id is None and row.schedule > row.date}
     strict = "SELECT user_id FROM users WHERE strict_opt_out = 1 AND user_id IN ({})"
@@ -62,7 +71,9 @@ def opted_out_since(tx: Tx, rows: Sequence[Message]) -> set[Key]:
 
 
 def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member:
-    """What an account knows of a number: its contact in this list, or else the oldest in any; empty for a stranger."""
+    """What an account knows of a number: its contact in this list, or else the oldest in any list; empty when it has
+    none.
+    """
     here = contacts.c.list_id == contact_lists.c.list_id
     mine = (contact_lists.c.user_id == user_id) & contact_lists.c.deleted_at.is_(None)
     found = tx.rows(select(contacts).where(contacts.c.msisdn == msisdn(number)).join(contact_lists, here).where(mine))
@@ -73,7 +84,9 @@ _PLACEHOLDER = re.compile(
     r"\((?P<round>First Name|Last Name|Cust(?:om)?\.? ?[1-4]|Company Name|Email|Phone)\)"
     r"|\{(?P<curly>(?i:first ?name|last ?name|custom(?:string)? ?[1-4]|company ?name|email|phone))\}"
 )
-"""In curly brackets both cases were seen; round brackets also stand in ordinary texts, so the case matters there."""
+"""Placeholders in curly brackets are taken in any case, since both were seen. Round brackets also occur in ordinary
+texts, so there the case has to match.
+"""
 
 _FIELDS = {
     "firstname": "first_name",

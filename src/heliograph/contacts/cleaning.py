@@ -1,4 +1,4 @@
-"""Removing many contacts of a list, in slices short enough that nobody has to wait for them."""
+"""Removing many contacts of a list, in slices so short that other requests are not held up."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,15 +13,17 @@ from heliograph.db.tables import contacts
 PLACES_AT_ONCE = 2000
 PAIRS_AT_ONCE = 500
 FLAG_LIFE = 60
-"""Seconds that `_optout_in_progress` outlives the last slice, should the process die."""
+"""Seconds after the last slice for which `_optout_in_progress` is still shown when the process has died."""
 
 Pairs = Sequence[int]
-"""Ids in pairs, one after the other: of a contact that is to go, and of the older one that it repeats. Compact, since
-there may be millions."""
+"""Ids one after the other, in pairs: that of a contact to remove, and that of the older contact it repeats. A flat
+sequence, since there may be millions.
+"""
 
 
 def duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str]) -> Pairs:
-    """The contacts that agree with an older one in all of `fields`; empty in all of them is no agreement.
+    """The contacts that have the same values as an older one in all of `fields`. Contacts with all of them empty do not
+    count.
 
     In the order of their ids, as they lie in the database. Raises NotFound.
     """
@@ -51,7 +53,7 @@ def _key(name: str) -> ColumnElement[Any]:
 
 
 def remove_duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str], pairs: Pairs) -> int:
-    """Remove the first of each pair where both are still there and still agree; how many were removed.
+    """Remove the first of each pair, if both still exist and still have the same values; how many were removed.
 
     Raises NotFound: the list was deleted meanwhile.
     """
@@ -79,7 +81,7 @@ def remove_opted_out(tx: Tx, user_id: int, list_id: int, opt_out_id: int, start:
     found = lists.find(tx, user_id, list_id, lock=True)
     lists.find(tx, user_id, opt_out_id)
     end = start + PLACES_AT_ONCE
-    # Two plain look-ups: joined, PostgreSQL would walk through the whole of the other list for each slice.
+    # Two plain look-ups: with a join PostgreSQL would read the whole other list for each slice.
     sql = "SELECT contact_id, msisdn FROM contacts WHERE list_id = ? AND place >= ? AND place < ?"
     rows = tx.driver(sql, [list_id, start, end]).fetchall()
     said_no = contact.numbers_in(tx, opt_out_id, (number for _, number in rows))

@@ -1,6 +1,7 @@
 """Contacts: what they hold, how they are checked, and every way in which they come, change and go.
 
-Whoever adds or removes contacts locks the list first (`lists.find(..., lock=True)`), so that its counts stay right.
+Code that adds or removes contacts must lock the list first (`lists.find(..., lock=True)`), so that its counts stay
+right.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +15,8 @@ from heliograph.contacts import lists
 from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
-from heliograph.errors import BadRequest, Forbidden, NotFound
-from heliograph.messaging.message import msisdn
-from heliograph.queue.mail import is_address
+from heliograph.errors import BadRequest, Forbidden, NotFound, label
+from heliograph.mailaddress import is_address
 
 UNKNOWN = "Contact record not found."
 LONGEST = 255
@@ -25,8 +25,17 @@ NAMES = ("first_name", "last_name", "custom_1", "custom_2", "custom_3", "custom_
 """Fields that are an empty text when they are not given; the others are null then (see the example of endpoint 15)."""
 
 FIELDS = (
-    *("phone_number", "fax_number", "email", *NAMES, "organization_name", "address_line_1", "address_line_2"),
-    *("address_city", "address_state", "address_postal_code", "address_country"),
+    "phone_number",
+    "fax_number",
+    "email",
+    *NAMES,
+    "organization_name",
+    "address_line_1",
+    "address_line_2",
+    "address_city",
+    "address_state",
+    "address_postal_code",
+    "address_country",
 )
 _STORED = (*FIELDS, "phone_original", "fax_original", "msisdn", "keywords")
 COLUMNS = ("user_id", "list_id", "place", "date_added", "date_updated", *_STORED)
@@ -51,9 +60,9 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
             continue
         text = value.strip()
         if len(text) > LONGEST:
-            faults[name] = f"{_label(name)} is longer than {LONGEST} characters."
+            faults[name] = f"{label(name)} is longer than {LONGEST} characters."
         elif "\x00" in text:
-            faults[name] = f"{_label(name)} contains characters that cannot be stored."
+            faults[name] = f"{label(name)} contains characters that cannot be stored."
         made[name] = text or ("" if name in NAMES else None)
     for name, original in (("phone_number", "phone_original"), ("fax_number", "fax_original")):
         if given.get(name) is not None and name not in faults:
@@ -65,14 +74,10 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
         faults["phone_number"] = "Phone number field is required when there is no fax number or email."
     if faults:
         raise BadRequest(faults)
-    made["msisdn"] = msisdn(made["phone_number"] or "")
+    made["msisdn"] = phone.msisdn(made["phone_number"] or "")
     known = (made["first_name"], made["last_name"], made["organization_name"], *(made[name] for name in REACHABLE))
     made["keywords"] = " ".join(filter(None, known)).lower()
     return made
-
-
-def _label(name: str) -> str:
-    return name.capitalize().replace("_", " ")
 
 
 def _number(text: str | None, own: str | None, country: str, name: str, faults: dict[str, str]) -> str | None:
@@ -83,7 +88,7 @@ def _number(text: str | None, own: str | None, country: str, name: str, faults: 
     found = phone.parse(text, code) if code in phone.COUNTRIES else None
     found = found or phone.parse(text, country)
     if found is None:
-        faults[name] = f"{_label(name)} must be a valid phone number."
+        faults[name] = f"{label(name)} must be a valid phone number."
         return None
     return found.number
 
@@ -141,7 +146,7 @@ def change(tx: Tx, contact_id: int, row: Row) -> None:
 
 def remove(tx: Tx, list_id: int, ids: Iterable[int]) -> int:
     """Remove contacts from a locked list; how many were there."""
-    # The plus keeps SQLite from walking the whole list: it takes a list for ten rows.
+    # The plus keeps SQLite off the index of the list: it estimates ten rows for a list, and would read all of it.
     sql = "DELETE FROM contacts WHERE +list_id = ? AND contact_id IN ({}) RETURNING place"
     places = [row[0] for row in tx.driver_in(sql, [list_id], ids)]
     lists.shrink(tx, list_id, places)
@@ -159,7 +164,7 @@ def transfer(tx: Tx, source: int, into: Row, row: Row) -> None:
 
 
 def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
-    """A page in the order in which contacts came: a deep one costs about what the first one does."""
+    """A page of a list in the order in which contacts were added. A deep page costs about as much as the first one."""
     first, end, skip = lists.seek(tx, list_id, offset, limit)
     sql = "SELECT place FROM contacts WHERE list_id = ? AND place >= ? AND place < ? ORDER BY place LIMIT ? OFFSET ?"
     places = [row[0] for row in tx.driver(sql, [list_id, first, end, limit, skip]).fetchall()]
@@ -173,7 +178,7 @@ def page(tx: Tx, list_id: int, offset: int, limit: int) -> Sequence[Row]:
 def updated(tx: Tx, list_id: int, after: int, offset: int, limit: int) -> tuple[int, Sequence[Row]]:
     """(how many, those of the page) of the contacts that changed after a Unix time, in the order of their changes.
 
-    Both are answered out of the index alone, and only the rows of the page are read.
+    Counting and finding the page need the index only; just the rows of the page are read.
     """
     since = (contacts.c.list_id == list_id) & (contacts.c.date_updated > after)
     total = int(tx.scalar(select(func.count()).where(since)))
@@ -198,7 +203,7 @@ def having(tx: Tx, list_id: int, numbers: Iterable[int]) -> list[Row]:
     rows: list[Row] = []
     for some in chunks(list(set(numbers)), 500):
         rows += tx.rows(of(list_id).where(contacts.c.msisdn.in_(some)))
-    # Not in SQL: SQLite would walk the whole list in that order, instead of looking the numbers up.
+    # Sorted here and not in SQL: SQLite would read the whole list in that order instead of looking the numbers up.
     return sorted(rows, key=itemgetter("place"))
 
 
@@ -216,16 +221,17 @@ def addresses_in(tx: Tx, list_id: int, addresses: Iterable[str]) -> set[str]:
 
 
 def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
-    """(digits, locked list) for a sender who is to enter a list; None: nobody that can, or the list is gone."""
-    digits = msisdn(number) if phone.parse(number) else None
+    """(digits, locked list) for a sender that is to be put into a list; None: it is no number, or the list is gone."""
+    digits = phone.msisdn(number) if phone.parse(number) else None
     into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
     return None if digits is None or into is None else (digits, into)
 
 
 def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[str, str | None]) -> None:
-    """What CREATE_CONTACT does: the sender is in the list, with these fields; whoever is there already gets them.
+    """What CREATE_CONTACT does: put the sender into the list with these fields, or write the fields into its contact
+    there.
 
-    Does nothing for a sender that is no number, or without the list. Source: facts E. Raises BadRequest: bad fields.
+    Does nothing when the sender is no number, or the list is gone. Source: facts E. Raises BadRequest: bad fields.
     """
     found = _receiving(tx, user_id, number, list_id)
     if found is None:
@@ -239,9 +245,9 @@ def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[
 
 
 def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: int) -> None:
-    """What MOVE_CONTACT does: the sender leaves the list that the message went to, and enters `list_id`.
+    """What MOVE_CONTACT does: move the sender from the list that the message went to into the list `list_id`.
 
-    Other lists are not touched. Whoever is in no list is still noted in an Opt-Out List. Source: facts E, G9.
+    Other lists are not touched. A sender that was in no list is still added to an Opt-Out List. Source: facts E, G9.
     """
     found = _receiving(tx, user_id, number, list_id)
     if found is None:

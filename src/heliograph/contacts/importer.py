@@ -1,6 +1,7 @@
 """The job that runs an import: fetch the file, make it CSV, store it slice by slice. No transaction is open meanwhile.
 
-A run lasts less than a job's lease and is then taken up again, so that a lost process is told from a long file.
+A run ends before the lease of its job does, and the job is then run again. So a job whose lease has run out was lost
+with its process; a long file does not look like that.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ REFUSALS_A_READ = 1000
 SECONDS_A_RUN = 30.0
 TRIES_TO_FETCH = 3
 HOLD_EVERY = jobs.LEASE / 3
-"""Seconds between two looks at a long fetch, at each of which the lease of its job begins anew."""
+"""Seconds between two renewals of the lease of a job whose fetch or conversion takes long."""
 
 GONE = "The file is no longer there."
 
@@ -47,7 +48,7 @@ class Unreadable(Exception):
 
 
 class Again(Exception):
-    """The file cannot be had now; the number says after how many seconds it may."""
+    """The file cannot be fetched now; the number is the seconds until the next try."""
 
     def __init__(self, after: float) -> None:
         super().__init__()
@@ -82,7 +83,9 @@ class Importer:
         return 0.0
 
     async def _held(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        """Do what may take longer than the lease of its job: other files may be converted before this one."""
+        """Wait for work that may take longer than the lease of its job, and renew the lease meanwhile: other files may
+        have to be converted first.
+        """
         task = asyncio.create_task(work)
         try:
             while not (await asyncio.wait((task,), timeout=HOLD_EVERY))[0]:
@@ -92,7 +95,7 @@ class Importer:
         await task
 
     async def _fetch(self, row: Mapping[str, Any], attempt: int) -> None:
-        """Bring the file here and make it CSV; the work begins with the next run. Raises Unreadable, Again."""
+        """Fetch the file and convert it to CSV; the next run begins to store rows. Raises Unreadable, Again."""
         with self._converter.scratch.place() as place:
             path, made = Path(place) / "fetched", Path(place) / "made"
             if row["file_id"] is not None:
@@ -139,7 +142,7 @@ class Importer:
         await self._database.write(begin, urgent=False)
 
     async def _work(self, row: Mapping[str, Any]) -> float | None:
-        """Store slices until the file or the time of this run is over. Raises Unreadable."""
+        """Store slices until the end of the file, or of the time for this run. Raises Unreadable."""
         key, end = row["import_id"], time.monotonic() + SECONDS_A_RUN
         async with self._slices(row) as slices:
             while time.monotonic() < end:
@@ -148,7 +151,7 @@ class Importer:
                     await self._end(row)
                     return None
                 if not await self._database.write(partial(imports.apply, import_id=key, piece=piece), urgent=False):
-                    return 60.0  # another run has taken over, or the list is gone: the next look at the row tells
+                    return 60.0  # another run has taken over, or the list is gone: the row tells the next run which
         return 0.0
 
     @asynccontextmanager
@@ -238,6 +241,6 @@ def _slice(start: int, end: int, rows: Sequence[sheets.Row], fields: Sequence[st
 def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Refused rows as CSV."""
     out = io.StringIO()
-    # A leading quote: a spreadsheet must not take a customer's text for a formula.
+    # The leading quote keeps a spreadsheet from running a customer's text as a formula.
     csv.writer(out).writerows([row["line"], row["reason"], "'" + row["content"]] for row in rows)
     return out.getvalue().encode()

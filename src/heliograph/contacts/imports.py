@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from heliograph.clock import DAY
 from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import import_refusals, imports
@@ -17,11 +18,11 @@ JOB = "import"
 CONTENT_TYPE = "text/csv; charset=utf-8"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 UNKNOWN = "Import record not found."
-LIFE = 30 * 24 * 3600
-"""Seconds for which an import and its file of refused rows can be looked at."""
+LIFE = 30 * DAY
+"""Seconds for which an import and its file of refused rows are kept."""
 
-LIFE_OF_COPY = 7 * 24 * 3600
-"""Seconds after which what a lost import has copied is forgotten: longer than an import may wait and run."""
+LIFE_OF_COPY = 7 * DAY
+"""Seconds after which the copy of a file is removed whose import was lost: longer than an import may wait and run."""
 
 MOST_REFUSALS = 100_000
 """Refused rows that are kept with their reasons; further ones are only counted."""
@@ -57,7 +58,8 @@ def queue(
     }
     key = int(tx.scalar(imports.insert().values(values).returning(imports.c.import_id)))
     lists.importing(tx, list_id, 1)
-    jobs.enqueue(tx, JOB, {"import_id": key}, lane=f"{JOB}:{user_id}")  # one customer's slow files delay no other's
+    # a lane for each account, so that the slow files of one do not delay those of others
+    jobs.enqueue(tx, JOB, {"import_id": key}, lane=f"{JOB}:{user_id}")
     return key
 
 
@@ -87,7 +89,7 @@ def copied(tx: Tx, user_id: int) -> str:
 
 
 def begin(tx: Tx, import_id: int, source: str, file_id: str, size: int) -> None:
-    """Our copy of the file is stored; it is discarded when another run has brought it before."""
+    """Note that our copy of the file is stored; the copy is discarded when another run has stored one before."""
     changed = imports.update().where(imports.c.import_id == import_id, imports.c.state == QUEUED)
     if tx.execute(changed.values(state=RUNNING, source=source, file_id=file_id)).rowcount:
         files.finish(tx, file_id, size)
@@ -150,7 +152,9 @@ def _store(tx: Tx, into: Mapping[str, Any], country: str, rows: Sequence[Good]) 
 def _merged(
     fields: Mapping[str, str | None], made: Mapping[str, Any], country: str, before: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A contact that gets a row's fields. Its numbers are those of `made`: `before` may be of another country."""
+    """The columns of the contact `before` with a row's fields. Its numbers are taken from `made`, since `before` may be
+    of another country.
+    """
     numbers = {name: made[name] for name in ("phone_number", "fax_number") if name in fields}
     after = contact.columns({**fields, **numbers}, country, before)
     for name, original in (("phone_number", "phone_original"), ("fax_number", "fax_original")):
@@ -181,12 +185,12 @@ def finish(tx: Tx, import_id: int, error: str | None = None, error_file_id: str 
     if error_file_id is not None:
         files.finish(tx, error_file_id, size)
     lists.importing(tx, row["list_id"], -1)
-    if row["source"] is not None:  # before that it is the customer's upload
+    if row["source"] is not None:  # until then `file_id` is the customer's upload, which is not ours to discard
         files.discard(tx, [row["file_id"]])
 
 
 def forget(tx: Tx) -> bool:
-    """Remove a slice of what old imports have left; whether more may be left. A duty of the upkeep."""
+    """Remove some of the rows and files of old imports; whether there may be more. A duty of the upkeep."""
     old = select(imports.c.import_id).where(imports.c.created_at < tx.now - LIFE, imports.c.finished_at.is_not(None))
     key = tx.scalar(old.limit(1))
     if key is None:

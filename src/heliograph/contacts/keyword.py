@@ -32,9 +32,9 @@ def search(tx: Tx, user_id: int, word: str, offset: int, limit: int) -> tuple[in
 
 
 def _people(tx: Tx, list_ids: Sequence[int], word: str) -> "array[int]":
-    """The contacts of these lists that have a word, all at once: to count them and to find a page would be two walks.
+    """The contacts of these lists that have a word. All of them at once: counting them and then finding a page would
+    read the lists twice. Each list by itself: with a join PostgreSQL might read the contacts of all accounts.
 
-    List by list: joined, PostgreSQL might walk through the contacts of all accounts.
     """
     found = array("q")
     has = contacts.c.keywords.contains(word, autoescape=True)

@@ -31,7 +31,7 @@ def of(user_id: int) -> Select[Any]:
 
 
 def find(tx: Tx, user_id: int, list_id: int, *, lock: bool = False) -> Mapping[str, Any]:
-    """One list. Whoever is going to change its contacts locks it first. Raises NotFound."""
+    """One list. Use `lock` before changing its contacts. Raises NotFound."""
     wanted = of(user_id).where(contact_lists.c.list_id == list_id)
     row = tx.row(wanted.with_for_update() if lock else wanted)
     if row is None:
@@ -71,9 +71,9 @@ def rename(tx: Tx, user_id: int, list_id: int, name: str) -> Mapping[str, Any]:
 
 
 def delete(tx: Tx, user_id: int, list_id: int) -> None:
-    """Make a list vanish at once; `sweep` removes its contacts later. Raises NotFound, BadRequest for the Opt-Out List.
+    """Hide a list at once; `sweep` removes its contacts later. Raises NotFound, BadRequest for the Opt-Out List.
 
-    Source: facts G8 (an account without its Opt-Out List would message people who said no).
+    Source: facts G8 (without its Opt-Out List an account would send to people who have opted out).
     """
     if find(tx, user_id, list_id, lock=True)["is_opt_out"]:
         raise BadRequest({"list_id": "The Opt-Out List cannot be deleted."})

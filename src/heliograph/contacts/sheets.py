@@ -1,6 +1,6 @@
 """Files of contacts as rows: what kind of file it is, its encoding and delimiter, and its rows one by one.
 
-Knows nothing of accounts or lists. Nothing here grows with the length of a file.
+Knows nothing of accounts or lists. The memory needed does not grow with the length of a file.
 """
 
 import codecs
@@ -57,7 +57,7 @@ def kind(head: bytes) -> str | None:
     """What a file that begins like this is: "sheet" (xlsx, xls, ods), "vcard" or "text"; None: nothing readable."""
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")):
         return "sheet"
-    plain = head.replace(b"\x00", b"")  # a card in UTF-16 is a card, too
+    plain = head.replace(b"\x00", b"")  # address books may be in UTF-16, too
     if re.match(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*BEGIN:VCARD", plain, re.IGNORECASE):
         return "vcard"
     if b"\x00" in head and utf_16(head) is None:
@@ -87,7 +87,7 @@ _CODE_PAGES = {
 
 
 def code_page(country: str) -> str:
-    """What a text of a country is written in when it is no Unicode."""
+    """The encoding that a text of a country has when it is not Unicode."""
     return _CODE_PAGES.get(country, "cp1252")
 
 
@@ -162,7 +162,7 @@ class _Bad(Exception):
 def rows(path: Path, name: str, width: int) -> Iterator[Row]:
     """The rows of a CSV in the encoding `name`, of which about `width` columns are expected. Empty ones are left out.
 
-    A quote that is never closed costs its own row only.
+    A quote that is never closed spoils its own row only.
     """
     with path.open(encoding=name, errors="replace", newline="") as file:
         delimiter, marked = _delimiter(file.read(SAMPLE), width)

@@ -29,9 +29,11 @@ class Dialect:
     version = "SELECT sqlite_version()"
     checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
     restart = "PRAGMA wal_checkpoint(RESTART)"
-    """Copy what is in the log to the database, beside the writer; and, holding it up, so that the log begins anew."""
+    """`checkpoint` copies the log to the database while the writer goes on. `restart` makes the log begin anew as well,
+    and the writer has to wait.
+    """
     impatient = "PRAGMA busy_timeout = 100"
-    """Milliseconds that a restart of the log, and with it the writer, waits for those who read."""
+    """Limit a restart of the log to 100 ms of waiting for readers, since the writer waits with it."""
     connect_args: Mapping[str, Any] = {"check_same_thread": False, "timeout": 30}
 
     def sql(self, text: str) -> str:
@@ -43,7 +45,7 @@ class Dialect:
         return text.replace("{}", ",".join("?" * len(values))), values
 
     def conflict(self, problem: BaseException) -> bool:
-        """Whether another process was in the way, so that the same transaction may simply be run again."""
+        """Whether a transaction failed because of another process's, so that it can be run again as it is."""
         return False
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -68,14 +70,14 @@ class PostgreSQL(Dialect):
     version = "SHOW server_version"
     checkpoint = restart = impatient = ""
     connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
-    """Otherwise a prepared statement keeps the plan that was right when its table was empty: every row of the user."""
+    """Without this a prepared statement would keep a plan made for an empty table: reading every row of the user."""
 
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""
         return text.replace("?", "%s")
 
     def in_list(self, text: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-        """One array: a thousand parameters would be planned one by one."""
+        """One array, since planning a statement with a thousand parameters takes long."""
         return text.replace("IN ({})", "= ANY(?)"), [list(values)]
 
     def conflict(self, problem: BaseException) -> bool:
@@ -125,7 +127,9 @@ def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
 
 
 _WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=0")
-"""Checkpoints are made beside the writer (database.py): within a commit one would hold up everybody for 100 ms."""
+"""No automatic checkpoints: a thread of its own makes them (database.py). Within a commit one held up every request for
+100 ms.
+"""
 
 
 def _write_pragmas(connection: Any, _record: Any) -> None:

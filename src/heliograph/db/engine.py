@@ -14,8 +14,8 @@ Row = Mapping[str, Any]
 class Tx:
     """An open transaction. Handlers and nouns take one and never commit.
 
-    `now` is its time in Unix seconds. `memo` caches look-ups for the length of the transaction. `wake(name)` tells
-    whoever waits on that name, after the commit.
+    `now` is its time in Unix seconds. `memo` caches look-ups for the length of the transaction. `wake(name)` calls
+    the listeners of that name after the commit.
     """
 
     def __init__(self, connection: Connection, dialect: dialects.Dialect, now: float) -> None:
@@ -68,7 +68,7 @@ class Tx:
             self.dialect.insert_rows(self._cursor, table, columns, rows)
 
     def wake(self, name: str) -> None:
-        """After the commit, wake whoever waits for `name`."""
+        """Call the listeners of `name` after the commit (Database.on_wake)."""
         self.wakes.add(name)
 
 
@@ -102,7 +102,7 @@ class Connector:
         return self._open().exec_driver_sql(text).first()
 
     def reset(self) -> None:
-        """Throw the connection away, with whatever was open on it."""
+        """Throw the connection away, with its open transaction."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()

@@ -1,13 +1,13 @@
-"""Counters that move when something that processes remember has changed."""
+"""Counters that grow when something changes that processes have cached."""
 
 from heliograph.db.engine import Tx
 
 ACCESS = "access"
-"""What is remembered of who may do what, and at which price."""
+"""Name of the counter for cached principals: permissions and prices."""
 
 
 def bump(tx: Tx, name: str) -> None:
-    """Tell every process that what it remembers under this name may be stale."""
+    """Count a change: every process then knows that what it has cached under this name may be stale."""
     tx.driver(
         "INSERT INTO epochs (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = epochs.value + 1",
         [name],

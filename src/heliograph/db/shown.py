@@ -1,4 +1,4 @@
-"""Columns as answers show them, for searching and sorting by."""
+"""Columns that lists can be searched and sorted by, as the answers show them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, String, case, cast, func
 
 
 class Shown(NamedTuple):
-    """A column that answers show otherwise than it is stored: it is sorted as stored, and searched as shown.
+    """A column that answers show in another form than it is stored: sorted as stored, searched as shown.
 
-    With a `unit`, `stored` is a whole number of its parts, and a value is also found by what it is worth: 0.07, 0.0700.
+    With a `unit`, `stored` is a whole number of 1/unit, and any spelling of the same amount finds it: 0.07, 0.0700.
     """
 
     stored: ColumnElement[Any]

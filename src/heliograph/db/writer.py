@@ -14,7 +14,14 @@ import structlog
 from heliograph.db.engine import Connector, Tx
 
 MOST_PIECES = 256
+"""Pieces in one transaction. All of them wait for its commit: 256 single sends at 20 µs (docs/performance.md) are
+5 ms."""
+
 MOST_CONFLICTS = 5
+"""Tries of a batch that conflicts with other processes (`Dialect.conflict`). After the last one its callers get the
+error: in each conflict one of the processes goes on, so five losses in a row are more likely a defect than chance.
+"""
+
 log = structlog.get_logger(__name__)
 
 Merge = Callable[[Tx, list[Any]], Sequence[Any]]
@@ -86,7 +93,9 @@ class Writer:
             self._loop.call_soon_threadsafe(self._answer, batch, wakes)
 
     def _commit_until_done(self, batch: list[Piece]) -> set[str]:
-        """Commit; again when another process was in the way. When the database is lost, every caller is told."""
+        """Commit, and try again after a conflict with another process. When the database is lost, every caller gets the
+        error.
+        """
         for attempt in range(MOST_CONFLICTS):
             try:
                 return self._commit(batch)

@@ -18,11 +18,11 @@ from heliograph.files.store import FileStore
 from heliograph.files.task import Refused
 
 FETCH_SECONDS = 20.0
-"""How long a URL may take: the caller waits meanwhile."""
+"""Seconds for the fetch of a URL; the caller of the API waits meanwhile."""
 
 GONE = "There is no such file."
 FETCHED = "file"
-"""What a fetched file is called: its URL is the business of who gave it."""
+"""Name of a fetched file. Not taken from its URL, which may hold secrets of the customer."""
 
 Download = Callable[[str, IO[bytes], int, float], Awaitable[tuple[str | None, bool]]]
 """Fetch a URL into a file of at most so many bytes, in so many seconds: (why it failed, whether to try again)."""
@@ -106,7 +106,7 @@ class Attachments:
         file_id = await files.save(self._database, self._store, made.data, record)
         row = await self._database.read(lambda tx: files.uploaded(tx, user_id, file_id))
         if row is None:
-            raise Refused(GONE)  # it lived no longer than it took to store it
+            raise Refused(GONE)  # it has expired while it was stored
         return _attachment(row)
 
 

@@ -13,8 +13,8 @@ from heliograph.settings import Settings, SettingsError
 
 CONNECT, ANSWER, AGAIN = timedelta(seconds=5), timedelta(seconds=60), timedelta(seconds=20)
 RETRIES = 3
-"""How long a request may take (a part of 5 MB on a slow line), and until when a failed one is tried again: a store that
-is silent holds a thread, and a caller, for as long.
+"""Times of one request: to connect, to answer (a part of 5 MB on a slow line), and until when a failed one is tried
+again, at most RETRIES times. For so long a store that does not answer holds a thread, and the caller waits.
 """
 
 
@@ -63,7 +63,7 @@ class BucketStore:
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """What the store says, as the errors that a folder would have."""
+    """Turn errors of the store into those that a folder would raise."""
     try:
         yield
     except NotFoundError as problem:
@@ -73,5 +73,5 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _first_line(problem: Exception) -> str:
-    """What happened; below it the library prints its own structures."""
+    """The first line of an error: the others are internals of the library."""
     return str(problem).partition("\n")[0]

@@ -7,13 +7,23 @@ from typing import Any
 import vobject
 
 COLUMNS = (
-    *("phone", "first_name", "last_name", "email", "fax_number", "organization_name", "address_line_1"),
-    *("address_line_2", "address_city", "address_state", "address_postal_code", "address_country"),
+    "phone",
+    "first_name",
+    "last_name",
+    "email",
+    "fax_number",
+    "organization_name",
+    "address_line_1",
+    "address_line_2",
+    "address_city",
+    "address_state",
+    "address_postal_code",
+    "address_country",
 )
 """What a row holds, in the names that an import knows. Source: endpoint 29, `field_order`."""
 
 LONGEST_CARD = 5000
-"""Lines of a card: photographs are folded into many."""
+"""Most lines of a card: a photograph in it is folded into many."""
 
 
 def rows(text: str) -> Iterator[list[str] | None]:

@@ -1,6 +1,6 @@
-"""What a process gives up before it reads a customer's file: endless time, memory and disk, and the network.
+"""Limits that a process sets itself before it reads a customer's file: on time, memory, disk, and the network.
 
-`python -m heliograph.files.confine` prints what this machine allows, a word for each wall around the network.
+`python -m heliograph.files.confine` prints which ways to cut off the network this machine allows, a word for each.
 """
 
 import contextlib
@@ -25,7 +25,8 @@ _SOCKET = {"x86_64": (0xC000_003E, 41), "aarch64": (0xC000_00B7, 198)}
 
 IO_URING_SETUP = 425
 X32 = 0x4000_0000
-"""First number of the system calls of the x32 ABI, which are others than those that the filter knows."""
+"""First number of the system calls of the x32 ABI. They have other numbers than the filter checks, so all are
+refused."""
 
 AF_UNIX = 1
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
@@ -45,7 +46,7 @@ def limit(memory: int, seconds: int) -> None:
 
 
 def leave_network() -> list[str]:
-    """Do without the network, now and in every child; which walls this machine allowed (Linux only).
+    """Cut this process and its children off the network; which ways this machine allowed (Linux only).
 
     Containers often allow no namespaces but always a filter; the filter knows two machines only, a namespace any.
     """
@@ -66,7 +67,8 @@ def _leave_namespace(libc: ctypes.CDLL) -> bool:
     user, group = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
         return False
-    with contextlib.suppress(OSError):  # without the maps it has no name, but the network is gone all the same
+    # Without these maps the process has no user name, but the network is cut off all the same.
+    with contextlib.suppress(OSError):
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
             Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
     return True
@@ -77,7 +79,9 @@ class _Program(ctypes.Structure):
 
 
 def _refuse_sockets(libc: ctypes.CDLL) -> bool:
-    """Have the kernel refuse every socket but local ones (LibreOffice needs them), and what could make one unseen."""
+    """Have the kernel refuse all sockets but local ones (LibreOffice needs those), and io_uring, which could open one
+    past the filter.
+    """
     if platform.machine() not in _SOCKET:
         return False
     architecture, number = _SOCKET[platform.machine()]
@@ -103,7 +107,7 @@ def _refuse_sockets(libc: ctypes.CDLL) -> bool:
 def end_with_parent() -> None:
     """Kill this process and what it has started as soon as the other end of its stdin is closed.
 
-    A server that was killed waits for no result, and a program that hangs would stay for good.
+    When the server was killed no one waits for the result, and a program that hangs would never end.
     """
 
     def wait() -> None:

@@ -22,7 +22,7 @@ from heliograph.settings import Settings
 T = TypeVar("T")
 
 LONGEST_LINE = 10
-"""Files that may wait for each conversion under way: they are in memory, and so is what they came in."""
+"""Files that may wait for each running conversion. The files and the requests they came in are in memory."""
 
 CONTENT_TYPES = {"pdf": "application/pdf", "jpg": "image/jpeg", "gif": "image/gif", "csv": "text/csv; charset=utf-8"}
 TOO_LONG = "The file took too long to convert."
@@ -48,7 +48,7 @@ class Busy(Exception):
 
 
 class Converter:
-    """Converts a limited number of files at once, the others wait. Safe to share."""
+    """Converts a limited number of files at once; the others wait. One for the whole process."""
 
     def __init__(self, options: Settings) -> None:
         self.scratch = Scratch()
@@ -61,7 +61,7 @@ class Converter:
     async def convert(self, data: bytes, name: str, target: str) -> Converted:
         """The file as `target` (one of task.TARGETS) wants it. Raises Refused with a sentence, and Busy.
 
-        `name` is only for the name of the result.
+        `name` is used for the name of the result only.
         """
         assert target in TARGETS, target
         return await self._queued(self._convert, data, name, target)
@@ -153,9 +153,10 @@ class Converter:
 
 
 def _tell(process: subprocess.Popen[bytes], task: Task) -> None:
-    """Give the worker its task. Its stdin stays open: when it is closed, even because this process was killed, it ends.
+    """Send the worker its task. Its stdin stays open: the worker ends when it is closed, also when this process is
+    killed.
 
-    A worker that is gone already has left no outcome, which tells enough.
+    Nothing is raised for a worker that has ended already: `_outcome` finds no outcome then.
     """
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):

@@ -14,7 +14,7 @@ MMS_BYTES = 250_000
 
 MMS_SIDE = 1280
 PRINT_SIDE = 3508
-"""Longest side in pixels: an MMS is for a phone; A4 at 300 dots an inch is 3508 high."""
+"""Longest side of a picture in pixels: for the screen of a phone; for paper (A4 at 300 dots an inch is 3508 high)."""
 
 MOST_PIXELS = 60_000_000
 MOST_ANIMATED_PIXELS = 300_000_000
@@ -32,7 +32,8 @@ def to_mms(data: bytes, kind: str) -> tuple[bytes, str]:
 
 
 def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> bytes:
-    """A PDF whose pages have `size` (points) and lie or stand as their picture, which is as large as can be.
+    """A PDF with pages of `size` (points), upright or turned as their picture is, which fills the page as far as it
+    can.
 
     A TIFF may hold several pages. Raises Refused.
     """

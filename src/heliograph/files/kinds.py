@@ -11,7 +11,7 @@ from heliograph.files.task import CONTACTS, Refused
 
 IMAGES = ("jpeg", "png", "gif", "bmp", "tiff", "webp")
 OFFICE = ("docx", "doc", "rtf", "txt")
-"""What LibreOffice has to read."""
+"""Kinds that LibreOffice reads."""
 
 DOCUMENTS = ("pdf", *OFFICE)
 SHEETS = ("xlsx", "xls", "ods")
@@ -28,7 +28,7 @@ TAKES: dict[str, tuple[str, ...]] = {
 
 MOST_UNPACKED = 200 * 1024 * 1024
 MOST_MEMBERS = 10_000
-"""What a zipped office file may unpack to, in bytes and in members."""
+"""Limits of a zipped office file: its unpacked bytes, and its members."""
 
 _SIGNATURES = {"jpg": "jpeg", "tif": "tiff", "apng": "png", **{kind: kind for kind in ("png", "gif", "webp", "rtf")}}
 _ZIPPED = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx"}
@@ -39,7 +39,7 @@ Source: MS-DOC 2.5.2, FibBase.
 """
 
 _OLE = {"EncryptedPackage": "locked", "WordDocument": "doc", "Workbook": "xls", "Book": "xls"}
-"""Streams of an OLE file; the first that is there decides."""
+"""Name of a stream in an OLE file -> kind of the file; the first that the file has decides."""
 
 
 def kind_of(data: bytes, code_page: str = "cp1252") -> str:

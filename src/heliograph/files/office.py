@@ -7,7 +7,8 @@ from pathlib import Path
 from heliograph.files.task import Refused
 
 FILTERS = {"docx": "MS Word 2007 XML", "doc": "MS Word 97", "rtf": "Rich Text Format", "txt": "Text (encoded):UTF8"}
-"""The import filter is named for each kind: LibreOffice shall not guess, and open something else."""
+"""Kind -> LibreOffice's import filter. Named, so that LibreOffice does not guess the kind and open the file as
+another."""
 
 _SCRIPTING = "/org.openoffice.Office.Common/Security/Scripting"
 _CONTENT = "/org.openoffice.Office.Writer/Content/Update"
@@ -41,9 +42,17 @@ def to_pdf(data: bytes, kind: str, folder: Path, soffice: str) -> bytes:
     command = [
         soffice,
         f"-env:UserInstallation={user.parent.as_uri()}",
-        *("--headless", "--norestore", "--nologo", "--nolockcheck", "--nodefault"),
+        "--headless",
+        "--norestore",
+        "--nologo",
+        "--nolockcheck",
+        "--nodefault",
         f"--infilter={FILTERS[kind]}",
-        *("--convert-to", "pdf:writer_pdf_Export", "--outdir", str(folder), str(source)),
+        "--convert-to",
+        "pdf:writer_pdf_Export",
+        "--outdir",
+        str(folder),
+        str(source),
     ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
     made = source.with_suffix(".pdf")

@@ -40,7 +40,7 @@ class Scratch:
 
 
 def _make() -> tuple[Path, int]:
-    """A new folder and the lock that tells that its process lives: the kernel lets it go however the process ends."""
+    """A new folder and its lock. The kernel releases the lock however the process ends, so a lock means: it lives."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         lock = _open(folder)
@@ -49,7 +49,7 @@ def _make() -> tuple[Path, int]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return folder, lock
-        os.close(lock)  # it was swept between being made and being locked
+        os.close(lock)  # another process has removed it before it was locked
 
 
 def _sweep(parent: Path) -> None:

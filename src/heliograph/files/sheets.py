@@ -1,4 +1,6 @@
-"""Spreadsheets and address books as CSV in UTF-8 with commas: clean for customers, true to its lines for imports."""
+"""Spreadsheets and address books as CSV in UTF-8 with commas: without empty rows for customers, with every row for
+imports.
+"""
 
 import csv
 import io
@@ -44,7 +46,7 @@ def to_lines(data: bytes, kind: str, code_page: str) -> bytes:
 
 
 def _bounded(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    """Rows without empty ends; empty rows are left out."""
+    """Rows without the empty cells at their ends; empty rows are left out."""
     for row in rows:
         length = len(row)
         while length and not row[length - 1]:

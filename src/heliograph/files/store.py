@@ -1,4 +1,4 @@
-"""Files that customers upload and download: facts in a table, an unguessable name, bytes in a store."""
+"""Files that customers upload and download: a row in a table, an id that cannot be guessed, bytes in a store."""
 
 import asyncio
 import io
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from sqlalchemy import case, select
 
+from heliograph.clock import DAY
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import exports, files, uploads
@@ -18,7 +19,7 @@ from heliograph.errors import Unavailable
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
-EXPORT_LIFE = 24 * 3600
+EXPORT_LIFE = DAY
 FORGET_JOB = "forget-files"
 PIECE = 1024 * 1024
 AWAY = 60.0
@@ -46,7 +47,7 @@ class FileStore(Protocol):
 
 
 def create(tx: Tx, user_id: int, name: str, content_type: str, life: int) -> str:
-    """Record a file that is about to be stored, and lives `life` seconds; its id.
+    """Record a file that is about to be stored, and expires after `life` seconds; its id.
 
     The record comes first, so that what a crash leaves in the store is removed with it.
     """
@@ -67,7 +68,7 @@ def create(tx: Tx, user_id: int, name: str, content_type: str, life: int) -> str
 
 
 def finish(tx: Tx, file_id: str, size: int) -> None:
-    """The file is stored, and may be downloaded. What was forgotten meanwhile is removed again."""
+    """Note that a file is stored, and may be downloaded. If its row was removed meanwhile, so are its bytes."""
     made = files.update().where(files.c.file_id == file_id).values(size=size, ready=1)
     if not tx.execute(made).rowcount:
         jobs.enqueue(tx, FORGET_JOB, {"ids": [file_id]})
@@ -85,7 +86,7 @@ async def save(database: Database, store: FileStore, data: bytes, record: Callab
 
 
 def away(problem: OSError) -> Unavailable:
-    """What a caller is told while the store is away; the operator finds the reason in the log."""
+    """The error for a caller while the store is away; the reason is in the log, for the operator."""
     log.error("store.away", why=str(problem))
     return Unavailable("Files cannot be stored or read at the moment. Please try again.", headers={"Retry-After": "10"})
 
@@ -103,9 +104,9 @@ def named(url: str, base_url: str) -> str | None:
 
 
 def keep(tx: Tx, user_id: int, file_id: str, until: int) -> bool:
-    """Let an account's file live at least until `until` (Unix time), because a message needs it; False: it is gone.
+    """Keep an account's file at least until `until` (Unix time), because a message needs it; False: it is gone.
 
-    It never shortens a life.
+    It never makes a file expire earlier.
     """
     longer = case((files.c.expires_at < until, until), else_=files.c.expires_at)
     mine = (files.c.file_id == file_id, files.c.user_id == user_id, files.c.ready == 1, files.c.expires_at > tx.now)

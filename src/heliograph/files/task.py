@@ -6,7 +6,7 @@ TARGETS = ("fax", "mms", "csv", "post", "postcard")
 """What `convert` may ask for. Source: endpoint 168."""
 
 CONTACTS = "contacts"
-"""Rows for an import; no customer asks for it by name."""
+"""Target of imports: rows of contacts. Customers cannot ask for it by name."""
 
 
 class Refused(Exception):

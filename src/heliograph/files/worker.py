@@ -1,6 +1,7 @@
 """The process that reads customers' files: it has limits, no network and nothing but the folder that it works in.
 
-Started by convert.py as `python -m heliograph.files.worker`, one for each file: what a hostile file breaks is this.
+Started by convert.py as `python -m heliograph.files.worker`, one for each file: a hostile file can break only this
+process.
 """
 
 import sys
@@ -20,7 +21,8 @@ def main() -> None:
     data = (folder / "source").read_bytes()
     confine.limit(task.memory, task.seconds)
     confine.leave_network()
-    confine.end_with_parent()  # last: a process of several threads cannot move into a user namespace
+    # Last, since it starts a thread: a process with several threads cannot move into a user namespace.
+    confine.end_with_parent()
     try:
         result, outcome = convert(data, task, folder)
         (folder / "result").write_bytes(result)

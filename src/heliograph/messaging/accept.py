@@ -13,11 +13,14 @@ from heliograph.accounts.account import Principal
 from heliograph.billing import commission, ledger, usage
 from heliograph.billing.prices import Rates, RatesError
 from heliograph.billing.tariff import rates_of
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
+from heliograph.ids import new_ids
 from heliograph.messaging import counters, message
 from heliograph.messaging.channel import Accepted, Draft, Order
 from heliograph.messaging.rows import Message
+from heliograph.phone import msisdn
 from heliograph.queue import claim
 
 BULK = 50
@@ -59,7 +62,7 @@ def _judge(
 ) -> tuple[list[Accepted], int]:
     """Decide on each draft of an order; what all of them cost. `left` and `recent` are carried on."""
     who = order.principal
-    ids = message.new_ids(len(order.drafts), tx.clock)
+    ids = new_ids(len(order.drafts), tx.clock)
     fates = []
     total = 0
     prices = PriceList(order, rates)
@@ -125,7 +128,7 @@ def _share(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
         spenders[who.user_id] = who
         for fate in fates:
             if fate.status == Status.SUCCESS:
-                spent[who.user_id, fate.date // commission.DAY] += fate.price_micros
+                spent[who.user_id, fate.date // DAY] += fate.price_micros
     for (user_id, day), micros in sorted(spent.items()):
         if micros:
             who = spenders[user_id]
@@ -136,7 +139,7 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> set[Fingerprint]:
     """Fingerprints of what was accepted within the throttle window of these orders."""
     window = max((order.throttle for order in orders), default=0)
     drafts = [d for order in orders if order.throttle for d in order.drafts if d.refusal is None]
-    numbers = {message.msisdn(draft.recipient) for draft in drafts}
+    numbers = {msisdn(draft.recipient) for draft in drafts}
     if not window or not numbers:
         return set()
     found = tx.driver_in(
@@ -228,7 +231,7 @@ def _fill(row: Message, fate: Accepted, ordinal: int) -> None:
     row.schedule = draft.schedule or row.date
     row.sender = draft.sender
     row.recipient = draft.recipient
-    row.msisdn = message.msisdn(draft.recipient)
+    row.msisdn = msisdn(draft.recipient)
     row.country = draft.country
     row.carrier = draft.carrier
     row.body = draft.body

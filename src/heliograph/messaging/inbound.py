@@ -4,8 +4,10 @@ import msgspec
 
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
+from heliograph.ids import new_ids
 from heliograph.messaging import message, rows
 from heliograph.messaging.hooks import NOBODY, Hooks
+from heliograph.phone import msisdn
 from heliograph.transports.base import Inbound
 
 COLUMNS = rows.Inbound.__struct_fields__
@@ -31,7 +33,7 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
         user_id=user_id,
         subaccount_id=subaccount_id,
         channel=channel.name,
-        message_id=message.new_ids(1, tx.clock)[0],
+        message_id=new_ids(1, tx.clock)[0],
         timestamp=arrived.at,
         sender=e164(arrived.sender),
         recipient=e164(arrived.recipient),
@@ -62,7 +64,7 @@ def by_number(tx: Tx, arrived: Inbound, holder: int | None) -> rows.Message | No
     sent = tx.driver(
         "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"  # noqa: S608
         f"{'' if holder is None else ' AND user_id = ?'} ORDER BY date DESC, message_id DESC LIMIT 50",
-        [message.msisdn(e164(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
+        [msisdn(e164(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
     ).fetchall()
     for user_id, message_id, sender in sent:
         if sender.lstrip("+") == arrived.recipient.lstrip("+"):

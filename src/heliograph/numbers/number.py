@@ -1,4 +1,4 @@
-"""Dedicated numbers: bought from a supply, paid by the month, released when they are not paid; whose a number is."""
+"""Dedicated numbers: bought from a supply, paid by the month, released when they are not paid; who owns a number."""
 
 import calendar
 import datetime
@@ -13,6 +13,7 @@ from heliograph.accounts.account import Principal
 from heliograph.billing import commission, ledger, prices
 from heliograph.billing.prices import RatesError
 from heliograph.billing.tariff import rates_of
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, decimals
 from heliograph.db.tables import owned_numbers
@@ -21,7 +22,6 @@ from heliograph.messaging.hooks import NOBODY
 from heliograph.numbers.supply import Supply
 
 UNKNOWN = "Number record not found."
-DAY = 86_400
 COLUMNS: Columns = {
     "dedicated_number": owned_numbers.c.number,
     "country": owned_numbers.c.country,
@@ -35,7 +35,9 @@ def of(user_id: int) -> Select[Any]:
 
 
 def owner(tx: Tx, number: str) -> tuple[int, int] | None:
-    """(user_id, subaccount_id) of who has bought a number (E.164); NOBODY if it could be bought or has been."""
+    """(user_id, subaccount_id) of the owner of a number (E.164). NOBODY: a dedicated number without an owner, for sale
+    in the pool or released by an earlier owner. None: no dedicated number.
+    """
     row = tx.driver("SELECT user_id, subaccount_id FROM owned_numbers WHERE number = ?", [number]).fetchone()
     if row is not None:
         return row[0], row[1]
@@ -44,12 +46,14 @@ def owner(tx: Tx, number: str) -> tuple[int, int] | None:
 
 
 def owners(tx: Tx, numbers: Collection[str]) -> dict[str, int]:
-    """The accounts that have bought some of these numbers (E.164), by number."""
+    """Number -> user_id of its owner, for those of these numbers (E.164) that have one."""
     return dict(tx.driver_in("SELECT number, user_id FROM owned_numbers WHERE number IN ({})", [], numbers))
 
 
 def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:
-    """(once, each month) in micros of the account's currency. Raises BadRequest: the rates do not price numbers."""
+    """(price once, price each month) of a number, in micros of the account's currency. Raises BadRequest: the rates do
+    not price numbers.
+    """
     rates = rates_of(tx)
     try:
         setup, monthly = (rates.price("number", kind, country, who.currency) for kind in ("setup", "monthly"))
@@ -61,7 +65,7 @@ def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:
 def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[Mapping[str, Any], int]:
     """Buy a number: its row, and what was paid once beside the first month.
 
-    Raises NotFound: not for sale; ApiError ALREADY_EXISTS: it is the account's; TooLittleCredit.
+    Raises NotFound: not for sale; ApiError ALREADY_EXISTS: the account has it already; TooLittleCredit.
     """
     number = phone.parse(text)
     if number is None or not any(supply.has(tx, number) for supply in supplies):
@@ -71,8 +75,14 @@ def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[
         "INSERT INTO owned_numbers (number, user_id, subaccount_id, country, currency, monthly_micros, bought_at,"
         " months, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (number) DO NOTHING",
         [
-            *(number.number, who.user_id, who.subaccount_id, number.country, who.currency, monthly),
-            *(tx.now, months_after(tx.now, 1)),
+            number.number,
+            who.user_id,
+            who.subaccount_id,
+            number.country,
+            who.currency,
+            monthly,
+            tx.now,
+            months_after(tx.now, 1),
         ],
     )
     if bought.rowcount == 0:
@@ -89,12 +99,12 @@ def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[
 
 
 def _pay(tx: Tx, who: Principal, number: str, micros: int) -> None:
-    """Raises TooLittleCredit."""
+    """Take the price of a number from the credit. Raises TooLittleCredit."""
     try:
         ledger.post(tx, who.user_id, -micros, "number", number)
     except ledger.InsufficientCredit:
         raise TooLittleCredit("Your balance is too low for this number.") from None
-    commission.book(tx, who.user_id, who.currency, who.terms, micros, tx.now // commission.DAY, referral=False)
+    commission.book(tx, who.user_id, who.currency, who.terms, micros, tx.now // DAY, referral=False)
 
 
 def renew_due(tx: Tx, grace_days: int, limit: int = 50) -> bool:
@@ -122,7 +132,7 @@ def _renew(tx: Tx, row: Mapping[str, Any], grace_days: int) -> None:
     try:
         _, monthly = prices_for(tx, who, row["country"])
         _pay(tx, who, row["number"], monthly)
-    except BadRequest:  # the new rates have no such price: wait for rates that do
+    except BadRequest:  # the rates no longer have such a price: try again when they may have one
         tx.execute(owned_numbers.update().where(mine).values(due_at=tx.now + DAY))
     except TooLittleCredit:
         since = row["unpaid_since"] or tx.now

@@ -18,7 +18,7 @@ STARTS, ANYWHERE, ENDS = 0, 1, 2
 """Where a pattern must stand in a number. Source: endpoint 102."""
 
 VARIED = 3
-"""Last digits of an example number that are counted through."""
+"""Last digits of an example number that are varied: 1000 numbers of each example."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -41,12 +41,12 @@ class Wanted(msgspec.Struct, frozen=True):
         return [f"+{self.digits}%", f"{national}%"]
 
     def fits(self, number: str) -> bool:
-        """Whether a number in E.164 is like that."""
+        """Whether a number in E.164 fits this."""
         return any(_like(number, pattern) for pattern in self.patterns)
 
 
 class Supply(Protocol):
-    """A provider of numbers that nobody owns."""
+    """A source of numbers that no account owns yet."""
 
     def search(self, tx: Tx, wanted: Wanted, offset: int, limit: int) -> tuple[int, Sequence[str]]:
         """(how many there are, those of a page), in a fixed order."""
@@ -93,7 +93,7 @@ class Virtual:
         self._reserved = frozenset(reserved)
 
     def search(self, tx: Tx, wanted: Wanted, offset: int, limit: int) -> tuple[int, Sequence[str]]:
-        """All but those that somebody owns."""
+        """Search the numbers that no account owns."""
         mine = select(owned_numbers.c.number).where(owned_numbers.c.country == wanted.country)
         owned = set(tx.execute(mine).scalars())
         free = [
@@ -104,7 +104,7 @@ class Virtual:
         return len(free), free[offset : offset + limit]
 
     def has(self, tx: Tx, number: phone.Phone) -> bool:
-        """Whether it is one of them."""
+        """Whether this is a virtual number; its owner, if any, is not looked up."""
         return number.number in _counted(number.country) and number.number not in self._reserved
 
 

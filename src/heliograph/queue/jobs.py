@@ -11,19 +11,21 @@ from heliograph.db.engine import Row, Tx
 from heliograph.db.tables import jobs
 
 LEASE = 120.0
-"""Seconds after which the job of a lost process comes back: longer than any job may take."""
+"""Seconds for which a claimed job belongs to its process. After that the process counts as lost, and the job is due
+again: so it is longer than a job may take (long ones call `hold`).
+"""
 
 NARROW, WIDE = 2, 8
-"""Jobs of a lane that run at once: in a lane that nothing is known of, and in one where all goes well."""
+"""Jobs of a lane that run at once: at first, and at most when its jobs end well."""
 
 LOOK = 4 * WIDE
-"""Due jobs that a claim looks at."""
+"""Due jobs that a claim reads first, the oldest: four times as many as one lane may run at once."""
 
 REMEMBERED = 10_000
-"""Lanes whose last job went badly that are remembered."""
+"""Lanes whose width is remembered. With more of them all begin narrow again, so that the memory is bounded."""
 
 GIVEN_UP = -1.0
-"""The result of a job that is over, though it did not go well."""
+"""What a runner answers when its job failed and is not to be tried again: its lane is narrowed as after any failure."""
 
 COLUMNS = ("kind", "lane", "due_at", "attempts", "payload")
 
@@ -63,16 +65,16 @@ class Lanes:
         self._width: dict[str, int] = {}
 
     def room(self) -> Mapping[str, int]:
-        """How many more may run of each lane that something is known of; of any other, NARROW."""
+        """Free places of each lane that has run jobs; any other lane has NARROW."""
         known = self._running.keys() | self._width.keys()
         return {lane: max(0, self._width.get(lane, NARROW) - self._running[lane]) for lane in known}
 
     def begin(self, lane: str) -> None:
-        """A job has begun."""
+        """Count a job that begins."""
         self._running[lane] += 1
 
     def end(self, lane: str, well: bool | None) -> None:
-        """A job has ended: well, badly, or (None) in a way that tells nothing."""
+        """Count a job that has ended. `well` widens its lane, or narrows it; None leaves it as it is."""
         self._running[lane] -= 1
         width = self._width.get(lane, NARROW)
         if well is not None:
@@ -94,13 +96,15 @@ WITH RECURSIVE lanes(lane) AS (
 )
 SELECT lane FROM lanes WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.lane = lanes.lane AND due_at <= ?)
 """
-"""Every lane with due work, by one jump of the index for each lane instead of a scan of the jobs."""
+"""Every lane with due jobs. The recursion looks up the next lane in the index, so it costs one look-up for each lane
+and no scan of the jobs.
+"""
 
 
 def claim(tx: Tx, limit: int, room: Mapping[str, int]) -> list[Job]:
-    """Take due jobs, of no lane more than it has room for. A claimed job comes back when its lease runs out.
+    """Claim due jobs, at most `room` of each lane. A claimed job is due again when its lease runs out.
 
-    The oldest are looked at first; when all of them are of full lanes, each lane that has room is asked.
+    The LOOK oldest jobs are tried first. When the lanes of all of them are full, every other lane is looked through.
     """
     due = select(jobs).where(jobs.c.due_at <= tx.clock).order_by(jobs.c.due_at, jobs.c.job_id)
     oldest = tx.rows(due.limit(LOOK).with_for_update(skip_locked=True))
@@ -121,7 +125,7 @@ def claim(tx: Tx, limit: int, room: Mapping[str, int]) -> list[Job]:
 
 
 def hold(tx: Tx, job_id: int) -> None:
-    """Begin the lease of a long job anew, so that nobody else takes it up."""
+    """Renew the lease of a long job, so that no other process claims it."""
     tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + LEASE))
 
 
@@ -149,7 +153,7 @@ def again(tx: Tx, job_id: int, after: float, why: str) -> None:
 
 
 def hurry(tx: Tx, kind: str, payloads: Iterable[dict[str, Any]]) -> None:
-    """Make these jobs due now, if they have to wait for longer than a lease: any other may be running."""
+    """Make these jobs due now, but only those due later than a lease from now: an earlier one may be running."""
     texts = [msgspec.json.encode(payload).decode() for payload in payloads]
     sql = "UPDATE jobs SET due_at = ? WHERE kind = ? AND due_at > ? AND payload IN ({})"
     tx.driver_in(sql, [tx.clock, kind, tx.clock + LEASE], texts)

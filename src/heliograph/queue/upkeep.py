@@ -1,4 +1,4 @@
-"""Regular small duties: expire what waits too long, forget what is over. Each duty is one short transaction."""
+"""Regular small duties: expire messages that wait too long, remove old records. A duty works in short transactions."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,10 +9,14 @@ from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 
 EVERY = 30.0
+"""Seconds between two rounds. Most duties are about what is hours or days old; the most urgent are the automatic
+recharge and the mail about low credit, for which half a minute is soon enough.
+"""
+
 log = structlog.get_logger(__name__)
 
 Duty = Callable[[Tx], bool]
-"""Does a slice of its work; whether more is left."""
+"""Does a part of its work in one transaction; whether more is left."""
 
 
 class Upkeep:
@@ -24,11 +28,11 @@ class Upkeep:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task that runs the rounds, on the running event loop."""
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """Stop after the slice under way."""
+        """Stop the task. A transaction that was handed to the writer is still committed."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -20,8 +20,9 @@ LONGEST_URL = 2000
 LONGEST_BODY = 2048
 """Bytes of an answer that are read; the rest is not waited for."""
 CONNECTIONS, CONNECTIONS_PER_HOST = 400, 400
-"""More than the worker has jobs under way, since waiting here would eat a try's time. Nor is a host held to fewer:
-behind one name may be the endpoints of many customers, and how many of each run at once is the worker's to say.
+"""Connections at once, in all and to one host. More than the worker runs jobs, since the time of a try goes on while it
+waits for a connection. A host has no lower limit: many customers may have endpoints behind one name, and the worker
+limits each customer's (jobs.Lanes).
 """
 KEEP_ALIVE = 4.0
 """Seconds: less than the 5 s after which common servers drop an idle connection, since a POST that meets a dropped
@@ -85,7 +86,9 @@ def _is_plainly_private(host: str) -> bool:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL in one spelling: what is slow or dead as a whole. Empty for a malformed URL."""
+    """Scheme, host and port of a URL in one spelling: they name the server, which is slow or dead as a whole. Empty for
+    a malformed URL.
+    """
     try:
         return str(URL(url).origin())
     except ValueError:
@@ -113,7 +116,9 @@ def is_public(address: str) -> bool:
 
 
 def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """Called with each resolved address right before it is connected to: no name can change its mind in between."""
+    """The socket for a connection to a resolved address. Raises _Private: the address is checked here and not earlier,
+    so that a name cannot resolve to a public address for the check and to a private one for the connection.
+    """
     family, kind, protocol, _, address = info
     if not is_public(str(address[0])):
         raise _Private("private address")
@@ -240,7 +245,7 @@ async def _save(response: aiohttp.ClientResponse, into: IO[bytes], most: int) ->
 
 
 async def _read(response: aiohttp.ClientResponse, body: bytearray) -> None:
-    """Fill `body` with the beginning of an answer. A connection that still has more to say is closed when released."""
+    """Fill `body` with the beginning of an answer. A connection with unread data is closed when it is released."""
     while len(body) < LONGEST_BODY:
         chunk = await response.content.read(LONGEST_BODY - len(body))
         if not chunk:
@@ -249,7 +254,9 @@ async def _read(response: aiohttp.ClientResponse, body: bytearray) -> None:
 
 
 def _sentence(problem: Exception, url: URL, timeout: float) -> str:
-    """Why there is no answer, for the customer. Names the host only: a URL may hold a password or a token."""
+    """Why there is no answer, as a sentence for the customer. It names only the host: a URL may hold a password or a
+    token.
+    """
     match problem:
         case TimeoutError():
             return f"{url.raw_host} did not answer within {timeout:g} seconds."

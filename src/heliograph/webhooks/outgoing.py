@@ -8,14 +8,14 @@ from sqlalchemy import select
 
 from heliograph.db.engine import Tx
 from heliograph.db.tables import users, webhook_attempts, webhook_deliveries
-from heliograph.messaging import message
+from heliograph.ids import new_ids
 from heliograph.queue import jobs
 from heliograph.webhooks.fetch import Answer, origin
 
 JOB = "webhook"
 WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
 SLICE = 500
-"""Deliveries that one look at their age covers."""
+"""Oldest deliveries that one run of `prune` looks at."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ def push(tx: Tx, user_id: int, url: str, webhook_type: str, payload: Mapping[str
     """Push `payload` to a URL, as `post` (form), `get` (query) or `json`; the delivery_id."""
     made = webhook_deliveries.insert().values(
         user_id=user_id,
-        event_id="evt_" + message.new_ids(1, tx.clock)[0].lower(),
+        event_id="evt_" + new_ids(1, tx.clock)[0].lower(),
         url=url,
         webhook_type=webhook_type,
         payload=msgspec.json.encode(payload).decode(),
@@ -47,16 +47,17 @@ def push(tx: Tx, user_id: int, url: str, webhook_type: str, payload: Mapping[str
 
 
 def _lane(user_id: int, url: str) -> str:
-    """What an account pushes to one server shares a limit, so that a slow server delays only those events.
+    """The lane of a delivery: the account and the server. Its jobs share a limit, so that a slow server delays only
+    them.
 
-    Not the host alone: behind one host name may be the endpoints of many customers (a gateway, a tunnel, a hosted
-    automation), and the slow one of them must not hold up the others.
+    Not the server alone: many customers may have endpoints behind one host name (a gateway, a tunnel, a hosted
+    automation), and the slow endpoint of one must not delay the others.
     """
     return f"webhook:{user_id}:{origin(url)}"[:300]
 
 
 def load(tx: Tx, delivery_id: int) -> Delivery | None:
-    """A delivery that waits, with its account's signing secret; None when it is over or forgotten."""
+    """A delivery still to be made, with its account's signing secret; None: it has an outcome, or was pruned."""
     wanted = (
         select(webhook_deliveries, users.c.webhook_secret)
         .join_from(webhook_deliveries, users, webhook_deliveries.c.user_id == users.c.user_id)
@@ -99,7 +100,7 @@ def attempted(tx: Tx, delivery_id: int, answer: Answer, *, last: bool) -> bool:
 def replay(tx: Tx, user_id: int, delivery_ids: Sequence[int] | None = None) -> int:
     """Push again what was given up (or just these deliveries, whatever became of them); how many.
 
-    A delivery that still waits has a job already, which comes at once: a second one would push it twice.
+    A delivery that still waits has a job already, which is made due now: a second job would push it twice.
     """
     mine = webhook_deliveries.c.user_id == user_id
     waiting: list[dict[str, int]] = []

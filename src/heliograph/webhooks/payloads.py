@@ -1,4 +1,4 @@
-"""What is pushed: the documented keys and their older doubles. Source: facts D4, D5, D6."""
+"""Payloads of events: the documented keys, and the older names of the same values. Source: facts D4, D5, D6."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
 """Test events: what a customer's URL will get, sent to it at once. Source: endpoints 128 and 132, facts D13."""
 
 from heliograph.db.engine import Tx
+from heliograph.ids import new_ids
 from heliograph.messaging import message, rows
 from heliograph.messaging.channel import Channel
 from heliograph.webhooks import outgoing, payloads
@@ -12,7 +13,7 @@ def receipt(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str
         user_id=user_id,
         channel=channel.name,
         ordinal=None,
-        message_id=message.new_ids(1, tx.clock)[0],
+        message_id=new_ids(1, tx.clock)[0],
         subaccount_id=subaccount_id,
         timestamp_send=tx.now - 1,
         timestamp=tx.now,
@@ -29,7 +30,7 @@ def receipt(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str
 
 def inbound(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str) -> rows.Inbound:
     """Push a sample inbound message; the row that it stands for."""
-    message_id, original_id = message.new_ids(2, tx.clock)
+    message_id, original_id = new_ids(2, tx.clock)
     row = rows.Inbound(
         user_id=user_id,
         subaccount_id=subaccount_id,

@@ -35,7 +35,9 @@ def of(tx: Tx, user_id: int) -> Sequence[tuple[Country, int | None]]:
 def replace(tx: Tx, user_id: int, ids: Collection[int]) -> None:
     """Select exactly these countries; those that were selected before keep their agreement. Raises BadRequest."""
     wanted = _codes(ids)
-    account.touch(tx)  # first, since its row is locked until the commit: two selections at once would collide
+    account.touch(
+        tx
+    )  # first, since it locks the user's row until the commit: two selections at once would insert the same rows
     before = {country.code for country, _ in of(tx, user_id)}
     mine = user_countries.c.user_id == user_id
     tx.execute(user_countries.delete().where(mine, user_countries.c.country.not_in(wanted)))

@@ -1,4 +1,6 @@
-"""Getting into an account: whose it is, a proved phone number, a new password. And the account of the house itself."""
+"""Finding the login of a forgetful user, proving a phone number, setting a new password; and the account that the
+server itself sends from.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -14,15 +16,18 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import subaccounts, users
 
 HOUSE = "*house*"
-"""Username of the account that the house sends its own messages from; nobody can register this name or log in to it."""
+"""Username of the account that the server sends its own messages from; nobody can register this name or log in to it.
+"""
 
 
 def house(tx: Tx, vault: Vault, asker: Principal, country: str) -> Principal:
-    """The house as a sender of messages to a country, in place of `asker`, in whose history they must not stand."""
+    """The principal that the server's own messages to a country are sent as. Not `asker`: its history must not show
+    them.
+    """
     if account.find(tx, HOUSE) is None:
-        account.touch(tx)  # its row is locked until the commit: another process that does the same has to wait
+        account.touch(tx)  # locks a row until the commit: another process that does the same has to wait
         if account.find(tx, HOUSE) is None:
-            # Its currency is never charged, but must be one that the rates have.
+            # The account is never charged, but its currency must be one that the rates have.
             new = NewAccount(username=HOUSE, email="", phone="", currency=asker.currency, webhook_secret="")
             account.create(tx, vault, new)
     row = account.find(tx, HOUSE)
@@ -34,7 +39,7 @@ def house(tx: Tx, vault: Vault, asker: Principal, country: str) -> Principal:
 def named(tx: Tx, email: str, number: str) -> Sequence[Mapping[str, Any]]:
     """Rows of (user_id, email, api_username, ...) whose email (in any case) or phone number this is.
 
-    A number without a country code is of whoever has it in the country of the account.
+    A number without a country code is read as one of the account's country.
     """
     numbers = _meant(number)
     same = []
@@ -68,7 +73,7 @@ def _meant(number: str) -> Mapping[str, Collection[str]]:
 
 
 class Login(msgspec.Struct, frozen=True):
-    """Who logs in by a name and a password: a user, by its main subaccount, or a subaccount with a password of its own.
+    """What a name and a password log in as: a user, by its main subaccount, or a subaccount with a password of its own.
 
     `email` is where a key for a new password goes.
     """
@@ -81,7 +86,7 @@ class Login(msgspec.Struct, frozen=True):
 
 
 def login(tx: Tx, username: str) -> Login | None:
-    """Who logs in by this name, in any case; None: nobody."""
+    """The login with this name, in any case; None: there is none."""
     name = username.lower()
     return _login(tx, (users.c.username == name) & (subaccounts.c.is_main == 1)) or _login(
         tx, (subaccounts.c.api_username == name) & (subaccounts.c.is_main == 0)
@@ -89,7 +94,7 @@ def login(tx: Tx, username: str) -> Login | None:
 
 
 def login_of(tx: Tx, subaccount_id: int) -> Login | None:
-    """Who logs in as a subaccount; None: there is none with this id."""
+    """The login of a subaccount; None: there is none with this id."""
     return _login(tx, subaccounts.c.subaccount_id == subaccount_id)
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from heliograph import audit, phone
 from heliograph.accounts import account
-from heliograph.accounts.api import LONGEST_NAME, faulty_password, profile
+from heliograph.accounts.api import LONGEST_NAME, AccountBase, faulty_password, profile
 from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
@@ -16,10 +16,10 @@ from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Forbidden, TooManyRequests
 from heliograph.http.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
 from heliograph.http.request import Reply, Request
+from heliograph.mailaddress import is_address
 from heliograph.messaging import accept
 from heliograph.messaging.channel import Order
 from heliograph.phone import Phone
-from heliograph.queue import mail
 
 LONGEST_NUMBER = 40
 """Characters of a phone number that are looked at."""
@@ -92,25 +92,9 @@ class ProvenSubaccount(msgspec.Struct, kw_only=True):
     sms_deidentify_message: Annotated[int, about("Always 0.", 0)]
 
 
-class ProvenAccount(msgspec.Struct, kw_only=True):
+class ProvenAccount(AccountBase, kw_only=True):
     """`data` of a proved number (5): less of the account than endpoint 2 has, and two keys of its own."""
 
-    user_id: int
-    username: str
-    user_email: Mail
-    active: Flag
-    banned: Flag
-    balance: Annotated[str, about("Credit in units of the currency, six decimals.", "20.000000")]
-    user_phone: PhoneNumber
-    reply_to: Annotated[str, about("Where replies are mailed to by default.", "originalemail")]
-    delivery_to: str | None
-    user_first_name: str
-    user_last_name: str
-    account: Annotated[int, about("Always 0.", 0)]
-    account_name: str
-    account_billing_email: Mail
-    account_billing_mobile: PhoneNumber
-    country: Country
     default_country_sms: Country
     unsubscribe_mail: Flag
     auto_recharge: Flag
@@ -202,7 +186,7 @@ def forgot_username(req: Request) -> Reply:
     email, number = given.email.strip(), given.phone_number.strip()
     if not email and not number:
         raise BadRequest({"email": "Email field is required.", "phone_number": "Phone number field is required."})
-    if email and not mail.is_address(email):
+    if email and not is_address(email):
         raise BadRequest({"email": "Email must be an email address."})
     reminders.ask_username(req.tx, email, number[:LONGEST_NUMBER])
     return Reply([])

@@ -1,4 +1,6 @@
-"""Mails to the forgetful, written by a job: a request takes as long for a name that nobody has as for one in use."""
+"""Mails with forgotten usernames and keys for new passwords. A job writes them, so that a request takes as long for an
+unknown name as for a known one, and nothing can be learnt from the time.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,28 +16,28 @@ from heliograph.settings import Settings
 JOB = "reminder"
 
 Found = Login | Sequence[Mapping[str, Any]] | None
-"""Who logs in by a name, or the rows of whoever has an address or a number; the latter may be none at all."""
+"""The login with a name, or the rows of the users with an address or a number (there may be none)."""
 
 
 def ask_username(tx: Tx, email: str, phone: str) -> None:
-    """Have the usernames mailed to whoever has this address or this number, if anybody has."""
+    """Queue a mail with the usernames of those who have this address or this number. There may be none."""
     jobs.enqueue(tx, JOB, {"email": email, "phone": phone})
 
 
 def ask_password(tx: Tx, username: str) -> None:
-    """Have a key for a new password mailed to whoever logs in by this name, if anybody does."""
+    """Queue a mail with a key for a new password to the login with this name. There may be none."""
     jobs.enqueue(tx, JOB, {"username": username})
 
 
 def find(tx: Tx, asked: Mapping[str, Any]) -> Found:
-    """Whom such a job (its payload) is about."""
+    """The users that a job's payload asks for."""
     if "username" in asked:
         return access.login(tx, asked["username"])
     return access.named(tx, asked["email"], asked["phone"])
 
 
 def write(tx: Tx, vault: Vault, settings: Settings, found: Found) -> None:
-    """Write the mails to them."""
+    """Write the mails to the users that were found."""
     if isinstance(found, Login):
         _send_key(tx, vault, settings, found)
     elif found:
@@ -58,7 +60,7 @@ def _send_names(tx: Tx, vault: Vault, settings: Settings, rows: Sequence[Mapping
 
 def _send_key(tx: Tx, vault: Vault, settings: Settings, login: Login) -> None:
     if not login.email:
-        return  # the account of the house
+        return  # the account that the server itself sends from
     key = tokens.issue(tx, vault, login.user_id, tokens.PASSWORD, str(login.subaccount_id))
     if key is None:
         return
@@ -66,7 +68,7 @@ def _send_key(tx: Tx, vault: Vault, settings: Settings, login: Login) -> None:
         f"Somebody, we hope you, asked for a new password for {login.name}. If it was not you, do nothing.\n\n"
         f"subaccount_id:    {login.subaccount_id}\n"
         f"activation_token: {key}\n\n"
-        # Not the address that the request came to: a stranger chooses that one.
+        # Not the Host of the request, which a stranger can choose, but the server's own address.
         f"Send both with the new password to PUT {settings.public_url.rstrip('/')}/v3/forgot-password/verify"
         f" within {tokens.LIFE[tokens.PASSWORD] // 60} minutes. The key works once.\n"
     )

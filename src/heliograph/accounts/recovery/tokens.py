@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from heliograph.accounts.vault import Vault, new_key
+from heliograph.clock import HOUR
 from heliograph.db.engine import Tx
 from heliograph.db.tables import tokens
 
 PHONE, PASSWORD, USERNAME = "phone", "password", "username"
-"""What a user is sent something for. A reminder of the username holds no secret, but is limited like the others."""
+"""Purposes of messages to users. A reminder of the username holds no secret, but is limited like the others."""
 
 LIFE = {PHONE: 600, PASSWORD: 1800, USERNAME: 0}
 """Seconds that a secret can be used; none is longer than WINDOW."""
@@ -19,7 +20,7 @@ LIFE = {PHONE: 600, PASSWORD: 1800, USERNAME: 0}
 MOST_TRIES = 5
 """Tries at a code of six digits. The key of a new password has 122 random bits and needs no such limit."""
 
-MOST_ISSUED, WINDOW = 5, 3600
+MOST_ISSUED, WINDOW = 5, HOUR
 """Messages for one purpose to one user (new passwords: to one subaccount), and codes to one phone number, within this
 many seconds."""
 
@@ -28,8 +29,8 @@ def issue(tx: Tx, vault: Vault, user_id: int, purpose: str, target: str = "") ->
     """A new secret; None when enough have been sent.
 
     `target` is the phone number to prove, or the id of the subaccount that gets a new password. A new code takes the
-    place of the one before. Keys stay good beside each other: whoever asks for them again and again must not be able
-    to take the owner's away.
+    place of the one before. Keys stay good beside each other: a stranger who asks for new ones must not be able to
+    invalidate the owner's.
     """
     tx.execute(tokens.delete().where(tokens.c.created_at <= tx.now - WINDOW))
     mine = _of(user_id, purpose, target if purpose == PASSWORD else None)

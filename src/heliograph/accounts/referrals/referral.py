@@ -1,4 +1,4 @@
-"""Who has brought whom: the referrer earns a percentage of what the referred account spends on messages."""
+"""Referrals: the referrer earns a percentage of what the referred account spends on messages."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ from heliograph.errors import BadRequest, TooLittleCredit
 from heliograph.http import paging, search
 from heliograph.http.fields import Flag, Mail, RegionalPhone, about
 from heliograph.http.request import Reply, Request
-from heliograph.queue import mail
+from heliograph.mailaddress import is_address
 
 MOST_TRANSFERRED = 10**9
 """Units of a currency in one transfer, so that micros in any other currency fit into 64 bits."""
@@ -172,7 +172,7 @@ def _checked(given: ClientChanges, country: str) -> dict[str, Any]:
         and "Username must have 2 to 100 letters, digits or . @ + - _.",
         "password": given.password is not None and api.faulty_password(given.password),
         "user_email": given.user_email is not None
-        and not mail.is_address(given.user_email)
+        and not is_address(given.user_email)
         and "User email must be an email address.",
         "user_phone": given.user_phone is not None and number is None and "User phone must be a valid phone number.",
         "country": country not in phone.COUNTRIES and "Country must be a two-letter ISO 3166 code.",

@@ -75,9 +75,9 @@ def update(tx: Tx, reseller_id: int, user_id: int, values: Mapping[str, Any]) ->
 
 
 def transfer(tx: Tx, reseller_id: int, user_id: int, micros: int, currency: str) -> None:
-    """Move credit from a reseller to one of its clients; both ledgers tell of it.
+    """Move credit from a reseller to one of its clients, with an entry in both ledgers.
 
-    `micros` are of `currency`; what the reseller pays is rounded up and what the client gets down, to a micro.
+    `micros` are of `currency`. What the reseller pays is rounded up to a micro, what the client gets is rounded down.
     Raises NotFound, InsufficientCredit, RatesError when a currency cannot be converted.
     """
     find(tx, reseller_id, user_id)

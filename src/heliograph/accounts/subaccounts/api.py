@@ -17,7 +17,7 @@ from heliograph.errors import BadRequest
 from heliograph.http import paging, search
 from heliograph.http.fields import Mail, about
 from heliograph.http.request import Reply, Request
-from heliograph.queue import mail
+from heliograph.mailaddress import is_address
 
 LONGEST = {"first_name": 255, "last_name": 255, "notes": 2000}
 
@@ -162,7 +162,7 @@ def _fault(name: str, text: Any) -> str:
         return "must have 2 to 100 letters, digits or . @ + - _."
     if name == "password":
         return faulty_password(text).removeprefix("Password ")
-    if name == "email" and not mail.is_address(text):
+    if name == "email" and not is_address(text):
         return "must be an email address."
     if name == "phone_number" and phone.kept(text, "AU") is None:
         return "must be a phone number."

@@ -1,7 +1,7 @@
 """Subaccounts of a user: what they may do, their keys, and who may change whom.
 
-A user's main subaccount may do everything. Another one that manages subaccounts sees only those that can do no more
-than itself, and gives no flag that it lacks: by none of them could it reach further than it does.
+A user's main subaccount may do everything. Another one that manages subaccounts sees only those whose flags it has
+itself, and cannot give a flag that it lacks: so it cannot gain permissions through a subaccount.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,15 @@ UNKNOWN = "Subaccount record not found."
 COLUMNS = {
     name: subaccounts.c[name]
     for name in (
-        *("subaccount_id", "api_username", "email", "phone_number", "first_name", "last_name"),
+        "subaccount_id",
+        "api_username",
+        "email",
+        "phone_number",
+        "first_name",
+        "last_name",
         *(f"access_{flag}" for flag in ACCESS_FLAGS),
-        *("share_campaigns", "notes"),
+        "share_campaigns",
+        "notes",
     )
 }
 """What subaccounts can be searched and sorted by."""
@@ -91,7 +97,7 @@ def update(tx: Tx, vault: Vault, who: Principal, subaccount_id: int, values: Map
 
 
 def _renamed(tx: Tx, vault: Vault, before: Mapping[str, Any], given: str) -> dict[str, Any]:
-    """What changes with a name: the key stays, but the name is part of its hash. A replaced key dies."""
+    """Columns that change with a name: the key stays, but its hash contains the name. A replaced key stops working."""
     if given.lower() == before["api_username"]:
         return {"api_username": before["api_username"]}
     name = _free(tx, given, before["user_id"] if before["is_main"] else 0)
@@ -100,7 +106,7 @@ def _renamed(tx: Tx, vault: Vault, before: Mapping[str, Any], given: str) -> dic
 
 
 def delete(tx: Tx, who: Principal, subaccount_id: int) -> None:
-    """Delete a subaccount: its key and password die at once, what it sent stays. Raises NotFound, Forbidden."""
+    """Delete a subaccount: its key and password stop working at once, its messages stay. Raises NotFound, Forbidden."""
     row = find(tx, who, subaccount_id)
     if row["is_main"]:
         raise Forbidden("The main subaccount of an account cannot be deleted.")
@@ -121,7 +127,7 @@ def delete(tx: Tx, who: Principal, subaccount_id: int) -> None:
 
 
 def new_api_key(tx: Tx, vault: Vault, who: Principal, subaccount_id: int, overlap: int) -> str:
-    """Give a subaccount a new key. The old one works for `overlap` seconds more, or dies at once. Raises NotFound."""
+    """Give a subaccount a new key. The old one works for `overlap` seconds more (0: not at all). Raises NotFound."""
     row = find(tx, who, subaccount_id)
     key = new_key()
     tx.execute(

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A card on its way to a gateway, which is the only place that its number may reach: it is never kept or logged."""
+    """A card as the customer gave it. Its number goes to the gateway only: it is never stored or logged."""
 
     number: str
     expiry_month: int
@@ -22,7 +22,7 @@ class Card(msgspec.Struct, frozen=True):
 
     @property
     def display_number(self) -> str:
-        """What may be shown of it."""
+        """The number as answers may show it: masked but for its last four digits."""
         return f"XXXX-XXXX-XXXX-{self.number[-4:]}"
 
 
@@ -42,11 +42,11 @@ class CardRefused(Exception):
 
 
 class GatewayAway(Exception):
-    """No answer: nobody knows whether the call was carried out. It is to be made again with the same key."""
+    """The gateway gave no answer, so the call may have been carried out or not. Make it again with the same key."""
 
 
 class BadEvent(Exception):
-    """What came is no event of the gateway."""
+    """A request to the webhook that the gateway did not sign, or that is no event."""
 
 
 class Gateway(Protocol):

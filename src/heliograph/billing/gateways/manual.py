@@ -1,6 +1,6 @@
 """No gateway: in sandbox mode the test cards of docs/payments.md, in production mode no card at all.
 
-What a card does is in its token, and what a charge is called is made of its key: nothing has to be remembered.
+The token of a card says what happens to its charges, and the id of a charge is a hash of its key: nothing is stored.
 """
 
 import datetime
@@ -19,13 +19,13 @@ CARDS = {
     "4000000000000069": "expired",
     "4000000000000119": "silent",
 }
-"""What becomes of the test cards: their numbers are Stripe's, and the second one is that of the API document."""
+"""Number of a test card -> what happens to it. The numbers are Stripe's; the second one stands in the API document."""
 
 REASONS = {"declined": "Your card was declined.", "expired": "Your card has expired."}
 
 
 class ManualGateway:
-    """Takes the test cards, or none."""
+    """Takes the test cards in sandbox mode, and no card otherwise."""
 
     name = "manual"
 
@@ -45,7 +45,9 @@ class ManualGateway:
         return f"card-{kind}-{card.expiry_year:04}{card.expiry_month:02}-{token_hex(8)}"
 
     async def charge(self, token: str, amount: int, currency: str, key: str) -> Charge:
-        """Do what the card stands for. Silence is broken by the second call with a key."""
+        """Answer as the card's token says. A `silent` card gives no answer to the first call with a key, only to
+        the second.
+        """
         _, kind, expiry, _ = token.split("-")
         if kind == "silent" and key not in self._silent:
             self._silent.add(key)
@@ -59,13 +61,13 @@ class ManualGateway:
         return Charge(charge_id, "paid", "", amount, currency, key)
 
     async def refund(self, charge_id: str, key: str) -> Charge:
-        """Every charge was a test."""
+        """Answer that the charge was refunded: no money has moved."""
         return Charge(charge_id, "paid", key=key)
 
     async def list(self, limit: int) -> Sequence[Charge]:
-        """Nobody keeps charges that never were."""
+        """Nothing: charges of test cards are not stored."""
         return []
 
     def verify_webhook(self, body: bytes, header: str) -> str | None:
-        """There is nobody who could send an event."""
+        """Raise BadEvent: this gateway sends no events."""
         raise BadEvent("The manual gateway sends no events.")

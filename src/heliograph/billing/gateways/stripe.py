@@ -15,10 +15,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SECONDS = 30
-"""How long a call may take: an answer that comes later counts as lost."""
+"""How long a call may take. An answer that comes later counts as none (GatewayAway)."""
 
 CALLS = 16
-"""How many at once. The threads are its own: a Stripe that says nothing must not hold up what others do in threads."""
+"""Calls at once, each in a thread of the gateway's own pool: while Stripe does not answer, other work still finds
+threads.
+"""
 
 MOST_LISTED = 100
 """Charges that Stripe lists in one answer."""
@@ -33,7 +35,7 @@ class _Data(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """What an event of Stripe must have for us."""
+    """The fields of an event of Stripe that are read."""
 
     type: str
     data: _Data
@@ -80,7 +82,7 @@ class StripeGateway:
         return f"{customer.id}/{method.id}"
 
     async def charge(self, token: str, amount: int, currency: str, key: str) -> Charge:
-        """Charge a kept card while its owner is away."""
+        """Charge a stored card; the customer is not there to confirm anything."""
         customer, _, method = token.partition("/")
         try:
             made = await self._ask(
@@ -116,7 +118,7 @@ class StripeGateway:
         return Charge(charge_id, "paid", key=key)
 
     async def list(self, limit: int) -> Sequence[Charge]:
-        """Those of the newest `limit` payments that came to something."""
+        """The charges that succeeded among the newest `limit` payments."""
         found: list[Charge] = []
         asked: stripe.params.PaymentIntentListParams = {}
         while limit > 0:
@@ -139,7 +141,8 @@ class StripeGateway:
     def verify_webhook(self, body: bytes, header: str) -> str | None:
         """The key in the metadata of a payment intent, by an event with Stripe's signature."""
         if not self._webhook_secret:
-            raise BadEvent("There is no secret to check its signature with.")  # anybody can sign with an empty one
+            # with an empty secret anybody could make a valid signature
+            raise BadEvent("There is no secret to check its signature with.")
         try:
             stripe.WebhookSignature.verify_header(
                 body.decode(), header, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
@@ -153,5 +156,7 @@ class StripeGateway:
 
 
 def _why(problem: stripe.StripeError) -> str:
-    """The kind of a fault and its request: its text might repeat what was sent."""
+    """The kind of a fault and the id of its request, for the log. Not its text, which might repeat the card that was
+    sent.
+    """
     return f"{type(problem).__name__} {problem.request_id or ''}".strip()

@@ -1,4 +1,4 @@
-"""Tables of users: who they are, what they may do, who brought them, what they complain about."""
+"""Tables of users: accounts, subaccounts, permissions, referrals, resellers, delivery issues."""
 
 from sqlalchemy import (
     BigInteger,
@@ -98,7 +98,9 @@ subaccounts = Table(
     UniqueConstraint("key_hash"),
 )
 Index("ix_subaccounts_email", func.lower(subaccounts.c.email))
-"""A deleted one stays as a row without credentials: its messages keep its name. The old key works until its time."""
+"""The row of a deleted subaccount stays, without credentials, since its messages show its name. `old_key_*` is a
+replaced key that works until it expires.
+"""
 
 epochs = Table(
     "epochs",
@@ -121,7 +123,7 @@ tokens = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
     Index(None, "user_id", "purpose"),
 )
-"""Secrets sent to users; an empty hash opens nothing any more. Rows stay for as long as they count against a limit."""
+"""Secrets sent to users; an empty hash is that of a used one. Rows stay for as long as they count against a limit."""
 
 audit = Table(
     "audit",

@@ -31,8 +31,9 @@ contact_lists = Table(
     UniqueConstraint("list_email_id"),
     sqlite_autoincrement=True,
 )
-"""`deleted_at` set: gone for everyone; its contacts are removed little by little. `opting_out_until` lapses by itself
-when the process that removes opted-out contacts dies."""
+"""A list with `deleted_at` is hidden, and its contacts are removed slice by slice. `opting_out_until` (Unix time) ends
+by itself, in case the process that removes opted-out contacts dies.
+"""
 
 contact_blocks = Table(
     "contact_blocks",
@@ -43,7 +44,7 @@ contact_blocks = Table(
     PrimaryKeyConstraint("list_id", "block"),
     sqlite_with_rowid=False,
 )
-"""How many contacts of a list have places in each thousand: where a page begins is found without counting rows."""
+"""How many contacts of a list are in each block of 1000 places, so that a page is found without counting rows."""
 
 contacts = Table(
     "contacts",
@@ -70,8 +71,9 @@ contacts = Table(
     Index(None, "list_id", "date_updated", "contact_id"),
     sqlite_autoincrement=True,
 )
-"""`place` only grows within a list and has gaps where contacts were removed. `keywords` is what a search looks in, in
-small letters, since SQLite knows only those of ASCII."""
+"""`place` only grows within a list and has gaps where contacts were removed. `keywords` is the text that is searched,
+in small letters, since SQLite can only fold the case of ASCII.
+"""
 
 imports = Table(
     "imports",
@@ -95,8 +97,9 @@ imports = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("finished_at", BigInteger),
 )
-"""`position` moves in the transaction that stores the rows before it. `source` is the kind of the file once it is here,
-`file_id` our copy of it."""
+"""`position` is moved in the transaction that stores the rows before it. `source` is the kind of the file once it has
+been fetched, and `file_id` our copy of it.
+"""
 
 import_refusals = Table(
     "import_refusals",

@@ -14,7 +14,9 @@ counters = Table(
     Column("last_date", BigInteger, nullable=False),
     PrimaryKeyConstraint("user_id", "name"),
 )
-"""How many rows a list has, so that a page never counts them. Ordinals run from 1 to `count` without a gap."""
+"""Number of rows of each list of an account, so that a page never counts them. Ordinals run from 1 to `count` without a
+gap.
+"""
 
 messages = Table(
     "messages",

@@ -73,7 +73,7 @@ commissions = Table(
     Column("micros", BigInteger, nullable=False),
     PrimaryKeyConstraint("source_user_id", "day", "user_id", "kind"),
 )
-"""What `user_id` earns by the spending of `source_user_id` on a day, in the currency of the latter."""
+"""What `user_id` earns by what `source_user_id` spends on a day, in the currency of `source_user_id`."""
 
 commission_balances = Table(
     "commission_balances",
@@ -96,7 +96,7 @@ cards = Table(
     Column("name", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
-"""A card as its gateway knows it; its number is with the gateway alone."""
+"""Stored cards: the gateway's token and the masked number. The number itself is stored by the gateway only."""
 
 payments = Table(
     "payments",
@@ -152,4 +152,6 @@ released_numbers = Table(
     Column("number", Text, primary_key=True),
     Column("released_at", BigInteger, nullable=False),
 )
-"""Dedicated numbers that somebody had once, whoever has them now."""
+"""Dedicated numbers that were released at least once; one may have been bought again since. A message to a released
+number without a new owner must not reach the old one.
+"""

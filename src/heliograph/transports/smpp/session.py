@@ -4,6 +4,7 @@ Knows PDUs and time; what a request means is its owner's matter.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, cast
 
@@ -30,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-class Exchange:
+class Exchange(ABC):
     """A request of ours: its body, and what to do with the answer. Exactly one of the two methods is called, once."""
 
     __slots__ = ("body", "sent_at")
@@ -39,13 +40,13 @@ class Exchange:
         self.body = body
         self.sent_at = 0.0
 
+    @abstractmethod
     def answered(self, status: int, body: bytes) -> None:
         """The response arrived."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self, why: str) -> None:
         """No response will come, though the peer may have got the request."""
-        raise NotImplementedError
 
 
 class Owner(Protocol):

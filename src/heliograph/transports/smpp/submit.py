@@ -22,8 +22,8 @@ def validity(until: int) -> bytes:
     return time.strftime("%y%m%d%H%M%S000+", time.gmtime(until)).encode() + b"\0" if until > 0 else b"\0"
 
 
-class Writer:
-    """Writes the bodies for one carrier."""
+class SubmitBuilder:
+    """Builds the bodies of submit_sm for one carrier."""
 
     def __init__(self, options: SmppOptions) -> None:
         self._options = options

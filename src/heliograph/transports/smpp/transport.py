@@ -22,7 +22,7 @@ from heliograph.transports.smpp.memory import Recent
 from heliograph.transports.smpp.pace import Pace
 from heliograph.transports.smpp.parts import PARTS_TIMEOUT
 from heliograph.transports.smpp.session import Exchange, Request, Session
-from heliograph.transports.smpp.submit import UnfitMessage, Writer
+from heliograph.transports.smpp.submit import SubmitBuilder, UnfitMessage
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +146,7 @@ class SmppTransport:
         self.name = name
         self._options = options
         self._timing = timing or Timing()
-        self._writer = Writer(options)
+        self._builder = SubmitBuilder(options)
         self._with_validity = True
         self._known: Recent[str, MessageKey] = Recent(2 * REMEMBERED_IDS)  # it keeps half for sure
         self._references: Recent[MessageKey, int] = Recent(REMEMBERED_REFERENCES)
@@ -285,7 +285,7 @@ class SmppTransport:
         if reference is None:
             reference = next(self._next_reference) & 0xFF
         try:
-            bodies = self._writer.bodies(outgoing, reference, with_validity=self._with_validity)
+            bodies = self._builder.bodies(outgoing, reference, with_validity=self._with_validity)
         except UnfitMessage as problem:
             job.put(index, Failed(None, str(problem)))
             return
