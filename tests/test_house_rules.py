@@ -28,7 +28,7 @@ LEVELS = (
     ("channels",),
     ("campaigns", "automations"),
     ("api", "web"),
-    ("routes",),
+    ("routes", "seed"),
     ("app",),
     ("process",),
     ("demo", "doctor", "commands"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from typing import IO, Any
 
 import structlog
@@ -12,19 +11,16 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route as HttpRoute
 
-from heliograph import carriers, phone, routes
-from heliograph.accounts import account
-from heliograph.accounts.account import NewAccount
+from heliograph import carriers, phone, routes, seed
 from heliograph.accounts.recovery import reminders
 from heliograph.accounts.vault import Vault
-from heliograph.automations import rules
 from heliograph.automations.actions import Actions
-from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import low_credit, payments
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.table import channels
+from heliograph.clock import DAY
 from heliograph.contacts import audience, imports, lists
 from heliograph.contacts.importer import Importer
 from heliograph.db import migrate
@@ -41,7 +37,7 @@ from heliograph.files.store import FileStore
 from heliograph.http import idempotency, openapi
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
-from heliograph.messaging import export, message, receipts
+from heliograph.messaging import export, receipts
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
@@ -54,18 +50,16 @@ from heliograph.queue.jobs import Job
 from heliograph.queue.upkeep import Duty, Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
 from heliograph.services import Services
-from heliograph.settings import Carriers, Settings, SettingsError, TransportOptions
+from heliograph.settings import Carriers, Settings, TransportOptions
 from heliograph.transports import table
 from heliograph.transports.base import Transport
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.deliver import Pusher
 from heliograph.webhooks.fetch import WebClient
-from heliograph.webhooks.signature import new_secret
 
 PAGES = ("/v3/openapi.json", "/v3/docs")
 QUIET = 5.0
 """Seconds that batches under way get at the end to be handed over in their own time."""
-DEMO_USER, DEMO_KEY = "demo", "DEMO0000-0000-4000-8000-000000000000"
 log = structlog.get_logger(__name__)
 
 
@@ -114,7 +108,7 @@ class House:
         if self.options.mode == "sandbox":
             await self._seed_once()
         else:
-            await self.database.read(self._refuse_demo)
+            await self.database.read(lambda tx: seed.refuse_demo(tx, self.vault))
         await asyncio.to_thread(self.converter.scratch.folder)
         threading.Thread(target=phone.warm_carriers, name="carrier-names", daemon=True).start()
         if not self.works:
@@ -204,39 +198,9 @@ class House:
 
     async def _seed_once(self) -> None:
         try:
-            await self.database.write(self._seed)
+            await self.database.write(lambda tx: seed.plant(tx, self.vault))
         except (BadRequest, IntegrityError):  # another process that starts now was first
-            await self.database.write(self._seed)
-
-    def _refuse_demo(self, tx: Tx) -> None:
-        if account.by_key(tx, self.vault, DEMO_USER, DEMO_KEY) is not None:
-            raise SettingsError(
-                "The database holds the demo account, whose key everybody knows: it was made in sandbox mode. "
-                "Production mode needs a database of its own."
-            )
-
-    def _seed(self, tx: Tx) -> None:
-        """The demo account (with POLL rules, so that receipts and replies can be pulled) and the test users."""
-        if account.find(tx, DEMO_USER) is not None:
-            if account.by_key(tx, self.vault, DEMO_USER, DEMO_KEY) is None:
-                log.warning(
-                    "secret.other", why="The database was made with another secret: its API keys are no use here."
-                )
-            return
-        demo = NewAccount(
-            username=DEMO_USER,
-            email="demo@example.com",
-            phone="+61411111111",
-            first_name="Demo",
-            last_name="Account",
-            account_name="Demo",
-            api_key=DEMO_KEY,
-            webhook_secret=new_secret(),
-            credit_micros=1_000_000_000,
-        )
-        user_id = account.seed_sandbox(tx, self.vault, demo)
-        for family in (SMS_INBOUND, SMS_RECEIPTS):
-            rules.create(tx, user_id, family.name, {"rule_name": "Poll", "action": "POLL"})
+            await self.database.write(lambda tx: seed.plant(tx, self.vault))
 
     def _expire(self, tx: Tx) -> bool:
         before = tx.now - self.options.validity_hours * 3600
@@ -265,7 +229,7 @@ class House:
         return receipts.forget_parked(tx, self.options.validity_hours * 3600.0)
 
     def _forget_webhooks(self, tx: Tx) -> bool:
-        return outgoing.prune(tx, self.options.webhook_days * 86400.0)
+        return outgoing.prune(tx, self.options.webhook_days * float(DAY))
 
     def _duties(self) -> list[Duty]:
         messages = [self._expire, self._unpark, self._forget_webhooks, idempotency.prune]
@@ -359,17 +323,3 @@ def web(house: House) -> Any:
         await (server if own else app)(scope, receive, send)
 
     return entrance
-
-
-async def watch(house: House, message_id: str, user_id: int) -> AsyncIterator[tuple[float, str, str]]:
-    """The steps of a message as they happen, until it is final."""
-    seen = 0
-    while True:
-        steps = await house.database.read(lambda tx: message.timeline(tx, user_id, message_id))
-        for step in steps[seen:]:
-            yield step
-        seen = len(steps)
-        row = await house.database.read(lambda tx: message.find(tx, user_id, message_id))
-        if row is None or not message.MOVES[row.status]:
-            return
-        await asyncio.sleep(0.05)

@@ -10,9 +10,11 @@ import aiohttp
 
 from heliograph import carriers, logs
 from heliograph.accounts import account
-from heliograph.app import DEMO_KEY, DEMO_USER, House, watch
+from heliograph.app import House
 from heliograph.db.engine import Tx
+from heliograph.messaging import message
 from heliograph.process import Problem, make_server
+from heliograph.seed import DEMO_KEY, DEMO_USER
 from heliograph.settings import SandboxOptions, Settings
 from heliograph.terminal import say
 from heliograph.webhooks import outgoing
@@ -91,7 +93,7 @@ async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House
         raise Problem(f"The demo's message was refused: {first['status']}.")
     price = f"{sent['data']['_currency']['currency_name_short']} {first['message_price']}"
     say(f"\nPOST /v3/sms/send to {RECIPIENT}: {first['status']}, {price}, {first['message_id']}")
-    async for at, status, detail in watch(house, first["message_id"], first["user_id"]):
+    async for at, status, detail in _watch(house, first["message_id"], first["user_id"]):
         say(f"  {time.strftime('%H:%M:%S', time.localtime(at))}  {status:10} {detail}")
     pushed = (await heard).split("&")
     say(f"\nPushed to a webhook: {pushed[2]} and {len(pushed) - 1} more fields")
@@ -99,6 +101,20 @@ async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House
     newest = [entry for entry in listed["data"]["data"] if entry["message_id"] == first["message_id"]]
     for entry in newest:
         say(f"GET /v3/sms/receipts: {entry['status_code']} {entry['status_text']}")
+
+
+async def _watch(house: House, message_id: str, user_id: int) -> AsyncIterator[tuple[float, str, str]]:
+    """The steps of a message as they happen, until it is final."""
+    seen = 0
+    while True:
+        steps = await house.database.read(lambda tx: message.timeline(tx, user_id, message_id))
+        for step in steps[seen:]:
+            yield step
+        seen = len(steps)
+        row = await house.database.read(lambda tx: message.find(tx, user_id, message_id))
+        if row is None or not message.MOVES[row.status]:
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _settled(house: House, address: str) -> None:

@@ -1,0 +1,53 @@
+"""What a sandbox database begins with: the demo account, whose key everybody knows, and the test users."""
+
+import structlog
+
+from heliograph.accounts import account
+from heliograph.accounts.account import NewAccount
+from heliograph.accounts.vault import Vault
+from heliograph.automations import rules
+from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
+from heliograph.db.engine import Tx
+from heliograph.settings import SettingsError
+from heliograph.webhooks.signature import new_secret
+
+DEMO_USER, DEMO_KEY = "demo", "DEMO0000-0000-4000-8000-000000000000"
+CREDIT = 1_000_000_000
+"""Micros of the demo account."""
+
+log = structlog.get_logger(__name__)
+
+
+def plant(tx: Tx, vault: Vault) -> None:
+    """Make the demo account (with POLL rules, so that receipts and replies can be pulled) and the test users, once."""
+    if account.find(tx, DEMO_USER) is not None:
+        if not _has_demo(tx, vault):
+            log.warning("secret.other", why="The database was made with another secret: its API keys are no use here.")
+        return
+    demo = NewAccount(
+        username=DEMO_USER,
+        email="demo@example.com",
+        phone="+61411111111",
+        first_name="Demo",
+        last_name="Account",
+        account_name="Demo",
+        api_key=DEMO_KEY,
+        webhook_secret=new_secret(),
+        credit_micros=CREDIT,
+    )
+    user_id = account.seed_sandbox(tx, vault, demo)
+    for family in (SMS_INBOUND, SMS_RECEIPTS):
+        rules.create(tx, user_id, family.name, {"rule_name": "Poll", "action": "POLL"})
+
+
+def refuse_demo(tx: Tx, vault: Vault) -> None:
+    """Raises SettingsError when the demo account is in a database of production."""
+    if _has_demo(tx, vault):
+        raise SettingsError(
+            "The database holds the demo account, whose key everybody knows: it was made in sandbox mode. "
+            "Production mode needs a database of its own."
+        )
+
+
+def _has_demo(tx: Tx, vault: Vault) -> bool:
+    return account.by_key(tx, vault, DEMO_USER, DEMO_KEY) is not None
