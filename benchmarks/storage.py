@@ -64,7 +64,7 @@ def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
         to = 61411000000 + number % 10**6
         own = {"ordinal": number, "message_id": key, "recipient": f"+{to}", "msisdn": to}
         rows.append(tuple((fields | own | {"date": START + number, "schedule": START + number}).values()))
-        work.append(claim.Work(claim.SINGLE, due, user, key))
+        work.append((claim.SINGLE, due, user, key))
     tx.insert_rows("messages", message.COLUMNS, rows)
     tx.driver("DELETE FROM counters WHERE user_id = ?", [user])
     tx.insert_rows(

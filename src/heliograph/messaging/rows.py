@@ -10,11 +10,11 @@ Key = tuple[int, str]
 """(user_id, message_id): names a message in the books."""
 
 
-class Message(msgspec.Struct, gc=False):
-    """A row of `messages` (MT). Times are Unix seconds, money is micros of the account's currency.
+class NewMessage(msgspec.Struct, gc=False):
+    """A row of `messages` (MT) as each is accepted. Times are Unix seconds, money is micros of the account's currency.
 
     `units` is what answers and statistics show (segments, pages, recipients); `receipts_left` how many receipts the
-    message waits for. `details` is what only its channel knows, as JSON text; None where the columns say it all.
+    message waits for.
     """
 
     user_id: int
@@ -42,8 +42,16 @@ class Message(msgspec.Struct, gc=False):
     contact_id: int | None
     source: str
     request_id: str
-    campaign_id: int | None
-    details: str | None
+
+
+class Message(NewMessage, gc=False):
+    """A row of `messages` as it stands now: with what only some messages have, and what became of it.
+
+    `details` is what only its channel knows, as JSON text; None where the columns say it all.
+    """
+
+    campaign_id: int | None = None
+    details: str | None = None
     status_text: str | None = None
     error_code: str | None = None
     error_text: str | None = None

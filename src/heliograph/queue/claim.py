@@ -5,7 +5,6 @@ what another one has in hand by now.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,13 +16,8 @@ URGENT, SINGLE, BULK = PRIORITIES = (0, 1, 2)
 COLUMNS = ("channel", "priority", "due_at", "user_id", "message_id", "attempts", "claimed")
 
 
-class Work(NamedTuple):
-    """A message to hand over. `due_at` is in Unix seconds."""
-
-    priority: int
-    due_at: float
-    user_id: int
-    message_id: str
+Work = tuple[int, float, int, str]
+"""(priority, due_at in Unix seconds, user_id, message_id): a message to hand over."""
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
