@@ -25,6 +25,7 @@ BIND_TRANSCEIVER: Final = 0x09
 OUTBIND: Final = 0x0B
 ENQUIRE_LINK: Final = 0x15
 ALERT_NOTIFICATION: Final = 0x102
+DATA_SM: Final = 0x103
 BINDS: Final = frozenset({BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER})
 UNANSWERED: Final = frozenset({OUTBIND, ALERT_NOTIFICATION})
 """Requests that have no response (SMPP 3.4, 4.1.7 and 4.12)."""
