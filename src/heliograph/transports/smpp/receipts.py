@@ -19,7 +19,11 @@ _USUAL: Final = re.compile(
 )
 _FIELD: Final = re.compile(r"\b(id|stat|err)\s*[:=]\s*([^\s:]*)(?!\S*\s*:)", re.IGNORECASE)
 _TEXT: Final = re.compile(r"\btext\s*[:=]", re.IGNORECASE)
-_PLAIN_ID: Final = re.compile(r"0*([0-9a-f-]+|[0-9A-F-]+)")
+_ONE_CASE: Final = re.compile(r"[0-9a-f-]+|[0-9A-F-]+")
+_HEX: Final = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
+
+LONGEST_ID: Final = 255
+"""Characters. SMPP has 64 for it (3.4, 5.2.23); what is longer than this, no database can look up."""
 
 _RESPONSE_BASE: Final = {"same": 0, "hex-to-decimal": 16, "decimal-to-hex": 10}
 _RECEIPT_BASE: Final = {"same": 0, "hex-to-decimal": 10, "decimal-to-hex": 16}
@@ -93,16 +97,18 @@ def receipt_id(message_id: str, form: IdForm) -> str:
 def _canonical(message_id: str, base: int) -> str:
     """In decimal when the base is known; else without padding, and lower case where it reads as a hex number.
 
-    Ids of mixed case stay as they are: they may be base 62, where case tells two messages apart.
+    Ids of mixed case stay as they are: they may be base 62, where case tells two messages apart. What is too long for
+    an id is none.
     """
     bare = message_id.strip(" \0\r\n\t")
-    if base:
-        try:
-            return str(int(bare, base))
-        except ValueError:
-            return bare
-    plain = _PLAIN_ID.fullmatch(bare)
-    return plain[1].lower() if plain else bare
+    if len(bare) > LONGEST_ID:
+        return ""
+    if base and _HEX.fullmatch(bare):
+        decimal = base == 10 and bare.isdecimal()
+        return str(int(bare, 10 if decimal else 16))
+    if base or not _ONE_CASE.fullmatch(bare):
+        return bare
+    return bare.lstrip("0").lower() or "0"
 
 
 def read(message: ShortMessage, form: IdForm) -> Report | None:

@@ -101,9 +101,10 @@ class _Message:
         return len(self.ids) > 1
 
     def outcome(self) -> Outcome:
+        """Each id once: a carrier that gives all segments the same one sends one receipt for them."""
         trouble = self.trouble
         if trouble is None:
-            return Sent(tuple(filter(None, self.ids)))
+            return Sent(tuple(dict.fromkeys(filter(None, self.ids))))
         why = f"{trouble.why}; {self.taken} of {len(self.ids)} segments were taken" if self.taken else trouble.why
         if isinstance(trouble, Failed):
             return Failed(trouble.code, why)
