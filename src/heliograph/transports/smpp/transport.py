@@ -244,7 +244,7 @@ class SmppTransport:
     # What the sessions call
 
     def on_requests(self, session: Session, requests: Sequence[Request]) -> None:
-        """deliver_sm of a session."""
+        """What a session delivers."""
         self._inbox.put(session, requests)
 
     def on_room(self, session: Session) -> None:
@@ -263,7 +263,7 @@ class SmppTransport:
     def _make_session(self) -> Session:
         return Session(
             self,
-            frozenset({pdu.DELIVER_SM}),
+            frozenset({pdu.DELIVER_SM, pdu.DATA_SM}),
             window=self._options.window,
             enquire_link=self._options.enquire_link,
             response_timeout=self._options.response_timeout,
