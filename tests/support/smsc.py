@@ -9,6 +9,7 @@ from heliograph.transports.smpp import pdu
 
 PATIENCE = 40.0
 """Seconds for what takes milliseconds on a machine that has nothing else to do."""
+BIND_FAILED = 0x0D
 RECEIVING = frozenset({pdu.BIND_RECEIVER, pdu.BIND_TRANSCEIVER})
 
 
@@ -50,8 +51,9 @@ class Bound:
 class ScriptedSmsc:
     """`async with ScriptedSmsc(script) as smsc` listens at `smsc.port`.
 
-    `binds` counts nothing but tells the kinds of all binds in their order, `submits` keeps the submit_sm, `there` the
-    connections that are bound. `changed` is notified of each of these.
+    `refuse` says which kinds of bind fail. `binds` keeps the kinds of those that did not, in their order, `goodbyes`
+    those that were unbound, `submits` the submit_sm, `heard_submits` also where each came in; `there` are the
+    connections.
     """
 
     def __init__(self, script: Script, *, refuse: Callable[[int], bool] = lambda kind: False) -> None:
@@ -59,11 +61,16 @@ class ScriptedSmsc:
         self.refuse = refuse
         self.port = 0
         self.binds: list[int] = []
-        self.submits: list[Heard] = []
+        self.goodbyes: list[int] = []
+        self.heard_submits: list[tuple[Bound, Heard]] = []
         self.there: list[Bound] = []
         self._answers: dict[tuple[Bound, int], asyncio.Future[Heard]] = {}
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def submits(self) -> list[Heard]:
+        return [heard for _, heard in self.heard_submits]
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -121,16 +128,23 @@ class ScriptedSmsc:
                 if waiting is not None:
                     waiting.set_result(heard)
             elif heard.command in pdu.BINDS:
-                self.binds.append(heard.command)
-                refused = self.refuse(heard.command)
-                bound.writer.write(answer(heard, pdu.ESME_RBINDFAIL if refused else 0, "smsc"))
-                bound.kind = 0 if refused else heard.command
+                self._bind(bound, heard)
             elif heard.command == pdu.SUBMIT_SM:
-                self.submits.append(heard)
+                self.heard_submits.append((bound, heard))
                 bound.writer.write(b"".join(self.script(heard)))
             else:
+                if heard.command == pdu.UNBIND:
+                    self.goodbyes.append(bound.kind)
                 bound.writer.write(answer(heard))
             await self._tell()
+
+    def _bind(self, bound: Bound, heard: Heard) -> None:
+        if self.refuse(heard.command):
+            bound.writer.write(answer(heard, BIND_FAILED))
+            return
+        bound.writer.write(answer(heard, 0, "smsc"))
+        bound.kind = heard.command
+        self.binds.append(heard.command)
 
     async def _tell(self) -> None:
         async with self._changed:
