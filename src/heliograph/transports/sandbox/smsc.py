@@ -66,6 +66,9 @@ class _Delivery(Exchange):
     def lost(self, why: str) -> None:
         self.smsc._queue(self.account, [self])
 
+    def unclear(self, why: str) -> None:
+        self.smsc._delivered(self, pdu.ESME_RUNKNOWNERR)
+
 
 class _Account:
     """An ESME: its receiving binds and what waits for them."""

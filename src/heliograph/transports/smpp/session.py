@@ -31,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Exchange:
-    """A request of ours: its body, and what to do with the answer. Exactly one of the two methods is called, once.
+    """A request of ours: its body, and what to do with the answer. Exactly one of the methods is called, once.
 
     `awaited` is the command that answers it; the session fills it in.
     """
@@ -50,6 +50,10 @@ class Exchange:
     def lost(self, why: str) -> None:
         """No response will come, though the peer may have got the request."""
         raise NotImplementedError
+
+    def unclear(self, why: str) -> None:
+        """The peer answered, but neither yes nor no."""
+        self.lost(why)
 
 
 class Owner(Protocol):
@@ -313,7 +317,7 @@ class Session(asyncio.Protocol):
         if command != pdu.GENERIC_NACK:
             return False
         del self._pending[sequence]
-        exchange.lost("generic_nack without an error")
+        exchange.unclear("generic_nack without an error")
         return True
 
     def _serve(self, requests: list[Request]) -> None:
