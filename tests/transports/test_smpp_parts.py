@@ -140,6 +140,21 @@ def test_sar_tlvs() -> None:
     assert parts.take_apart(message(b"text", tlvs={0x020C: b"\x01\x02"})) == (None, b"text")
 
 
+@pytest.mark.parametrize(
+    "tlvs",
+    [
+        {0x020C: b"\x01" * 9000, 0x020E: b"\x03", 0x020F: b"\x02"},
+        {0x020C: b"\x01", 0x020E: b"\xff" * 9000, 0x020F: b"\x02"},
+        {0x020C: b"\x01", 0x020E: b"\x01\x00", 0x020F: b"\x02"},
+        {0x020C: b"\x01", 0x020E: b"\x02", 0x020F: b""},
+        {0x020C: b"\x01", 0x020E: b"\x02", 0x020F: b"\x03"},
+    ],
+    ids=["reference", "total", "256 parts", "empty", "3 of 2"],
+)
+def test_sar_tlvs_that_cannot_be_are_none(tlvs: Mapping[int, bytes]) -> None:
+    assert parts.take_apart(message(b"text", tlvs=tlvs)) == (None, b"text")
+
+
 def test_a_payload_may_have_a_header() -> None:
     tlvs = {0x0424: b"\x05\x00\x03\x09\x02\x01text"}
     assert parts.take_apart(message(b"", 0x40, tlvs=tlvs)) == (Place(9, 2, 1), b"text")

@@ -123,13 +123,14 @@ def _place_in_header(elements: Sequence[tuple[int, bytes]]) -> Place | None:
 
 def _place_in_tlvs(message: ShortMessage) -> Place | None:
     tags = (pdu.TAG_SAR_MSG_REF_NUM, pdu.TAG_SAR_TOTAL_SEGMENTS, pdu.TAG_SAR_SEGMENT_SEQNUM)
-    if not all(message.tlvs.get(tag) for tag in tags):
+    values = [message.tlvs.get(tag, b"") for tag in tags]
+    if not all(0 < len(value) <= 4 for value in values):  # the standard has 1 or 2 octets (5.3.2.22 to 24)
         return None
-    return _checked(*(int.from_bytes(message.tlvs[tag], "big") for tag in tags))
+    return _checked(*(int.from_bytes(value, "big") for value in values))
 
 
 def _checked(reference: int, total: int, number: int) -> Place | None:
-    return Place(reference, total, number) if total > 1 and 1 <= number <= total else None
+    return Place(reference, total, number) if 1 < total <= MOST_PARTS and 1 <= number <= total else None
 
 
 class Assembler:
