@@ -1,6 +1,7 @@
 """Texts and octets, by the tables of 3GPP TS 23.038."""
 
 import codecs
+import time
 
 import pytest
 from hypothesis import given
@@ -151,3 +152,17 @@ def test_pieces_are_the_whole_and_fit(text: str, size: int) -> None:
     assert b"".join(pieces) == octets
     assert all(len(piece) <= size for piece in pieces)
     assert "".join(map(alphabet.decode_gsm, pieces)) == text
+
+
+HOSTILE = [b"\x1b" * 60_000, b"\x1ba" * 30_000, b"\xff\xfe" * 30_000, b"\xd8\x00" * 30_000, b"\x1b$B" * 20_000]
+
+
+@pytest.mark.parametrize("octets", HOSTILE, ids=["escapes", "pairs", "marks", "half pairs", "shifts"])
+def test_no_octets_take_long(octets: bytes) -> None:
+    """The processor time of this process alone, for every reading there is."""
+    start = time.process_time()
+    for data_coding in range(0x20):
+        alphabet.decode(octets, data_coding, "gsm")
+    for data_coding in (0, alphabet.UCS2):
+        alphabet.cut(octets, 134, data_coding)
+    assert time.process_time() - start < 10

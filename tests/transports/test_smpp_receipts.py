@@ -227,6 +227,8 @@ def test_a_flag_for_a_header_that_is_not_there_takes_nothing_away() -> None:
         ("hex-to-decimal", "2A", "2a"),
         ("same", "0A1B2", "a1b2"),
         ("same", "00000000", "0"),
+        ("same", "2A", "0x2a"),
+        ("same", "0X0002A", "0x2A"),
         ("same", "6B29FC40-CA47", "6b29fc40-ca47"),
     ],
 )

@@ -98,6 +98,8 @@ def _canonical(message_id: str, base: int) -> str:
     if base and _HEX.fullmatch(bare):
         decimal = base == 10 and bare.isdecimal()
         return str(int(bare, 10 if decimal else 16))
+    if _HEX.fullmatch(bare):
+        bare = bare.removeprefix("0x").removeprefix("0X")
     if base or not _ONE_CASE.fullmatch(bare):
         return bare
     return bare.lstrip("0").lower() or "0"
