@@ -212,7 +212,11 @@ class SmppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     system_type: Annotated[str, Meta(description="Only when the carrier asks for one.")] = ""
     tls: Annotated[bool, Meta(description="Wrap the connection in TLS.")] = False
     tls_ca: Annotated[str, Meta(description="PEM file of the authority to trust; empty: the system's.")] = ""
-    binds: Annotated[int, Meta(ge=1, le=64, description="Transceiver binds to keep open.")] = 1
+    bind_mode: Annotated[
+        Literal["transceiver", "pair"],
+        Meta(description="pair: a transmitter and a receiver for each bind, where the carrier has no transceivers."),
+    ] = "transceiver"
+    binds: Annotated[int, Meta(ge=1, le=64, description="Binds to keep open; a pair is one.")] = 1
     window: Annotated[int, Meta(ge=1, le=10000, description="Unanswered submit_sm a bind may have.")] = 100
     rate: Annotated[
         float, Meta(ge=0, le=1000000, description="Messages a second over all binds; 0: as fast as it goes.")

@@ -153,9 +153,14 @@ def test_a_long_message_is_one_payload_if_the_carrier_wants_it() -> None:
     play(scenario, long_messages="payload")
 
 
-def test_receipts_find_their_messages() -> None:
+@pytest.mark.parametrize("bind_mode", ["transceiver", "pair"])
+def test_receipts_find_their_messages(bind_mode: str) -> None:
     async def scenario(smsc: Smsc, transport: SmppTransport, events: Recorder) -> None:
         batch = [sms(TAKEN, number=number) for number in range(3)]
+        await smsc.told("bind")
+        if bind_mode == "pair":
+            await smsc.told("bind")
+        await until(lambda: transport.ready)
         assert all(isinstance(outcome, Sent) for outcome in await soon(transport.send(batch)))
         ids = [(await smsc.told("submit"))["id"] for _ in batch]
         words = RECEIPT.format(id=ids[0], stat="DELIVRD", error="000")
@@ -169,7 +174,7 @@ def test_receipts_find_their_messages() -> None:
             (batch[2].key, "expired", None),
         ]
 
-    play(scenario)
+    play(scenario, bind_mode=bind_mode)
 
 
 def test_a_receipt_that_is_not_stored_is_not_acknowledged() -> None:

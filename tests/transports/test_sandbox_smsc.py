@@ -183,6 +183,20 @@ def test_refused_deliveries_come_again_and_are_given_up() -> None:
     run(scenario())
 
 
+def test_deliveries_that_are_neither_taken_nor_refused_are_given_up_too() -> None:
+    async def scenario() -> None:
+        async with connected(retry_delay=0.001) as (smsc, wire):
+            await wire.bind()
+            await wire.ask(pdu.SUBMIT_SM, submit("61400000001"), 2)
+            for _ in range(5):
+                request = await wire.read()
+                wire.write(Pdu(pdu.GENERIC_NACK, 0, request.sequence, b""))
+            await wire.ask(pdu.ENQUIRE_LINK, sequence=9)
+            assert (smsc.counts["undelivered"], smsc.counts["acknowledged"]) == (1, 0)
+
+    run(scenario())
+
+
 def test_what_was_not_acknowledged_comes_at_the_next_bind() -> None:
     async def scenario() -> None:
         async with connected() as (smsc, wire):

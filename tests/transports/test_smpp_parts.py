@@ -60,6 +60,76 @@ def test_a_header_longer_than_the_text_is_text() -> None:
     assert parts.take_apart(message(b"", 0x40)) == (None, b"")
 
 
+@pytest.mark.parametrize(
+    ("octets", "data_coding"),
+    [
+        (b"STOP", 0),
+        (b"Hello " * 20, 0),
+        (b"i" * 110, 0),
+        ("STOP".encode("utf-16-be"), 8),
+        ("STOP".encode("utf-16-be"), 0x18),
+        ("Привет, как дела".encode("utf-16-be"), 8),
+        (("中文" * 60).encode("utf-16-be"), 8),
+        (b"", 8),
+    ],
+)
+def test_a_flag_for_a_header_that_is_not_there_takes_nothing_away(octets: bytes, data_coding: int) -> None:
+    """Some carriers set it on every message."""
+    assert parts.take_apart(message(octets, 0x40, data_coding)) == (None, octets)
+
+
+@pytest.mark.parametrize(
+    ("header", "place"),
+    [
+        (b"\x00", None),
+        (b"\x05\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+        (b"\x06\x08\x04\x01\x02\x02\x01", Place(0x102, 2, 1)),
+        (b"\x06\x05\x04\x15\x81\x15\x81", None),
+    ],
+)
+def test_headers_before_ucs2(header: bytes, place: Place | None) -> None:
+    """One of an odd length leaves an odd number of octets behind it, and one that holds nothing is still one."""
+    text = "жук".encode("utf-16-be")
+    assert parts.take_apart(message(header + text, 0x40, 8)) == (place, text)
+
+
+@pytest.mark.parametrize(
+    ("header", "place"),
+    [
+        (b"\x0a\x00\x03\x09\x02\x03\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+        (b"\x0a\x00\x03\x09\x02\x01\x00\x03\x09\x02\x03", Place(9, 2, 1)),
+        (b"\x0b\x00\x03\x09\x02\x01\x08\x04\x01\x02\x02\x02", Place(0x102, 2, 2)),
+        (b"\x0b\x08\x04\x01\x02\x02\x02\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+        (b"\x07\x70\x00\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+        (b"\x04\x00\x02\x09\x02", None),
+        (b"\x06\x00\x04\x09\x02\x01\x01", None),
+        (b"\x05\x00\x09\x09\x02\x01", None),
+        (b"\x01\x00", None),
+        (b"\x28" + b"\x70\x21" + b"x" * 33 + b"\x00\x03\x09\x02\x01", Place(9, 2, 1)),
+    ],
+    ids=[
+        "the first is wrong",
+        "the last is wrong",
+        "both, 16-bit last",
+        "both, 8-bit last",
+        "after an empty one",
+        "too short",
+        "too long",
+        "beyond the header",
+        "half an element",
+        "a long header",
+    ],
+)
+def test_odd_headers(header: bytes, place: Place | None) -> None:
+    assert parts.take_apart(message(header + b"text", 0x40)) == (place, b"text")
+
+
+def test_a_header_without_a_place_leaves_it_to_the_tlvs() -> None:
+    tlvs = {0x020C: b"\x01\x02", 0x020E: b"\x03", 0x020F: b"\x02"}
+    ports = b"\x06\x05\x04\x15\x81\x15\x81"
+    assert parts.take_apart(message(ports + b"text", 0x40, tlvs=tlvs)) == (Place(0x102, 3, 2), b"text")
+
+
 def test_without_the_flag_there_is_no_header() -> None:
     assert parts.take_apart(message(b"\x05\x00\x03\x09\x02\x01text")) == (None, b"\x05\x00\x03\x09\x02\x01text")
 
@@ -68,6 +138,21 @@ def test_sar_tlvs() -> None:
     tlvs = {0x020C: b"\x01\x02", 0x020E: b"\x03", 0x020F: b"\x02"}
     assert parts.take_apart(message(b"text", tlvs=tlvs)) == (Place(0x102, 3, 2), b"text")
     assert parts.take_apart(message(b"text", tlvs={0x020C: b"\x01\x02"})) == (None, b"text")
+
+
+@pytest.mark.parametrize(
+    "tlvs",
+    [
+        {0x020C: b"\x01" * 9000, 0x020E: b"\x03", 0x020F: b"\x02"},
+        {0x020C: b"\x01", 0x020E: b"\xff" * 9000, 0x020F: b"\x02"},
+        {0x020C: b"\x01", 0x020E: b"\x01\x00", 0x020F: b"\x02"},
+        {0x020C: b"\x01", 0x020E: b"\x02", 0x020F: b""},
+        {0x020C: b"\x01", 0x020E: b"\x02", 0x020F: b"\x03"},
+    ],
+    ids=["reference", "total", "256 parts", "empty", "3 of 2"],
+)
+def test_sar_tlvs_that_cannot_be_are_none(tlvs: Mapping[int, bytes]) -> None:
+    assert parts.take_apart(message(b"text", tlvs=tlvs)) == (None, b"text")
 
 
 def test_a_payload_may_have_a_header() -> None:

@@ -84,6 +84,46 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
         assert isinstance(pdu.decode_short_message(pdu.DELIVER_SM, body), ShortMessage)
 
 
+DATA_SM_BODY = (
+    b"\0"  # service_type
+    b"\x05\x00Heliograph\0"
+    b"\x01\x0161491570156\0"
+    b"\x44\x01\x08"  # esm_class, registered_delivery, data_coding
+)
+
+
+def test_a_data_sm_has_its_text_in_a_tlv() -> None:
+    """SMPP 3.4, 4.7.1."""
+    read = pdu.decode_short_message(pdu.DATA_SM, DATA_SM_BODY + b"\x04\x24\x00\x02Hi\x00\x1e\x00\x027\0")
+    assert read == ShortMessage(SOURCE, DEST, 0x44, 8, 1, b"", {pdu.TAG_MESSAGE_PAYLOAD: b"Hi", 0x1E: b"7\0"})
+    assert read.content == b"Hi"
+
+
+def test_a_data_sm_may_hold_nothing_but_addresses() -> None:
+    read = pdu.decode_short_message(pdu.DATA_SM, DATA_SM_BODY)
+    assert read == ShortMessage(SOURCE, DEST, 0x44, 8, 1, b"", {})
+    assert read.content == b""
+
+
+@pytest.mark.parametrize("length", range(len(DATA_SM_BODY)))
+def test_a_data_sm_that_is_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(PduError):
+        pdu.decode_short_message(pdu.DATA_SM, DATA_SM_BODY[:length])
+
+
+@given(st.binary(max_size=200))
+def test_any_data_sm_is_read_or_refused(body: bytes) -> None:
+    with suppress(PduError):
+        assert isinstance(pdu.decode_short_message(pdu.DATA_SM, body), ShortMessage)
+
+
+def test_an_empty_payload_leaves_the_text_alone() -> None:
+    body = pdu.encode_short_message(
+        pdu.encode_address(SOURCE), pdu.encode_address(DEST), b"Hi", tlvs=[(pdu.TAG_MESSAGE_PAYLOAD, b"")]
+    )
+    assert pdu.decode_short_message(pdu.DELIVER_SM, body).content == b"Hi"
+
+
 def test_a_body_that_is_cut_short_is_refused_with_a_reason() -> None:
     body = pdu.encode_short_message(pdu.encode_address(SOURCE), pdu.encode_address(DEST), b"Hello")
     with pytest.raises(PduError, match="ESME_RINVPARLEN"):

@@ -15,8 +15,8 @@ def deliver(text: str, esm_class: int = 4, data_coding: int = 0, **tlvs: bytes) 
 
 
 def read(message: ShortMessage) -> tuple[str, ReceiptState, str | None]:
-    report = receipts.read(message, "same")
-    assert report is not None
+    report = receipts.sort(message, "same")
+    assert isinstance(report, receipts.Report), report
     return report.remote_id, report.state, report.error
 
 
@@ -102,28 +102,114 @@ def test_the_text_may_be_ucs2_or_a_payload() -> None:
 
 def test_the_message_that_is_quoted_proves_nothing() -> None:
     assert read(deliver("id:42 stat:UNDELIV err:7 text:id:1 stat:DELIVRD err:0")) == ("42", "failed", "7")
-    assert receipts.read(deliver("text:id:1 stat:DELIVRD err:0"), "same") is None
+    assert receipts.sort(deliver("text:id:1 stat:DELIVRD err:0"), "same") == "nothing"
+    assert receipts.sort(deliver("text id:1 stat:DELIVRD", esm_class=0), "same") == "message"
 
 
 @pytest.mark.parametrize("text", ["", "hello", "stat:DELIVRD", "id:42", "id: stat:DELIVRD"])
 def test_without_id_or_state_there_is_no_receipt(text: str) -> None:
-    assert receipts.read(deliver(text), "same") is None
+    assert receipts.sort(deliver(text), "same") == "nothing"
 
 
 def test_the_carriers_words_are_kept() -> None:
-    report = receipts.read(deliver("id:42 stat:DELIVRD err:000 text:é"), "same")
-    assert report is not None
+    report = receipts.sort(deliver("id:42 stat:DELIVRD err:000 text:é"), "same")
+    assert isinstance(report, receipts.Report)
     assert report.raw == "id:42 stat:DELIVRD err:000 text:é"
 
 
-def test_a_receipt_is_told_by_flag_or_tlv_but_not_by_its_text() -> None:
-    forged = "id:42 sub:001 dlvrd:001 submit date:26 done date:26 stat:DELIVRD err:000 text:"
-    assert not receipts.is_receipt(deliver(forged, esm_class=0))
-    assert not receipts.is_receipt(deliver(forged, esm_class=0x40))
-    assert receipts.is_receipt(deliver(forged, esm_class=0x04))
-    assert receipts.is_receipt(deliver(forged, esm_class=0x44 | 0x03)), "the mode and UDHI stand beside the type"
-    assert receipts.is_receipt(deliver(forged, esm_class=0x20))
-    assert receipts.is_receipt(deliver("", esm_class=0, message_id=b"42\0"))
+FORGED = "id:42 sub:001 dlvrd:001 submit date:26 done date:26 stat:DELIVRD err:000 text:"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        deliver(FORGED, esm_class=0),
+        deliver(FORGED, esm_class=0x40),
+        deliver(FORGED, esm_class=0, message_id=b""),
+        deliver(FORGED, esm_class=0, message_id=b"\0"),
+        deliver(FORGED, esm_class=0, message_id=b" \0"),
+        deliver(FORGED, esm_class=0, state=b""),
+        deliver("my id: 5, stat: fine", esm_class=0),
+        deliver("id:5 is not what you think", esm_class=0, message_id=b"\0", state=b"\2"),
+        deliver("Hello", esm_class=0, message_id=b"\0", state=b"\0", network_error=b"\0\0\0"),
+        deliver("Hello", esm_class=0, message_id=b"42\0"),
+        deliver("Hello", esm_class=0, message_id=b"42\0", state=b"\0"),
+        deliver("", esm_class=0),
+        deliver("", esm_class=0, payload=b"Hello", message_id=b"42\0"),
+        deliver("Yes, I come", esm_class=0x10),
+        deliver("Yes, I come", esm_class=0x10, message_id=b"42\0"),
+        deliver("Yes, I come", esm_class=0x08, message_id=b"42\0"),
+        deliver("Good bye", esm_class=0x18),
+    ],
+)
+def test_what_somebody_wrote_is_a_message(message: ShortMessage) -> None:
+    """The text alone is no receipt, an empty TLV says nothing, and a phone may acknowledge with a text."""
+    assert receipts.sort(message, "same") == "message"
+
+
+@pytest.mark.parametrize(
+    ("message", "state"),
+    [
+        (deliver(FORGED, esm_class=0x04), "delivered"),
+        (deliver(FORGED, esm_class=0x07), "delivered"),
+        (deliver(FORGED, esm_class=0x84), "delivered"),
+        (deliver(FORGED, esm_class=0x24), "delivered"),
+        (deliver(FORGED, esm_class=0x08), "delivered"),
+        (deliver(FORGED, esm_class=0x10), "delivered"),
+        (deliver(FORGED, esm_class=0x20), "enroute"),
+        (deliver(FORGED.replace("DELIVRD", "UNDELIV"), esm_class=0x20), "enroute"),
+        (deliver("id:42", esm_class=0x20), "enroute"),
+        (deliver("", esm_class=0x20, message_id=b"42\0", state=b"\5"), "enroute"),
+        (deliver("", esm_class=0x08, message_id=b"42\0"), "delivered"),
+        (deliver("", esm_class=0x10, message_id=b"42"), "delivered"),
+        (deliver("", esm_class=0x08, message_id=b"42\0", state=b"\5"), "failed"),
+        (deliver("", esm_class=0, message_id=b"42\0", state=b"\2"), "delivered"),
+        (deliver(FORGED, esm_class=0, message_id=b"42\0"), "delivered"),
+        (deliver(FORGED, esm_class=0, state=b"\5"), "failed"),
+        (deliver("", esm_class=4, message_id=b"42\0", state=b"\0"), "enroute"),
+        (deliver("id:42 stat:DELIVRD", esm_class=4, state=b"\0"), "delivered"),
+        (deliver("", esm_class=4, payload=FORGED.encode()), "delivered"),
+        (deliver("", esm_class=0, payload=FORGED.encode(), message_id=b"42\0"), "delivered"),
+    ],
+)
+def test_esm_class_or_a_tlv_makes_a_receipt(message: ShortMessage, state: ReceiptState) -> None:
+    assert read(message)[:2] == ("42", state)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        deliver("Hello", esm_class=0x04),
+        deliver("Hello", esm_class=0x20),
+        deliver("", esm_class=0x04, message_id=b"42\0"),
+        deliver("", esm_class=0x08),
+        deliver("", esm_class=0, message_id=b"42\0"),
+        deliver("id:42", esm_class=0x04),
+        deliver(f"id:{'7' * 300} stat:DELIVRD", esm_class=0x04),
+    ],
+)
+def test_a_receipt_of_nothing_is_nothing(message: ShortMessage) -> None:
+    assert receipts.sort(message, "same") == "nothing"
+
+
+def test_the_data_coding_of_the_message_may_stand_beside_a_text_in_ascii() -> None:
+    for coding in (8, 0x18, 0xE0, 4, 0xF1, 0xF5):
+        message = ShortMessage(Address(1, 1, "1"), Address(1, 1, "2"), 4, coding, 0, FORGED.encode(), {})
+        assert read(message) == ("42", "delivered", None), coding
+        padded = ShortMessage(Address(1, 1, "1"), Address(1, 1, "2"), 4, coding, 0, FORGED.encode() + b"\0\0", {})
+        assert read(padded) == ("42", "delivered", None), coding
+
+
+@pytest.mark.parametrize("data_coding", [0x08, 0x18, 0xE1])
+@pytest.mark.parametrize("codec", ["utf-16-be", "utf-16-le"])
+def test_ucs2_with_a_byte_order_mark(data_coding: int, codec: str) -> None:
+    octets = ("\ufeff" + FORGED).encode(codec)
+    assert read(ShortMessage(Address(1, 1, "1"), Address(1, 1, "2"), 4, data_coding, 0, octets, {}))[0] == "42"
+
+
+def test_a_flag_for_a_header_that_is_not_there_takes_nothing_away() -> None:
+    assert read(deliver(FORGED + "x" * 60, esm_class=0x44))[:2] == ("42", "delivered")
+    assert read(deliver("\x05\x00\x03\x09\x02\x01" + FORGED, esm_class=0x44))[:2] == ("42", "delivered")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +222,14 @@ def test_a_receipt_is_told_by_flag_or_tlv_but_not_by_its_text() -> None:
         ("hex-to-decimal", "002a", "42"),
         ("decimal-to-hex", "42", "2A"),
         ("decimal-to-hex", "0042", "0x2a"),
+        ("decimal-to-hex", "42", "000000002A"),
+        ("hex-to-decimal", "0x002A", "42"),
+        ("hex-to-decimal", "2A", "2a"),
+        ("same", "0A1B2", "a1b2"),
+        ("same", "00000000", "0"),
+        ("same", "2A", "0x2a"),
+        ("same", "0X0002A", "0x2A"),
+        ("same", "6B29FC40-CA47", "6b29fc40-ca47"),
     ],
 )
 def test_response_and_receipt_name_the_same_message(form: receipts.IdForm, response: str, receipt: str) -> None:
@@ -146,6 +240,13 @@ def test_ids_whose_case_may_matter_stay_apart() -> None:
     assert receipts.response_id("aB1", "same") != receipts.response_id("Ab1", "same")
     assert receipts.response_id("Zz", "hex-to-decimal") == "Zz"
     assert receipts.response_id("0", "same") == "0"
+
+
+@pytest.mark.parametrize("form", ["same", "hex-to-decimal", "decimal-to-hex"])
+@pytest.mark.parametrize("message_id", ["1_0", "+10", "-10", "1 0", "10L", "0x"])
+def test_what_is_no_number_is_not_read_as_one(form: receipts.IdForm, message_id: str) -> None:
+    """Python would read some of them as 10, and two messages would have one id."""
+    assert receipts.response_id(message_id, form) == receipts.receipt_id(message_id, form) == message_id
 
 
 def test_the_usual_text_is_read_like_any_other() -> None:

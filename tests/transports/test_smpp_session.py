@@ -9,7 +9,7 @@ import pytest
 
 from heliograph.transports.smpp import pdu, session
 from heliograph.transports.smpp.session import Exchange, Request, Session
-from transports.conformance import run, soon, until
+from transports.conformance import PATIENCE, run, soon, until
 from transports.wire import Pdu, Wire
 
 SERVES = frozenset({pdu.DELIVER_SM, pdu.SUBMIT_SM})
@@ -294,5 +294,81 @@ def test_close_delivers_what_was_written() -> None:
         ours.close("done")
         assert [(await wire.read()).sequence for _ in range(1, 20)] == list(range(1, 20))
         assert await wire.ended()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("command", [pdu.GENERIC_NACK, pdu.SUBMIT_SM | pdu.RESPONSE, pdu.UNBIND | pdu.RESPONSE])
+@pytest.mark.parametrize("status", [0, pdu.ESME_RINVCMDID])
+def test_whatever_comes_upon_an_enquire_link_is_a_sign_of_life(command: int, status: int) -> None:
+    async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
+        for _ in range(3):
+            enquiry = await wire.read()
+            assert enquiry.command == pdu.ENQUIRE_LINK
+            wire.write(Pdu(command, status, enquiry.sequence, b""))
+        assert not ours.closing
+
+    play(scenario, enquire_link=0.03)
+
+
+def test_a_wrong_answer_keeps_its_place_in_the_window() -> None:
+    async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
+        exchange = Noted()
+        ours.submit(pdu.SUBMIT_SM, [exchange])
+        asked = await wire.read()
+        wire.write(Pdu(pdu.DELIVER_SM | pdu.RESPONSE, 0, asked.sequence, b"\0"))
+        await wire.ask(pdu.ENQUIRE_LINK)
+        assert (exchange.ends, ours.room) == ([], 0)
+        wire.write(Pdu(pdu.SUBMIT_SM | pdu.RESPONSE, 0, asked.sequence, b"here"))
+        await until(lambda: exchange.ends)
+        assert exchange.ends == [(0, b"here")]
+        assert ours.room == 1
+
+    play(scenario, window=1)
+
+
+def test_requests_with_the_same_number_are_each_answered() -> None:
+    async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
+        wire.write(request(7, b"one"), request(7, b"two"), request(7, command=pdu.ENQUIRE_LINK))
+        assert (await wire.read()).command == pdu.ENQUIRE_LINK | pdu.RESPONSE
+        requests = [one for chunk in owner.chunks for one in chunk]
+        assert [one.body for one in requests] == [b"one", b"two"]
+        ours.answer(requests)
+        assert [(await wire.read()).sequence for _ in range(2)] == [7, 7]
+
+    play(scenario)
+
+
+def test_enquire_link_is_answered_while_we_say_goodbye() -> None:
+    async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
+        leaving = asyncio.create_task(ours.unbind(PATIENCE))
+        goodbye = await wire.read()
+        assert goodbye.command == pdu.UNBIND
+        assert (await wire.ask(pdu.ENQUIRE_LINK, sequence=5)) == Pdu(pdu.ENQUIRE_LINK | pdu.RESPONSE, 0, 5, b"")
+        assert not leaving.done()
+        wire.write(Pdu(pdu.UNBIND | pdu.RESPONSE, 0, goodbye.sequence, b""))
+        assert await wire.ended()
+        await soon(leaving)
+
+    play(scenario)
+
+
+def test_two_goodbyes_that_cross_are_one() -> None:
+    async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
+        leaving = asyncio.create_task(ours.unbind(PATIENCE))
+        assert (await wire.read()).command == pdu.UNBIND
+        assert await wire.ask(pdu.UNBIND, sequence=5) == Pdu(pdu.UNBIND | pdu.RESPONSE, 0, 5, b"")
+        assert await wire.ended()
+        await soon(leaving)
+
+    play(scenario)
+
+
+def test_the_largest_pdu_may_come_octet_by_octet() -> None:
+    async def scenario(ours: Session, wire: Wire, owner: Owner) -> None:
+        stream = pdu.encode(pdu.DELIVER_SM, 0, 1, b"x" * (session.LARGEST_PDU - 16)) + pdu.encode(pdu.SUBMIT_SM, 0, 2)
+        for at in range(len(stream)):
+            ours.data_received(stream[at : at + 1])
+        assert [len(one.body) for chunk in owner.chunks for one in chunk] == [session.LARGEST_PDU - 16, 0]
 
     play(scenario)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -29,7 +29,8 @@ RECIPIENTS: dict[Fate, str] = {
 
 
 class SmscPeer(Peer):
-    def __init__(self) -> None:
+    def __init__(self, bind_mode: Literal["transceiver", "pair"] = "transceiver") -> None:
+        self._bind_mode = bind_mode
         self.smsc = SimulatedSmsc(receipt_delay=0, retry_delay=0.01)
         self._port = free_port()
 
@@ -40,7 +41,8 @@ class SmscPeer(Peer):
         await self.smsc.stop()
 
     def transport(self) -> SmppTransport:
-        return SmppTransport("carrier", SmppOptions("127.0.0.1", self._port, reconnect_max=0.1), timing=QUICK)
+        options = SmppOptions("127.0.0.1", self._port, bind_mode=self._bind_mode, reconnect_max=0.1)
+        return SmppTransport("carrier", options, timing=QUICK)
 
     def message(self, fate: Fate, number: int) -> Outgoing:
         return sms(RECIPIENTS[fate], number=number)
@@ -57,6 +59,11 @@ class SmscPeer(Peer):
 class TestConformance(WithReceipts):
     def peer(self) -> Peer:
         return SmscPeer()
+
+
+class TestConformanceOfPairs(WithReceipts):
+    def peer(self) -> Peer:
+        return SmscPeer("pair")
 
 
 async def answer(wire: Wire, decide: Callable[[bytes], tuple[int, str]]) -> None:

@@ -30,6 +30,9 @@ WINDOW: Final = 1000
 ENQUIRE_LINK: Final = 30.0
 RESPONSE_TIMEOUT: Final = 10.0
 
+TIMER_ROUNDING: Final = 0.002
+"""Seconds by which a timer may seem due later than it was asked for: uvloop counts milliseconds."""
+
 THROTTLINGS: Final = 3
 TRIES_REMEMBERED: Final = 10_000
 TRIES_FORGOTTEN_AFTER: Final = 300.0
@@ -62,6 +65,9 @@ class _Delivery(Exchange):
 
     def lost(self, why: str) -> None:
         self.smsc._queue(self.account, [self])
+
+    def unclear(self, why: str) -> None:
+        self.smsc._delivered(self, pdu.ESME_RUNKNOWNERR)
 
 
 class _Account:
@@ -146,7 +152,7 @@ class SimulatedSmsc:
             await asyncio.sleep(0.01)
 
     def _busy(self) -> bool:
-        soon = self._loop.time() + self._receipt_delay
+        soon = self._loop.time() + self._receipt_delay + TIMER_ROUNDING
         return (
             any(timer.when() <= soon for timer in self._timers)
             or any(session.room < WINDOW for session in self._bound)

@@ -25,16 +25,44 @@ _EXTENSION: Final = {
     0x40: "|",
     0x65: "€",
 }
-_DATA_CODINGS: Final = {
-    1: "ascii",
-    3: "latin-1",
-    5: "shift_jis",
-    6: "iso8859-5",
-    7: "iso8859-8",
-    UCS2: "utf-16-be",
-    14: "euc_kr",
+_UNICODE: Final = "utf-16-be"
+_BINARY: Final = "latin-1"
+"""8-bit data has no characters of its own: one for each octet, so that nothing is lost and plain words are plain."""
+_JAPANESE: Final = "iso2022_jp"
+_OF_JAPANESE: Final = bytes((*b"\t\n\r\x1b", *range(0x20, 0x7F)))
+_OF_SMPP: Final = {
+    0x01: "ascii",
+    0x02: _BINARY,
+    0x03: "latin-1",
+    0x04: _BINARY,
+    0x05: "shift_jis",
+    0x06: "iso8859-5",
+    0x07: "iso8859-8",
+    UCS2: _UNICODE,
+    0x0A: _JAPANESE,
+    0x0D: "euc_jp",
+    0x0E: "euc_kr",
 }
-"""SMPP 3.4, 5.2.19; what is not here is taken for the default alphabet."""
+"""What SMPP 3.4, 5.2.19 names; its Pictogram Encoding (0x09) is specified nowhere."""
+
+
+def _reading(data_coding: int) -> str | None:
+    """The codec of a data_coding, None for the default alphabet: SMPP's meaning, else that of 3GPP TS 23.038, 4.
+
+    SMPP reserves 0x10 to 0xBF, yet carriers hand through what the phone wrote. Reserved codes of 23.038 are read as the
+    default alphabet, as it asks. Nobody compresses texts: that bit is not looked at.
+    """
+    if data_coding in _OF_SMPP:
+        return _OF_SMPP[data_coding]
+    if data_coding < 0x80:  # general data coding, and the same with automatic deletion
+        return (None, _BINARY, _UNICODE, None)[data_coding >> 2 & 3]
+    group = data_coding & 0xF0
+    if group == 0xF0:  # data coding and message class
+        return _BINARY if data_coding & 4 else None
+    return _UNICODE if group == 0xE0 else None  # message waiting
+
+
+_READINGS: Final = tuple(map(_reading, range(256)))
 
 _CODECS: Final = {"latin1": "latin-1", "utf8": "utf-8"}
 """Python's names of what carriers take data_coding 0 for, other than GSM 03.38."""
@@ -59,14 +87,14 @@ def encode_gsm(text: str) -> bytes:
 def decode_gsm(octets: bytes) -> str:
     """GSM 03.38; an unknown pair is its second character, as 6.2.1.1 asks, and an octet above 127 is a `\ufffd`."""
     first, *escaped = octets.split(bytes((ESCAPE,)))
-    text = codecs.charmap_decode(first, "replace", _BASIC)[0]
+    texts = [codecs.charmap_decode(first, "replace", _BASIC)[0]]
     for run in escaped:
         if not run:
-            text += " "
+            texts.append(" ")
             continue
-        text += _EXTENSION.get(run[0]) or codecs.charmap_decode(run[:1], "replace", _BASIC)[0]
-        text += codecs.charmap_decode(run[1:], "replace", _BASIC)[0]
-    return text
+        texts.append(_EXTENSION.get(run[0]) or codecs.charmap_decode(run[:1], "replace", _BASIC)[0])
+        texts.append(codecs.charmap_decode(run[1:], "replace", _BASIC)[0])
+    return "".join(texts)
 
 
 def encode(text: str, alphabet: Alphabet) -> bytes:
@@ -80,26 +108,37 @@ def encode_ucs2(text: str) -> bytes:
     return text.encode("utf-16-be", "replace")
 
 
+def is_ucs2(data_coding: int) -> bool:
+    """Whether the text of a message that came in stands in UCS-2."""
+    return _READINGS[data_coding] == _UNICODE
+
+
 def decode(octets: bytes, data_coding: int, alphabet: Alphabet) -> str:
     """Text of a message that came in. Never raises: what cannot be read becomes `\ufffd`.
 
-    NUL, with which some peers pad, is left out: not every database can hold it.
+    NUL, with which some peers pad, is left out: not every database can hold it. So is the byte order mark (RFC 2781,
+    3.2), of which each part of a long message may have one; as a character of the text it has no width and no meaning.
     """
-    codec = _DATA_CODINGS.get(data_coding) or _CODECS.get(alphabet)
+    codec = _READINGS[data_coding] or _CODECS.get(alphabet)
+    if codec == _JAPANESE and octets.translate(None, _OF_JAPANESE):
+        codec = _UNICODE  # the meaning that the code has in 3GPP TS 23.038
+    if codec == _UNICODE and octets.startswith(codecs.BOM_UTF16_LE):
+        codec = "utf-16-le"
     text = decode_gsm(octets) if codec is None else octets.decode(codec, "replace")
-    return text.replace("\0", "")
+    return text.replace("\0", "").replace("\ufeff", "")
 
 
 def cut(octets: bytes, size: int, data_coding: int) -> list[bytes]:
     """Pieces of at most `size` octets; no piece ends inside an escape pair or a surrogate pair."""
     pieces = []
-    while len(octets) > size:
-        end = size
+    begin = 0
+    while len(octets) - begin > size:
+        end = begin + size
         if data_coding == UCS2:
-            end -= end % 2
+            end -= size % 2
             end -= 2 if 0xD8 <= octets[end - 2] <= 0xDB else 0
         elif octets[end - 1] == ESCAPE:
             end -= 1
-        pieces.append(octets[:end])
-        octets = octets[end:]
-    return [*pieces, octets]
+        pieces.append(octets[begin:end])
+        begin = end
+    return [*pieces, octets[begin:]]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -13,12 +14,17 @@ from heliograph.transports.tls import client_context
 
 log = structlog.get_logger(__name__)
 
+KINDS: Final = {
+    pdu.BIND_TRANSCEIVER: "transceiver",
+    pdu.BIND_TRANSMITTER: "transmitter",
+    pdu.BIND_RECEIVER: "receiver",
+}
 STEADY: float = 10.0
 """Seconds that a bind has to last before the pauses begin at the first one again."""
 
 
 class Binder:
-    """Keeps a transceiver bind open: `run` is a task for as long as the transport lives.
+    """Keeps a bind of one kind (`command`) open: `run` is a task for as long as the transport lives.
 
     `make_session` gives a fresh session, `on_bound` is told of each one that is bound. `tried` is set after the first
     attempt, however it ended.
@@ -28,6 +34,7 @@ class Binder:
         self,
         name: str,
         options: SmppOptions,
+        command: int,
         make_session: Callable[[], Session],
         on_bound: Callable[[Session], None],
         first_pause: float,
@@ -35,6 +42,8 @@ class Binder:
         self.tried = asyncio.Event()
         self._name = name
         self._options = options
+        self._command = command
+        self._kind = KINDS[command]
         self._make_session = make_session
         self._on_bound = on_bound
         self._backoff = Backoff(first_pause, options.reconnect_max)
@@ -48,7 +57,8 @@ class Binder:
             if session is not None:
                 since = loop.time()
                 await session.wait_closed()
-                log.warning("smpp.lost", transport=self._name, peer=session.peer, why=session.why_closed)
+                why = session.why_closed
+                log.warning("smpp.lost", transport=self._name, bind=self._kind, peer=session.peer, why=why)
                 if loop.time() - since >= STEADY:
                     self._backoff.reset()
             await asyncio.sleep(self._backoff.next())
@@ -61,16 +71,17 @@ class Binder:
             async with asyncio.timeout(options.response_timeout):
                 session = await self._connect()
                 body = pdu.encode_bind(pdu.Bind(options.system_id, options.password, options.system_type))
-                status, _ = await session.call(pdu.BIND_TRANSCEIVER, body)
+                status, _ = await session.call(self._command, body)
         except (OSError, TimeoutError, UnicodeError) as problem:  # UnicodeError: a host that can be no name
             why = str(problem) or type(problem).__name__
-            log.warning("smpp.unreachable", transport=self._name, host=options.host, port=options.port, why=why)
+            where = {"host": options.host, "port": options.port}
+            log.warning("smpp.unreachable", transport=self._name, bind=self._kind, **where, why=why)
             return None
         else:
             if status != pdu.ESME_ROK:
-                log.error("smpp.bind_refused", transport=self._name, status=pdu.status_name(status))
+                log.error("smpp.bind_refused", transport=self._name, bind=self._kind, status=pdu.status_name(status))
                 return None
-            log.info("smpp.bound", transport=self._name, peer=session.peer)
+            log.info("smpp.bound", transport=self._name, bind=self._kind, peer=session.peer)
             session.bound = True
             self._on_bound(session)
             return session

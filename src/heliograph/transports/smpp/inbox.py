@@ -21,15 +21,15 @@ from heliograph.transports.smpp.session import Request, Session
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE: Final = 1000
-"""deliver_sm in one call of on_receipts."""
+"""Deliveries in one call of on_receipts."""
 MOST_WAITING: Final = 5000
-"""deliver_sm in memory before the peers have to wait."""
+"""Deliveries in memory before the peers have to wait."""
 
 Delivery = tuple[Session, Request]
 
 
 class Inbox:
-    """Takes the deliver_sm of all binds of a carrier, in the order in which they were read.
+    """Takes the deliver_sm and data_sm of all binds of a carrier, in the order in which they were read.
 
     `recall` gives the message that a remote id belongs to, while it is remembered.
     """
@@ -101,21 +101,22 @@ class Inbox:
                 log.warning("smpp.unreadable", transport=self._name, peer=session.peer, why=str(problem))
                 session.answer([request], pdu.ESME_RINVPARLEN, b"\0")
                 continue
-            if receipts.is_receipt(message):
-                receipted.append(delivery)
-                self._read_receipt(message, now, reported)
-            else:
+            report = receipts.sort(message, self._options.receipt_ids)
+            if report == "message":
                 messages.append((delivery, message))
+                continue
+            receipted.append(delivery)
+            if report == "nothing":
+                kind = f"0x{message.esm_class:02X}"
+                log.warning("smpp.receipt_unreadable", transport=self._name, peer=session.peer, esm_class=kind)
+                log.debug("smpp.receipt_octets", transport=self._name, octets=message.content.hex())
+            else:
+                key = self._recall(report.remote_id)
+                reported.append(Receipt(self._name, report.remote_id, report.state, now, report.error, report.raw, key))
         if receipted:
             _answer(receipted, await self._store(reported))
         for (session, request), message in messages:
             session.answer([request], await self._take(message), b"\0")
-
-    def _read_receipt(self, message: ShortMessage, now: int, into: list[Receipt]) -> None:
-        report = receipts.read(message, self._options.receipt_ids)
-        if report is not None:
-            key = self._recall(report.remote_id)
-            into.append(Receipt(self._name, report.remote_id, report.state, now, report.error, report.raw, key))
 
     async def _store(self, reported: Sequence[Receipt]) -> int:
         """Status for the receipts' acknowledgements: a temporary error lets the carrier send them again."""

@@ -1,6 +1,6 @@
 """Long messages that arrive in parts, put together again. Knows no sockets; time comes from outside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -74,37 +74,63 @@ class _Incomplete(msgspec.Struct):
 def take_apart(message: ShortMessage) -> tuple[Place | None, bytes]:
     """Place of a part (by its header, else by the sar_* TLVs) and its text without the header.
 
-    A header that is cut short or contradicts itself is no header: the text is then given as it is.
+    A header that contradicts itself says nothing, and the text is given without it (3GPP TS 23.040, 9.2.3.24). One
+    that cannot be there is no header, whatever the flag says: the text is then given as it is.
     """
-    octets = message.tlvs.get(pdu.TAG_MESSAGE_PAYLOAD) or message.octets
-    if message.esm_class & pdu.UDHI and octets and octets[0] < len(octets):
-        header, octets = octets[1 : octets[0] + 1], octets[octets[0] + 1 :]
-        return _place_in_header(header), octets
-    return _place_in_tlvs(message), octets
+    octets = message.content
+    if not message.esm_class & pdu.UDHI or not _has_header(octets, message.data_coding):
+        return _place_in_tlvs(message), octets
+    end = octets[0] + 1
+    elements = _elements(octets[1:end])
+    return _place_in_header(elements or []) or _place_in_tlvs(message), octets[end:]
 
 
-def _place_in_header(header: bytes) -> Place | None:
+def _has_header(octets: bytes, data_coding: int) -> bool:
+    """Whether the octets can begin with a header; carriers set the flag on plain texts too.
+
+    The length of a header is then a first letter (32 or more) or half of one in UCS-2, and no elements follow. What
+    begins with a 0 in UCS-2 is a header without any only if a whole number of letters is left.
+    """
+    if not octets or octets[0] >= len(octets):
+        return False
+    ucs2 = alphabet.is_ucs2(data_coding)
+    if octets[0] == 0:
+        return not ucs2 or len(octets) % 2 == 1
+    return _elements(octets[1 : octets[0] + 1]) is not None or (octets[0] < ord(" ") and not ucs2)
+
+
+def _elements(header: bytes) -> list[tuple[int, bytes]] | None:
+    """Information elements and their data; None when they do not end where the header does."""
+    elements = []
     position = 0
     while position + 2 <= len(header):
-        element, length = header[position], header[position + 1]
-        value = header[position + 2 : position + 2 + length]
+        begin = position + 2
+        position = begin + header[position + 1]
+        elements.append((header[begin - 2], header[begin:position]))
+    return elements if position == len(header) else None
+
+
+def _place_in_header(elements: Sequence[tuple[int, bytes]]) -> Place | None:
+    """The last element that gives a place, as 9.2.3.24 asks where there are several."""
+    place = None
+    for element, value in elements:
         if element == CONCATENATED_8 and len(value) == 3:
-            return _checked(value[0], value[1], value[2])
-        if element == CONCATENATED_16 and len(value) == 4:
-            return _checked(value[0] << 8 | value[1], value[2], value[3])
-        position += 2 + length
-    return None
+            place = _checked(value[0], value[1], value[2]) or place
+        elif element == CONCATENATED_16 and len(value) == 4:
+            place = _checked(value[0] << 8 | value[1], value[2], value[3]) or place
+    return place
 
 
 def _place_in_tlvs(message: ShortMessage) -> Place | None:
     tags = (pdu.TAG_SAR_MSG_REF_NUM, pdu.TAG_SAR_TOTAL_SEGMENTS, pdu.TAG_SAR_SEGMENT_SEQNUM)
-    if not all(message.tlvs.get(tag) for tag in tags):
+    values = [message.tlvs.get(tag, b"") for tag in tags]
+    if not all(0 < len(value) <= 4 for value in values):  # the standard has 1 or 2 octets (5.3.2.22 to 24)
         return None
-    return _checked(*(int.from_bytes(message.tlvs[tag], "big") for tag in tags))
+    return _checked(*(int.from_bytes(value, "big") for value in values))
 
 
 def _checked(reference: int, total: int, number: int) -> Place | None:
-    return Place(reference, total, number) if total > 1 and 1 <= number <= total else None
+    return Place(reference, total, number) if 1 < total <= MOST_PARTS and 1 <= number <= total else None
 
 
 class Assembler:

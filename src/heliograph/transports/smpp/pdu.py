@@ -25,6 +25,7 @@ BIND_TRANSCEIVER: Final = 0x09
 OUTBIND: Final = 0x0B
 ENQUIRE_LINK: Final = 0x15
 ALERT_NOTIFICATION: Final = 0x102
+DATA_SM: Final = 0x103
 BINDS: Final = frozenset({BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER})
 UNANSWERED: Final = frozenset({OUTBIND, ALERT_NOTIFICATION})
 """Requests that have no response (SMPP 3.4, 4.1.7 and 4.12)."""
@@ -106,6 +107,8 @@ TAG_MESSAGE_STATE: Final = 0x0427
 UDHI: Final = 0x40
 """Flag of esm_class: the text begins with a user data header (5.2.12)."""
 RECEIPT: Final = 0x04
+DELIVERY_ACK: Final = 0x08
+USER_ACK: Final = 0x10
 INTERMEDIATE: Final = 0x20
 MESSAGE_TYPE: Final = 0x3C
 """Bits of esm_class that tell a receipt from a message; the mode and the UDHI flag stand beside them (5.2.12)."""
@@ -126,7 +129,10 @@ class Address(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShortMessage(msgspec.Struct, frozen=True, gc=False):
-    """What submit_sm and deliver_sm share (4.4.1, 4.6.1), as far as it is used. `tlvs` holds the first of each tag."""
+    """What submit_sm, deliver_sm and data_sm share (4.4.1, 4.6.1, 4.7.1), as far as it is used.
+
+    `tlvs` holds the first of each tag.
+    """
 
     source: Address
     dest: Address
@@ -135,6 +141,11 @@ class ShortMessage(msgspec.Struct, frozen=True, gc=False):
     registered_delivery: int
     octets: bytes
     tlvs: Mapping[int, bytes]
+
+    @property
+    def content(self) -> bytes:
+        """The text with its header: message_payload, or short_message where that is missing or empty (5.3.2.32)."""
+        return self.tlvs.get(TAG_MESSAGE_PAYLOAD) or self.octets
 
 
 def status_name(status: int) -> str:
@@ -196,7 +207,9 @@ def encode_short_message(
 
 
 def decode_short_message(command: int, body: bytes) -> ShortMessage:
-    """Read the body of a submit_sm or deliver_sm. Raises PduError when it is not one."""
+    """Read the body of a submit_sm, deliver_sm or data_sm. Raises PduError when it is not one."""
+    if command == DATA_SM:
+        command, body = DELIVER_SM, _as_deliver_sm(body)
     try:
         read = smpp34.decode(encode(command, 0, 0, body))
     except smpp34.SmppError as problem:
@@ -215,6 +228,21 @@ def decode_short_message(command: int, body: bytes) -> ShortMessage:
         read.short_message,
         tlvs,
     )
+
+
+def _as_deliver_sm(body: bytes) -> bytes:
+    """A data_sm has the fields of a deliver_sm without those in between, and its text is a TLV (4.7.1)."""
+    position = 0
+    for before in (0, 2, 2):  # octets before the service type and the two addresses
+        end = body.find(b"\0", position + before)
+        if end < 0:
+            raise PduError("a data_sm whose addresses do not end")
+        position = end + 1
+    if len(body) < position + 3:
+        raise PduError("a data_sm that ends after its addresses")
+    esm_class, registered_delivery, data_coding = body[position : position + 3]
+    between = bytes((esm_class, 0, 0, 0, 0, registered_delivery, 0, data_coding, 0, 0))
+    return body[:position] + between + body[position + 3 :]
 
 
 class Bind(msgspec.Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""Receipts as carriers really write them: TLVs first, then the text of SMPP 3.4 appendix B. Knows no sockets."""
+"""Receipts as carriers really send them: what is one, which message it speaks of, and what it says of it.
+
+TLVs come first, then the text of SMPP 3.4, appendix B. Knows no sockets.
+"""
 
 import re
 from typing import Final, Literal
@@ -7,25 +10,23 @@ import msgspec
 import structlog
 
 from heliograph.transports.base import ReceiptState
-from heliograph.transports.smpp import alphabet, pdu
+from heliograph.transports.smpp import alphabet, parts, pdu, receipt_text
 from heliograph.transports.smpp.pdu import ShortMessage
 
 log = structlog.get_logger(__name__)
 
 IdForm = Literal["same", "hex-to-decimal", "decimal-to-hex"]
 
-_USUAL: Final = re.compile(
-    r"id:(\S+) sub:\S* dlvrd:\S* submit date:\S* done date:\S* stat:(\S+) err:(\S*)(?= |$)", re.IGNORECASE
-)
-_FIELD: Final = re.compile(r"\b(id|stat|err)\s*[:=]\s*([^\s:]*)(?!\S*\s*:)", re.IGNORECASE)
-_TEXT: Final = re.compile(r"\btext\s*[:=]", re.IGNORECASE)
-_PLAIN_ID: Final = re.compile(r"0*([0-9a-f-]+|[0-9A-F-]+)")
+_ONE_CASE: Final = re.compile(r"[0-9a-f-]+|[0-9A-F-]+")
+_HEX: Final = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
+
+LONGEST_ID: Final = 255
+"""Characters. SMPP has 64 for it (3.4, 5.2.23); what is longer than this, no database can look up."""
 
 _RESPONSE_BASE: Final = {"same": 0, "hex-to-decimal": 16, "decimal-to-hex": 10}
 _RECEIPT_BASE: Final = {"same": 0, "hex-to-decimal": 10, "decimal-to-hex": 16}
 
-_TLV_STATES: Final[dict[int, ReceiptState]] = {
-    0: "enroute",
+_STATES: Final[dict[int, ReceiptState]] = {
     1: "enroute",
     2: "delivered",
     3: "expired",
@@ -36,26 +37,7 @@ _TLV_STATES: Final[dict[int, ReceiptState]] = {
     8: "failed",
     9: "failed",
 }
-"""message_state (SMPP 3.4, 5.2.28; 0 and 9 are 5.0's SCHEDULED and SKIPPED)."""
-
-_WORDS: Final[tuple[tuple[str, ReceiptState], ...]] = (
-    ("DELIV", "delivered"),
-    ("DLV", "delivered"),
-    ("SUCC", "delivered"),
-    ("UNDEL", "failed"),
-    ("EXP", "expired"),
-    ("DELE", "failed"),
-    ("REJ", "failed"),
-    ("FAIL", "failed"),
-    ("UNKN", "failed"),
-    ("ENR", "enroute"),
-    ("ACC", "enroute"),
-    ("BUFF", "enroute"),
-    ("PEND", "enroute"),
-    ("SCHED", "enroute"),
-    ("SENT", "enroute"),
-)
-"""Beginnings of stat words: carriers write DELIVRD, DELIVERED, DELIV, UNDELIVERABLE, REJECTD, REJECTED …"""
+"""message_state (SMPP 3.4, 5.2.28; 9 is 5.0's SKIPPED). 0, in 5.0 SCHEDULED, is also written by who does not know."""
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):
@@ -67,14 +49,28 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     raw: str
 
 
-def is_receipt(message: ShortMessage) -> bool:
-    """Whether a deliver_sm reports on a message of ours.
+def sort(message: ShortMessage, form: IdForm) -> Report | Literal["message", "nothing"]:
+    """A receipt, or a message that somebody wrote, or nothing: a receipt that names no message or no state.
 
-    By esm_class or by TLV: never by its text alone, which anybody with a phone can write.
+    esm_class says so (SMPP 3.4, 5.2.12) or a TLV does; a text alone never does, for anybody with a phone can write it.
+    What only may be a receipt (the acknowledgement of a phone, reserved types, a TLV on a plain message) is one if it
+    can be read as one. If not, its text is a message, so that nothing that somebody wrote is lost.
     """
-    return (message.esm_class & pdu.MESSAGE_TYPE) in (pdu.RECEIPT, pdu.INTERMEDIATE) or (
-        pdu.TAG_RECEIPTED_MESSAGE_ID in message.tlvs
-    )
+    kind = message.esm_class & pdu.MESSAGE_TYPE
+    certain = kind in (pdu.RECEIPT, pdu.INTERMEDIATE)
+    if not certain and not kind and not _has_receipt_tlvs(message):
+        return "message"
+    report = _read(message, kind, form)
+    if report is not None:
+        return report
+    return "nothing" if certain or not message.content else "message"
+
+
+def _has_receipt_tlvs(message: ShortMessage) -> bool:
+    """An id; or a state, with a text that looks like a receipt. Some carriers send empty TLVs with every message."""
+    text = message.content.replace(b"\0", b"").lstrip().lower()
+    looks = text.startswith(b"id:") and b"stat:" in text
+    return bool(_tlv_id(message) or (message.tlvs.get(pdu.TAG_MESSAGE_STATE) and looks))
 
 
 def response_id(message_id: str, form: IdForm) -> str:
@@ -93,62 +89,66 @@ def receipt_id(message_id: str, form: IdForm) -> str:
 def _canonical(message_id: str, base: int) -> str:
     """In decimal when the base is known; else without padding, and lower case where it reads as a hex number.
 
-    Ids of mixed case stay as they are: they may be base 62, where case tells two messages apart.
+    Ids of mixed case stay as they are: they may be base 62, where case tells two messages apart. What is too long for
+    an id is none.
     """
     bare = message_id.strip(" \0\r\n\t")
-    if base:
-        try:
-            return str(int(bare, base))
-        except ValueError:
-            return bare
-    plain = _PLAIN_ID.fullmatch(bare)
-    return plain[1].lower() if plain else bare
+    if len(bare) > LONGEST_ID:
+        return ""
+    if base and _HEX.fullmatch(bare):
+        decimal = base == 10 and bare.isdecimal()
+        return str(int(bare, 10 if decimal else 16))
+    if _HEX.fullmatch(bare):
+        bare = bare.removeprefix("0x").removeprefix("0X")
+    if base or not _ONE_CASE.fullmatch(bare):
+        return bare
+    return bare.lstrip("0").lower() or "0"
 
 
-def read(message: ShortMessage, form: IdForm) -> Report | None:
-    """Read a receipt; None when it names no message or no state."""
-    octets = message.tlvs.get(pdu.TAG_MESSAGE_PAYLOAD) or message.octets
-    raw = alphabet.decode(octets, alphabet.UCS2 if message.data_coding & 0x0C == 0x08 else 0, "latin1")
-    named, word, error = _fields(raw)
-    tlv_id = message.tlvs.get(pdu.TAG_RECEIPTED_MESSAGE_ID)
-    if tlv_id:
-        named = pdu.read_c_string(tlv_id)[0] or named
-    state = _tlv_state(message.tlvs.get(pdu.TAG_MESSAGE_STATE)) or _word_state(word)
-    if not named or state is None:
-        log.warning("smpp.receipt_unreadable", text=raw, source=message.source.text)
+def _read(message: ShortMessage, kind: int, form: IdForm) -> Report | None:
+    raw = _text(message)
+    found = receipt_text.fields(raw)
+    remote_id = receipt_id(_tlv_id(message) or found.remote_id, form)
+    state = _state(message, kind, found.stat)
+    if not remote_id or state is None:
         return None
-    error = _tlv_error(message.tlvs.get(pdu.TAG_NETWORK_ERROR_CODE)) or error
-    return Report(receipt_id(named, form), state, error if error.strip("0") else None, raw)
+    error = _tlv_error(message.tlvs.get(pdu.TAG_NETWORK_ERROR_CODE)) or found.error
+    return Report(remote_id, state, error if error.strip("0") else None, raw)
 
 
-def _fields(raw: str) -> tuple[str, str, str]:
-    """Id, stat and err of the text. What follows `text:` is the message itself and proves nothing."""
-    usual = _USUAL.match(raw)
-    if usual:
-        return usual[1], usual[2], usual[3]
-    text = _TEXT.search(raw)
-    found: dict[str, str] = {}
-    for name, value in _FIELD.findall(raw[: text.start()] if text else raw):
-        found.setdefault(name.lower(), value)
-    return found.get("id", ""), found.get("stat", ""), found.get("err", "")
+def _text(message: ShortMessage) -> str:
+    """Some carriers copy the data_coding of the message, but write the receipt in ASCII all the same."""
+    octets = parts.take_apart(message)[1]
+    ucs2 = alphabet.is_ucs2(message.data_coding) and b"\0" in octets.strip(b"\0")
+    return alphabet.decode(octets, alphabet.UCS2 if ucs2 else 0, "latin1")
 
 
-def _tlv_state(value: bytes | None) -> ReceiptState | None:
-    return _TLV_STATES.get(value[-1]) if value else None
+def _state(message: ShortMessage, kind: int, stat: str) -> ReceiptState | None:
+    """An intermediate notification is never the end (SMPP 3.4, 5.2.12).
+
+    A word that nobody knows says at least that the message is somewhere: it must not end its life. A phone that
+    acknowledges (2.11) has got the message, if nothing says otherwise.
+    """
+    if kind == pdu.INTERMEDIATE:
+        return "enroute"
+    value = message.tlvs.get(pdu.TAG_MESSAGE_STATE)
+    if value and value[-1] in _STATES:
+        return _STATES[value[-1]]
+    if stat:
+        state = receipt_text.state_of(stat)
+        if state is None:
+            log.warning("smpp.receipt_unknown_state", stat=stat)
+        return state or "enroute"
+    if kind in (pdu.DELIVERY_ACK, pdu.USER_ACK) and not message.content and _tlv_id(message):
+        return "delivered"
+    return "enroute" if value == b"\0" and (kind == pdu.RECEIPT or not message.content) else None
+
+
+def _tlv_id(message: ShortMessage) -> str:
+    value = message.tlvs.get(pdu.TAG_RECEIPTED_MESSAGE_ID)
+    return pdu.read_c_string(value)[0].strip() if value else ""
 
 
 def _tlv_error(value: bytes | None) -> str:
     """network_error_code: a network type and two octets of code (5.3.2.31); 0 is no error."""
     return str(int.from_bytes(value[-2:], "big") or "") if value and len(value) >= 2 else ""
-
-
-def _word_state(word: str) -> ReceiptState | None:
-    """A word that nobody knows says at least that the message is somewhere: it must not end its life."""
-    if not word:
-        return None
-    upper = word.upper()
-    for beginning, state in _WORDS:
-        if upper.startswith(beginning):
-            return state
-    log.warning("smpp.receipt_unknown_state", stat=word)
-    return "enroute"

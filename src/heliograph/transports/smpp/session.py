@@ -32,12 +32,16 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Exchange(ABC):
-    """A request of ours: its body, and what to do with the answer. Exactly one of the two methods is called, once."""
+    """A request of ours: its body, and what to do with the answer. Exactly one of the methods is called, once.
 
-    __slots__ = ("body", "sent_at")
+    `awaited` is the command that answers it; the session fills it in.
+    """
+
+    __slots__ = ("awaited", "body", "sent_at")
 
     def __init__(self, body: bytes = b"") -> None:
         self.body = body
+        self.awaited = 0
         self.sent_at = 0.0
 
     @abstractmethod
@@ -47,6 +51,10 @@ class Exchange(ABC):
     @abstractmethod
     def lost(self, why: str) -> None:
         """No response will come, though the peer may have got the request."""
+
+    def unclear(self, why: str) -> None:
+        """The peer answered, but neither yes nor no."""
+        self.lost(why)
 
 
 class Owner(Protocol):
@@ -122,7 +130,8 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._pending: dict[int, Exchange] = {}
         self._sequence = 0
-        self._rest = b""
+        self._rest = bytearray()
+        self._needed = 0
         self._writable = True
         self._reading = True
         self._reading_since = self._heard_at = self._loop.time()
@@ -149,6 +158,7 @@ class Session(asyncio.Protocol):
         for exchange in exchanges:
             sequence = 1 if sequence == LAST_SEQUENCE else sequence + 1
             exchange.sent_at = now
+            exchange.awaited = command | pdu.RESPONSE
             pending[sequence] = exchange
             chunks += (pack(16 + len(exchange.body), command, 0, sequence), exchange.body)
         self._sequence = sequence
@@ -251,34 +261,65 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
-        buffer = self._rest + data if self._rest else data
-        position, end = 0, len(buffer)
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:  # a PDU that comes octet by octet is joined once
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        position, end = 0, len(data)
         requests: list[Request] = []
         answered = False
         unpack, pending = pdu.HEADER.unpack_from, self._pending
-        while end - position >= 16:
-            length, command, status, sequence = unpack(buffer, position)
-            if not 16 <= length <= LARGEST_PDU:
+        self._needed = pdu.HEADER.size
+        while end - position >= pdu.HEADER.size:
+            length, command, status, sequence = unpack(data, position)
+            if not pdu.HEADER.size <= length <= LARGEST_PDU:
                 self._refuse_length(sequence)
+                position = end
                 break
             if end - position < length:
+                self._needed = length
                 break
-            body = buffer[position + 16 : position + length]
+            body = data[position + pdu.HEADER.size : position + length]
             position += length
-            if command & pdu.RESPONSE:
-                exchange = pending.pop(sequence, None)
-                if exchange is not None:
-                    answered = True
-                    exchange.answered(status, body)
-            else:
+            if not command & pdu.RESPONSE:
                 requests.append(Request(command, sequence, body))
-        self._rest = buffer[position:]
+                continue
+            exchange = pending.get(sequence)
+            if exchange is None:  # late, or to nothing that was asked
+                continue
+            if command == exchange.awaited:
+                del pending[sequence]
+                exchange.answered(status, body)
+            elif not self._answered_oddly(exchange, command, status, sequence):
+                continue
+            answered = True
+        self._rest += data[position:]
         if requests:
             self._serve(requests)
         if answered:
             self._owner.on_room(self)
 
     # Inside
+
+    def _answered_oddly(self, exchange: Exchange, command: int, status: int, sequence: int) -> bool:
+        """Take a response other than the awaited one; whether it settles the request.
+
+        generic_nack does (SMPP 3.4, 4.3.1), but without an error it says neither yes nor no. Whatever comes upon an
+        enquire_link is a sign of life. All else says nothing of the request, whose answer may still come.
+        """
+        if exchange.awaited == pdu.ENQUIRE_LINK | pdu.RESPONSE or (command == pdu.GENERIC_NACK and status):
+            del self._pending[sequence]
+            exchange.answered(status, b"")
+            return True
+        awaited = f"0x{exchange.awaited:08X}"
+        log.warning("smpp.wrong_answer", peer=self.peer, command=f"0x{command:08X}", awaited=awaited)
+        if command != pdu.GENERIC_NACK:
+            return False
+        del self._pending[sequence]
+        exchange.unclear("generic_nack without an error")
+        return True
 
     def _serve(self, requests: list[Request]) -> None:
         """Hand over what is the owner's, answer what every session answers."""

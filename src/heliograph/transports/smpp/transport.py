@@ -45,6 +45,8 @@ TEMPORARY: Final = THROTTLING | {
 }
 """Statuses that another try may change. ESME_RSUBMITFAIL is none: carriers use it for what they never take."""
 
+BIND_MODES: Final = {"transceiver": (pdu.BIND_TRANSCEIVER,), "pair": (pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER)}
+
 NOT_CONNECTED: Final = Retry(AFTER_DISCONNECT, "not connected")
 
 
@@ -101,9 +103,10 @@ class _Message:
         return len(self.ids) > 1
 
     def outcome(self) -> Outcome:
+        """Each id once: a carrier that gives all segments the same one sends one receipt for them."""
         trouble = self.trouble
         if trouble is None:
-            return Sent(tuple(filter(None, self.ids)))
+            return Sent(tuple(dict.fromkeys(filter(None, self.ids))))
         why = f"{trouble.why}; {self.taken} of {len(self.ids)} segments were taken" if self.taken else trouble.why
         if isinstance(trouble, Failed):
             return Failed(trouble.code, why)
@@ -134,7 +137,11 @@ class _Segment(Exchange):
 
 
 class SmppTransport:
-    """A carrier that is reached as an SMPP 3.4 ESME over `options.binds` transceiver binds.
+    """A carrier that is reached as an SMPP 3.4 ESME over `options.binds` transceiver binds, or as many pairs.
+
+    Of a pair, the transmitter takes what is sent and the receiver brings what the carrier delivers; each is opened
+    again by itself. While only a transmitter is there, receipts wait at the carrier. They may also overtake the
+    response that names their id, and have no key then.
 
     A long message goes as several submit_sm. A temporary error of one of them is retried here, up to SEGMENT_TRIES
     times in all. If that does not help, the outcome is Retry with `maybe_sent` as soon as any segment was taken; the
@@ -153,7 +160,8 @@ class SmppTransport:
         self._next_reference = itertools.count()
         self._waiting: deque[_Segment] = deque()
         self._delayed: dict[_Segment, asyncio.TimerHandle] = {}
-        self._sessions: deque[Session] = deque()
+        self._sessions: deque[Session] = deque()  # those that may submit
+        self._receivers: set[Session] = set()
         self._jobs: set[_Job] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -164,7 +172,7 @@ class SmppTransport:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a bind."""
+        """Whether there is a bind that may submit."""
         return bool(self._sessions) and not self._closing
 
     @property
@@ -184,10 +192,7 @@ class SmppTransport:
         timing = self._timing
         self._pace = Pace(self._options.rate, timing.throttle_pause, self._loop.time)
         self._inbox = Inbox(self.name, self._options, events, self._known.get, timing.parts_timeout)
-        binders = [
-            Binder(self.name, self._options, self._make_session, self._bound, timing.first_reconnect)
-            for _ in range(self._options.binds)
-        ]
+        binders = [self._binder(command) for command in BIND_MODES[self._options.bind_mode] * self._options.binds]
         self._closing = False
         self._tasks = [asyncio.create_task(binder.run()) for binder in binders]
         self._tasks.append(asyncio.create_task(self._keep_house()))
@@ -237,13 +242,14 @@ class SmppTransport:
                 await self._inbox.give_up_parts(everything=True)
         except TimeoutError:
             log.warning("smpp.closed_with_unstored", transport=self.name)
-        await asyncio.gather(*(session.unbind(self._timing.unbind_wait) for session in tuple(self._sessions)))
+        bound = (*self._sessions, *self._receivers)
+        await asyncio.gather(*(session.unbind(self._timing.unbind_wait) for session in bound))
         await self._inbox.stop()
 
     # What the sessions call
 
     def on_requests(self, session: Session, requests: Sequence[Request]) -> None:
-        """deliver_sm of a session."""
+        """What a session delivers."""
         self._inbox.put(session, requests)
 
     def on_room(self, session: Session) -> None:
@@ -252,6 +258,7 @@ class SmppTransport:
 
     def on_closed(self, session: Session) -> None:
         """A session is gone; its exchanges have been told."""
+        self._receivers.discard(session)
         if session in self._sessions:
             self._sessions.remove(session)
         if not self._sessions:
@@ -259,10 +266,14 @@ class SmppTransport:
 
     # Binding
 
+    def _binder(self, command: int) -> Binder:
+        on_bound = self._receivers.add if command == pdu.BIND_RECEIVER else self._bound
+        return Binder(self.name, self._options, command, self._make_session, on_bound, self._timing.first_reconnect)
+
     def _make_session(self) -> Session:
         return Session(
             self,
-            frozenset({pdu.DELIVER_SM}),
+            frozenset({pdu.DELIVER_SM, pdu.DATA_SM}),
             window=self._options.window,
             enquire_link=self._options.enquire_link,
             response_timeout=self._options.response_timeout,
