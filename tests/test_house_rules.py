@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "media", "settings", "carriers", "phone", "countries", "logs", "terminal"),
+    ("errors", "fields", "media", "settings", "carriers", "phone", "countries", "logs", "terminal"),
     ("db", "transports"),
     ("queue", "audit"),
     ("billing", "files", "accounts"),

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from heliograph.db.engine import Tx
 from heliograph.db.tables import delivery_issues as table
 from heliograph.db.tables import users
-from heliograph.errors import BadRequest, NotFound
+from heliograph.errors import BadRequest, NotFound, label, required
+from heliograph.fields import Flag, Mail, UnixTime, about
 from heliograph.http import paging, search
-from heliograph.http.fields import Flag, Mail, UnixTime, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -70,14 +70,14 @@ def create(req: Request) -> Reply:
     given = req.decode(IssueBody)
     address = (given.email_address or given.email_with_hyphen or "").strip()
     faults = {
-        name: f"{name.capitalize().replace('_', ' ')} must have at most {most} characters."
+        name: f"{label(name)} must have at most {most} characters."
         for name, most in LONGEST.items()
         if len(getattr(given, name) or "") > most
     }
     if given.type.strip().upper() not in TYPES:
         faults["type"] = f"Type must be one of {', '.join(TYPES)}."
     if not given.description.strip():
-        faults["description"] = "Description field is required."
+        faults["description"] = required("description")
     if not mail.is_address(address):
         faults["email_address"] = "Email address must be an email address."
     if faults:

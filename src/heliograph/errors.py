@@ -133,3 +133,13 @@ class Status:
     NOT_ENOUGH_PERMISSION_TO_LIST_ID = "NOT_ENOUGH_PERMISSION_TO_LIST_ID"
     OPTED_OUT = "OPTED_OUT"
     """An addition: the recipient is in the account's Opt-Out List."""
+
+
+def label(name: str) -> str:
+    """A field's name as a sentence begins with it: "first_name" is "First name"."""
+    return name.capitalize().replace("_", " ")
+
+
+def required(name: str) -> str:
+    """The sentence for a field that is missing or empty."""
+    return f"{label(name)} field is required."

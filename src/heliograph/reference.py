@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from heliograph import countries
+from heliograph.fields import CountryCode, about
 from heliograph.http import paging
-from heliograph.http.fields import CountryCode, about
 from heliograph.http.request import Reply, Request
 
 

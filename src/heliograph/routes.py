@@ -14,8 +14,8 @@ from heliograph.billing import api as recharge
 from heliograph.channels.sms import api as sms
 from heliograph.contacts import api as contacts
 from heliograph.errors import NotFound, Unavailable
+from heliograph.fields import Nothing
 from heliograph.files import api as uploads
-from heliograph.http.fields import Nothing
 from heliograph.http.request import Route
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers

@@ -9,7 +9,7 @@ from heliograph.billing import currencies, prices, usage
 from heliograph.billing.currencies import Currency
 from heliograph.billing.usage import DAY, Usage
 from heliograph.errors import BadRequest
-from heliograph.http.fields import about
+from heliograph.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.media import MEDIA
 

@@ -16,8 +16,8 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.billing import commission, currencies, ledger, prices, tariff, usage
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.errors import BadRequest, Forbidden
-from heliograph.http.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
+from heliograph.errors import BadRequest, Forbidden, label
+from heliograph.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.media import MEDIA
 from heliograph.queue import mail
@@ -219,7 +219,7 @@ def _faults(given: Registration, country: str) -> dict[str, str]:
 def faulty_name(field: str, name: str) -> str:
     """What is wrong with a name of a person or a company, or nothing."""
     fine = 0 < len(name.strip()) <= LONGEST_NAME
-    return "" if fine else f"{field.capitalize().replace('_', ' ')} must have 1 to {LONGEST_NAME} characters."
+    return "" if fine else f"{label(field)} must have 1 to {LONGEST_NAME} characters."
 
 
 def faulty_password(password: str) -> str:
@@ -271,7 +271,7 @@ def _in_range(req: Request, name: str, least: int, most: int, default: int) -> i
     """A whole number out of the path. Raises BadRequest."""
     text = req.params.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,4}", text) or not least <= int(text) <= most:
-        raise BadRequest({name: f"{name.capitalize()} must be a number from {least} to {most}."})
+        raise BadRequest({name: f"{label(name)} must be a number from {least} to {most}."})
     return int(text)
 
 

@@ -10,9 +10,9 @@ from heliograph.automations import rules
 from heliograph.automations.families import ACTIONS, OF_LISTS, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, label, required
+from heliograph.fields import about
 from heliograph.http import paging, search
-from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.queue.mail import is_address
 from heliograph.webhooks.fetch import LONGEST_URL, check_url
@@ -137,13 +137,13 @@ def _checked(req: Request, family: Family, given: msgspec.Struct, before: Mappin
         named["dedicated_number"] = "*"
     whole = {**{name: before.get(name) for name in family.fields}, **named}
     faults = {
-        name: f"{name.capitalize().replace('_', ' ')} must be at most {most} characters."
+        name: f"{label(name)} must be at most {most} characters."
         for name, most in LONGEST.items()
         if len(named.get(name, "")) > most
     }
     for name in ("rule_name", "action"):
         if not str(whole[name] or "").strip():
-            faults[name] = f"{name.capitalize().replace('_', ' ')} field is required."
+            faults[name] = required(name)
     if whole["action"] and whole["action"] not in ACTIONS:
         faults["action"] = f"Action must be one of {', '.join(ACTIONS)}."
     if whole.get("message_search_type") not in (None, 0, 1, 2, 3):

@@ -13,10 +13,10 @@ from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, Gatewa
 from heliograph.billing.prices import Rates, RatesError
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound, Unavailable
+from heliograph.errors import BadRequest, NotFound, Unavailable, label
+from heliograph.fields import Amount, Flag, UnixTime, about
 from heliograph.files import store as files
 from heliograph.http import idempotency, paging, search
-from heliograph.http.fields import Amount, Flag, UnixTime, about
 from heliograph.http.request import Reply, Request
 
 LEAST_DIRECT_MAIL = 5000
@@ -263,7 +263,7 @@ def change_settings(req: Request) -> Reply:
             micros = _amount(text)
             if micros is None or not least <= micros <= LARGEST_RECHARGE:
                 limits = f"{least // prices.MICRO} to {LARGEST_RECHARGE // prices.MICRO}"
-                faults[f"{name}_amount"] = f"{name.capitalize().replace('_', ' ')} amount must be {limits}."
+                faults[f"{name}_amount"] = f"{label(name)} amount must be {limits}."
             elif least and not currencies.payable(micros, req.who.currency):
                 faults[f"{name}_amount"] = f"{req.who.currency} has no amount as small as that."
             else:

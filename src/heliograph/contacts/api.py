@@ -8,10 +8,10 @@ import msgspec
 
 from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
 from heliograph.db.dialect import chunks
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, required
+from heliograph.fields import about
 from heliograph.files import store as files
 from heliograph.http import paging, search
-from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.webhooks.fetch import check_url
 
@@ -196,7 +196,7 @@ def view_lists(req: Request) -> Reply:
 def _name(req: Request) -> str:
     name = req.decode(ListBody).list_name.strip()
     if not name:
-        raise BadRequest({"list_name": "List name field is required."})
+        raise BadRequest({"list_name": required("list_name")})
     if len(name) > LONGEST_NAME:
         raise BadRequest({"list_name": f"List name is longer than {LONGEST_NAME} characters."})
     return name
@@ -325,7 +325,7 @@ async def remove_duplicates(req: Request) -> Reply:
     fields = _fields(given.split(",") if isinstance(given, str) else list(given), "fields")
     names = list(dict.fromkeys(name for name in fields if name))
     if not names:
-        raise BadRequest({"fields": "Fields field is required."})
+        raise BadRequest({"fields": required("fields")})
     user_id, list_id, database = req.who.user_id, _list_id(req), req.services.database
     pairs = await database.read(lambda tx: cleaning.duplicates(tx, user_id, list_id, names))
     deleted = 0
@@ -397,7 +397,7 @@ def search_all(req: Request) -> Reply:
     shown = paging.window(req)
     word = req.query.get("q", "").strip()
     if not word:
-        raise BadRequest({"q": "Q field is required."})
+        raise BadRequest({"q": required("q")})
     if len(word) > search.LONGEST:
         raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})
     if "\x00" in word:

@@ -8,11 +8,11 @@ from typing import Annotated
 import msgspec
 from python_multipart.multipart import Field, File, create_form_parser
 
-from heliograph.errors import BadRequest, TooManyRequests
+from heliograph.errors import BadRequest, TooManyRequests, required
+from heliograph.fields import UnixTime, about
 from heliograph.files import store as files
 from heliograph.files.convert import Busy
 from heliograph.files.task import TARGETS, Refused
-from heliograph.http.fields import UnixTime, about
 from heliograph.http.request import Reply, Request
 
 
@@ -70,7 +70,7 @@ def _given(req: Request) -> Given:
     if target not in TARGETS:
         faults["convert"] = f"Convert must be one of {', '.join(TARGETS)}."
     if not data:
-        faults["content"] = "Content field is required."
+        faults["content"] = required("content")
     if faults:
         raise BadRequest(faults)
     return Given(data, files.safe_name(name, "upload"), target)

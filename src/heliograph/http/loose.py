@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, label, required
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ def _struct(found: dict[str, Any], kind: Any, path: str, faults: dict[str, str])
         given = found.get(field.encode_name, msgspec.UNSET)
         if given is msgspec.UNSET or given is None or (given == "" and not _takes_text(inner)):
             if field.required:
-                faults[name] = f"{_label(name)} field is required."
+                faults[name] = required(name)
             continue
         values[field.name] = _value(given, inner, name, faults)
     return kind(**values) if not faults else None
@@ -147,10 +147,6 @@ def _takes_text(kind: Any) -> bool:
     return kind is str or str in get_args(kind)
 
 
-def _label(name: str) -> str:
-    return name[:1].upper() + name[1:].replace("_", " ")
-
-
 def _value(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
     """`given` as `kind`; a fault is noted under `name` and None stands in."""
     options = [option for option in get_args(kind) if option is not types.NoneType]
@@ -159,7 +155,7 @@ def _value(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
     if get_origin(kind) is list:
         (item,) = get_args(kind)
         if not isinstance(given, list):
-            faults[name] = f"{_label(name)} must be a list."
+            faults[name] = f"{label(name)} must be a list."
             return None
         made = []
         for at, entry in enumerate(given):
@@ -169,7 +165,7 @@ def _value(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
         return made
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if not isinstance(given, dict):
-            faults[name] = f"{_label(name)} must be an object."
+            faults[name] = f"{label(name)} must be an object."
             return None
         return _struct(given, kind, name + ".", faults)
     return _scalar(given, kind, name, faults)
@@ -184,9 +180,9 @@ def _scalar(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
             return _MAKERS[kind](given)
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as problem:
-        faults[name] = f"{_label(name)} is wrong: {problem}."
+        faults[name] = f"{label(name)} is wrong: {problem}."
     except ValueError as problem:
-        faults[name] = f"{_label(name)} {problem}"
+        faults[name] = f"{label(name)} {problem}"
     return None
 
 

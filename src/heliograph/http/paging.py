@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from heliograph.errors import BadRequest
-from heliograph.http.fields import about
+from heliograph.errors import BadRequest, label
+from heliograph.fields import about
 from heliograph.http.request import Request
 
 SMALLEST, LARGEST = 15, 100
@@ -54,7 +54,7 @@ def _whole(req: Request, name: str, default: int) -> int:
     if not text:
         return default
     if not _INTEGER(text):
-        raise BadRequest({name: f"{name.capitalize()} must be an integer."})
+        raise BadRequest({name: f"{label(name)} must be an integer."})
     return max(-FARTHEST, min(int(text), FARTHEST))
 
 

@@ -7,9 +7,9 @@ import msgspec
 
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
+from heliograph.fields import about
 from heliograph.files import store as files
 from heliograph.http import paging, search
-from heliograph.http.fields import about
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import export, history, message
 from heliograph.messaging.export import Render

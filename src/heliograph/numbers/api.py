@@ -12,8 +12,8 @@ from heliograph import phone
 from heliograph.billing import currencies, prices
 from heliograph.billing.currencies import Currency
 from heliograph.errors import BadRequest
+from heliograph.fields import Amount, CountryCode, Price, about
 from heliograph.http import paging, search
-from heliograph.http.fields import Amount, CountryCode, Price, about
 from heliograph.http.request import Reply, Request
 from heliograph.numbers import number, supply
 from heliograph.numbers.supply import Pool, Supply, Virtual, Wanted

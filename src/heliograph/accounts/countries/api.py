@@ -7,8 +7,8 @@ import msgspec
 from heliograph import audit, countries
 from heliograph.accounts.countries import selection
 from heliograph.countries import Country
-from heliograph.errors import BadRequest
-from heliograph.http.fields import CountryCode, Flag, about
+from heliograph.errors import BadRequest, required
+from heliograph.fields import CountryCode, Flag, about
 from heliograph.http.request import Reply, Request
 
 
@@ -66,7 +66,7 @@ def select(req: Request) -> Reply:
     """76. Select exactly the countries given. None at all takes the restriction away."""
     ids = _ids(req)
     if ids is None:
-        raise BadRequest({selection.FIELD: "Country list ids field is required."})
+        raise BadRequest({selection.FIELD: required(selection.FIELD)})
     selection.replace(req.tx, req.who.user_id, ids)
     codes = " ".join(country.code for country, _ in selection.of(req.tx, req.who.user_id))
     audit.record(req.tx, req.who.user_id, req.who.api_username, "countries.selected", codes)

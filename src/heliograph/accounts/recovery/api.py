@@ -13,8 +13,8 @@ from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
 from heliograph.channels.sms.channel import NAME, SmsMessage
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, Forbidden, TooManyRequests
-from heliograph.http.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
+from heliograph.errors import BadRequest, Forbidden, TooManyRequests, required
+from heliograph.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import accept
 from heliograph.messaging.channel import Order
@@ -201,7 +201,7 @@ def forgot_username(req: Request) -> Reply:
     given = req.decode(ForgottenUsername)
     email, number = given.email.strip(), given.phone_number.strip()
     if not email and not number:
-        raise BadRequest({"email": "Email field is required.", "phone_number": "Phone number field is required."})
+        raise BadRequest({name: required(name) for name in ("email", "phone_number")})
     if email and not mail.is_address(email):
         raise BadRequest({"email": "Email must be an email address."})
     reminders.ask_username(req.tx, email, number[:LONGEST_NUMBER])

@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 
 from heliograph.accounts.referrals import referral
+from heliograph.fields import UnixTime, about
 from heliograph.http import paging, search
-from heliograph.http.fields import UnixTime, about
 from heliograph.http.request import Reply, Request
 
 

@@ -16,8 +16,8 @@ from heliograph.billing import ledger
 from heliograph.billing.prices import MICRO, RatesError
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, TooLittleCredit
+from heliograph.fields import Flag, Mail, RegionalPhone, about
 from heliograph.http import paging, search
-from heliograph.http.fields import Flag, Mail, RegionalPhone, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 

@@ -13,9 +13,9 @@ from heliograph.accounts.subaccounts import subaccount as subaccounts
 from heliograph.accounts.vault import hash_password
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, label
+from heliograph.fields import Mail, about
 from heliograph.http import paging, search
-from heliograph.http.fields import Mail, about
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -151,7 +151,7 @@ def _check(values: Mapping[str, Any]) -> None:
     """Raises BadRequest with a sentence for each bad field."""
     faults = {name: fault for name, text in values.items() if (fault := _fault(name, text))}
     if faults:
-        raise BadRequest({name: f"{name.capitalize().replace('_', ' ')} {fault}" for name, fault in faults.items()})
+        raise BadRequest({name: f"{label(name)} {fault}" for name, fault in faults.items()})
 
 
 def _fault(name: str, text: Any) -> str:

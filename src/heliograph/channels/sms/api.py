@@ -10,9 +10,8 @@ from heliograph.channels.sms import templates
 from heliograph.channels.sms.audience import SmsOrder, expanded
 from heliograph.channels.sms.channel import NAME, SmsMessage
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound, Status
-from heliograph.http import paging, search
-from heliograph.http.fields import (
+from heliograph.errors import BadRequest, NotFound, Status, required
+from heliograph.fields import (
     Country,
     CustomString,
     MessageId,
@@ -23,6 +22,7 @@ from heliograph.http.fields import (
     UnixTime,
     about,
 )
+from heliograph.http import paging, search
 from heliograph.http.request import Merged, Reply, Request
 from heliograph.messaging import accept, api, message, polling
 from heliograph.messaging.channel import Accepted
@@ -182,7 +182,7 @@ class Template(msgspec.Struct, kw_only=True):
 def _prepare(req: Request, quote: bool) -> SmsOrder:
     found = req.decode(SendSms).messages
     if not found:
-        raise BadRequest({"messages": "Messages field is required."})
+        raise BadRequest({"messages": required("messages")})
     if len(found) > MOST_MESSAGES:
         text = f"Too many recipients: at most {MOST_MESSAGES} messages in one request."
         raise BadRequest({"messages": text}, message=text)
@@ -460,7 +460,7 @@ def update_template(req: Request) -> Reply:
 def _named(given: TemplateBody) -> str:
     empty = [name for name in ("template_name", "body") if not getattr(given, name).strip()]
     if empty:
-        raise BadRequest({name: f"{name.capitalize().replace('_', ' ')} field is required." for name in empty})
+        raise BadRequest({name: required(name) for name in empty})
     return given.template_name
 
 
