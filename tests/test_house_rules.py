@@ -160,6 +160,15 @@ def test_rooms_do_not_import_in_circles() -> None:
     TopologicalSorter(needs).prepare()
 
 
+def test_files_do_not_import_in_circles() -> None:
+    """Files that need each other can only be read together. What both need belongs into a third, below them."""
+    needs: dict[str, set[str]] = {}
+    for name, _, module in own_imports():
+        path = module.replace(".", "/")
+        needs.setdefault(name, set()).add(f"{path}.py" if f"{path}.py" in trees() else f"{path}/__init__.py")
+    TopologicalSorter(needs).prepare()
+
+
 def test_http_stays_at_the_surface() -> None:
     """Rules that know of requests cannot be used by a worker, a campaign or the dashboard."""
     report(

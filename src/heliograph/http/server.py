@@ -29,7 +29,8 @@ from heliograph.errors import (
 from heliograph.http import envelope, idempotency
 from heliograph.http.auth import Authenticator
 from heliograph.http.request import Merged, Reply, Request, Route
-from heliograph.http.throttle import Headers, Limits
+from heliograph.http.throttle import Limits
+from heliograph.http.windows import Headers
 from heliograph.services import Services
 
 Scope = MutableMapping[str, Any]
