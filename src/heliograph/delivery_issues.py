@@ -11,7 +11,7 @@ from heliograph.db.tables import delivery_issues as table
 from heliograph.db.tables import users
 from heliograph.errors import BadRequest, NotFound, label, required
 from heliograph.fields import Flag, Mail, UnixTime, about
-from heliograph.http import paging, search
+from heliograph.http import search
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -99,10 +99,8 @@ def create(req: Request) -> Reply:
 
 def view(req: Request) -> Reply:
     """182. View the delivery issues."""
-    shown = paging.window(req)
-    mine = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
-    total, rows = search.rows(req, mine, COLUMNS, shown, default=("issue_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: Issue(**row)))
+    base = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
+    return search.page(req, base, COLUMNS, ("issue_id", False), lambda row: Issue(**row))
 
 
 def listing(tx: Tx, *, everything: bool) -> Sequence[Mapping[str, Any]]:

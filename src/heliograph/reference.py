@@ -32,8 +32,8 @@ def view_timezones(req: Request) -> Reply:
     """184. View the time zones. With `page` or `limit`, a slice of them."""
     names = timezones()
     if req.query.get("page") or req.query.get("limit"):
-        shown = paging.window(req)
-        names = names[shown.offset : shown.offset + shown.limit]
+        window = paging.window(req)
+        names = names[window.offset : window.offset + window.limit]
     return Reply(names)
 
 

@@ -70,9 +70,9 @@ def test_what_is_no_number_is_named(name: str, text: str) -> None:
 @given(st.integers(0, 10**6), st.integers(1, 200), st.integers(15, 100))
 def test_the_keys_fit_together(total: int, number: int, limit: int) -> None:
     req = request(page=str(number), limit=str(limit), q="a:b,c", operator="")
-    shown = paging.window(req)
-    rows = [{"n": at} for at in range(min(max(0, total - shown.offset), limit))]
-    page = paging.page(req, shown, total, rows, lambda row: row["n"])
+    window = paging.window(req)
+    rows = [{"n": at} for at in range(min(max(0, total - window.offset), limit))]
+    page = paging.page(req, window, total, rows, lambda row: row["n"])
     assert (page.total, page.per_page, page.current_page) == (total, limit, number)
     assert page.last_page == math.ceil(total / limit)
     assert len(page.data) == (page.to - page.from_ + 1 if rows else 0)

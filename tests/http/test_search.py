@@ -82,7 +82,7 @@ def store(tx: Tx, names: Sequence[str], term: str | None = None) -> None:
 def names(tx: Tx, **query: str) -> list[str]:
     """The names of what is found."""
     base = table.select().where(table.c.user_id == 1)
-    total, rows = search.rows(request(tx, **query), base, COLUMNS, Window(1, 100), ("key", False))
+    total, rows = search.select_rows(request(tx, **query), base, COLUMNS, Window(1, 100), ("key", False))
     assert total == len(rows)
     return [row["rule_name"] for row in rows]
 

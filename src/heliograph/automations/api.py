@@ -12,7 +12,7 @@ from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest, label, required
 from heliograph.fields import about
-from heliograph.http import paging, search
+from heliograph.http import search
 from heliograph.http.request import Reply, Request
 from heliograph.queue.mail import is_address
 from heliograph.webhooks.fetch import LONGEST_URL, check_url
@@ -96,10 +96,7 @@ def handlers(
 
     def listing(req: Request) -> Reply:
         """View the rules."""
-        shown = paging.window(req)
-        base = rules.of(req.who.user_id, family.name)
-        total, rows = search.rows(req, base, columns, shown, default=(family.key, False))
-        return Reply(paging.page(req, shown, total, rows, render))
+        return search.page(req, rules.of(req.who.user_id, family.name), columns, (family.key, False), render)
 
     def create(req: Request) -> Reply:
         """Create a rule."""

@@ -16,7 +16,7 @@ from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Unavailable, label
 from heliograph.fields import Amount, Flag, UnixTime, about
 from heliograph.files import store as files
-from heliograph.http import idempotency, paging, search
+from heliograph.http import idempotency, search
 from heliograph.http.request import Reply, Request
 
 LEAST_DIRECT_MAIL = 5000
@@ -216,10 +216,8 @@ async def purchase(req: Request) -> Reply:
 
 def view_transactions(req: Request) -> Reply:
     """13. View the transactions."""
-    shown = paging.window(req)
     base = payments.transactions(req.who.user_id)
-    total, rows = search.rows(req, base, payments.COLUMNS, shown, default=("payment_id", True))
-    return Reply(paging.page(req, shown, total, rows, _transaction))
+    return search.page(req, base, payments.COLUMNS, ("payment_id", True), _transaction)
 
 
 def view_transaction(req: Request) -> Reply:

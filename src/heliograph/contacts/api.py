@@ -187,10 +187,8 @@ def _contact_entry(row: Row, list_name: str) -> ContactEntry:
 
 def view_lists(req: Request) -> Reply:
     """23. View the contact lists."""
-    shown = paging.window(req)
     base = lists.of(req.who.user_id)
-    total, rows = search.rows(req, base, lists.COLUMNS, shown, default=("list_id", False))
-    return Reply(paging.page(req, shown, total, rows, partial(_list_entry, req)))
+    return search.page(req, base, lists.COLUMNS, ("list_id", False), partial(_list_entry, req))
 
 
 def _name(req: Request) -> str:
@@ -232,19 +230,19 @@ def delete_list(req: Request) -> Reply:
 
 def view_contacts(req: Request) -> Reply:
     """15. View the contacts of a list."""
-    shown = paging.window(req)
-    found = lists.find(req.tx, req.who.user_id, _list_id(req))
+    window = paging.window(req)
+    parent = lists.find(req.tx, req.who.user_id, _list_id(req))
+    list_id, render = parent["list_id"], partial(_contact_entry, list_name=parent["list_name"])
     after = req.unix_time("updated_after")
     if search.asked(req):
-        base = contact.of(found["list_id"], updated_after=after)
-        total, rows = search.rows(req, base, contact.SEARCHED, shown, default=("contact_id", False))
-    elif after is not None:
-        total, rows = contact.updated(req.tx, found["list_id"], after, shown.offset, shown.limit)
+        base = contact.of(list_id, updated_after=after)
+        return search.page(req, base, contact.SEARCHED, ("contact_id", False), render)
+    if after is not None:
+        total, rows = contact.updated(req.tx, list_id, after, window.offset, window.limit)
     else:
-        total = found["contacts_count"]  # the page is found by its place, however deep it lies
-        inside = shown.offset < total
-        rows = contact.page(req.tx, found["list_id"], shown.offset, shown.limit) if inside else []
-    return Reply(paging.page(req, shown, total, rows, lambda row: _contact_entry(row, found["list_name"])))
+        total = parent["contacts_count"]  # the page is found by its place, however deep it lies
+        rows = contact.page(req.tx, list_id, window.offset, window.limit) if window.offset < total else []
+    return Reply(paging.page(req, window, total, rows, render))
 
 
 def _contact_ids(req: Request, list_name: str = "list_id") -> tuple[int, int]:
@@ -394,7 +392,7 @@ def view_import(req: Request) -> Reply:
 
 def search_all(req: Request) -> Reply:
     """125. Search for contacts and lists. Contacts come first."""
-    shown = paging.window(req)
+    window = paging.window(req)
     word = req.query.get("q", "").strip()
     if not word:
         raise BadRequest({"q": required("q")})
@@ -402,6 +400,6 @@ def search_all(req: Request) -> Reply:
         raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})
     if "\x00" in word:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
-    total, rows = keyword.search(req.tx, req.who.user_id, word, shown.offset, shown.limit)
-    page = paging.page(req, shown, total, rows, lambda row: Found(**row))
+    total, rows = keyword.search(req.tx, req.who.user_id, word, window.offset, window.limit)
+    page = paging.page(req, window, total, rows, lambda row: Found(**row))
     return Reply(FoundPage(**msgspec.structs.asdict(page)))

@@ -1,7 +1,7 @@
 """`q`, `operator` and `order_by` over declared columns. Source: api-v3, "Searching and Sorting"."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +9,9 @@ from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, asc, cas
 
 from heliograph.db.shown import Columns, Shown
 from heliograph.errors import BadRequest
+from heliograph.http import paging
 from heliograph.http.paging import Window
-from heliograph.http.request import Request
+from heliograph.http.request import Reply, Request
 
 LONGEST, MOST_PAIRS = 2000, 50
 """Characters and pairs of a search: more of them would be more than a database takes in one condition."""
@@ -92,8 +93,24 @@ def order(req: Request, columns: Columns) -> tuple[str, bool] | None:
     return name.strip().lower(), way.strip().lower() == "desc"
 
 
-def rows(
-    req: Request, base: Select[Any], columns: Columns, shown: Window, default: tuple[str, bool]
+def page(
+    req: Request,
+    base: Select[Any],
+    columns: Columns,
+    default: tuple[str, bool],
+    render: Callable[[Mapping[str, Any]], Any],
+) -> Reply:
+    """The answer of a list endpoint: the page of a selection that the request asks for, searches and sorts by.
+
+    `default` is the order without `order_by`: (field, descending). Raises BadRequest.
+    """
+    window = paging.window(req)
+    total, rows = select_rows(req, base, columns, window, default)
+    return Reply(paging.page(req, window, total, rows, render))
+
+
+def select_rows(
+    req: Request, base: Select[Any], columns: Columns, window: Window, default: tuple[str, bool]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """(total, rows of the page) of a selection with what the request searches and sorts by.
 
@@ -106,4 +123,4 @@ def rows(
     total = int(req.tx.scalar(select(func.count()).select_from(base.subquery())))
     way = desc if descending else asc
     ordered = base.order_by(*(way(_column(name, columns, "order_by").stored) for name in (field, default[0])))
-    return total, req.tx.rows(ordered.limit(shown.limit).offset(min(shown.offset, total)))
+    return total, req.tx.rows(ordered.limit(window.limit).offset(min(window.offset, total)))

@@ -61,17 +61,15 @@ def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
 
     def view_history(req: Request) -> Reply:
         """View the history. Newest last, unless `order_by` says otherwise."""
-        shown = paging.window(req)
+        window = paging.window(req)
         tx, user_id = req.tx, req.who.user_id
         first, last = history.between(tx, user_id, channel, req.unix_time("date_from"), req.unix_time("date_to"))
-        way = search.order(req, history.COLUMNS) or ("date", False)
-        if way[0] != "date" or search.condition(req, history.COLUMNS) is not None:
+        field, descending = search.order(req, history.COLUMNS) or ("date", False)
+        if field != "date" or search.condition(req, history.COLUMNS) is not None:
             base = history.selection(user_id, channel, first, last)
-            total, rows = search.rows(req, base, history.COLUMNS, shown, default=("date", False))
-        else:
-            total = last - first
-            rows = history.page(tx, user_id, channel, first, last, shown.offset, shown.limit, newest_first=way[1])
-        return Reply(paging.page(req, shown, total, rows, render))
+            return search.page(req, base, history.COLUMNS, ("date", False), render)
+        rows = history.page(tx, user_id, channel, first, last, window.offset, window.limit, newest_first=descending)
+        return Reply(paging.page(req, window, last - first, rows, render))
 
     return view_history
 

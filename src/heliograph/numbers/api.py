@@ -62,10 +62,8 @@ class NumberPage(paging.Page, kw_only=True):
 
 def view_owned(req: Request) -> Reply:
     """100. View the account's dedicated numbers."""
-    shown = paging.window(req)
     base = number.of(req.who.user_id)
-    total, rows = search.rows(req, base, number.COLUMNS, shown, default=("dedicated_number", False))
-    return Reply(paging.page(req, shown, total, rows, _owned))
+    return search.page(req, base, number.COLUMNS, ("dedicated_number", False), _owned)
 
 
 def buy(req: Request) -> Reply:
@@ -86,11 +84,11 @@ def buy(req: Request) -> Reply:
 def view_available(req: Request) -> Reply:
     """102. Search for numbers of a country that can be bought."""
     wanted = _wanted(req)
-    shown = paging.window(req)
+    window = paging.window(req)
     setup, monthly = number.prices_for(req.tx, req.who, wanted.country)
-    total, found = supply.search(req.tx, _supplies(req), wanted, shown.offset, shown.limit)
+    total, found = supply.search(req.tx, _supplies(req), wanted, window.offset, window.limit)
     rows = [{"number": one, "country": wanted.country} for one in found]
-    page = paging.page(req, shown, total, rows, _available(setup, monthly))
+    page = paging.page(req, window, total, rows, _available(setup, monthly))
     return Reply(NumberPage(**msgspec.structs.asdict(page), currency=currencies.describe(req.who.currency)))
 
 

@@ -1,12 +1,13 @@
 """HTTP shape of the referral section (endpoint 119)."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 
 from heliograph.accounts.referrals import referral
 from heliograph.fields import UnixTime, about
-from heliograph.http import paging, search
+from heliograph.http import search
 from heliograph.http.request import Reply, Request
 
 
@@ -22,9 +23,9 @@ class Referral(msgspec.Struct):
 
 def view(req: Request) -> Reply:
     """119. View the accounts that this one has referred."""
-    shown = paging.window(req)
     base = referral.of(req.who.user_id)
-    total, rows = search.rows(req, base, referral.COLUMNS, shown, default=("referral_rule_id", False))
-    return Reply(
-        paging.page(req, shown, total, rows, lambda row: Referral(**row, refered_user_id=row["referred_user_id"]))
-    )
+    return search.page(req, base, referral.COLUMNS, ("referral_rule_id", False), _entry)
+
+
+def _entry(row: Mapping[str, Any]) -> Referral:
+    return Referral(**row, refered_user_id=row["referred_user_id"])

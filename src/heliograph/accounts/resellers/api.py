@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -17,7 +18,7 @@ from heliograph.billing.prices import MICRO, RatesError
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, TooLittleCredit
 from heliograph.fields import Flag, Mail, RegionalPhone, about
-from heliograph.http import paging, search
+from heliograph.http import search
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -68,10 +69,8 @@ class ClientEntry(api.NewAccountAnswer, kw_only=True):
 
 def view_all(req: Request) -> Reply:
     """120. View the clients."""
-    shown = paging.window(req)
     base = client.of(req.who.user_id)
-    total, rows = search.rows(req, base, client.COLUMNS, shown, default=("user_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: _entry(req.tx, req, row)))
+    return search.page(req, base, client.COLUMNS, ("user_id", False), partial(_entry, req.tx, req))
 
 
 async def create(req: Request) -> Reply:

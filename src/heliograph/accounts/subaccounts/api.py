@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +16,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, label
 from heliograph.fields import Mail, about
-from heliograph.http import paging, search
+from heliograph.http import search
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -80,11 +81,9 @@ Done = Annotated[bool, about("Always true.", True)]
 
 def view_all(req: Request) -> Reply:
     """162. View the subaccounts that whoever asks may manage."""
-    shown = paging.window(req)
-    total, rows = search.rows(
-        req, subaccounts.visible(req.who), subaccounts.COLUMNS, shown, default=("subaccount_id", False)
-    )
-    return Reply(paging.page(req, shown, total, rows, lambda row: subaccount(req.services.vault, row, SubaccountEntry)))
+    base, vault = subaccounts.visible(req.who), req.services.vault
+    render = partial(subaccount, vault, kind=SubaccountEntry)
+    return search.page(req, base, subaccounts.COLUMNS, ("subaccount_id", False), render)
 
 
 async def create(req: Request) -> Reply:

@@ -327,13 +327,12 @@ cancel, cancel_all = api.cancelling(NAME)
 
 def view_receipts(req: Request) -> Reply:
     """129. View the unread receipts that a POLL rule collected."""
-    shown = paging.window(req)
+    window = paging.window(req)
     if search.asked(req):
-        unread = polling.unread_receipts(req.tx, req.who.user_id, NAME)
-        total, rows = search.rows(req, unread, polling.RECEIPT_COLUMNS, shown, default=("receipt_id", False))
-    else:
-        total, rows = polling.receipts(req.tx, req.who.user_id, NAME, shown.offset, shown.limit)
-    return Reply(paging.page(req, shown, total, rows, _entry))
+        base = polling.unread_receipts(req.tx, req.who.user_id, NAME)
+        return search.page(req, base, polling.RECEIPT_COLUMNS, ("receipt_id", False), _entry)
+    total, rows = polling.receipts(req.tx, req.who.user_id, NAME, window.offset, window.limit)
+    return Reply(paging.page(req, window, total, rows, _entry))
 
 
 def _entry(row: Mapping[str, Any]) -> ReceiptEntry:
@@ -366,13 +365,12 @@ def read_receipts(req: Request) -> Reply:
 
 def view_inbound(req: Request) -> Reply:
     """133. View the unread inbound messages that a POLL rule collected."""
-    shown = paging.window(req)
+    window = paging.window(req)
     if search.asked(req):
-        unread = polling.unread_inbound(req.who.user_id, NAME)
-        total, rows = search.rows(req, unread, polling.INBOUND_COLUMNS, shown, default=("inbound_id", True))
-    else:
-        total, rows = polling.inbound(req.tx, req.who.user_id, NAME, shown.offset, shown.limit)
-    return Reply(paging.page(req, shown, total, rows, _inbound))
+        base = polling.unread_inbound(req.who.user_id, NAME)
+        return search.page(req, base, polling.INBOUND_COLUMNS, ("inbound_id", True), _inbound)
+    total, rows = polling.inbound(req.tx, req.who.user_id, NAME, window.offset, window.limit)
+    return Reply(paging.page(req, window, total, rows, _inbound))
 
 
 def _inbound(row: Mapping[str, Any]) -> InboundEntry:
@@ -435,11 +433,8 @@ def _target(req: Request) -> str:
 
 def view_templates(req: Request) -> Reply:
     """138. View the templates."""
-    shown = paging.window(req)
-    total, rows = search.rows(
-        req, templates.of(req.who.user_id), templates.COLUMNS, shown, default=("template_id", False)
-    )
-    return Reply(paging.page(req, shown, total, rows, lambda row: Template(**row)))
+    base = templates.of(req.who.user_id)
+    return search.page(req, base, templates.COLUMNS, ("template_id", False), lambda row: Template(**row))
 
 
 def create_template(req: Request) -> Reply:
