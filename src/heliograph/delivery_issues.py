@@ -12,6 +12,7 @@ from heliograph.db.tables import users
 from heliograph.errors import BadRequest, NotFound, label, required
 from heliograph.fields import Flag, Mail, UnixTime, about
 from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.queue import mail
 
@@ -65,18 +66,18 @@ CREATED, LISTED = CreatedIssue.__struct_fields__, Issue.__struct_fields__
 COLUMNS = {name: table.c[name] for name in LISTED if name != "user_id"}
 
 
-def create(req: Request) -> Reply:
-    """183. Report a delivery issue. The message may be gone, so its id is not looked up."""
-    given = req.decode(IssueBody)
-    address = (given.email_address or given.email_with_hyphen or "").strip()
+@endpoint("Delivery issue has been created.", CreatedIssue)
+def create(req: Request, body: IssueBody) -> Reply:
+    """Report a delivery issue. The message may be gone, so its id is not looked up."""
+    address = (body.email_address or body.email_with_hyphen or "").strip()
     faults = {
         name: f"{label(name)} must have at most {most} characters."
         for name, most in LONGEST.items()
-        if len(getattr(given, name) or "") > most
+        if len(getattr(body, name) or "") > most
     }
-    if given.type.strip().upper() not in TYPES:
+    if body.type.strip().upper() not in TYPES:
         faults["type"] = f"Type must be one of {', '.join(TYPES)}."
-    if not given.description.strip():
+    if not body.description.strip():
         faults["description"] = required("description")
     if not mail.is_address(address):
         faults["email_address"] = "Email address must be an email address."
@@ -84,10 +85,10 @@ def create(req: Request) -> Reply:
         raise BadRequest(faults)
     values = {
         "user_id": req.who.user_id,
-        "message_id": given.message_id or "",
-        "type": given.type.strip(),
-        "description": given.description,
-        "client_comments": given.client_comments,
+        "message_id": body.message_id or "",
+        "type": body.type.strip(),
+        "description": body.description,
+        "client_comments": body.client_comments,
         "date_added": req.tx.now,
         "resolved": 0,
         "email_address": address,
@@ -97,8 +98,9 @@ def create(req: Request) -> Reply:
     return Reply(CreatedIssue(**{name: row[name] for name in CREATED}))
 
 
+@endpoint("Here is your result.", Issue, paged=True)
 def view(req: Request) -> Reply:
-    """182. View the delivery issues."""
+    """View the delivery issues."""
     base = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
     return search.page(req, base, COLUMNS, ("issue_id", False), lambda row: Issue(**row))
 

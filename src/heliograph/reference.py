@@ -9,6 +9,8 @@ import msgspec
 from heliograph import countries
 from heliograph.fields import CountryCode, about
 from heliograph.http import paging
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import PAGING
 from heliograph.http.request import Reply, Request
 
 
@@ -23,13 +25,15 @@ NamedCountries = Annotated[list[NamedCountry], about("All countries of ISO 3166-
 Timezones = Annotated[list[str], about("Names in the IANA database.", ["Australia/Perth", "UTC"])]
 
 
+@endpoint("List of Countries.", NamedCountries)
 def view_countries(req: Request) -> Reply:
-    """30. View the countries."""
+    """View the countries."""
     return Reply([NamedCountry(code, name) for code, name in countries.by_name(countries.ISO)])
 
 
+@endpoint("List of timezones.", Timezones, query=PAGING)
 def view_timezones(req: Request) -> Reply:
-    """184. View the time zones. With `page` or `limit`, a slice of them."""
+    """View the time zones. With `page` or `limit`, a slice of them."""
     names = timezones()
     if req.query.get("page") or req.query.get("limit"):
         window = paging.window(req)

@@ -7,10 +7,10 @@ import pytest
 
 from heliograph import routes
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.http.request import Route
+from heliograph.http.route import Route
 from support.server import Api
 
-TABLE = routes.table()
+TABLE = routes.ROUTES
 CHANNELS = ("sms", "mms", "email", "voice", "fax", "post")
 SECTIONS = {
     "automations": "settings",

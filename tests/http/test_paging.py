@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from heliograph.errors import BadRequest
 from heliograph.http import paging
-from heliograph.http.request import Reply, Request, Route
+from heliograph.http.endpoint import endpoint
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Route
 from heliograph.settings import Settings
 from support.server import Api, Running
 
-ROUTE = Route(0, "GET /things/{thing_id}/parts", lambda req: Reply(), "", "", paged=True)
+ROUTE = Route(0, "GET /things/{thing_id:int}/parts", endpoint("", None, paged=True)(lambda req: Reply()), "")
 
 
 def request(params: dict[str, str] | None = None, **query: str) -> Request:

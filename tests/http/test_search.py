@@ -18,8 +18,10 @@ from heliograph.db.shown import decimals
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
 from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.paging import Window
-from heliograph.http.request import Reply, Request, Route
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Route
 from support.server import Api
 
 COLUMNS = {
@@ -28,7 +30,7 @@ COLUMNS = {
     "term": table.c.message_search_term,
     "number": table.c.match_type,
 }
-ROUTE = Route(0, "GET /things", lambda req: Reply(), "", "", paged=True)
+ROUTE = Route(0, "GET /things", endpoint("", None, paged=True)(lambda req: Reply()), "")
 Ask = Callable[..., list[str]]
 
 LETTERS = string.ascii_letters + string.digits + " ,:*\\%_'\"()-ÉéŻżß😀"

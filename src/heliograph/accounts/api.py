@@ -18,6 +18,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import BadRequest, Forbidden, label
 from heliograph.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.media import MEDIA
 from heliograph.queue import mail
@@ -160,21 +161,21 @@ class Usage(msgspec.Struct):
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
-async def register(req: Request) -> Reply:
-    """1. Create an account with trial credit."""
-    given = req.decode(Registration)
+@endpoint("Successfully created an account.", NewAccountAnswer, guarded=True)
+async def register(req: Request, body: Registration) -> Reply:
+    """Create an account with trial credit."""
     settings, vault = req.services.settings, req.services.vault
     trial = prices.micros(settings.trial_credit)
-    new = await new_account(given, active=settings.new_accounts == "active", credit_micros=trial)
+    new = await new_account(body, active=settings.new_accounts == "active", credit_micros=trial)
 
     def registered(tx: Tx) -> Reply:
         user_id = account.create(tx, vault, new)
-        if given.referrer:
-            referral.add(tx, given.referrer, user_id, settings.referral_percent)
-        made = account.by_user(tx, user_id)
-        assert made is not None
-        audit.record(tx, user_id, made.api_username, "account.registered", new.email)
-        return Reply(NewAccountAnswer(**profile(tx, vault, user_id, made.subaccount_id)))
+        if body.referrer:
+            referral.add(tx, body.referrer, user_id, settings.referral_percent)
+        who = account.by_user(tx, user_id)
+        assert who is not None
+        audit.record(tx, user_id, who.api_username, "account.registered", new.email)
+        return Reply(NewAccountAnswer(**profile(tx, vault, user_id, who.subaccount_id)))
 
     return await req.services.database.write(registered)
 
@@ -228,33 +229,37 @@ def faulty_password(password: str) -> str:
     return "" if fine else f"Password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
 
 
+@endpoint("Here's your account", AccountAnswer, before_activation=True)
 def view(req: Request) -> Reply:
-    """2. View the account of whoever asks."""
+    """View the account of whoever asks."""
+    return Reply(_account(req))
+
+
+def _account(req: Request) -> AccountAnswer:
     user = account.row(req.tx, req.who.user_id)
-    return Reply(
-        AccountAnswer(
-            **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
-            cors_origins=user["cors_origins"],
-            throttle_seconds=user["throttle_seconds"],
-            private_uploads=0,
-            fax_quality=0,
-            setting_sms_hide_your_number=0,
-            setting_sms_hide_business_name=0,
-        )
+    return AccountAnswer(
+        **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
+        cors_origins=user["cors_origins"],
+        throttle_seconds=user["throttle_seconds"],
+        private_uploads=0,
+        fax_quality=0,
+        setting_sms_hide_your_number=0,
+        setting_sms_hide_business_name=0,
     )
 
 
-def change(req: Request) -> Reply:
+@endpoint("Your account has been updated.", AccountAnswer, before_activation=True)
+def change(req: Request, body: preferences.Changes) -> Reply:
     """Change the account. What the body does not name stays as it is. An addition to the contract (facts J10)."""
-    given = req.decode(preferences.Changes)
-    if preferences.personal(given) and not req.who.is_main:
+    if preferences.personal(body) and not req.who.is_main:
         raise Forbidden
-    preferences.change(req.tx, req.who.user_id, req.who.api_username, given)
-    return view(req)
+    preferences.change(req.tx, req.who.user_id, req.who.api_username, body)
+    return Reply(_account(req))
 
 
+@endpoint("Here is your usage for this month.", Usage, before_activation=True)
 def view_usage(req: Request) -> Reply:
-    """3. View what each subaccount sent in a month of UTC, and what it cost. The shorter path is of this month."""
+    """View what each subaccount sent in a month of UTC, and what it cost. The shorter path is of this month."""
     today = datetime.datetime.fromtimestamp(req.tx.now, datetime.UTC)
     year = _in_range(req, "year", 1970, 9998, today.year)
     month = _in_range(req, "month", 1, 12, today.month)

@@ -16,7 +16,7 @@ SLICE = 500
 
 def key_of(req: Request) -> str | None:
     """The key of a request that spends, or None. Raises BadRequest."""
-    key = req.header("idempotency-key").strip() if req.route.spends else ""
+    key = req.header("idempotency-key").strip() if req.route.endpoint.spends else ""
     if len(key) > LONGEST or "\x00" in key:
         raise BadRequest({"Idempotency-Key": f"Idempotency-Key must be at most {LONGEST} characters."})
     return key or None

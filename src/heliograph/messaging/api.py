@@ -1,20 +1,24 @@
 """HTTP shapes that all channels share: history, its export, cancelling, the timeline."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound
-from heliograph.fields import about
+from heliograph.errors import BadRequest, NotFound, Unavailable
+from heliograph.fields import Nothing, about
 from heliograph.files import store as files
 from heliograph.http import paging, search
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Endpoint, Query
 from heliograph.messaging import export, history, message
 from heliograph.messaging.export import Render
 
 UNKNOWN = "Message record not found."
+FILENAME = Query("filename", "What the file is to be called.", {"type": "string", "default": "export.csv"})
 
 
 class Export(msgspec.Struct):
@@ -56,9 +60,10 @@ class Step(msgspec.Struct):
 Steps = Annotated[list[Step], about("What happened, oldest first.")]
 
 
-def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
+def viewing(channel: str, render: Render, entry: type[msgspec.Struct]) -> Endpoint:
     """The handler of a channel's history: date range, paging, search, sort."""
 
+    @endpoint("Here are your data.", entry, paged=True, query=DATES)
     def view_history(req: Request) -> Reply:
         """View the history. Newest last, unless `order_by` says otherwise."""
         window = paging.window(req)
@@ -74,10 +79,11 @@ def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
     return view_history
 
 
-def exporting(channel: str, render: Render, entry: type[msgspec.Struct]) -> Callable[[Request], Awaitable[Reply]]:
+def exporting(channel: str, render: Render, entry: type[msgspec.Struct]) -> Endpoint:
     """The handler of a channel's export: its history as CSV in the file store, answered as a link."""
     export.SHEETS[channel] = export.Sheet(render, [field.encode_name for field in msgspec.structs.fields(entry)])
 
+    @endpoint("Download your file here.", Export, query=(FILENAME, *DATES), refuses=(Unavailable,))
     async def export_history(req: Request) -> Reply:
         """Export the history as a CSV file."""
         name = files.safe_name(req.query.get("filename", ""), "export.csv")
@@ -101,6 +107,7 @@ def exporting(channel: str, render: Render, entry: type[msgspec.Struct]) -> Call
     return export_history
 
 
+@endpoint("The state of your export.", ExportState)
 def view_export(req: Request) -> Reply:
     """View how far an export is, by the id in its link. An addition to the contract."""
     row = export.find(req.tx, req.who.user_id, req.params["export_id"])
@@ -118,9 +125,10 @@ def _link(req: Request, row: Mapping[str, Any]) -> str:
     return f"{req.base_url}/files/{row['file_id']}?filename={row['name'].replace(' ', '%20')}"
 
 
-def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Request], Reply]]:
+def cancelling(channel: str) -> tuple[Endpoint, Endpoint]:
     """The handlers that cancel one message and all scheduled ones of a channel."""
 
+    @endpoint("", Nothing)
     def cancel(req: Request) -> Reply:
         """Cancel a scheduled message and give its price back."""
         key = req.params["message_id"].upper()
@@ -128,6 +136,7 @@ def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Requ
             raise NotFound(UNKNOWN)
         return Reply([], f"Message {key} has been cancelled.")
 
+    @endpoint("", Cancelled)
     def cancel_all(req: Request) -> Reply:
         """Cancel all scheduled messages and give their prices back."""
         count = history.cancel_all(req.tx, req.who.user_id, channel)
@@ -136,6 +145,7 @@ def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Requ
     return cancel, cancel_all
 
 
+@endpoint("The timeline of your message.", Steps)
 def view_timeline(req: Request) -> Reply:
     """View what happened to a message, step by step. An addition to the contract."""
     steps = message.timeline(req.tx, req.who.user_id, req.params["message_id"].upper())

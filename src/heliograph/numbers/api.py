@@ -14,11 +14,23 @@ from heliograph.billing.currencies import Currency
 from heliograph.errors import BadRequest
 from heliograph.fields import Amount, CountryCode, Price, about
 from heliograph.http import paging, search
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import PAGING
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Query
 from heliograph.numbers import number, supply
 from heliograph.numbers.supply import Pool, Supply, Virtual, Wanted
 
 LONGEST_PATTERN = 20
+LOOKED_FOR = (
+    Query("search", "Digits of a number.", {"type": "string"}),
+    Query(
+        "search_type",
+        "Where the digits stand: 0 at the beginning, 1 anywhere, 2 at the end.",
+        {"type": "string", "enum": ["0", "1", "2"], "default": "0"},
+    ),
+    *PAGING,
+)
 Number = Annotated[str, about("The number in E.164 format.", "+61411111111")]
 
 
@@ -60,14 +72,16 @@ class NumberPage(paging.Page, kw_only=True):
     currency: Currency = msgspec.field(name="_currency")
 
 
+@endpoint("Here are you dedicated numbers.", OwnedNumber, paged=True)
 def view_owned(req: Request) -> Reply:
-    """100. View the account's dedicated numbers."""
+    """View the account's dedicated numbers."""
     base = number.of(req.who.user_id)
     return search.page(req, base, number.COLUMNS, ("dedicated_number", False), _owned)
 
 
+@endpoint("Here is your new number.", BoughtNumber, spends=True)
 def buy(req: Request) -> Reply:
-    """101. Buy a number. The setup and the first month are charged, and the number works at once."""
+    """Buy a number. The setup and the first month are charged, and the number works at once."""
     row, setup = number.buy(req.tx, req.who, req.params["dedicated_number"], _supplies(req))
     return Reply(
         BoughtNumber(
@@ -81,8 +95,9 @@ def buy(req: Request) -> Reply:
     )
 
 
+@endpoint("Here are some numbers.", NumberPage, query=LOOKED_FOR)
 def view_available(req: Request) -> Reply:
-    """102. Search for numbers of a country that can be bought."""
+    """Search for numbers of a country that can be bought."""
     wanted = _wanted(req)
     window = paging.window(req)
     setup, monthly = number.prices_for(req.tx, req.who, wanted.country)

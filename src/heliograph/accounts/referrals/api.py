@@ -8,6 +8,7 @@ import msgspec
 from heliograph.accounts.referrals import referral
 from heliograph.fields import UnixTime, about
 from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 
 
@@ -21,8 +22,9 @@ class Referral(msgspec.Struct):
     percentage_referral: Annotated[int, about("Percent of what it spends on messages that is earned.", 5)]
 
 
+@endpoint("Here are your referrals.", Referral, paged=True)
 def view(req: Request) -> Reply:
-    """119. View the accounts that this one has referred."""
+    """View the accounts that this one has referred."""
     base = referral.of(req.who.user_id)
     return search.page(req, base, referral.COLUMNS, ("referral_rule_id", False), _entry)
 

@@ -1,6 +1,7 @@
 """HTTP shapes of the SMS section (endpoints 126 to 143)."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from heliograph.fields import (
     Country,
     CustomString,
     MessageId,
+    Nothing,
     PhoneNumber,
     Price,
     Subaccount,
@@ -23,7 +25,8 @@ from heliograph.fields import (
     about,
 )
 from heliograph.http import paging, search
-from heliograph.http.request import Merged, Reply, Request
+from heliograph.http.endpoint import Merged, endpoint
+from heliograph.http.request import Reply, Request
 from heliograph.messaging import accept, api, message, polling
 from heliograph.messaging.channel import Accepted
 from heliograph.webhooks import samples
@@ -179,11 +182,11 @@ class Template(msgspec.Struct, kw_only=True):
     template_name: str
 
 
-def _prepare(req: Request, quote: bool) -> SmsOrder:
-    found = req.decode(SendSms).messages
-    if not found:
+def _prepare(req: Request, body: SendSms, *, quote: bool) -> SmsOrder:
+    messages = body.messages
+    if not messages:
         raise BadRequest({"messages": required("messages")})
-    if len(found) > MOST_MESSAGES:
+    if len(messages) > MOST_MESSAGES:
         text = f"Too many recipients: at most {MOST_MESSAGES} messages in one request."
         raise BadRequest({"messages": text}, message=text)
     settings = req.services.settings
@@ -194,17 +197,17 @@ def _prepare(req: Request, quote: bool) -> SmsOrder:
         principal=req.who,
         channel=channel,
         request_id=req.id,
-        drafts=[channel.draft(req.who, given, now) for given in found],
+        drafts=[channel.draft(req.who, message, now) for message in messages],
         throttle=0 if quote else throttle,
         quote=quote,
-        lists={at: given for at, given in enumerate(found) if given.list_id is not None and not given.to},
+        lists={at: one for at, one in enumerate(messages) if one.list_id is not None and not one.to},
     )
 
 
 def _merge(tx: Tx, orders: list[SmsOrder]) -> Sequence[list[Accepted]]:
-    whole = [expanded(tx, order) for order in orders]
-    orders[0].channel.judge(tx, whole)
-    return accept.accept(tx, whole)
+    expanded_orders = [expanded(tx, order) for order in orders]
+    orders[0].channel.judge(tx, expanded_orders)
+    return accept.accept(tx, expanded_orders)
 
 
 def _to_lists(order: SmsOrder) -> bool:
@@ -212,17 +215,21 @@ def _to_lists(order: SmsOrder) -> bool:
 
 
 def _sent(req: Request, fates: list[Accepted]) -> Reply:
-    """126. Send messages. Each has a status of its own, and only those that are accepted are charged."""
+    """Send messages. Each has a status of its own, and only those that are accepted are charged."""
     return _answer(req, fates, [_one(req, fate) for fate in fates])
 
 
 def _priced(req: Request, fates: list[Accepted]) -> Reply:
-    """127. See what messages would cost. They have no ids, nor anything else that only sent ones have."""
+    """See what messages would cost. They have no ids, nor anything else that only sent ones have."""
     return _answer(req, fates, [_quoted(fate) for fate in fates])
 
 
-send = Merged(lambda req: _prepare(req, False), _merge, _sent, _to_lists)
-price = Merged(lambda req: _prepare(req, True), _merge, _priced, _to_lists)
+send = endpoint("Here are your data.", SendSmsAnswer, spends=True)(
+    Merged(partial(_prepare, quote=False), _merge, _sent, _to_lists)
+)
+price = endpoint("Here are your data.", SendSmsAnswer)(
+    Merged(partial(_prepare, quote=True), _merge, _priced, _to_lists)
+)
 
 
 def _answer(req: Request, fates: list[Accepted], messages: list[SentSms]) -> Reply:
@@ -320,13 +327,14 @@ def history_row(row: Mapping[str, Any]) -> HistoryEntry:
     )
 
 
-view_history = api.viewing(NAME, history_row)
+view_history = api.viewing(NAME, history_row, HistoryEntry)
 export_history = api.exporting(NAME, history_row, HistoryEntry)
 cancel, cancel_all = api.cancelling(NAME)
 
 
+@endpoint("Here are your delivery receipts.", ReceiptEntry, paged=True)
 def view_receipts(req: Request) -> Reply:
-    """129. View the unread receipts that a POLL rule collected."""
+    """View the unread receipts that a POLL rule collected."""
     window = paging.window(req)
     if search.asked(req):
         base = polling.unread_receipts(req.tx, req.who.user_id, NAME)
@@ -349,22 +357,25 @@ def _receipt(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@endpoint("Your receipt.", Receipt)
 def view_receipt(req: Request) -> Reply:
-    """130. View the newest receipt of one message, read or not."""
+    """View the newest receipt of one message, read or not."""
     row = polling.receipt(req.tx, req.who.user_id, NAME, req.params["message_id"].upper())
     if row is None:
         raise NotFound("Receipt record not found.")
     return Reply(Receipt(**_receipt(row)))
 
 
-def read_receipts(req: Request) -> Reply:
-    """131. Mark receipts as read, up to a time."""
-    polling.mark_receipts(req.tx, req.who.user_id, NAME, req.decode(DateBefore).date_before)
+@endpoint("Receipts has been marked as read.", Nothing)
+def read_receipts(req: Request, body: DateBefore) -> Reply:
+    """Mark receipts as read, up to a time."""
+    polling.mark_receipts(req.tx, req.who.user_id, NAME, body.date_before)
     return Reply([])
 
 
+@endpoint("Here are your data.", InboundEntry, paged=True)
 def view_inbound(req: Request) -> Reply:
-    """133. View the unread inbound messages that a POLL rule collected."""
+    """View the unread inbound messages that a POLL rule collected."""
     window = paging.window(req)
     if search.asked(req):
         base = polling.unread_inbound(req.who.user_id, NAME)
@@ -388,22 +399,25 @@ def _inbound(row: Mapping[str, Any]) -> InboundEntry:
     )
 
 
-def read_inbound(req: Request) -> Reply:
-    """134. Mark inbound messages as read, up to a time."""
-    polling.mark_inbound(req.tx, req.who.user_id, NAME, req.decode(DateBefore).date_before)
+@endpoint("Inbound messages have been marked as read.", Nothing)
+def read_inbound(req: Request, body: DateBefore) -> Reply:
+    """Mark inbound messages as read, up to a time."""
+    polling.mark_inbound(req.tx, req.who.user_id, NAME, body.date_before)
     return Reply([])
 
 
+@endpoint("Receipt have been marked as read.", Marked)
 def read_one_inbound(req: Request) -> Reply:
-    """135. Mark one inbound message as read."""
+    """Mark one inbound message as read."""
     if not polling.mark_one(req.tx, req.who.user_id, NAME, req.params["message_id"].upper()):
         raise NotFound("Message record not found.")
     return Reply(1)
 
 
-def test_receipt(req: Request) -> Reply:
-    """128. Send a test receipt to a URL."""
-    row = samples.receipt(req.tx, req.who.user_id, req.who.subaccount_id, _target(req))
+@endpoint("Receipt has been added", SampleReceipt)
+def test_receipt(req: Request, body: TargetUrl) -> Reply:
+    """Send a test receipt to a URL."""
+    row = samples.receipt(req.tx, req.who.user_id, req.who.subaccount_id, _target(req, body))
     return Reply(
         SampleReceipt(
             timestamp=str(row["timestamp"]),
@@ -417,49 +431,52 @@ def test_receipt(req: Request) -> Reply:
     )
 
 
-def test_inbound(req: Request) -> Reply:
-    """132. Send a test inbound message to a URL."""
-    row = samples.inbound(req.tx, req.who.user_id, req.who.subaccount_id, _target(req))
+@endpoint("Here are your incoming messages.", InboundEntry)
+def test_inbound(req: Request, body: TargetUrl) -> Reply:
+    """Send a test inbound message to a URL."""
+    row = samples.inbound(req.tx, req.who.user_id, req.who.subaccount_id, _target(req, body))
     return Reply(_inbound({**row, "custom_string": None}))
 
 
-def _target(req: Request) -> str:
-    url = req.decode(TargetUrl).url
-    fault = check_url(url, private=req.services.settings.private_webhooks)
+def _target(req: Request, body: TargetUrl) -> str:
+    fault = check_url(body.url, private=req.services.settings.private_webhooks)
     if fault:
         raise BadRequest({"url": fault})
-    return url
+    return body.url
 
 
+@endpoint("Here are your data.", Template, paged=True)
 def view_templates(req: Request) -> Reply:
-    """138. View the templates."""
+    """View the templates."""
     base = templates.of(req.who.user_id)
     return search.page(req, base, templates.COLUMNS, ("template_id", False), lambda row: Template(**row))
 
 
-def create_template(req: Request) -> Reply:
-    """139. Create a template."""
-    given = req.decode(TemplateBody)
-    key = templates.create(req.tx, req.who.user_id, _named(given), given.body)
-    return Reply(Template(template_id=key, body=given.body, template_name=given.template_name))
+@endpoint("New template has been saved.", Template)
+def create_template(req: Request, body: TemplateBody) -> Reply:
+    """Create a template."""
+    _check_template(body)
+    key = templates.create(req.tx, req.who.user_id, body.template_name, body.body)
+    return Reply(Template(template_id=key, body=body.body, template_name=body.template_name))
 
 
-def update_template(req: Request) -> Reply:
-    """140. Change a template."""
-    given = req.decode(TemplateBody)
+@endpoint("Your template has been updated.", Template)
+def update_template(req: Request, body: TemplateBody) -> Reply:
+    """Change a template."""
     key = req.number("template_id", templates.UNKNOWN)
-    templates.update(req.tx, req.who.user_id, key, _named(given), given.body)
-    return Reply(Template(template_id=key, body=given.body, template_name=given.template_name))
+    _check_template(body)
+    templates.update(req.tx, req.who.user_id, key, body.template_name, body.body)
+    return Reply(Template(template_id=key, body=body.body, template_name=body.template_name))
 
 
-def _named(given: TemplateBody) -> str:
-    empty = [name for name in ("template_name", "body") if not getattr(given, name).strip()]
+def _check_template(body: TemplateBody) -> None:
+    empty = [name for name in ("template_name", "body") if not getattr(body, name).strip()]
     if empty:
         raise BadRequest({name: required(name) for name in empty})
-    return given.template_name
 
 
+@endpoint("Your template has been deleted.", Nothing)
 def delete_template(req: Request) -> Reply:
-    """141. Delete a template."""
+    """Delete a template."""
     templates.delete(req.tx, req.who.user_id, req.number("template_id", templates.UNKNOWN))
     return Reply([])
