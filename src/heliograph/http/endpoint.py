@@ -23,15 +23,21 @@ from heliograph.http.route import Endpoint, Query
 class Merged(msgspec.Struct, frozen=True):
     """A handler whose work is done together with that of concurrent requests.
 
-    `prepare(req, body)` makes an item without a transaction, `merge` works on many, `render` makes the answer of one,
-    and its docstring describes the endpoint. Of `large` items only one is written at a time, so that others wait for
-    one of them at most.
+    `gather(req, body)`, if there is one, is awaited once, outside of any transaction: whatever the request has to fetch
+    (a file by its URL, an upload) is fetched there, and becomes `req.gathered`. Nothing is written when it refuses.
+
+    `prepare(req, body)` makes an item. It must be pure and quick: no database, no network, no side effect. It runs
+    without a transaction, and a second time inside of one when the account was changed in between.
+
+    `merge` works on the items of many requests in one transaction. `render` makes the answer of one, and its docstring
+    describes the endpoint. Of `large` items only one is written at a time, so that others wait for one of them at most.
     """
 
     prepare: Callable[[Request, Any], Any]
     merge: Callable[[Tx, list[Any]], Sequence[Any]]
     render: Callable[[Request, Any], Reply]
     large: Callable[[Any], bool] = lambda _: False
+    gather: Callable[[Request, Any], Awaitable[Any]] | None = None
 
 
 Answered = Reply | Awaitable[Reply]

@@ -18,9 +18,12 @@ _HOST = re.compile(r"[\w.:\[\]-]{1,255}").fullmatch
 
 
 class Request:
-    """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials."""
+    """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials.
 
-    __slots__ = ("_tx", "_who", "body", "headers", "id", "params", "query", "route", "scheme", "services")
+    `gathered` is what the `gather` of a merged handler has fetched.
+    """
+
+    __slots__ = ("_tx", "_who", "body", "gathered", "headers", "id", "params", "query", "route", "scheme", "services")
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Request:
         self.scheme = scheme
         self.body = body
         self.services = services
+        self.gathered: Any = None
         self._tx: Tx | None = None
         self._who: Principal | None = None
 

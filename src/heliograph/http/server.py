@@ -189,13 +189,15 @@ class Server:
         endpoint, database = req.route.endpoint, self._services.database
         handler = endpoint.handler
         if endpoint.is_edge:
-            if req.route.access is not None:  # what is remembered may have been revoked
-                await database.read(lambda tx: _enter(tx, req))
-                req.enter(None, req.who)
+            await self._check_again(req)
             return _wrap(req, await _handled(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
-            item = handler.prepare(req, req.decode(endpoint.body))
+            body = req.decode(endpoint.body)
+            if handler.gather is not None:
+                await self._check_again(req)
+                req.gathered = await handler.gather(req, body)
+            item = handler.prepare(req, body)
             async with self._turn if handler.large(item) else contextlib.nullcontext():
                 if key is not None:
                     who = req.who
@@ -207,6 +209,15 @@ class Server:
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req))
         return await database.write(lambda tx: _once(tx, req, key, lambda: _handled(req)))
+
+    async def _check_again(self, req: Request) -> None:
+        """What is remembered of the caller may have been revoked: look before anything is done that no transaction is.
+
+        Raises Unauthorized, Forbidden.
+        """
+        if req.route.access is not None:
+            await self._services.database.read(lambda tx: _enter(tx, req))
+            req.enter(None, req.who)
 
     def _merge(self, handler: Merged) -> Callable[[Tx, list[Any]], Sequence[Any]]:
         """One function object per handler, so that the writer sees what belongs together."""
