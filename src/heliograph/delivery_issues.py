@@ -107,8 +107,8 @@ def view(req: Request) -> Reply:
 
 def listing(tx: Tx, *, everything: bool) -> Sequence[Mapping[str, Any]]:
     """The issues of all accounts for the operator, oldest first: those that wait, or all."""
-    found = select(table, users.c.username).join_from(table, users, users.c.user_id == table.c.user_id)
-    return tx.rows((found if everything else found.where(table.c.resolved == 0)).order_by(table.c.issue_id))
+    issues = select(table, users.c.username).join_from(table, users, users.c.user_id == table.c.user_id)
+    return tx.rows((issues if everything else issues.where(table.c.resolved == 0)).order_by(table.c.issue_id))
 
 
 def answer(tx: Tx, sender: str, issue_id: int, comment: str, *, resolve: bool) -> Mapping[str, Any]:

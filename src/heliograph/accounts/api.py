@@ -180,37 +180,37 @@ async def register(req: Request, body: Registration) -> Reply:
     return await req.services.database.write(registered)
 
 
-async def new_account(given: Registration, **more: Any) -> NewAccount:
+async def new_account(registration: Registration, **more: Any) -> NewAccount:
     """The account that a registration asks for, with `more` about it. Raises BadRequest."""
-    country = given.country.strip().upper()
-    number = phone.parse(given.user_phone, country)
-    faults = _faults(given, country)
+    country = registration.country.strip().upper()
+    number = phone.parse(registration.user_phone, country)
+    faults = _faults(registration, country)
     if number is None:
         faults["user_phone"] = "User phone must be a valid phone number."
     if faults or number is None:
         raise BadRequest(faults)
     return NewAccount(
-        username=given.username,
-        email=given.user_email,
+        username=registration.username,
+        email=registration.user_email,
         phone=number.number,
-        first_name=given.user_first_name,
-        last_name=given.user_last_name,
-        account_name=given.account_name,
+        first_name=registration.user_first_name,
+        last_name=registration.user_last_name,
+        account_name=registration.account_name,
         country=country,
-        password_hash=await asyncio.to_thread(hash_password, given.password),
+        password_hash=await asyncio.to_thread(hash_password, registration.password),
         webhook_secret=new_secret(),
         **more,
     )
 
 
-def _faults(given: Registration, country: str) -> dict[str, str]:
+def _faults(registration: Registration, country: str) -> dict[str, str]:
     """What is wrong with a registration, apart from its phone number."""
-    faults = {name: fault for name in CALLED if (fault := faulty_name(name, getattr(given, name)))}
-    if not NAME.fullmatch(given.username):
+    faults = {name: fault for name in CALLED if (fault := faulty_name(name, getattr(registration, name)))}
+    if not NAME.fullmatch(registration.username):
         faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
-    if fault := faulty_password(given.password):
+    if fault := faulty_password(registration.password):
         faults["password"] = fault
-    if not mail.is_address(given.user_email):
+    if not mail.is_address(registration.user_email):
         faults["user_email"] = "User email must be an email address."
     if country not in phone.COUNTRIES:
         faults["country"] = "Country must be a two-letter ISO 3166 code."

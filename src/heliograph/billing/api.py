@@ -321,9 +321,9 @@ def _card(body: PaymentInfo) -> Card:
         "name": not 0 < len(body.name) <= 255 and "Name must have 1 to 255 characters.",
         "bank_name": len(body.bank_name) > 255 and "Bank name must have at most 255 characters.",
     }
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise BadRequest(found)
+    refused = {name: text for name, text in faults.items() if text}
+    if refused:
+        raise BadRequest(refused)
     return Card(number, body.expiry_month, year, cvc, body.name)
 
 

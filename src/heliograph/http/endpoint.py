@@ -65,7 +65,7 @@ def endpoint(
     request alone reads the body by itself.
     """
 
-    def made(handler: Handler) -> Endpoint:
+    def decorate(handler: Handler) -> Endpoint:
         first, described = (handler.prepare, handler.render) if isinstance(handler, Merged) else (handler, handler)
         annotations = _annotations(first)
         sentence, _, notes = " ".join((inspect.getdoc(described) or "").split()).partition(". ")
@@ -87,7 +87,7 @@ def endpoint(
             refuses=refuses,
         )
 
-    return made
+    return decorate
 
 
 def _annotations(function: Callable[..., Any]) -> list[Any]:

@@ -77,7 +77,7 @@ def document(sections: Sequence[Section], base_url: str) -> dict[str, Any]:
             "schemas": {**exact, **{name: loose.schema(schema) for name, schema in loosened.items()}},
             "responses": {error.__name__: _refusal(error) for error in REFUSALS},
             "parameters": _query_components([query for route, _ in placed for query in _queries(route.endpoint)]),
-            "headers": {name: _header(*told) for name, told in HEADERS.items()},
+            "headers": {name: _header(*header) for name, header in HEADERS.items()},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "Base64 of username:key"},
@@ -88,10 +88,10 @@ def document(sections: Sequence[Section], base_url: str) -> dict[str, Any]:
 
 def _schemas(types: Sequence[Any]) -> tuple[list[Schema | None], dict[str, Schema]]:
     """A schema for each type (None for None), and the components that they refer to."""
-    present = [one for one in types if one is not None]
-    schemas, components = msgspec.json.schema_components(present, ref_template="#/components/schemas/{name}")
-    found = iter(schemas)
-    return [None if one is None else next(found) for one in types], components
+    named = [kind for kind in types if kind is not None]
+    schemas, components = msgspec.json.schema_components(named, ref_template="#/components/schemas/{name}")
+    rest = iter(schemas)
+    return [None if kind is None else next(rest) for kind in types], components
 
 
 def _operation(route: Route, path: str, section: Section, answer: Schema | None) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _filled(kind: type[msgspec.Struct], **properties: Schema) -> Schema:
     """The schema of a struct with some of its properties told more exactly."""
     schema: Schema = msgspec.json.schema_components([kind])[1][kind.__name__]
     known = schema["properties"]
-    more = {name: {**known[name], **told} for name, told in properties.items()}
+    more = {name: {**known[name], **exact} for name, exact in properties.items()}
     return {**schema, "properties": {**known, **more}}
 
 
@@ -217,7 +217,7 @@ def _refusal(error: type[ApiError]) -> dict[str, Any]:
         "response_msg": error.message,
         "data": FAULTS if error is errors.BadRequest else None,
     }
-    made: dict[str, Any] = {
+    response: dict[str, Any] = {
         "description": REFUSALS[error],
         "content": {
             "application/json": {
@@ -227,8 +227,8 @@ def _refusal(error: type[ApiError]) -> dict[str, Any]:
         },
     }
     if error in (errors.TooManyRequests, errors.Unavailable):
-        made["headers"] = {"retry-after": RETRY}
-    return made
+        response["headers"] = {"retry-after": RETRY}
+    return response
 
 
 def page() -> str:

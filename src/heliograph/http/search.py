@@ -45,23 +45,23 @@ def condition(req: Request, columns: Columns) -> ColumnElement[bool] | None:
 
 
 def _one(pair: str, columns: Columns) -> ColumnElement[bool]:
-    name, found, value = pair.partition(":")
+    name, colon, value = pair.partition(":")
     column = _column(name, columns, "q")
-    if not found:
+    if not colon:
         raise BadRequest({"q": f"Write the search as field:value, not {pair.strip()[:50]!r}."})
     if "\x00" in value:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
     marks = _MARK.findall(value.strip())
-    shown = func.coalesce(cast(column.text, String), "")
+    text_shown = func.coalesce(cast(column.text, String), "")
     if "*" not in marks:
         text = "".join(mark[-1] for mark in marks)
-        same = [shown == text, func.lower(shown).in_(_lowered(text))]
+        same = [text_shown == text, func.lower(text_shown).in_(_lowered(text))]
         if column.unit and _DECIMAL.fullmatch(text):
             worth = Decimal(text) * column.unit
             same += [column.stored == literal(int(worth), BigInteger)] if worth == int(worth) else []
         return or_(*same)
     pattern = "".join("%" if mark == "*" else _LITERAL.get(mark[-1], mark[-1]) for mark in marks)
-    return or_(*(func.lower(shown).like(lower, escape="\\") for lower in _lowered(pattern)))
+    return or_(*(func.lower(text_shown).like(lower, escape="\\") for lower in _lowered(pattern)))
 
 
 _LITERAL = {"\\": "\\\\", "%": "\\%", "_": "\\_"}
@@ -70,7 +70,7 @@ _LITERAL = {"\\": "\\\\", "%": "\\%", "_": "\\_"}
 
 def _lowered(text: str) -> list[str]:
     """What a database may make of a text with LOWER: SQLite (and PostgreSQL in the C locale) only knows A to Z."""
-    return sorted({text.lower(), re.sub("[A-Z]+", lambda found: found.group().lower(), text)})
+    return sorted({text.lower(), re.sub("[A-Z]+", lambda letters: letters.group().lower(), text)})
 
 
 def _column(name: str, columns: Columns, where: str) -> Shown:

@@ -68,10 +68,10 @@ class Matcher:
             return verbs[method], {}
         allowed = set(verbs or ())
         for pattern, by_verb in self._open.get(path.count("/"), ()):
-            found = pattern.fullmatch(path)
-            if found:
+            matched = pattern.fullmatch(path)
+            if matched:
                 if method in by_verb:
-                    return by_verb[method], found.groupdict()
+                    return by_verb[method], matched.groupdict()
                 allowed |= by_verb.keys()
         if allowed:
             raise MethodNotAllowed(headers={"allow": ", ".join(sorted(allowed))})
@@ -221,14 +221,14 @@ class Server:
 
     def _merge(self, handler: Merged) -> Callable[[Tx, list[Any]], Sequence[Any]]:
         """One function object per handler, so that the writer sees what belongs together."""
-        made = self._merges.get(handler.merge)
-        if made is None:
+        merge = self._merges.get(handler.merge)
+        if merge is None:
 
-            def made(tx: Tx, pairs: list[Any]) -> Sequence[Any]:
+            def merge(tx: Tx, pairs: list[Any]) -> Sequence[Any]:
                 return _merge_fresh(tx, handler, pairs)
 
-            self._merges[handler.merge] = made
-        return made
+            self._merges[handler.merge] = merge
+        return merge
 
     def _is_listed(self, origin: str) -> bool:
         return "*" in self._origins or origin.lower() in self._origins

@@ -101,8 +101,8 @@ def view_available(req: Request) -> Reply:
     wanted = _wanted(req)
     window = paging.window(req)
     setup, monthly = number.prices_for(req.tx, req.who, wanted.country)
-    total, found = supply.search(req.tx, _supplies(req), wanted, window.offset, window.limit)
-    rows = [{"number": one, "country": wanted.country} for one in found]
+    total, available = supply.search(req.tx, _supplies(req), wanted, window.offset, window.limit)
+    rows = [{"number": one, "country": wanted.country} for one in available]
     page = paging.page(req, window, total, rows, _available(setup, monthly))
     return Reply(NumberPage(**msgspec.structs.asdict(page), currency=currencies.describe(req.who.currency)))
 
@@ -123,9 +123,9 @@ def _wanted(req: Request) -> Wanted:
         "search_type": place not in ("0", "1", "2")
         and "Search type must be 0 (starts with), 1 (anywhere) or 2 (ends with).",
     }
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise BadRequest(found)
+    refused = {name: text for name, text in faults.items() if text}
+    if refused:
+        raise BadRequest(refused)
     return Wanted(country, digits, int(place))
 
 

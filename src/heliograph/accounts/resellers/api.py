@@ -184,9 +184,9 @@ def _checked(body: ClientChanges, country: str) -> dict[str, Any]:
     }
     names = {name: getattr(body, name) for name in api.CALLED}
     faults |= {name: api.faulty_name(name, text) for name, text in names.items() if text is not None}
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise BadRequest(found)
+    refused = {name: text for name, text in faults.items() if text}
+    if refused:
+        raise BadRequest(refused)
     values = {
         "username": body.username and body.username.lower(),
         "email": body.user_email,
