@@ -208,7 +208,7 @@ class House:
 
     def _file_jobs(self) -> dict[str, Runner]:
         return {
-            export.JOB: lambda job: export.run(self.database, self.files, job),
+            export.JOB: lambda job: export.run(self.database, self.files, self.channels, job),
             files.FORGET_JOB: lambda job: asyncio.to_thread(files.forget, self.files, job),
         }
 
@@ -284,11 +284,10 @@ def web(house: House) -> Any:
     The API does not go through Starlette's layers: they would take a fifth of a send's time.
     """
     options = house.options
-    api_routes = routes.table()
     services = Services(
         options, house.database, house.vault, house.files, house.attachments, house.cashier, house.channels
     )
-    server = Server(services, house.limits, api_routes)
+    server = Server(services, house.limits, routes.ROUTES)
 
     async def healthz(request: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
@@ -299,7 +298,7 @@ def web(house: House) -> Any:
 
     async def described(request: HttpRequest) -> Response:
         base = options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return JSONResponse(openapi.document(api_routes, base))
+        return JSONResponse(openapi.document(routes.SECTIONS, base))
 
     async def browsable(request: HttpRequest) -> Response:
         return HTMLResponse(openapi.page())

@@ -10,8 +10,9 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import delivery_issues as table
 from heliograph.db.tables import users
 from heliograph.errors import BadRequest, NotFound, label, required
-from heliograph.http import paging, search
-from heliograph.http.fields import Flag, Mail, UnixTime, about
+from heliograph.fields import Flag, Mail, UnixTime, about
+from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
 from heliograph.queue import mail
@@ -66,18 +67,18 @@ CREATED, LISTED = CreatedIssue.__struct_fields__, Issue.__struct_fields__
 COLUMNS = {name: table.c[name] for name in LISTED if name != "user_id"}
 
 
-def create(req: Request) -> Reply:
-    """183. Report a delivery issue. The message may be gone, so its id is not looked up."""
-    given = req.decode(IssueBody)
-    address = (given.email_address or given.email_with_hyphen or "").strip()
+@endpoint("Delivery issue has been created.", CreatedIssue)
+def create(req: Request, body: IssueBody) -> Reply:
+    """Report a delivery issue. The message may be gone, so its id is not looked up."""
+    address = (body.email_address or body.email_with_hyphen or "").strip()
     faults = {
         name: f"{label(name)} must have at most {most} characters."
         for name, most in LONGEST.items()
-        if len(getattr(given, name) or "") > most
+        if len(getattr(body, name) or "") > most
     }
-    if given.type.strip().upper() not in TYPES:
+    if body.type.strip().upper() not in TYPES:
         faults["type"] = f"Type must be one of {', '.join(TYPES)}."
-    if not given.description.strip():
+    if not body.description.strip():
         faults["description"] = required("description")
     if not is_address(address):
         faults["email_address"] = "Email address must be an email address."
@@ -85,10 +86,10 @@ def create(req: Request) -> Reply:
         raise BadRequest(faults)
     values = {
         "user_id": req.who.user_id,
-        "message_id": given.message_id or "",
-        "type": given.type.strip(),
-        "description": given.description,
-        "client_comments": given.client_comments,
+        "message_id": body.message_id or "",
+        "type": body.type.strip(),
+        "description": body.description,
+        "client_comments": body.client_comments,
         "date_added": req.tx.now,
         "resolved": 0,
         "email_address": address,
@@ -98,18 +99,17 @@ def create(req: Request) -> Reply:
     return Reply(CreatedIssue(**{name: row[name] for name in CREATED}))
 
 
+@endpoint("Here is your result.", Issue, paged=True)
 def view(req: Request) -> Reply:
-    """182. View the delivery issues."""
-    shown = paging.window(req)
-    mine = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
-    total, rows = search.rows(req, mine, COLUMNS, shown, default=("issue_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: Issue(**row)))
+    """View the delivery issues."""
+    base = select(*(table.c[name] for name in LISTED)).where(table.c.user_id == req.who.user_id)
+    return search.page(req, base, COLUMNS, ("issue_id", False), lambda row: Issue(**row))
 
 
 def listing(tx: Tx, *, everything: bool) -> Sequence[Mapping[str, Any]]:
     """The issues of all accounts for the operator, oldest first: those that wait, or all."""
-    found = select(table, users.c.username).join_from(table, users, users.c.user_id == table.c.user_id)
-    return tx.rows((found if everything else found.where(table.c.resolved == 0)).order_by(table.c.issue_id))
+    issues = select(table, users.c.username).join_from(table, users, users.c.user_id == table.c.user_id)
+    return tx.rows((issues if everything else issues.where(table.c.resolved == 0)).order_by(table.c.issue_id))
 
 
 def answer(tx: Tx, sender: str, issue_id: int, comment: str, *, resolve: bool) -> Mapping[str, Any]:

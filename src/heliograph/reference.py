@@ -7,8 +7,10 @@ from typing import Annotated
 import msgspec
 
 from heliograph import countries
+from heliograph.fields import CountryCode, about
 from heliograph.http import paging
-from heliograph.http.fields import CountryCode, about
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import PAGING
 from heliograph.http.request import Reply, Request
 
 
@@ -23,17 +25,19 @@ NamedCountries = Annotated[list[NamedCountry], about("All countries of ISO 3166-
 Timezones = Annotated[list[str], about("Names in the IANA database.", ["Australia/Perth", "UTC"])]
 
 
+@endpoint("List of Countries.", NamedCountries)
 def view_countries(req: Request) -> Reply:
-    """30. View the countries."""
+    """View the countries."""
     return Reply([NamedCountry(code, name) for code, name in countries.by_name(countries.ISO)])
 
 
+@endpoint("List of timezones.", Timezones, query=PAGING)
 def view_timezones(req: Request) -> Reply:
-    """184. View the time zones. With `page` or `limit`, a slice of them."""
+    """View the time zones. With `page` or `limit`, a slice of them."""
     names = timezones()
     if req.query.get("page") or req.query.get("limit"):
-        shown = paging.window(req)
-        names = names[shown.offset : shown.offset + shown.limit]
+        window = paging.window(req)
+        names = names[window.offset : window.offset + window.limit]
     return Reply(names)
 
 

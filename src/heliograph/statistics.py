@@ -1,6 +1,5 @@
 """What was sent, received and lost, by day (endpoints 160 and 161): a reading of the counters in billing/usage.py."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -10,8 +9,11 @@ from heliograph.billing.currencies import Currency
 from heliograph.billing.usage import Usage
 from heliograph.clock import DAY
 from heliograph.errors import BadRequest
-from heliograph.http.fields import about
+from heliograph.fields import about
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Endpoint
 from heliograph.media import MEDIA, Medium
 
 SHOWN = 30
@@ -88,43 +90,46 @@ class VoiceStatistics(msgspec.Struct):
     currency: Currency = msgspec.field(name="_currency")
 
 
-def viewing(channel: Medium) -> Callable[[Request], Reply]:
+def viewing(channel: Medium) -> Endpoint:
     """The handler of the statistics of a channel that the document has none for."""
 
+    @endpoint("Here are your statistics.", Statistics, query=DATES)
     def view(req: Request) -> Reply:
         """View what was sent, received and lost in a channel, by day. An addition to the contract."""
-        days, whole = _counted(req, channel)
-        shown = [Day(date=day, **_both(one)) for day, one in days]
-        return Reply(Statistics(Total(**_both(whole)), shown, currencies.describe(req.who.currency)))
+        counts, total = _counted(req, channel)
+        days = [Day(date=day, **_both(count)) for day, count in counts]
+        return Reply(Statistics(Total(**_both(total)), days, currencies.describe(req.who.currency)))
 
     return view
 
 
+@endpoint("Here are your data.", SmsStatistics, query=DATES)
 def view_sms(req: Request) -> Reply:
-    """161. View what was sent, received and lost of SMS, by day."""
-    days, whole = _counted(req, "sms")
-    shown = [Day(date=day, **_both(one)) for day, one in days]
-    return Reply(SmsStatistics(Total(**_both(whole)), shown, shown, currencies.describe(req.who.currency)))
+    """View what was sent, received and lost of SMS, by day."""
+    counts, total = _counted(req, "sms")
+    days = [Day(date=day, **_both(count)) for day, count in counts]
+    return Reply(SmsStatistics(Total(**_both(total)), days, days, currencies.describe(req.who.currency)))
 
 
+@endpoint("Here are your statistics.", VoiceStatistics, query=DATES)
 def view_voice(req: Request) -> Reply:
-    """160. View what was sent and lost of voice messages, by day."""
-    days, whole = _counted(req, "voice")
-    shown = [VoiceDay(date=day, **_out(one)) for day, one in days]
-    return Reply(VoiceStatistics(VoiceTotal(**_out(whole)), shown, currencies.describe(req.who.currency)))
+    """View what was sent and lost of voice messages, by day."""
+    counts, total = _counted(req, "voice")
+    days = [VoiceDay(date=day, **_out(count)) for day, count in counts]
+    return Reply(VoiceStatistics(VoiceTotal(**_out(total)), days, currencies.describe(req.who.currency)))
 
 
 def _counted(req: Request, channel: Medium) -> tuple[list[tuple[int, Usage]], Usage]:
     """(each day of the range with its counts, the counts of all of them)."""
     first, last = _range(req)
-    found = usage.by_day(req.tx, req.who.user_id, channel, first, last)
-    whole = Usage()
-    for one in found.values():
-        whole.sent += one.sent
-        whole.micros += one.micros
-        whole.received += one.received
-        whole.failed += one.failed
-    return [(day, found.get(day, Usage())) for day in range(first, last + 1, DAY)], whole
+    counts = usage.by_day(req.tx, req.who.user_id, channel, first, last)
+    total = Usage()
+    for count in counts.values():
+        total.sent += count.sent
+        total.micros += count.micros
+        total.received += count.received
+        total.failed += count.failed
+    return [(day, counts.get(day, Usage())) for day in range(first, last + 1, DAY)], total
 
 
 def _range(req: Request) -> tuple[int, int]:
@@ -142,9 +147,9 @@ def _midnight(at: int) -> int:
     return at - at % DAY
 
 
-def _out(one: Usage) -> dict[str, Any]:
-    return {"outbound": Sent(one.sent, prices.number(one.micros)), "bounced": Count(one.failed)}
+def _out(count: Usage) -> dict[str, Any]:
+    return {"outbound": Sent(count.sent, prices.number(count.micros)), "bounced": Count(count.failed)}
 
 
-def _both(one: Usage) -> dict[str, Any]:
-    return {**_out(one), "inbound": Count(one.received)}
+def _both(count: Usage) -> dict[str, Any]:
+    return {**_out(count), "inbound": Count(count.received)}

@@ -30,7 +30,7 @@ class Document:
     """The document, and a validator for each answer of each operation."""
 
     def __init__(self) -> None:
-        self.whole: Json = openapi.document(routes.table(), "http://localhost")
+        self.whole: Json = openapi.document(routes.SECTIONS, "http://localhost")
         self._paths = sorted(
             ((re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path) for path in self.whole["paths"]),
             key=lambda pair: pair[1].count("{"),

@@ -11,7 +11,7 @@ from contract.records import filled
 from heliograph import routes
 from support.server import Api
 
-SERVED = {row.number for row in routes.table() if row.number}
+SERVED = {row.number for row in routes.ROUTES if row.number}
 PLACEHOLDERS = {
     151: {"action"},
     153: {"action"},

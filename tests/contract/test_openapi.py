@@ -16,10 +16,10 @@ from contract.document import Document, closed
 from heliograph import routes
 from heliograph.errors import BadRequest
 from heliograph.http import loose, openapi
-from heliograph.http.request import Route
+from heliograph.http.route import Route
 from support.server import DOCUMENT, Running
 
-TABLE = routes.table()
+TABLE = routes.ROUTES
 OPERATIONS = [
     (method, path, operation) for path, verbs in DOCUMENT.whole["paths"].items() for method, operation in verbs.items()
 ]
@@ -63,7 +63,7 @@ def test_operation_ids_are_unique() -> None:
 
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: route.at)
 def test_every_route_names_its_answer_and_says_what_it_does(route: Route) -> None:
-    assert route.answer is not None, "name the struct of its answer in routes.py"
+    assert route.endpoint.answer is not None, "@endpoint names the type of its answer"
     operation = DOCUMENT.whole["paths"][route.paths[0]][route.method.lower()]
     assert operation["summary"] != route.at, "the first sentence of the handler's docstring is its summary"
     assert not operation["summary"][0].isdigit()
@@ -72,9 +72,8 @@ def test_every_route_names_its_answer_and_says_what_it_does(route: Route) -> Non
 @operations
 def test_each_operation_documents_the_refusals_that_it_has(method: str, path: str, operation: dict[str, Any]) -> None:
     statuses = set(operation["responses"])
-    more = next(
-        {str(one.status) for one in row.refuses} for row in TABLE if row.method == method.upper() and path in row.paths
-    )
+    row = next(row for row in TABLE if row.method == method.upper() and path in row.paths)
+    more = {str(refusal.status) for refusal in row.endpoint.refuses}
     assert {"200", "400", "429"} | more <= statuses <= {"200", "400", "401", "403", "404", "409", "413", "429"} | more
     assert {"401", "403"} & statuses == ({"401", "403"} if operation["security"] else set())
     assert ("404" in statuses) == ("{" in path or "404" in more)

@@ -24,7 +24,7 @@ ADDITIONS = {
 
 
 def served() -> dict[tuple[str, str], int]:
-    rows = routes.table()
+    rows = routes.ROUTES
     return {(row.method, path): row.number for row in rows for path in row.paths}
 
 

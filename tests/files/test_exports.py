@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from files.fetching import fetch
-from heliograph.channels.sms.api import HistoryEntry
+from heliograph.channels.sms.shapes import SmsHistoryEntry
 from heliograph.messaging import export
 from support import postgres
 from support.server import Api, Running
@@ -38,7 +38,7 @@ def test_an_export_has_the_history(api: Api) -> None:
     assert fetch(url).headers["content-disposition"] == 'attachment; filename="my export.csv"'
     rows = exported(url)
     shown = api.get("/sms/history?limit=100")["data"]
-    assert tuple(rows[0]) == tuple(field.encode_name for field in msgspec.structs.fields(HistoryEntry))
+    assert tuple(rows[0]) == tuple(field.encode_name for field in msgspec.structs.fields(SmsHistoryEntry))
     assert [row["message_id"] for row in rows] == [row["message_id"] for row in shown]
     assert rows[0] == {name: "" if value is None else str(value) for name, value in shown[0].items()}
 

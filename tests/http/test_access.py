@@ -7,10 +7,10 @@ import pytest
 
 from heliograph import routes
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.http.request import Route
+from heliograph.http.route import Route
 from support.server import Api
 
-TABLE = routes.table()
+TABLE = routes.ROUTES
 CHANNELS = ("sms", "mms", "email", "voice", "fax", "post")
 SECTIONS = {
     "automations": "settings",
@@ -76,3 +76,9 @@ def test_a_flag_that_is_taken_away_is_gone_at_once(api: Api) -> None:
     api.put(f"/subaccounts/{key}", {"access_sms": 0})
     assert sub.call("GET", "/sms/templates").status == 403
     assert sub.call("POST", "/sms/send", {"messages": [{"to": "+61411111111", "body": "x"}]}).status == 403
+
+
+def test_before_its_activation_an_account_may_only_look_after_itself() -> None:
+    own = ("/account", "/account-verify")
+    mine = {route.at for route in TABLE if route.access is not None and route.paths[0].startswith(own)}
+    assert {route.at for route in TABLE if route.endpoint.before_activation} == mine

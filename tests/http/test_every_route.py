@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from heliograph.accounts import account
-from heliograph.http.request import Route
+from heliograph.http.route import Route
 from support.http_walk import (
     BODY_IDS,
     NO_RECORDS,
@@ -154,14 +154,16 @@ def test_slashes_at_the_end_make_no_difference(api: Api, route: Route) -> None:
 def test_every_spelling_is_the_same_endpoint(api: Api, route: Route) -> None:
     """Nothing is made by the call, since nobody has the id or nothing is in the body."""
     statuses = {
-        api.call(route.method, fill(path, dict.fromkeys(parameters(path), "1")), {} if route.body else None).status
+        api.call(
+            route.method, fill(path, dict.fromkeys(parameters(path), "1")), {} if route.endpoint.body else None
+        ).status
         for path in route.paths
     }
     assert len(statuses) == 1
     assert not statuses & {404, 405} or parameters(route.paths[0])
 
 
-@cases(lambda route: route.paged)
+@cases(lambda route: route.endpoint.paged)
 def test_every_list_is_paged_and_searched(api: Api, route: Route) -> None:
     path = fill(route.paths[0], {name: maker(route.paths[0], name)(api) for name in parameters(route.paths[0])})
     page = api.get(path)

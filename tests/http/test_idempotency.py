@@ -14,7 +14,9 @@ from heliograph.db import engine
 from heliograph.db.database import Database
 from heliograph.errors import Conflict
 from heliograph.http import idempotency
-from heliograph.http.request import Reply, Request, Route
+from heliograph.http.endpoint import endpoint
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Route
 from support.server import Answer, Api, Running
 
 NUMBER = "+61491570006"
@@ -127,7 +129,7 @@ def age(server: Running, api: Api, seconds: int) -> None:
     server.write(lambda tx: tx.driver(sql, [seconds, api.user_id]) and None)
 
 
-ROUTE = Route(0, "POST /things", lambda req: Reply(), "", "", spends=True)
+ROUTE = Route(0, "POST /things", endpoint("", None, spends=True)(lambda req: Reply()), "")
 
 
 def request(user_id: int, body: bytes = b"{}") -> Request:

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from heliograph.errors import BadRequest
 from heliograph.http import paging
-from heliograph.http.request import Reply, Request, Route
+from heliograph.http.endpoint import endpoint
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Route
 from heliograph.settings import Settings
 from support.server import Api, Running
 
-ROUTE = Route(0, "GET /things/{thing_id}/parts", lambda req: Reply(), "", "", paged=True)
+ROUTE = Route(0, "GET /things/{thing_id:int}/parts", endpoint("", None, paged=True)(lambda req: Reply()), "")
 
 
 def request(params: dict[str, str] | None = None, **query: str) -> Request:
@@ -70,9 +72,9 @@ def test_what_is_no_number_is_named(name: str, text: str) -> None:
 @given(st.integers(0, 10**6), st.integers(1, 200), st.integers(15, 100))
 def test_the_keys_fit_together(total: int, number: int, limit: int) -> None:
     req = request(page=str(number), limit=str(limit), q="a:b,c", operator="")
-    shown = paging.window(req)
-    rows = [{"n": at} for at in range(min(max(0, total - shown.offset), limit))]
-    page = paging.page(req, shown, total, rows, lambda row: row["n"])
+    window = paging.window(req)
+    rows = [{"n": at} for at in range(min(max(0, total - window.offset), limit))]
+    page = paging.page(req, window, total, rows, lambda row: row["n"])
     assert (page.total, page.per_page, page.current_page) == (total, limit, number)
     assert page.last_page == math.ceil(total / limit)
     assert len(page.data) == (page.to - page.from_ + 1 if rows else 0)

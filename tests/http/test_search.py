@@ -18,8 +18,10 @@ from heliograph.db.shown import decimals
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest
 from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.paging import Window
-from heliograph.http.request import Reply, Request, Route
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Route
 from support.server import Api
 
 COLUMNS = {
@@ -28,7 +30,7 @@ COLUMNS = {
     "term": table.c.message_search_term,
     "number": table.c.match_type,
 }
-ROUTE = Route(0, "GET /things", lambda req: Reply(), "", "", paged=True)
+ROUTE = Route(0, "GET /things", endpoint("", None, paged=True)(lambda req: Reply()), "")
 Ask = Callable[..., list[str]]
 
 LETTERS = string.ascii_letters + string.digits + " ,:*\\%_'\"()-ÉéŻżß😀"
@@ -82,7 +84,7 @@ def store(tx: Tx, names: Sequence[str], term: str | None = None) -> None:
 def names(tx: Tx, **query: str) -> list[str]:
     """The names of what is found."""
     base = table.select().where(table.c.user_id == 1)
-    total, rows = search.rows(request(tx, **query), base, COLUMNS, Window(1, 100), ("key", False))
+    total, rows = search.select_rows(request(tx, **query), base, COLUMNS, Window(1, 100), ("key", False))
     assert total == len(rows)
     return [row["rule_name"] for row in rows]
 

@@ -14,10 +14,10 @@ import pytest
 
 from contract import oracle, records
 from heliograph import routes
-from heliograph.http.request import Route
+from heliograph.http.route import Route
 from support.server import Api
 
-ROUTES = routes.table()
+ROUTES = routes.ROUTES
 Maker = Callable[[Api], Any]
 
 PLAIN, ECHO = "+61491570006", "+61491999007"
@@ -137,7 +137,7 @@ def body_of(route: Route) -> Any:
     """A body that the route accepts: the document's, unless BODIES has one. None for a route without."""
     if route.at in BODIES:
         return copy.deepcopy(BODIES[route.at])
-    if route.body is None:
+    if route.endpoint.body is None:
         return None
     for endpoint in oracle.endpoints():
         if route.number and endpoint.number == route.number:
@@ -147,8 +147,8 @@ def body_of(route: Route) -> Any:
 
 def ids_inside(route: Route) -> Iterator[str]:
     """Names of the fields of a route's body and query that are ids of records."""
-    yield from (name for name in route.query if name.endswith("_id"))
-    waiting, seen = [route.body], set()
+    yield from (query.name for query in route.endpoint.query if query.name.endswith("_id"))
+    waiting, seen = [route.endpoint.body], set()
     while waiting:
         kind = waiting.pop()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:

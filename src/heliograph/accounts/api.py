@@ -16,8 +16,9 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.billing import commission, currencies, ledger, prices, tariff, usage
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.errors import BadRequest, Forbidden
-from heliograph.http.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
+from heliograph.errors import BadRequest, Forbidden, label
+from heliograph.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, RegionalPhone, about
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
 from heliograph.media import MEDIA
@@ -165,56 +166,56 @@ class Usage(msgspec.Struct):
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
-async def register(req: Request) -> Reply:
-    """1. Create an account with trial credit."""
-    given = req.decode(Registration)
+@endpoint("Successfully created an account.", NewAccountAnswer, guarded=True)
+async def register(req: Request, body: Registration) -> Reply:
+    """Create an account with trial credit."""
     settings, vault = req.services.settings, req.services.vault
     trial = prices.micros(settings.trial_credit)
-    new = await new_account(given, active=settings.new_accounts == "active", credit_micros=trial)
+    new = await new_account(body, active=settings.new_accounts == "active", credit_micros=trial)
 
     def registered(tx: Tx) -> Reply:
         user_id = account.create(tx, vault, new)
-        if given.referrer:
-            referral.add(tx, given.referrer, user_id, settings.referral_percent)
-        made = account.by_user(tx, user_id)
-        assert made is not None
-        audit.record(tx, user_id, made.api_username, "account.registered", new.email)
-        return Reply(NewAccountAnswer(**profile(tx, vault, user_id, made.subaccount_id)))
+        if body.referrer:
+            referral.add(tx, body.referrer, user_id, settings.referral_percent)
+        who = account.by_user(tx, user_id)
+        assert who is not None
+        audit.record(tx, user_id, who.api_username, "account.registered", new.email)
+        return Reply(NewAccountAnswer(**profile(tx, vault, user_id, who.subaccount_id)))
 
     return await req.services.database.write(registered)
 
 
-async def new_account(given: Registration, **more: Any) -> NewAccount:
+async def new_account(registration: Registration, **more: Any) -> NewAccount:
     """The account that a registration asks for, with `more` about it. Raises BadRequest."""
-    country = given.country.strip().upper()
-    number = phone.parse(given.user_phone, country)
-    faults = _faults(given, country)
+    country = registration.country.strip().upper()
+    number = phone.parse(registration.user_phone, country)
+    faults = _faults(registration, country)
     if number is None:
         faults["user_phone"] = "User phone must be a valid phone number."
     if faults or number is None:
         raise BadRequest(faults)
     return NewAccount(
-        username=given.username,
-        email=given.user_email,
+        username=registration.username,
+        email=registration.user_email,
         phone=number.number,
-        first_name=given.user_first_name,
-        last_name=given.user_last_name,
-        account_name=given.account_name,
+        first_name=registration.user_first_name,
+        last_name=registration.user_last_name,
+        account_name=registration.account_name,
         country=country,
-        password_hash=await asyncio.to_thread(hash_password, given.password),
+        password_hash=await asyncio.to_thread(hash_password, registration.password),
         webhook_secret=new_secret(),
         **more,
     )
 
 
-def _faults(given: Registration, country: str) -> dict[str, str]:
+def _faults(registration: Registration, country: str) -> dict[str, str]:
     """What is wrong with a registration, apart from its phone number."""
-    faults = {name: fault for name in CALLED if (fault := faulty_name(name, getattr(given, name)))}
-    if not NAME.fullmatch(given.username):
+    faults = {name: fault for name in CALLED if (fault := faulty_name(name, getattr(registration, name)))}
+    if not NAME.fullmatch(registration.username):
         faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
-    if fault := faulty_password(given.password):
+    if fault := faulty_password(registration.password):
         faults["password"] = fault
-    if not is_address(given.user_email):
+    if not is_address(registration.user_email):
         faults["user_email"] = "User email must be an email address."
     if country not in phone.COUNTRIES:
         faults["country"] = "Country must be a two-letter ISO 3166 code."
@@ -224,7 +225,7 @@ def _faults(given: Registration, country: str) -> dict[str, str]:
 def faulty_name(field: str, name: str) -> str:
     """What is wrong with a name of a person or a company, or nothing."""
     fine = 0 < len(name.strip()) <= LONGEST_NAME
-    return "" if fine else f"{field.capitalize().replace('_', ' ')} must have 1 to {LONGEST_NAME} characters."
+    return "" if fine else f"{label(field)} must have 1 to {LONGEST_NAME} characters."
 
 
 def faulty_password(password: str) -> str:
@@ -233,33 +234,37 @@ def faulty_password(password: str) -> str:
     return "" if fine else f"Password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
 
 
+@endpoint("Here's your account", AccountAnswer, before_activation=True)
 def view(req: Request) -> Reply:
-    """2. View the account of whoever asks."""
+    """View the account of whoever asks."""
+    return Reply(_account(req))
+
+
+def _account(req: Request) -> AccountAnswer:
     user = account.row(req.tx, req.who.user_id)
-    return Reply(
-        AccountAnswer(
-            **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
-            cors_origins=user["cors_origins"],
-            throttle_seconds=user["throttle_seconds"],
-            private_uploads=0,
-            fax_quality=0,
-            setting_sms_hide_your_number=0,
-            setting_sms_hide_business_name=0,
-        )
+    return AccountAnswer(
+        **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
+        cors_origins=user["cors_origins"],
+        throttle_seconds=user["throttle_seconds"],
+        private_uploads=0,
+        fax_quality=0,
+        setting_sms_hide_your_number=0,
+        setting_sms_hide_business_name=0,
     )
 
 
-def change(req: Request) -> Reply:
+@endpoint("Your account has been updated.", AccountAnswer, before_activation=True)
+def change(req: Request, body: preferences.Changes) -> Reply:
     """Change the account. What the body does not name stays as it is. An addition to the contract (facts J10)."""
-    given = req.decode(preferences.Changes)
-    if preferences.personal(given) and not req.who.is_main:
+    if preferences.personal(body) and not req.who.is_main:
         raise Forbidden
-    preferences.change(req.tx, req.who.user_id, req.who.api_username, given)
-    return view(req)
+    preferences.change(req.tx, req.who.user_id, req.who.api_username, body)
+    return Reply(_account(req))
 
 
+@endpoint("Here is your usage for this month.", Usage, before_activation=True)
 def view_usage(req: Request) -> Reply:
-    """3. View what each subaccount sent in a month of UTC, and what it cost. The shorter path is of this month."""
+    """View what each subaccount sent in a month of UTC, and what it cost. The shorter path is of this month."""
     today = datetime.datetime.fromtimestamp(req.tx.now, datetime.UTC)
     year = _in_range(req, "year", 1970, 9998, today.year)
     month = _in_range(req, "month", 1, 12, today.month)
@@ -276,7 +281,7 @@ def _in_range(req: Request, name: str, least: int, most: int, default: int) -> i
     """A whole number out of the path. Raises BadRequest."""
     text = req.params.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,4}", text) or not least <= int(text) <= most:
-        raise BadRequest({name: f"{name.capitalize()} must be a number from {least} to {most}."})
+        raise BadRequest({name: f"{label(name)} must be a number from {least} to {most}."})
     return int(text)
 
 

@@ -13,7 +13,7 @@ from heliograph.accounts.preferences import Mailing
 from heliograph.automations import rules
 from heliograph.channels.audience import for_members, refuse_opted_out
 from heliograph.channels.sms.channel import NAME as SMS
-from heliograph.channels.sms.channel import SmsMessage
+from heliograph.channels.sms.shapes import SmsMessage
 from heliograph.clock import HOUR
 from heliograph.contacts import audience, contact
 from heliograph.db.engine import Tx

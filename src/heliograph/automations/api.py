@@ -1,6 +1,6 @@
-"""HTTP shapes of the rule endpoints: five handlers for every family."""
+"""HTTP shapes of the rule endpoints: five for every family."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -10,14 +10,15 @@ from heliograph.automations import rules
 from heliograph.automations.families import ACTIONS, OF_LISTS, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
-from heliograph.errors import BadRequest
-from heliograph.http import paging, search
-from heliograph.http.fields import about
+from heliograph.errors import BadRequest, label, required
+from heliograph.fields import Nothing, about
+from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Endpoint
 from heliograph.mailaddress import is_address
 from heliograph.webhooks.fetch import LONGEST_URL, check_url
 
-Handler = Callable[[Request], Reply]
 WEBHOOK_TYPES = ("post", "get", "json")
 LONGEST = {
     "rule_name": 200,
@@ -32,8 +33,8 @@ LONGEST = {
 class Field(NamedTuple):
     """A field of a rule: its type in answers and in bodies, what it is for, an example, what a body may choose from."""
 
-    shown: Any
-    given: Any
+    in_answer: Any
+    in_body: Any
     text: str
     example: Any
     choices: Sequence[Any] = ()
@@ -71,87 +72,86 @@ FIELDS = {
 def shapes(family: Family) -> tuple[type[msgspec.Struct], type[msgspec.Struct]]:
     """The structs of a family: body of create and update, and answer."""
     title = "".join(word.capitalize() for word in family.name.split("-")) + "Rule"
-    given: list[tuple[str, Any, Any]] = []
-    shown: list[tuple[str, Any]] = [(family.key, Annotated[int, about("Id of the rule.", 1)])]
+    body: list[tuple[str, Any, Any]] = []
+    answer: list[tuple[str, Any]] = [(family.key, Annotated[int, about("Id of the rule.", 1)])]
     for name in family.fields:
         field = FIELDS[name]
         limits: dict[str, Any] = {"enum": list(field.choices)} if field.choices else {}
         limits |= {"maxLength": LONGEST[name]} if name in LONGEST else {}
-        given.append((name, Annotated[field.given | None, about(field.text, field.example, **limits)], None))
-        shown.append((name, Annotated[field.shown, about(field.text, field.example)]))
+        body.append((name, Annotated[field.in_body | None, about(field.text, field.example, **limits)], None))
+        answer.append((name, Annotated[field.in_answer, about(field.text, field.example)]))
     return (
-        msgspec.defstruct(title + "Body", given, module=__name__),
-        msgspec.defstruct(title, shown, module=__name__),
+        msgspec.defstruct(title + "Body", body, module=__name__),
+        msgspec.defstruct(title, answer, module=__name__),
     )
 
 
-def handlers(
-    family: Family, body: type[msgspec.Struct], answer: type[msgspec.Struct]
-) -> tuple[Handler, Handler, Handler, Handler, Handler]:
-    """List, create, view, update, delete."""
+def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
+    """(number, verb and path, endpoint): list, create, view, update and delete the rules of a family."""
+    body_type, answer = shapes(family)
     columns = {family.key: table.c.rule_id, **{name: table.c[name] for name in family.fields}}
 
     def render(row: Mapping[str, Any]) -> msgspec.Struct:
         return answer(row["rule_id"], *(row[name] for name in family.fields))
 
-    def listing(req: Request) -> Reply:
-        """View the rules."""
-        shown = paging.window(req)
-        base = rules.of(req.who.user_id, family.name)
-        total, rows = search.rows(req, base, columns, shown, default=(family.key, False))
-        return Reply(paging.page(req, shown, total, rows, render))
+    def key_of(req: Request) -> int:
+        return req.number(family.key, rules.UNKNOWN)
 
-    def create(req: Request) -> Reply:
-        """Create a rule."""
-        values = _checked(req, family, req.decode(body), {})
+    @endpoint(family.listed, answer, paged=True, summary=f"View the rules for {family.title}")
+    def view_all(req: Request) -> Reply:
+        return search.page(req, rules.of(req.who.user_id, family.name), columns, (family.key, False), render)
+
+    @endpoint(family.created, answer, body=body_type, summary=f"Create a rule for {family.title}")
+    def create(req: Request, body: msgspec.Struct) -> Reply:
+        values = _checked(req, family, body, {})
         return Reply(render(rules.create(req.tx, req.who.user_id, family.name, values)))
 
+    @endpoint(family.viewed, answer, summary=f"View a rule for {family.title}")
     def view(req: Request) -> Reply:
-        """View a rule."""
-        return Reply(render(rules.find(req.tx, req.who.user_id, family.name, req.number(family.key, rules.UNKNOWN))))
+        return Reply(render(rules.find(req.tx, req.who.user_id, family.name, key_of(req))))
 
-    def update(req: Request) -> Reply:
+    @endpoint(family.updated, answer, body=body_type, summary=f"Change a rule for {family.title}")
+    def update(req: Request, body: msgspec.Struct) -> Reply:
         """Change a rule. What the body does not name stays as it is."""
-        key = req.number(family.key, rules.UNKNOWN)
+        key = key_of(req)
         before = rules.find(req.tx, req.who.user_id, family.name, key)
-        values = _checked(req, family, req.decode(body), before)
+        values = _checked(req, family, body, before)
         return Reply(render(rules.update(req.tx, req.who.user_id, family.name, key, values)))
 
+    @endpoint(family.deleted, Nothing, summary=f"Delete a rule for {family.title}")
     def delete(req: Request) -> Reply:
-        """Delete a rule."""
-        rules.delete(req.tx, req.who.user_id, family.name, req.number(family.key, rules.UNKNOWN))
+        rules.delete(req.tx, req.who.user_id, family.name, key_of(req))
         return Reply([])
 
-    for handler in (listing, create, view, update, delete):  # the API document has its words from here
-        summary, stop, rest = str(handler.__doc__).partition(".")
-        handler.__doc__ = f"{summary} for {family.title}{stop}{rest}"
-    return listing, create, view, update, delete
+    one = f"{family.path}/{{{family.key}:int}}"
+    places = (f"GET {family.path}", f"POST {family.path}", f"GET {one}", f"PUT {one}", f"DELETE {one}")
+    return list(zip(family.numbers, places, (view_all, create, view, update, delete), strict=True))
 
 
-def _checked(req: Request, family: Family, given: msgspec.Struct, before: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping[str, Any]) -> dict[str, Any]:
     """The columns to store; what is not named keeps its value in `before`. Raises BadRequest."""
-    named = {name: getattr(given, name) for name in family.fields if getattr(given, name) is not None}
+    named = {name: getattr(body, name) for name in family.fields if getattr(body, name) is not None}
     if "action_address" in named:
         named["action_address"] = named["action_address"].strip()
     if named.get("dedicated_number") == "":
         named["dedicated_number"] = "*"
-    whole = {**{name: before.get(name) for name in family.fields}, **named}
+    rule = {**{name: before.get(name) for name in family.fields}, **named}
     faults = {
-        name: f"{name.capitalize().replace('_', ' ')} must be at most {most} characters."
+        name: f"{label(name)} must be at most {most} characters."
         for name, most in LONGEST.items()
         if len(named.get(name, "")) > most
     }
     for name in ("rule_name", "action"):
-        if not str(whole[name] or "").strip():
-            faults[name] = f"{name.capitalize().replace('_', ' ')} field is required."
-    if whole["action"] and whole["action"] not in ACTIONS:
+        if not str(rule[name] or "").strip():
+            faults[name] = required(name)
+    if rule["action"] and rule["action"] not in ACTIONS:
         faults["action"] = f"Action must be one of {', '.join(ACTIONS)}."
-    if whole.get("message_search_type") not in (None, 0, 1, 2, 3):
+    if rule.get("message_search_type") not in (None, 0, 1, 2, 3):
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
-    if whole.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
+    if rule.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
         faults["webhook_type"] = "Webhook type must be post, get or json."
     if not faults and {"action", "action_address", "body"} & named.keys():
-        faults |= _address_faults(req, whole)
+        faults |= _address_faults(req, rule)
     if abs(named.get("match_type") or 0) > 2**31:
         faults["match_type"] = "Match type is out of range."
     if faults:
@@ -161,9 +161,9 @@ def _checked(req: Request, family: Family, given: msgspec.Struct, before: Mappin
     return named
 
 
-def _address_faults(req: Request, whole: Mapping[str, Any]) -> dict[str, str]:
+def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
     """Whether the address fits the action."""
-    action, address = whole["action"], whole["action_address"] or ""
+    action, address = rule["action"], rule["action_address"] or ""
     if action == "URL":
         fault = check_url(address, private=req.services.settings.private_webhooks)
         return {"action_address": fault} if fault else {}
@@ -171,7 +171,7 @@ def _address_faults(req: Request, whole: Mapping[str, Any]) -> dict[str, str]:
         return {"action_address": "Action address must be an email address."}
     if action in OF_LISTS and not lists.is_own(req.tx, req.who.user_id, address):
         return {"action_address": "Action address must be the id of one of your lists."}
-    body = (whole.get("body") or "").strip()
+    body = (rule.get("body") or "").strip()
     if action in OF_LISTS and action.endswith("_EMAIL") and body and not is_address(body):
         return {"body": "Body must be the email address that the message goes to, or empty."}
     if action == "SMS" and phone.parse(address) is None:

@@ -13,11 +13,15 @@ from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, Gatewa
 from heliograph.billing.prices import Rates, RatesError
 from heliograph.billing.tariff import rates_of
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound, Unavailable
+from heliograph.errors import BadRequest, NotFound, Unavailable, label
+from heliograph.fields import Amount, Flag, UnixTime, about
 from heliograph.files import store as files
-from heliograph.http import idempotency, paging, search
-from heliograph.http.fields import Amount, Flag, UnixTime, about
+from heliograph.http import idempotency, search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Query
+
+COUNTRY = Query("country", "ISO 3166 code of two letters; empty: that of the account.", {"type": "string"})
 
 LEAST_DIRECT_MAIL = 5000
 """Pieces that an order of direct mail has at least. Source: the example of endpoint 11."""
@@ -156,17 +160,19 @@ class Thanks(msgspec.Struct):
     """`data` of an event of the payment gateway: nothing."""
 
 
+@endpoint("Customer payment info.", ShownCard, refuses=(NotFound,))
 def view_card(req: Request) -> Reply:
-    """9. View the card that the account pays with."""
+    """View the card that the account pays with."""
     card = payments.card_of(req.tx, req.who.user_id)
     if card is None:
         raise NotFound("Payment info record not found.")
     return Reply(ShownCard(card["display_number"], card["expiry_month"], card["expiry_year"], card["name"]))
 
 
-async def change_card(req: Request) -> Reply:
-    """10. Change the card that the account pays with. Its number goes to the payment provider and nowhere else."""
-    card = _card(req.decode(PaymentInfo))
+@endpoint("Your payment info has been updated.", CardToken, refuses=(Unavailable,))
+async def change_card(req: Request, body: PaymentInfo) -> Reply:
+    """Change the card that the account pays with. Its number goes to the payment provider and nowhere else."""
+    card = _card(body)
     try:
         token = await req.services.cashier.keep_card(req.who.user_id, card, req.who.api_username)
     except CardRefused as refused:
@@ -176,8 +182,9 @@ async def change_card(req: Request) -> Reply:
     return Reply(CardToken(token))
 
 
+@endpoint("List of Packages.", Packages, query=(COUNTRY,))
 def view_packages(req: Request) -> Reply:
-    """11. View the packages, and what they buy in the account's country or in the one of the query."""
+    """View the packages, and what they buy in the account's country or in the one of the query."""
     country = (req.query.get("country", "").strip() or req.who.country).upper()
     if country not in phone.COUNTRIES:
         raise BadRequest({"country": "Country must be a two-letter ISO 3166 code."})
@@ -191,8 +198,9 @@ def view_packages(req: Request) -> Reply:
     return Reply(Packages(packages, currency, currency))
 
 
+@endpoint("", Purchase, spends=True, refuses=(Unavailable,))
 async def purchase(req: Request) -> Reply:
-    """12. Buy a package. Repeated while its outcome is not known, or with the same key, it is the same purchase."""
+    """Buy a package. Repeated while its outcome is not known, or with the same key, it is the same purchase."""
     key = req.number("package_id", "Package record not found.")
     try:
         row = await req.services.cashier.purchase(req.who.user_id, key, idempotency.key_of(req))
@@ -204,29 +212,30 @@ async def purchase(req: Request) -> Reply:
         why = row["reason"] or "The payment was refunded."
         raise BadRequest({"card": why}, message=why)
     aud = row["aud_micros"]
-    made = Purchase(
+    bought = Purchase(
         user_id=row["user_id"],
         amount=prices.fixed(row["micros"], 2),
         currency=row["currency"],
         amount_aud=None if aud is None else prices.fixed(aud, 2),
         date=row["settled_at"],
     )
-    return Reply(made, message=f"Successfully purchased a package #{key}")
+    return Reply(bought, message=f"Successfully purchased a package #{key}")
 
 
+@endpoint("Here are your transactions.", Transaction, paged=True)
 def view_transactions(req: Request) -> Reply:
-    """13. View the transactions."""
-    shown = paging.window(req)
+    """View the transactions."""
     base = payments.transactions(req.who.user_id)
-    total, rows = search.rows(req, base, payments.COLUMNS, shown, default=("payment_id", True))
-    return Reply(paging.page(req, shown, total, rows, _transaction))
+    return search.page(req, base, payments.COLUMNS, ("payment_id", True), _transaction)
 
 
+@endpoint("Here is your transaction.", Transaction)
 def view_transaction(req: Request) -> Reply:
-    """14. View a transaction. Its id is the invoice number."""
+    """View a transaction. Its id is the invoice number."""
     return Reply(_transaction(payments.transaction(req.tx, req.who.user_id, req.params["transaction_id"])))
 
 
+@endpoint("Download your invoice here.", InvoiceLink, refuses=(Unavailable,))
 async def make_invoice(req: Request) -> Reply:
     """Make the invoice of a transaction as PDF. An addition to the contract."""
     user_id, key, settings = req.who.user_id, req.params["transaction_id"], req.services.settings
@@ -241,29 +250,34 @@ async def make_invoice(req: Request) -> Reply:
     return Reply(InvoiceLink(f"{req.base_url}/files/{file_id}?filename={name}"))
 
 
+@endpoint("Here are your recharge settings.", RechargeState)
 def view_settings(req: Request) -> Reply:
     """View when and with how much the account is recharged by itself. An addition to the contract."""
+    return Reply(_state(req))
+
+
+def _state(req: Request) -> RechargeState:
     row = payments.recharge_settings(req.tx, req.who.user_id)
     amount, low = prices.fixed(row["auto_recharge_micros"], 2), prices.fixed(row["low_credit_micros"], 2)
-    return Reply(RechargeState(row["auto_recharge"], amount, low))
+    return RechargeState(row["auto_recharge"], amount, low)
 
 
-def change_settings(req: Request) -> Reply:
+@endpoint("Your recharge settings have been updated.", RechargeState)
+def change_settings(req: Request, body: RechargeSettings) -> Reply:
     """Change when and with how much the account is recharged by itself. An addition to the contract."""
-    given = req.decode(RechargeSettings)
     faults: dict[str, str] = {}
     values: dict[str, int] = {}
-    if given.auto_recharge is not None:
-        values["auto_recharge"] = int(given.auto_recharge)
+    if body.auto_recharge is not None:
+        values["auto_recharge"] = int(body.auto_recharge)
     for name, text, least in (
-        ("auto_recharge", given.auto_recharge_amount, prices.MICRO),
-        ("low_credit", given.low_credit_amount, 0),
+        ("auto_recharge", body.auto_recharge_amount, prices.MICRO),
+        ("low_credit", body.low_credit_amount, 0),
     ):
         if text is not None:
             micros = _amount(text)
             if micros is None or not least <= micros <= LARGEST_RECHARGE:
                 limits = f"{least // prices.MICRO} to {LARGEST_RECHARGE // prices.MICRO}"
-                faults[f"{name}_amount"] = f"{name.capitalize().replace('_', ' ')} amount must be {limits}."
+                faults[f"{name}_amount"] = f"{label(name)} amount must be {limits}."
             elif least and not currencies.payable(micros, req.who.currency):
                 faults[f"{name}_amount"] = f"{req.who.currency} has no amount as small as that."
             else:
@@ -274,9 +288,10 @@ def change_settings(req: Request) -> Reply:
         payments.change_recharge_settings(req.tx, req.who.user_id, values)
         changed = ", ".join(f"{name}={value}" for name, value in values.items())
         audit.record(req.tx, req.who.user_id, req.who.api_username, "recharge.changed", changed)
-    return view_settings(req)
+    return Reply(_state(req))
 
 
+@endpoint("Thank you.", Thanks, refuses=(Unavailable,))
 async def take_event(req: Request) -> Reply:
     """Take news of the payment gateway, with its signature. An addition to the contract."""
     try:
@@ -293,23 +308,23 @@ def _away() -> Unavailable:
     return Unavailable(text, headers={"Retry-After": "2"})
 
 
-def _card(given: PaymentInfo) -> Card:
-    """The card, checked. Raises BadRequest; no sentence repeats what was given."""
-    number = re.sub(r"[ -]", "", given.number)
-    cvc = given.cvc.strip().zfill(3)  # sent as a number, it has lost its zeros
-    year = given.expiry_year + (2000 if 0 <= given.expiry_year < 100 else 0)
+def _card(body: PaymentInfo) -> Card:
+    """The card, checked. Raises BadRequest; no sentence repeats what was body."""
+    number = re.sub(r"[ -]", "", body.number)
+    cvc = body.cvc.strip().zfill(3)  # sent as a number, it has lost its zeros
+    year = body.expiry_year + (2000 if 0 <= body.expiry_year < 100 else 0)
     faults = {
         "number": not _is_card_number(number) and "Number must be a card number.",
-        "expiry_month": not 1 <= given.expiry_month <= 12 and "Expiry month must be 1 to 12.",
+        "expiry_month": not 1 <= body.expiry_month <= 12 and "Expiry month must be 1 to 12.",
         "expiry_year": not 2000 <= year <= 2999 and "Expiry year must be a year.",
         "cvc": not re.fullmatch("[0-9]{3,4}", cvc) and "Cvc must have three or four digits.",
-        "name": not 0 < len(given.name) <= 255 and "Name must have 1 to 255 characters.",
-        "bank_name": len(given.bank_name) > 255 and "Bank name must have at most 255 characters.",
+        "name": not 0 < len(body.name) <= 255 and "Name must have 1 to 255 characters.",
+        "bank_name": len(body.bank_name) > 255 and "Bank name must have at most 255 characters.",
     }
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise BadRequest(found)
-    return Card(number, given.expiry_month, year, cvc, given.name)
+    refused = {name: text for name, text in faults.items() if text}
+    if refused:
+        raise BadRequest(refused)
+    return Card(number, body.expiry_month, year, cvc, body.name)
 
 
 def _is_card_number(text: str) -> bool:

@@ -8,15 +8,22 @@ import msgspec
 
 from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
 from heliograph.db.dialect import chunks
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, required
+from heliograph.fields import Nothing, about
 from heliograph.files import store as files
 from heliograph.http import paging, search
-from heliograph.http.fields import about
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import PAGING, unix_time
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Query
 from heliograph.webhooks.fetch import check_url
 
 LONGEST_NAME = 255
 SHOWN_REFUSALS = 100
+UPDATED_AFTER = unix_time("updated_after", "Unix time in seconds; what has not changed since is left out.")
+WORD = Query(
+    "q", "A part of a name, a number or an address.", {"type": "string", "maxLength": search.LONGEST}, key="word"
+)
 Row = Mapping[str, Any]
 
 
@@ -185,30 +192,31 @@ def _contact_entry(row: Row, list_name: str) -> ContactEntry:
     return ContactEntry(**values | dates, list_name=list_name)
 
 
+@endpoint("Here are your data.", ListEntry, paged=True)
 def view_lists(req: Request) -> Reply:
-    """23. View the contact lists."""
-    shown = paging.window(req)
+    """View the contact lists."""
     base = lists.of(req.who.user_id)
-    total, rows = search.rows(req, base, lists.COLUMNS, shown, default=("list_id", False))
-    return Reply(paging.page(req, shown, total, rows, partial(_list_entry, req)))
+    return search.page(req, base, lists.COLUMNS, ("list_id", False), partial(_list_entry, req))
 
 
-def _name(req: Request) -> str:
-    name = req.decode(ListBody).list_name.strip()
+def _name(body: ListBody) -> str:
+    name = body.list_name.strip()
     if not name:
-        raise BadRequest({"list_name": "List name field is required."})
+        raise BadRequest({"list_name": required("list_name")})
     if len(name) > LONGEST_NAME:
         raise BadRequest({"list_name": f"List name is longer than {LONGEST_NAME} characters."})
     return name
 
 
-def create_list(req: Request) -> Reply:
-    """24. Create a contact list."""
-    return Reply(_list_entry(req, lists.create(req.tx, req.who.user_id, _name(req))))
+@endpoint("New list has been created.", ListEntry)
+def create_list(req: Request, body: ListBody) -> Reply:
+    """Create a contact list."""
+    return Reply(_list_entry(req, lists.create(req.tx, req.who.user_id, _name(body))))
 
 
+@endpoint("Here are your data.", ListEntry)
 def view_list(req: Request) -> Reply:
-    """25. View a contact list."""
+    """View a contact list."""
     return Reply(_list_entry(req, lists.find(req.tx, req.who.user_id, _list_id(req))))
 
 
@@ -216,96 +224,106 @@ def _list_id(req: Request, name: str = "list_id") -> int:
     return req.number(name, lists.UNKNOWN)
 
 
-def update_list(req: Request) -> Reply:
-    """26. Rename a contact list."""
+@endpoint("", ListEntry)
+def update_list(req: Request, body: ListBody) -> Reply:
+    """Rename a contact list."""
     key = _list_id(req)
-    row = lists.rename(req.tx, req.who.user_id, key, _name(req))
+    row = lists.rename(req.tx, req.who.user_id, key, _name(body))
     return Reply(_list_entry(req, row), f"List #{key} has been updated.")
 
 
+@endpoint("", Nothing)
 def delete_list(req: Request) -> Reply:
-    """27. Delete a contact list. Its contacts are removed in the background."""
+    """Delete a contact list. Its contacts are removed in the background."""
     key = _list_id(req)
     lists.delete(req.tx, req.who.user_id, key)
     return Reply([], f"List #{key} has been deleted.")
 
 
+@endpoint("Here are your data.", ContactEntry, paged=True, query=(UPDATED_AFTER,))
 def view_contacts(req: Request) -> Reply:
-    """15. View the contacts of a list."""
-    shown = paging.window(req)
-    found = lists.find(req.tx, req.who.user_id, _list_id(req))
+    """View the contacts of a list."""
+    window = paging.window(req)
+    parent = lists.find(req.tx, req.who.user_id, _list_id(req))
+    list_id, render = parent["list_id"], partial(_contact_entry, list_name=parent["list_name"])
     after = req.unix_time("updated_after")
     if search.asked(req):
-        base = contact.of(found["list_id"], updated_after=after)
-        total, rows = search.rows(req, base, contact.SEARCHED, shown, default=("contact_id", False))
-    elif after is not None:
-        total, rows = contact.updated(req.tx, found["list_id"], after, shown.offset, shown.limit)
+        base = contact.of(list_id, updated_after=after)
+        return search.page(req, base, contact.SEARCHED, ("contact_id", False), render)
+    if after is not None:
+        total, rows = contact.updated(req.tx, list_id, after, window.offset, window.limit)
     else:
-        total = found["contacts_count"]  # the page is found by its place, however deep it lies
-        inside = shown.offset < total
-        rows = contact.page(req.tx, found["list_id"], shown.offset, shown.limit) if inside else []
-    return Reply(paging.page(req, shown, total, rows, lambda row: _contact_entry(row, found["list_name"])))
+        total = parent["contacts_count"]  # the page is found by its place, however deep it lies
+        rows = contact.page(req.tx, list_id, window.offset, window.limit) if window.offset < total else []
+    return Reply(paging.page(req, window, total, rows, render))
 
 
 def _contact_ids(req: Request, list_name: str = "list_id") -> tuple[int, int]:
     return _list_id(req, list_name), req.number("contact_id", contact.UNKNOWN)
 
 
-def create_contact(req: Request) -> Reply:
-    """16. Create a contact."""
-    given = msgspec.structs.asdict(req.decode(ContactBody))
-    into = contact.target(req.tx, req.who.user_id, _list_id(req))
-    row = contact.create(req.tx, into, contact.columns(given, req.who.country))
-    return Reply(_contact_entry(row, into["list_name"]))
+@endpoint("New contact has been created.", ContactEntry)
+def create_contact(req: Request, body: ContactBody) -> Reply:
+    """Create a contact."""
+    target = contact.target(req.tx, req.who.user_id, _list_id(req))
+    row = contact.create(req.tx, target, contact.columns(msgspec.structs.asdict(body), req.who.country))
+    return Reply(_contact_entry(row, target["list_name"]))
 
 
+@endpoint("Here are your data.", ContactEntry)
 def view_contact(req: Request) -> Reply:
-    """17. View a contact."""
-    found, row = contact.find(req.tx, req.who.user_id, *_contact_ids(req))
-    return Reply(_contact_entry(row, found["list_name"]))
+    """View a contact."""
+    parent, row = contact.find(req.tx, req.who.user_id, *_contact_ids(req))
+    return Reply(_contact_entry(row, parent["list_name"]))
 
 
-def update_contact(req: Request) -> Reply:
-    """18. Change a contact. What the body does not name stays as it is."""
-    given = msgspec.structs.asdict(req.decode(ContactBody))
+@endpoint("", ContactEntry)
+def update_contact(req: Request, body: ContactBody) -> Reply:
+    """Change a contact. What the body does not name stays as it is."""
     user_id, (list_id, key) = req.who.user_id, _contact_ids(req)
     _, before = contact.find(req.tx, user_id, list_id, key, lock=True)
-    contact.change(req.tx, key, contact.columns(given, req.who.country, before))
-    found, row = contact.find(req.tx, user_id, list_id, key)
-    return Reply(_contact_entry(row, found["list_name"]), f"Contact #{key} has been updated.")
+    contact.change(req.tx, key, contact.columns(msgspec.structs.asdict(body), req.who.country, before))
+    parent, row = contact.find(req.tx, user_id, list_id, key)
+    return Reply(_contact_entry(row, parent["list_name"]), f"Contact #{key} has been updated.")
 
 
+@endpoint("", ContactEntry)
 def copy_contact(req: Request) -> Reply:
-    """19. Copy a contact to another list. The copy has an id of its own."""
+    """Copy a contact to another list. The copy has an id of its own."""
     list_id, key = _contact_ids(req, "from_list_id")
     _, row = contact.find(req.tx, req.who.user_id, list_id, key)
-    into = contact.target(req.tx, req.who.user_id, _list_id(req, "to_list_id"))
-    made = contact.create(req.tx, into, row)
-    said = f"Contact #{key} has been copied to List #{into['list_id']}"
-    return Reply(_contact_entry(made, into["list_name"]), said)
+    target = contact.target(req.tx, req.who.user_id, _list_id(req, "to_list_id"))
+    copy = contact.create(req.tx, target, row)
+    return Reply(
+        _contact_entry(copy, target["list_name"]), f"Contact #{key} has been copied to List #{target['list_id']}"
+    )
 
 
+@endpoint("", ContactEntry)
 def transfer_contact(req: Request) -> Reply:
-    """20. Transfer a contact to another list."""
+    """Transfer a contact to another list."""
     user_id, (list_id, key) = req.who.user_id, _contact_ids(req, "from_list_id")
     _, row = contact.find(req.tx, user_id, list_id, key, lock=True)
-    into = contact.target(req.tx, user_id, _list_id(req, "to_list_id"))
-    contact.transfer(req.tx, list_id, into, row)
-    found, moved = contact.find(req.tx, user_id, into["list_id"], key)
-    said = f"Contact #{key} has been transferred to List #{into['list_id']}"
-    return Reply(_contact_entry(moved, found["list_name"]), said)
+    target = contact.target(req.tx, user_id, _list_id(req, "to_list_id"))
+    contact.transfer(req.tx, list_id, target, row)
+    parent, row = contact.find(req.tx, user_id, target["list_id"], key)
+    return Reply(
+        _contact_entry(row, parent["list_name"]), f"Contact #{key} has been transferred to List #{target['list_id']}"
+    )
 
 
+@endpoint("", Nothing)
 def delete_contact(req: Request) -> Reply:
-    """21. Delete a contact."""
+    """Delete a contact."""
     list_id, key = _contact_ids(req)
     contact.find(req.tx, req.who.user_id, list_id, key, lock=True)
     contact.remove(req.tx, list_id, [key])
     return Reply([], f"Contact #{key} has been deleted.")
 
 
-async def remove_opted_out(req: Request) -> Reply:
-    """22. Remove the contacts of a list that are in an opt-out list too."""
+@endpoint("Optout contacts has been deleted.", Removed)
+async def remove_opt_outs(req: Request) -> Reply:
+    """Remove the contacts of a list that are in an opt-out list too."""
     user_id, list_id = req.who.user_id, _list_id(req)
     opt_out_id = _list_id(req, "opt_out_list_id")
     if list_id == opt_out_id:
@@ -319,13 +337,14 @@ async def remove_opted_out(req: Request) -> Reply:
     return Reply(Removed(deleted))
 
 
-async def remove_duplicates(req: Request) -> Reply:
-    """28. Remove the duplicates of a list. The oldest stay."""
-    given = req.decode(DuplicatesBody).fields or ["phone_number"]
-    fields = _fields(given.split(",") if isinstance(given, str) else list(given), "fields")
+@endpoint("Your list duplicate contacts has been deleted.", Removed)
+async def remove_duplicates(req: Request, body: DuplicatesBody) -> Reply:
+    """Remove the duplicates of a list. The oldest stay."""
+    wanted = body.fields or ["phone_number"]
+    fields = _fields(wanted.split(",") if isinstance(wanted, str) else list(wanted), "fields")
     names = list(dict.fromkeys(name for name in fields if name))
     if not names:
-        raise BadRequest({"fields": "Fields field is required."})
+        raise BadRequest({"fields": required("fields")})
     user_id, list_id, database = req.who.user_id, _list_id(req), req.services.database
     pairs = await database.read(lambda tx: cleaning.duplicates(tx, user_id, list_id, names))
     deleted = 0
@@ -335,27 +354,27 @@ async def remove_duplicates(req: Request) -> Reply:
     return Reply(Removed(deleted))
 
 
-def _fields(given: list[str], where: str) -> list[str | None]:
+def _fields(names: list[str], where: str) -> list[str | None]:
     """Fields by their names in any spelling; an empty name is a column to leave out. Raises BadRequest."""
-    found = [sheets.field(name) if name.strip() else None for name in given]
-    for name, known in zip(given, found, strict=True):
-        if known is None and name.strip():
+    fields = [sheets.field(name) if name.strip() else None for name in names]
+    for name, field in zip(names, fields, strict=True):
+        if field is None and name.strip():
             text = f"Unknown field {name.strip()[:50]!r}. Known fields: {', '.join(contact.FIELDS)}."
             raise BadRequest({where: text})
-    return found
+    return fields
 
 
-def start_import(req: Request) -> Reply:
-    """29. Import contacts from a file. It is fetched and read in the background."""
-    given = req.decode(ImportBody)
-    order = given.field_order
+@endpoint("Your file is now queued.", StartedImport)
+def start_import(req: Request, body: ImportBody) -> Reply:
+    """Import contacts from a file. It is fetched and read in the background."""
+    order = body.field_order
     fields = _fields(order.split(",") if isinstance(order, str) else order, "field_order")
     named = [name for name in fields if name]
     if not set(named) & set(contact.REACHABLE):
         raise BadRequest({"field_order": "Field order must contain phone_number, fax_number or email."})
     if len(named) > len(set(named)):
         raise BadRequest({"field_order": "Field order names a field twice."})
-    url = given.file_url.strip()
+    url = body.file_url.strip()
     upload = _upload(req, url)
     fault = None if upload else check_url(url, private=req.services.settings.private_webhooks)
     if fault:
@@ -376,6 +395,7 @@ def _upload(req: Request, url: str) -> str | None:
     return file_id
 
 
+@endpoint("Here are your data.", ImportEntry)
 def view_import(req: Request) -> Reply:
     """View how far an import is. An addition to the contract."""
     key = req.number("import_id", imports.UNKNOWN)
@@ -392,16 +412,17 @@ def view_import(req: Request) -> Reply:
     )
 
 
+@endpoint("Here are some search result.", FoundPage, query=(WORD, *PAGING))
 def search_all(req: Request) -> Reply:
-    """125. Search for contacts and lists. Contacts come first."""
-    shown = paging.window(req)
+    """Search for contacts and lists. Contacts come first."""
+    window = paging.window(req)
     word = req.query.get("q", "").strip()
     if not word:
-        raise BadRequest({"q": "Q field is required."})
+        raise BadRequest({"q": required("q")})
     if len(word) > search.LONGEST:
         raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})
     if "\x00" in word:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
-    total, rows = keyword.search(req.tx, req.who.user_id, word, shown.offset, shown.limit)
-    page = paging.page(req, shown, total, rows, lambda row: Found(**row))
+    total, rows = keyword.search(req.tx, req.who.user_id, word, window.offset, window.limit)
+    page = paging.page(req, window, total, rows, lambda row: Found(**row))
     return Reply(FoundPage(**msgspec.structs.asdict(page)))

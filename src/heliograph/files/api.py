@@ -8,12 +8,16 @@ from typing import Annotated
 import msgspec
 from python_multipart.multipart import Field, File, create_form_parser
 
-from heliograph.errors import BadRequest, TooManyRequests
+from heliograph.errors import BadRequest, TooManyRequests, Unavailable, required
+from heliograph.fields import UnixTime, about
 from heliograph.files import store as files
 from heliograph.files.convert import Busy
 from heliograph.files.task import TARGETS, Refused
-from heliograph.http.fields import UnixTime, about
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Query
+
+CONVERT = Query("convert", "What the file is for: fax, mms, csv, post or postcard.", {"type": "string"})
 
 
 class Upload(msgspec.Struct):
@@ -36,28 +40,31 @@ class Uploaded(msgspec.Struct):
     url: Annotated[str, about("Where it can be downloaded, without credentials.")] = msgspec.field(name="_url")
 
 
-class Given(msgspec.Struct, frozen=True):
-    """What came in, in either way."""
+class SentFile(msgspec.Struct, frozen=True):
+    """A file as it came in, as JSON or in a form."""
 
     data: bytes
     name: str
     target: str
 
 
+@endpoint("Your file has been uploaded.", Uploaded, body=Upload, query=(CONVERT,), uploads=True, refuses=(Unavailable,))
 async def upload(req: Request) -> Reply:
-    """168. Upload a file. It is converted for its purpose and kept for a while."""
-    given = await asyncio.to_thread(_given, req)
+    """Upload a file. It is converted for its purpose and kept for a while."""
+    file = await asyncio.to_thread(_sent_file, req)
     try:
-        made = await req.services.attachments.upload(req.who.user_id, given.data, given.name, given.target)
+        stored = await req.services.attachments.upload(req.who.user_id, file.data, file.name, file.target)
     except Refused as refused:
         raise BadRequest({"content": str(refused)}, str(refused)) from None
     except Busy:
         raise TooManyRequests("Too many files are being converted.", headers={"Retry-After": "10"}) from None
-    url = f"{req.base_url}/files/{made.file_name}"
-    return Reply(Uploaded(made.upload_id, made.file_name, made.created_at, made.expires_at, req.who.user_id, url))
+    url = f"{req.base_url}/files/{stored.file_name}"
+    return Reply(
+        Uploaded(stored.upload_id, stored.file_name, stored.created_at, stored.expires_at, req.who.user_id, url)
+    )
 
 
-def _given(req: Request) -> Given:
+def _sent_file(req: Request) -> SentFile:
     """The file and what shall become of it. Raises BadRequest."""
     query = req.query.get("convert", "")
     if req.header("content-type").lower().startswith("multipart/form-data"):
@@ -70,10 +77,10 @@ def _given(req: Request) -> Given:
     if target not in TARGETS:
         faults["convert"] = f"Convert must be one of {', '.join(TARGETS)}."
     if not data:
-        faults["content"] = "Content field is required."
+        faults["content"] = required("content")
     if faults:
         raise BadRequest(faults)
-    return Given(data, files.safe_name(name, "upload"), target)
+    return SentFile(data, files.safe_name(name, "upload"), target)
 
 
 def _decoded(text: str) -> bytes:
@@ -93,14 +100,14 @@ def _decoded(text: str) -> bytes:
 def _form(req: Request) -> tuple[bytes, str, str]:
     """(file, its name, `convert`) of a form (RFC 7578); the field's name does not matter. Raises BadRequest."""
     fields: dict[str, bytes] = {}
-    found: list[tuple[bytes, str]] = []
+    sent: list[tuple[bytes, str]] = []
 
     def on_field(field: Field) -> None:
         fields[(field.field_name or b"").decode("utf-8", "replace")] = field.value or b""
 
     def on_file(file: File) -> None:
         file.file_object.seek(0)
-        found.append((file.file_object.read(), (file.file_name or b"").decode("utf-8", "replace")))
+        sent.append((file.file_object.read(), (file.file_name or b"").decode("utf-8", "replace")))
         file.close()
 
     headers = {"Content-Type": req.headers[b"content-type"]}
@@ -110,7 +117,7 @@ def _form(req: Request) -> tuple[bytes, str, str]:
         parser.finalize()
     except ValueError:  # every error of the parser is one
         raise BadRequest({"content": "The form cannot be read."}) from None
-    if len(found) > 1:
+    if len(sent) > 1:
         raise BadRequest({"content": "Send one file at a time."})
-    data, name = found[0] if found else (fields.get("content", b""), "")
+    data, name = sent[0] if sent else (fields.get("content", b""), "")
     return data, name, fields.get("convert", b"").decode("utf-8", "replace")

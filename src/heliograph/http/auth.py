@@ -34,8 +34,8 @@ class Authenticator:
 
     def known(self, header: bytes) -> Principal | None:
         """The principal of a header that was right within the last minute."""
-        found = self._known.get(self._digest(header))
-        return found[0] if found is not None and found[1] > time.monotonic() else None
+        who, until = self._known.get(self._digest(header), (None, 0.0))
+        return who if until > time.monotonic() else None
 
     def _digest(self, header: bytes) -> bytes:
         return hashlib.blake2b(header, key=self._pepper, digest_size=32).digest()
@@ -46,8 +46,8 @@ class Authenticator:
             username, secret = _credentials(header.decode("latin-1"))
         except Unauthorized:
             return None
-        found = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))
-        return found and self._remembered(header, found)
+        who = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))
+        return who and self._remembered(header, who)
 
     async def by_password(self, header: bytes) -> Principal:
         """The principal whose account password a header holds. Raises Unauthorized.
@@ -55,18 +55,18 @@ class Authenticator:
         Nobody's password takes as long to be wrong as somebody's, so that time does not tell which names exist.
         """
         username, password = _credentials(header.decode("latin-1"))
-        found = await self._database.read(lambda tx: account.with_password(tx, username))
+        who = await self._database.read(lambda tx: account.with_password(tx, username))
         async with self._slow:
-            right = await asyncio.to_thread(lambda: password_matches(found.proof if found else _nobody(), password))
-        if not found or not right:
+            right = await asyncio.to_thread(lambda: password_matches(who.proof if who else _nobody(), password))
+        if not who or not right:
             raise Unauthorized
-        return self._remembered(header, found)
+        return self._remembered(header, who)
 
-    def _remembered(self, header: bytes, found: Principal) -> Principal:
+    def _remembered(self, header: bytes, who: Principal) -> Principal:
         if len(self._known) >= MOST:
             self._known.clear()
-        self._known[self._digest(header)] = (found, time.monotonic() + REMEMBERED)
-        return found
+        self._known[self._digest(header)] = (who, time.monotonic() + REMEMBERED)
+        return who
 
 
 @cache
@@ -80,9 +80,9 @@ def _credentials(header: str) -> tuple[str, str]:
     if scheme.lower() not in ("basic", "bearer"):
         raise Unauthorized
     try:
-        username, found, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
+        username, colon, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (NotBase64, UnicodeDecodeError, ValueError):
         raise Unauthorized from None
-    if not found or not username or not secret or "\x00" in username + secret:
+    if not colon or not username or not secret or "\x00" in username + secret:
         raise Unauthorized
     return username, secret

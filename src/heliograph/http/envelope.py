@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from heliograph.errors import ApiError
-from heliograph.http.fields import about
+from heliograph.fields import about
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode

@@ -16,7 +16,7 @@ SLICE = 500
 
 def key_of(req: Request) -> str | None:
     """The key of a request that spends, or None. Raises BadRequest."""
-    key = req.header("idempotency-key").strip() if req.route.spends else ""
+    key = req.header("idempotency-key").strip() if req.route.endpoint.spends else ""
     if len(key) > LONGEST or "\x00" in key:
         raise BadRequest({"Idempotency-Key": f"Idempotency-Key must be at most {LONGEST} characters."})
     return key or None
@@ -33,17 +33,17 @@ def recall(tx: Tx, req: Request, key: str) -> bytes | None:
     A request that takes a key holds it until its transaction ends: one in another process waits for it here.
     Raises Conflict when the key had another request.
     """
-    mine = [req.who.user_id, key]
-    tx.driver("DELETE FROM idempotency WHERE user_id = ? AND key = ? AND created_at < ?", [*mine, tx.now - LIFE])
+    row_key = [req.who.user_id, key]
+    tx.driver("DELETE FROM idempotency WHERE user_id = ? AND key = ? AND created_at < ?", [*row_key, tx.now - LIFE])
     taken = tx.driver(
         "INSERT INTO idempotency (user_id, key, fingerprint, answer, created_at) VALUES (?, ?, ?, '', ?)"
         " ON CONFLICT (user_id, key) DO NOTHING",
-        [*mine, _fingerprint(req), tx.now],
+        [*row_key, _fingerprint(req), tx.now],
     ).rowcount
     if taken:
         return None
     fingerprint, answer = tx.driver(
-        "SELECT fingerprint, answer FROM idempotency WHERE user_id = ? AND key = ?", mine
+        "SELECT fingerprint, answer FROM idempotency WHERE user_id = ? AND key = ?", row_key
     ).fetchone()
     if fingerprint != _fingerprint(req):
         raise Conflict("This Idempotency-Key was used for another request.")
@@ -60,7 +60,7 @@ def remember(tx: Tx, req: Request, key: str, answer: bytes) -> None:
 def prune(tx: Tx) -> bool:
     """Forget a slice of the answers older than a day; whether more may be left."""
     old = select(idempotency.c.user_id, idempotency.c.key).where(idempotency.c.created_at < tx.now - LIFE)
-    found = tx.rows(old.order_by(idempotency.c.created_at).limit(SLICE))
-    for row in found:
+    rows = tx.rows(old.order_by(idempotency.c.created_at).limit(SLICE))
+    for row in rows:
         tx.driver("DELETE FROM idempotency WHERE user_id = ? AND key = ?", [row["user_id"], row["key"]])
-    return len(found) == SLICE
+    return len(rows) == SLICE

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from heliograph.errors import BadRequest
+from heliograph.errors import BadRequest, label, required
 
 T = TypeVar("T")
 
@@ -44,17 +44,17 @@ def decode(raw: bytes, kind: type[T]) -> T:
         except (msgspec.DecodeError, RecursionError) as problem:
             raise _not_json(problem) from None
     try:
-        found = msgspec.json.decode(raw or b"{}")
+        fields = msgspec.json.decode(raw or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise _not_json(problem) from None
-    if not isinstance(found, dict):
+    if not isinstance(fields, dict):
         raise BadRequest({"body": "The body must be a JSON object."})
     faults: dict[str, str] = {}
-    made = _struct(found, kind, "", faults)
+    struct = _struct(fields, kind, "", faults)
     if faults:
         raise BadRequest(faults)
-    assert isinstance(made, kind)
-    return made
+    assert isinstance(struct, kind)
+    return struct
 
 
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
@@ -92,12 +92,12 @@ def number(value: Any) -> float:
         raise ValueError("must be a number.")
     try:
         written = not isinstance(value, str) or (len(value) < 1000 and _NUMBER.fullmatch(value))
-        made = float(value) if written else math.nan
+        result = float(value) if written else math.nan
     except OverflowError:
         raise ValueError("must be a number.") from None
-    if made != made or abs(made) > sys.float_info.max:
+    if result != result or abs(result) > sys.float_info.max:
         raise ValueError("must be a number.")
-    return made
+    return result
 
 
 def text(value: Any) -> str:
@@ -123,16 +123,16 @@ def flag(value: Any) -> bool:
     raise ValueError("must be 0 or 1.")
 
 
-def _struct(found: dict[str, Any], kind: Any, path: str, faults: dict[str, str]) -> Any:
+def _struct(fields: dict[str, Any], kind: Any, path: str, faults: dict[str, str]) -> Any:
     values = {}
     for field, inner in _fields(kind):
         name = path + field.encode_name
-        given = found.get(field.encode_name, msgspec.UNSET)
-        if given is msgspec.UNSET or given is None or (given == "" and not _takes_text(inner)):
+        value = fields.get(field.encode_name, msgspec.UNSET)
+        if value is msgspec.UNSET or value is None or (value == "" and not _takes_text(inner)):
             if field.required:
-                faults[name] = f"{_label(name)} field is required."
+                faults[name] = required(name)
             continue
-        values[field.name] = _value(given, inner, name, faults)
+        values[field.name] = _value(value, inner, name, faults)
     return kind(**values) if not faults else None
 
 
@@ -147,46 +147,42 @@ def _takes_text(kind: Any) -> bool:
     return kind is str or str in get_args(kind)
 
 
-def _label(name: str) -> str:
-    return name[:1].upper() + name[1:].replace("_", " ")
-
-
-def _value(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
-    """`given` as `kind`; a fault is noted under `name` and None stands in."""
+def _value(value: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
+    """`value` as `kind`; a fault is noted under `name` and None stands in."""
     options = [option for option in get_args(kind) if option is not types.NoneType]
     if get_origin(kind) in (Union, types.UnionType):
-        kind = type(given) if type(given) in options else options[0]
+        kind = type(value) if type(value) in options else options[0]
     if get_origin(kind) is list:
         (item,) = get_args(kind)
-        if not isinstance(given, list):
-            faults[name] = f"{_label(name)} must be a list."
+        if not isinstance(value, list):
+            faults[name] = f"{label(name)} must be a list."
             return None
-        made = []
-        for at, entry in enumerate(given):
+        items = []
+        for at, entry in enumerate(value):
             if len(faults) >= MOST_FAULTS:
                 break
-            made.append(_value(entry, item, f"{name}.{at}", faults))
-        return made
+            items.append(_value(entry, item, f"{name}.{at}", faults))
+        return items
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        if not isinstance(given, dict):
-            faults[name] = f"{_label(name)} must be an object."
+        if not isinstance(value, dict):
+            faults[name] = f"{label(name)} must be an object."
             return None
-        return _struct(given, kind, name + ".", faults)
-    return _scalar(given, kind, name, faults)
+        return _struct(value, kind, name + ".", faults)
+    return _scalar(value, kind, name, faults)
 
 
 _MAKERS: Mapping[Any, Any] = {int: integer, str: text, bool: flag, float: number}
 
 
-def _scalar(given: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
+def _scalar(value: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
     try:
         if kind in _MAKERS:
-            return _MAKERS[kind](given)
-        return msgspec.convert(given, kind, strict=False)
+            return _MAKERS[kind](value)
+        return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as problem:
-        faults[name] = f"{_label(name)} is wrong: {problem}."
+        faults[name] = f"{label(name)} is wrong: {problem}."
     except ValueError as problem:
-        faults[name] = f"{_label(name)} {problem}"
+        faults[name] = f"{label(name)} {problem}"
     return None
 
 
@@ -200,29 +196,30 @@ _ALSO = {"integer": ["string"], "number": ["string"], "string": ["number"], "boo
 
 
 def _without(schema: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    return {key: told for key, told in schema.items() if key not in keys}
+    return {key: part for key, part in schema.items() if key not in keys}
 
 
 def _taken(exact: Mapping[str, Any], optional: bool) -> dict[str, Any]:
     """What is taken for one value. An optional one may be null and, where it is no text anyway, an empty text."""
     options = [option for option in exact.get("anyOf", [exact]) if option.get("type") != "null"]
-    made = {**options[0], **{key: told for key, told in exact.items() if key not in ("anyOf", "default")}}
-    if "items" in made:
-        made["items"] = _taken(made["items"], False)
-    if "items" in made or "$ref" in made:
+    schema = {**options[0], **{key: part for key, part in exact.items() if key not in ("anyOf", "default")}}
+    if "items" in schema:
+        schema["items"] = _taken(schema["items"], False)
+    if "items" in schema or "$ref" in schema:
         others = [*options[1:], *([{"enum": [None, ""]}] if optional else [])]
         words = {key: exact[key] for key in ("description", "examples") if key in exact}
-        return {"anyOf": [_without(made, words), *others], **words} if others else made
+        return {"anyOf": [_without(schema, words), *others], **words} if others else schema
     exactly = [option["type"] for option in options]
     kinds = [*exactly, *(kind for one in exactly for kind in _ALSO[one]), *(["null"] if optional else [])]
-    made["type"] = list(dict.fromkeys(kinds))
+    schema["type"] = list(dict.fromkeys(kinds))
     nothing: list[Any] = [None] if optional else []
     if exactly[0] in WORDS and "string" not in exactly:
-        made["pattern"] = rf"^\s*({WORDS[exactly[0]]})\s*$" + ("|^$" if optional else "")
+        schema["pattern"] = rf"^\s*({WORDS[exactly[0]]})\s*$" + ("|^$" if optional else "")
         nothing += [""] if optional else []
-    if "enum" in made:
-        made["enum"] = [*made["enum"], *(str(value) for value in made["enum"] if isinstance(value, int)), *nothing]
+    if "enum" in schema:
+        texts = [str(value) for value in schema["enum"] if isinstance(value, int)]
+        schema["enum"] = [*schema["enum"], *texts, *nothing]
     bounds = {"integer": LARGEST, "boolean": 1}
     if len(exactly) == 1 and exactly[0] in bounds:
-        made |= {"minimum": -LARGEST if exactly[0] == "integer" else 0, "maximum": bounds[exactly[0]]}
-    return made
+        schema |= {"minimum": -LARGEST if exactly[0] == "integer" else 0, "maximum": bounds[exactly[0]]}
+    return schema

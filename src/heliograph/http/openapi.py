@@ -3,18 +3,18 @@
 import re
 from collections.abc import Sequence
 from importlib.resources import files
-from inspect import getdoc
 from typing import Any
 
 import msgspec
 
 from heliograph import __version__, errors
 from heliograph.errors import ApiError
-from heliograph.http import loose, search
+from heliograph.http import loose
 from heliograph.http.envelope import Envelope
 from heliograph.http.idempotency import LONGEST
 from heliograph.http.paging import Page
-from heliograph.http.request import Merged, Route
+from heliograph.http.parameters import PAGING, SEARCHING
+from heliograph.http.route import Endpoint, Query, Route, Section
 
 Schema = dict[str, Any]
 
@@ -46,33 +46,6 @@ REFUSALS: dict[type[ApiError], str] = {
 }
 FAULTS = {"field": "Field must be an integer."}
 
-TEXT_KEYS = ("message_id", "activation_token", "transaction_id", "dedicated_number", "country", "export_id")
-"""Ids in paths that are text; all others are integers."""
-
-SECTIONS = {
-    "Account": (
-        ("account", "account-verify", "forgot-username", "forgot-password"),
-        "Registering, the account itself, its usage, and how to get back into it.",
-    ),
-    "Recharge": (("recharge",), "Cards, packages of credit, transactions and their invoices."),
-    "Subaccounts": (("subaccounts",), "Further credentials of the account, each with its own permissions."),
-    "Referrals and resellers": (("referral", "reseller"), "Accounts that this one has brought in, or sells to."),
-    "Contacts": (("lists", "search"), "Contact lists, their contacts, imports and opt-outs."),
-    "SMS": (("sms",), "Sending, prices, history, receipts, replies and templates."),
-    "Automations": (("automations",), "Rules: what happens when a message or a receipt arrives."),
-    "Numbers": (("numbers",), "Dedicated numbers: searching, buying, those of the account."),
-    "Uploads and exports": (("uploads", "exports"), "Files that messages and imports use, and files that are made."),
-    "Statistics": (("statistics",), "Counts of messages by day."),
-    "Delivery issues": (("delivery-issues",), "Messages that did not arrive as they should have."),
-    "Countries and time zones": (
-        ("countries", "country-list", "user-countries", "timezones"),
-        "Reference lists, and the countries that the account may send to.",
-    ),
-}
-"""Section of the document -> the first parts of the paths in it, and what it is about."""
-
-_SECTION = {part: name for name, (parts, _) in SECTIONS.items() for part in parts}
-
 HEADERS = {
     "x-request-id": ("The id under which the log knows this request.", "string"),
     "x-ratelimit-limit": ("Calls of this operation that are allowed in a window.", "integer"),
@@ -81,75 +54,30 @@ HEADERS = {
 }
 RETRY = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
 
-FORM = {
-    "type": "object",
-    "properties": {
-        "file": {"type": "string", "contentMediaType": "application/octet-stream", "description": "The file."},
-        "convert": {"type": "string", "description": "As in JSON."},
-    },
-    "required": ["file"],
-}
-"""A form with a file (RFC 7578)."""
 
-UNIX_TIME = {"type": "integer", "minimum": -loose.LARGEST, "maximum": loose.LARGEST}
-
-PARAMETERS = {
-    "page": ("Number of the page; less than 1 is 1.", {"type": "integer", "default": 1}),
-    "limit": (
-        "Records on a page, from 15 to 100; what lies outside is moved to the nearer end.",
-        {"type": "integer", "default": 15},
-    ),
-    "q": (
-        "Search: `field:value` pairs with commas between, in any case; `*` stands for any text, and a backslash takes "
-        "the meaning of a comma, a star or a backslash away. An unknown field is refused with the names of the known.",
-        {"type": "string", "maxLength": search.LONGEST},
-    ),
-    "operator": (
-        "Whether all pairs of `q` must be met or one of them, in any case.",
-        {"type": "string", "enum": ["AND", "OR"], "default": "AND"},
-    ),
-    "order_by": ("Sort: `field:asc` or `field:desc`.", {"type": "string"}),
-    "date_from": ("Unix time in seconds; older records are left out.", UNIX_TIME),
-    "date_to": ("Unix time in seconds; newer records are left out.", UNIX_TIME),
-    "updated_after": ("Unix time in seconds; what has not changed since is left out.", UNIX_TIME),
-    "country": ("ISO 3166 code of two letters; empty: that of the account.", {"type": "string"}),
-    "search": ("Digits of a number.", {"type": "string"}),
-    "search_type": (
-        "Where the digits stand: 0 at the beginning, 1 anywhere, 2 at the end.",
-        {"type": "string", "enum": ["0", "1", "2"], "default": "0"},
-    ),
-    "convert": ("What the file is for: fax, mms, csv, post or postcard.", {"type": "string"}),
-    "word": ("A part of a name, a number or an address.", {"type": "string", "maxLength": search.LONGEST}),
-    "filename": ("What the file is to be called.", {"type": "string", "default": "export.csv"}),
-}
-"""Query parameter -> description, schema. An empty one is as if it were not there."""
-
-SPELLINGS = {"word": "q"}
-"""Names of parameters that another one has already."""
-
-
-def document(routes: Sequence[Route], base_url: str) -> dict[str, Any]:
+def document(sections: Sequence[Section], base_url: str) -> dict[str, Any]:
     """The OpenAPI document, its server being `base_url`/v3."""
-    answers, shown = _schemas([route.answer for route in routes])
-    bodies, given = _schemas([route.body for route in routes])
-    assert not shown.keys() & given.keys(), "a struct is a body or an answer: the one is loose, the other exact"
+    placed = [(route, section) for section in sections for route in section.routes]
+    answers, exact = _schemas([route.endpoint.answer for route, _ in placed])
+    bodies, loosened = _schemas([route.endpoint.body for route, _ in placed])
+    assert not exact.keys() & loosened.keys(), "a struct is a body or an answer: the one is loose, the other exact"
     paths: dict[str, Any] = {}
-    for route, answer, body in zip(routes, answers, bodies, strict=True):
+    for (route, section), answer, body in zip(placed, answers, bodies, strict=True):
         for path in route.paths:
-            made = paths.setdefault(path, {})[route.method.lower()] = _operation(route, path, answer)
+            operation = paths.setdefault(path, {})[route.method.lower()] = _operation(route, path, section, answer)
             if body is not None:
-                made["requestBody"] = _body(body, route)
+                operation["requestBody"] = _body(body, route.endpoint)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Heliograph", "version": __version__, "description": ABOUT},
         "servers": [{"url": base_url + "/v3"}],
-        "tags": [{"name": name, "description": told} for name, (_, told) in SECTIONS.items()],
+        "tags": [{"name": section.title, "description": section.about} for section in sections],
         "paths": paths,
         "components": {
-            "schemas": {**shown, **{name: loose.schema(schema) for name, schema in given.items()}},
+            "schemas": {**exact, **{name: loose.schema(schema) for name, schema in loosened.items()}},
             "responses": {error.__name__: _refusal(error) for error in REFUSALS},
-            "parameters": {name: _query(name) for name in PARAMETERS},
-            "headers": {name: _header(*told) for name, told in HEADERS.items()},
+            "parameters": _query_components([query for route, _ in placed for query in _queries(route.endpoint)]),
+            "headers": {name: _header(*header) for name, header in HEADERS.items()},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "Base64 of username:key"},
@@ -160,74 +88,77 @@ def document(routes: Sequence[Route], base_url: str) -> dict[str, Any]:
 
 def _schemas(types: Sequence[Any]) -> tuple[list[Schema | None], dict[str, Schema]]:
     """A schema for each type (None for None), and the components that they refer to."""
-    present = [one for one in types if one is not None]
-    schemas, components = msgspec.json.schema_components(present, ref_template="#/components/schemas/{name}")
-    found = iter(schemas)
-    return [None if one is None else next(found) for one in types], components
+    named = [kind for kind in types if kind is not None]
+    schemas, components = msgspec.json.schema_components(named, ref_template="#/components/schemas/{name}")
+    rest = iter(schemas)
+    return [None if kind is None else next(rest) for kind in types], components
 
 
-def _operation(route: Route, path: str, answer: Schema | None) -> dict[str, Any]:
-    summary, notes = _words(route)
+def _operation(route: Route, path: str, section: Section, answer: Schema | None) -> dict[str, Any]:
+    notes = route.endpoint.notes
     if path != route.paths[0]:
         notes = f"Another spelling of {route.paths[0]}. {notes}"
     if route.access:
         notes += f" A subaccount needs `access_{route.access}`."
     return {
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{path}").strip("_"),
-        "summary": summary,
+        "summary": route.endpoint.summary or route.at,
         "description": notes.strip(),
-        "tags": [_SECTION[path.split("/")[1]]],
+        "tags": [section.title],
         "security": [] if route.access is None else [{"basic": []}, {"bearer": []}],
         "parameters": _parameters(route, path),
         "responses": _responses(route, answer or {}),
     }
 
 
-def _body(schema: Schema, route: Route) -> dict[str, Any]:
+def _body(schema: Schema, endpoint: Endpoint) -> dict[str, Any]:
     """A body that needs no field may be left out."""
-    required = any(field.required for field in msgspec.structs.fields(route.body))
+    required = any(field.required for field in msgspec.structs.fields(endpoint.body))
     content = {"application/json": {"schema": schema}}
-    if route.uploads:
-        content["multipart/form-data"] = {"schema": FORM}
+    if endpoint.uploads:
+        content["multipart/form-data"] = {"schema": _form(endpoint.body)}
     return {"required": required, "content": content}
 
 
-def _words(route: Route) -> tuple[str, str]:
-    """Summary and further words out of the docstring of a handler, without the endpoint's number."""
-    handler = route.handler.render if isinstance(route.handler, Merged) else route.handler
-    text = re.sub(r"^\d+\.\s*", "", " ".join((getdoc(handler) or "").split()))
-    summary, _, rest = text.partition(". ")
-    return summary.rstrip(".") or route.at, rest
+def _form(body: type[msgspec.Struct]) -> Schema:
+    """A form with a file (RFC 7578). What a body in JSON must have is the file, what it may have is a field as well."""
+    file = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The file."}
+    optional = [field.encode_name for field in msgspec.structs.fields(body) if not field.required]
+    others = {name: {"type": "string", "description": "As in JSON."} for name in optional}
+    return {"type": "object", "properties": {"file": file, **others}, "required": ["file"]}
 
 
 def _parameters(route: Route, path: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string" if name in TEXT_KEYS else "integer"},
-        }
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": route.parameters[name]}}
         for name in re.findall(r"\{(\w+)\}", path)
     ]
-    names = (*(("page", "limit", "q", "operator", "order_by") if route.paged else ()), *route.query)
-    found += [{"$ref": f"#/components/parameters/{name}"} for name in names]
-    if route.spends:
+    queries = _queries(route.endpoint)
+    parameters += [{"$ref": f"#/components/parameters/{query.key or query.name}"} for query in queries]
+    if route.endpoint.spends:
         text = "A repeated request with the same key has the first one's answer, for a day, and does nothing."
         schema = {"type": "string", "maxLength": LONGEST}
-        found.append({"name": "Idempotency-Key", "in": "header", "description": text, "schema": schema})
-    return found
+        parameters.append({"name": "Idempotency-Key", "in": "header", "description": text, "schema": schema})
+    return parameters
 
 
-def _query(name: str) -> dict[str, Any]:
-    text, schema = PARAMETERS[name]
-    return {
-        "name": SPELLINGS.get(name, name),
-        "in": "query",
-        "description": text,
-        "schema": schema,
-        "allowEmptyValue": True,
-    }
+def _queries(endpoint: Endpoint) -> tuple[Query, ...]:
+    return (*PAGING, *SEARCHING, *endpoint.query) if endpoint.paged else endpoint.query
+
+
+def _query_components(queries: Sequence[Query]) -> dict[str, Schema]:
+    components: dict[str, Schema] = {}
+    for query in queries:
+        schema = {
+            "name": query.name,
+            "in": "query",
+            "description": query.text,
+            "schema": query.schema,
+            "allowEmptyValue": True,
+        }
+        same = components.setdefault(query.key or query.name, schema) == schema
+        assert same, f"two parameters are called {query.name}: give one of them a key"
+    return components
 
 
 def _header(text: str, kind: str) -> dict[str, Any]:
@@ -235,15 +166,16 @@ def _header(text: str, kind: str) -> dict[str, Any]:
 
 
 def _responses(route: Route, answer: Schema) -> dict[str, Any]:
+    message = route.endpoint.response_msg
     schema = _filled(
         Envelope,
         http_code={"const": 200},
         response_code={"const": "SUCCESS"},
-        response_msg={"examples": [route.message]} if route.message else {},
-        data=_data(route, answer),
+        response_msg={"examples": [message]} if message else {},
+        data=_data(route.endpoint, answer),
     )
     good = {
-        "description": route.message or "Done.",
+        "description": message or "Done.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS},
         "content": {"application/json": {"schema": schema}},
     }
@@ -258,22 +190,22 @@ def _refused(route: Route) -> list[type[ApiError]]:
         errors.Unauthorized: route.access is not None,
         errors.Forbidden: route.access is not None,
         errors.NotFound: "{" in route.at,
-        errors.Conflict: route.spends,
+        errors.Conflict: route.endpoint.spends,
         errors.TooLarge: route.method in ("POST", "PUT"),
         errors.TooManyRequests: True,
     }
-    return [error for error in REFUSALS if possible.get(error) or error in route.refuses]
+    return [error for error in REFUSALS if possible.get(error) or error in route.endpoint.refuses]
 
 
-def _data(route: Route, answer: Schema) -> Schema:
-    return _filled(Page, data={"type": "array", "items": answer}) if route.paged else answer
+def _data(endpoint: Endpoint, answer: Schema) -> Schema:
+    return _filled(Page, data={"type": "array", "items": answer}) if endpoint.paged else answer
 
 
 def _filled(kind: type[msgspec.Struct], **properties: Schema) -> Schema:
     """The schema of a struct with some of its properties told more exactly."""
     schema: Schema = msgspec.json.schema_components([kind])[1][kind.__name__]
     known = schema["properties"]
-    more = {name: {**known[name], **told} for name, told in properties.items()}
+    more = {name: {**known[name], **exact} for name, exact in properties.items()}
     return {**schema, "properties": {**known, **more}}
 
 
@@ -285,7 +217,7 @@ def _refusal(error: type[ApiError]) -> dict[str, Any]:
         "response_msg": error.message,
         "data": FAULTS if error is errors.BadRequest else None,
     }
-    made: dict[str, Any] = {
+    response: dict[str, Any] = {
         "description": REFUSALS[error],
         "content": {
             "application/json": {
@@ -295,8 +227,8 @@ def _refusal(error: type[ApiError]) -> dict[str, Any]:
         },
     }
     if error in (errors.TooManyRequests, errors.Unavailable):
-        made["headers"] = {"retry-after": RETRY}
-    return made
+        response["headers"] = {"retry-after": RETRY}
+    return response
 
 
 def page() -> str:

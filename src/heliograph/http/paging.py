@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from heliograph.errors import BadRequest
-from heliograph.http.fields import about
+from heliograph.errors import BadRequest, label
+from heliograph.fields import about
 from heliograph.http.request import Request
 
 SMALLEST, LARGEST = 15, 100
@@ -54,34 +54,34 @@ def _whole(req: Request, name: str, default: int) -> int:
     if not text:
         return default
     if not _INTEGER(text):
-        raise BadRequest({name: f"{name.capitalize()} must be an integer."})
+        raise BadRequest({name: f"{label(name)} must be an integer."})
     return max(-FARTHEST, min(int(text), FARTHEST))
 
 
 def page(
     req: Request,
-    shown: Window,
+    window: Window,
     total: int,
     rows: Sequence[Mapping[str, Any]],
     render: Callable[[Mapping[str, Any]], Any],
 ) -> Page:
     """The `data` of a list endpoint."""
-    last = -(-total // shown.limit)
+    last = -(-total // window.limit)
     return Page(
         total=total,
-        per_page=shown.limit,
-        current_page=shown.page,
+        per_page=window.limit,
+        current_page=window.page,
         last_page=last,
-        next_page_url=_url(req, shown, shown.page + 1) if shown.page < last else None,
-        prev_page_url=_url(req, shown, min(shown.page - 1, last)) if shown.page > 1 and last else None,
-        from_=shown.offset + 1 if rows else 0,
-        to=shown.offset + len(rows) if rows else 0,
+        next_page_url=_url(req, window, window.page + 1) if window.page < last else None,
+        prev_page_url=_url(req, window, min(window.page - 1, last)) if window.page > 1 and last else None,
+        from_=window.offset + 1 if rows else 0,
+        to=window.offset + len(rows) if rows else 0,
         data=[render(row) for row in rows],
     )
 
 
-def _url(req: Request, shown: Window, number: int) -> str:
+def _url(req: Request, window: Window, number: int) -> str:
     path = "/v3" + req.route.paths[0]
     for name, value in req.params.items():
         path = path.replace("{" + name + "}", quote(value, safe=""))
-    return f"{req.base_url}{path}?{urlencode({**req.query, 'page': number, 'limit': shown.limit})}"
+    return f"{req.base_url}{path}?{urlencode({**req.query, 'page': number, 'limit': window.limit})}"

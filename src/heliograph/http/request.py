@@ -1,15 +1,16 @@
-"""One request as a handler sees it, the answer it gives, and the row that binds a handler to paths."""
+"""One request as a handler sees it, and the answer it gives."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from heliograph.accounts.account import Principal
 from heliograph.db.engine import Tx
-from heliograph.errors import ApiError, BadRequest, NotFound
+from heliograph.errors import BadRequest, NotFound
 from heliograph.http import loose
+from heliograph.http.route import Route
 from heliograph.services import Services
 
 T = TypeVar("T")
@@ -17,14 +18,17 @@ _HOST = re.compile(r"[\w.:\[\]-]{1,255}").fullmatch
 
 
 class Request:
-    """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials."""
+    """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials.
 
-    __slots__ = ("_tx", "_who", "body", "headers", "id", "params", "query", "route", "scheme", "services")
+    `gathered` is what the `gather` of a merged handler has fetched.
+    """
+
+    __slots__ = ("_tx", "_who", "body", "gathered", "headers", "id", "params", "query", "route", "scheme", "services")
 
     def __init__(
         self,
         *,
-        route: "Route",
+        route: Route,
         request_id: str,
         params: Mapping[str, str],
         query: Mapping[str, str],
@@ -41,6 +45,7 @@ class Request:
         self.scheme = scheme
         self.body = body
         self.services = services
+        self.gathered: Any = None
         self._tx: Tx | None = None
         self._who: Principal | None = None
 
@@ -95,61 +100,8 @@ class Request:
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A 200: the `data` of the envelope, and its message when it differs from the route's."""
+    """A 200: the `data` of the envelope, and its message when it is not the endpoint's."""
 
     data: Any = None
     message: str | None = None
     bare: bool = False
-
-
-Plain = Callable[[Request], Reply]
-Edge = Callable[[Request], Awaitable[Reply]]
-
-
-class Merged(msgspec.Struct, frozen=True):
-    """A handler whose work is done together with that of concurrent requests.
-
-    `prepare` makes an item without a transaction, `merge` works on many, `render` makes the answer of one. Of `large`
-    items only one is written at a time, so that others wait for one of them at most.
-    """
-
-    prepare: Callable[[Request], Any]
-    merge: Callable[[Tx, list[Any]], Sequence[Any]]
-    render: Callable[[Request, Any], Reply]
-    large: Callable[[Any], bool] = lambda _: False
-
-
-class Route(msgspec.Struct, frozen=True):
-    """A row of routes.py. `number` is the endpoint's in the contract, 0 for our additions.
-
-    `at` is the verb and the canonical path, `also` its other spellings. `access` names the flag that a subaccount
-    needs, "" for none, None for a route without credentials. `message` is the documented response_msg; `body` and
-    `answer` are structs for the OpenAPI document, `query` its further query parameters; `spends` routes accept an
-    Idempotency-Key, `uploads` a body of the size of a file; `guarded` ones, which strangers could use to guess or to
-    flood, are limited like failed logins. `refuses` are refusals that no other property of the row tells of.
-    """
-
-    number: int
-    at: str
-    handler: Plain | Edge | Merged
-    access: str | None
-    message: str
-    body: Any = None
-    answer: Any = None
-    paged: bool = False
-    query: tuple[str, ...] = ()
-    spends: bool = False
-    guarded: bool = False
-    uploads: bool = False
-    refuses: tuple[type[ApiError], ...] = ()
-    also: tuple[str, ...] = ()
-
-    @property
-    def method(self) -> str:
-        """The verb."""
-        return self.at.partition(" ")[0]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Every spelling of the path, the canonical one first."""
-        return (self.at.partition(" ")[2], *self.also)

@@ -1,7 +1,7 @@
 """`q`, `operator` and `order_by` over declared columns. Source: api-v3, "Searching and Sorting"."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +9,9 @@ from sqlalchemy import BigInteger, ColumnElement, Select, String, and_, asc, cas
 
 from heliograph.db.shown import Columns, Shown
 from heliograph.errors import BadRequest
+from heliograph.http import paging
 from heliograph.http.paging import Window
-from heliograph.http.request import Request
+from heliograph.http.request import Reply, Request
 
 LONGEST, MOST_PAIRS = 2000, 50
 """Characters and pairs of a search: more of them would be more than a database takes in one condition."""
@@ -44,23 +45,23 @@ def condition(req: Request, columns: Columns) -> ColumnElement[bool] | None:
 
 
 def _one(pair: str, columns: Columns) -> ColumnElement[bool]:
-    name, found, value = pair.partition(":")
+    name, colon, value = pair.partition(":")
     column = _column(name, columns, "q")
-    if not found:
+    if not colon:
         raise BadRequest({"q": f"Write the search as field:value, not {pair.strip()[:50]!r}."})
     if "\x00" in value:
         raise BadRequest({"q": "The search contains characters that cannot be stored."})
     marks = _MARK.findall(value.strip())
-    shown = func.coalesce(cast(column.text, String), "")
+    text_shown = func.coalesce(cast(column.text, String), "")
     if "*" not in marks:
         text = "".join(mark[-1] for mark in marks)
-        same = [shown == text, func.lower(shown).in_(_lowered(text))]
+        same = [text_shown == text, func.lower(text_shown).in_(_lowered(text))]
         if column.unit and _DECIMAL.fullmatch(text):
             worth = Decimal(text) * column.unit
             same += [column.stored == literal(int(worth), BigInteger)] if worth == int(worth) else []
         return or_(*same)
     pattern = "".join("%" if mark == "*" else _LITERAL.get(mark[-1], mark[-1]) for mark in marks)
-    return or_(*(func.lower(shown).like(lower, escape="\\") for lower in _lowered(pattern)))
+    return or_(*(func.lower(text_shown).like(lower, escape="\\") for lower in _lowered(pattern)))
 
 
 _LITERAL = {"\\": "\\\\", "%": "\\%", "_": "\\_"}
@@ -69,7 +70,7 @@ _LITERAL = {"\\": "\\\\", "%": "\\%", "_": "\\_"}
 
 def _lowered(text: str) -> list[str]:
     """What a database may make of a text with LOWER: SQLite (and PostgreSQL in the C locale) only knows A to Z."""
-    return sorted({text.lower(), re.sub("[A-Z]+", lambda found: found.group().lower(), text)})
+    return sorted({text.lower(), re.sub("[A-Z]+", lambda letters: letters.group().lower(), text)})
 
 
 def _column(name: str, columns: Columns, where: str) -> Shown:
@@ -92,8 +93,24 @@ def order(req: Request, columns: Columns) -> tuple[str, bool] | None:
     return name.strip().lower(), way.strip().lower() == "desc"
 
 
-def rows(
-    req: Request, base: Select[Any], columns: Columns, shown: Window, default: tuple[str, bool]
+def page(
+    req: Request,
+    base: Select[Any],
+    columns: Columns,
+    default: tuple[str, bool],
+    render: Callable[[Mapping[str, Any]], Any],
+) -> Reply:
+    """The answer of a list endpoint: the page of a selection that the request asks for, searches and sorts by.
+
+    `default` is the order without `order_by`: (field, descending). Raises BadRequest.
+    """
+    window = paging.window(req)
+    total, rows = select_rows(req, base, columns, window, default)
+    return Reply(paging.page(req, window, total, rows, render))
+
+
+def select_rows(
+    req: Request, base: Select[Any], columns: Columns, window: Window, default: tuple[str, bool]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """(total, rows of the page) of a selection with what the request searches and sorts by.
 
@@ -106,4 +123,4 @@ def rows(
     total = int(req.tx.scalar(select(func.count()).select_from(base.subquery())))
     way = desc if descending else asc
     ordered = base.order_by(*(way(_column(name, columns, "order_by").stored) for name in (field, default[0])))
-    return total, req.tx.rows(ordered.limit(shown.limit).offset(min(shown.offset, total)))
+    return total, req.tx.rows(ordered.limit(window.limit).offset(min(window.offset, total)))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import os
 import re
@@ -28,8 +27,11 @@ from heliograph.errors import (
 )
 from heliograph.http import envelope, idempotency
 from heliograph.http.auth import Authenticator
-from heliograph.http.request import Merged, Reply, Request, Route
-from heliograph.http.throttle import Headers, Limits
+from heliograph.http.endpoint import Merged
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Route
+from heliograph.http.throttle import Limits
+from heliograph.http.windows import Headers
 from heliograph.services import Services
 
 Scope = MutableMapping[str, Any]
@@ -41,7 +43,7 @@ JSON = (b"content-type", b"application/json")
 NO_QUERY: Mapping[str, str] = {}
 
 
-class Table:
+class Matcher:
     """The routes by verb and path. A trailing slash and the second spelling of a path make no difference."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
@@ -66,10 +68,10 @@ class Table:
             return verbs[method], {}
         allowed = set(verbs or ())
         for pattern, by_verb in self._open.get(path.count("/"), ()):
-            found = pattern.fullmatch(path)
-            if found:
+            matched = pattern.fullmatch(path)
+            if matched:
                 if method in by_verb:
-                    return by_verb[method], found.groupdict()
+                    return by_verb[method], matched.groupdict()
                 allowed |= by_verb.keys()
         if allowed:
             raise MethodNotAllowed(headers={"allow": ", ".join(sorted(allowed))})
@@ -82,12 +84,11 @@ class Server:
     def __init__(self, services: Services, limits: Limits, routes: Sequence[Route]) -> None:
         settings = services.settings
         self._services = services
-        self._table = Table(routes)
+        self._matcher = Matcher(routes)
         self._authenticator = Authenticator(services.database, services.vault)
         self._calls, self._logins = limits.calls, limits.logins
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
-        self._edges = {route.handler for route in routes if inspect.iscoroutinefunction(route.handler)}
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
         self._turn = asyncio.Semaphore(1)
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
@@ -115,7 +116,7 @@ class Server:
     async def _handle(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], request_id: str, extra: Headers
     ) -> bytes:
-        route, params = self._table.match(scope["method"], scope["path"].removeprefix("/v3"))
+        route, params = self._matcher.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
         body = await self._body(receive, headers, route)
         req = Request(
@@ -140,7 +141,7 @@ class Server:
     ) -> Principal | None:
         client = scope["client"][0] if scope.get("client") else ""
         if route.access is None:
-            limit = self._logins if route.guarded else self._calls
+            limit = self._logins if route.endpoint.guarded else self._calls
             extra += await limit.hit(route.at, client)
             return None
         header = headers.get(b"authorization", b"")
@@ -164,7 +165,7 @@ class Server:
 
     async def _body(self, receive: Receive, headers: Mapping[bytes, bytes], route: Route) -> bytes:
         settings = self._services.settings
-        most = settings.max_upload if route.uploads else settings.max_body
+        most = settings.max_upload if route.endpoint.uploads else settings.max_body
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise TooLarge
@@ -185,17 +186,18 @@ class Server:
         return b"".join(pieces)
 
     async def _run(self, req: Request) -> bytes:
-        handler = req.route.handler
-        database = self._services.database
-        if handler in self._edges:
-            if req.route.access is not None:  # what is remembered may have been revoked
-                await database.read(lambda tx: _enter(tx, req))
-                req.enter(None, req.who)
-            edge: Any = handler
-            return _wrap(req, await edge(req))
+        endpoint, database = req.route.endpoint, self._services.database
+        handler = endpoint.handler
+        if endpoint.is_edge:
+            await self._check_again(req)
+            return _wrap(req, await _handled(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
-            item = handler.prepare(req)
+            body = req.decode(endpoint.body)
+            if handler.gather is not None:
+                await self._check_again(req)
+                req.gathered = await handler.gather(req, body)
+            item = handler.prepare(req, body)
             async with self._turn if handler.large(item) else contextlib.nullcontext():
                 if key is not None:
                     who = req.who
@@ -204,21 +206,29 @@ class Server:
                     )
                 result = await database.write_merged(self._merge(handler), (req, item))
             return _wrap(req, handler.render(req, result))
-        plain: Any = handler
         if req.route.method == "GET":
-            return await database.read(lambda tx: _plainly(tx, req, plain))
-        return await database.write(lambda tx: _once(tx, req, key, lambda: plain(req)))
+            return await database.read(lambda tx: _plainly(tx, req))
+        return await database.write(lambda tx: _once(tx, req, key, lambda: _handled(req)))
+
+    async def _check_again(self, req: Request) -> None:
+        """What is remembered of the caller may have been revoked: look before anything is done that no transaction is.
+
+        Raises Unauthorized, Forbidden.
+        """
+        if req.route.access is not None:
+            await self._services.database.read(lambda tx: _enter(tx, req))
+            req.enter(None, req.who)
 
     def _merge(self, handler: Merged) -> Callable[[Tx, list[Any]], Sequence[Any]]:
         """One function object per handler, so that the writer sees what belongs together."""
-        made = self._merges.get(handler.merge)
-        if made is None:
+        merge = self._merges.get(handler.merge)
+        if merge is None:
 
-            def made(tx: Tx, pairs: list[Any]) -> Sequence[Any]:
+            def merge(tx: Tx, pairs: list[Any]) -> Sequence[Any]:
                 return _merge_fresh(tx, handler, pairs)
 
-            self._merges[handler.merge] = made
-        return made
+            self._merges[handler.merge] = merge
+        return merge
 
     def _is_listed(self, origin: str) -> bool:
         return "*" in self._origins or origin.lower() in self._origins
@@ -280,15 +290,21 @@ def _admit(route: Route, who: Principal) -> None:
     """Refuse accounts and subaccounts that may not use a route. Source: facts B, J3."""
     if who.banned:
         raise Forbidden("Your account has been banned.")
-    if not who.active and not route.paths[0].startswith(("/account", "/account-verify")):
+    if not who.active and not route.endpoint.before_activation:
         raise Forbidden("Your account has not been activated.", code="ACCOUNT_NOT_ACTIVATED")
     if route.access and route.access not in who.access:
         raise Forbidden
 
 
-def _plainly(tx: Tx, req: Request, handler: Callable[[Request], Reply]) -> bytes:
+def _handled(req: Request) -> Any:
+    """What the handler of a request gives: a reply, or an edge's promise of one. Raises ApiError."""
+    endpoint = req.route.endpoint
+    return endpoint.handler(req, req.decode(endpoint.body)) if endpoint.takes_body else endpoint.handler(req)
+
+
+def _plainly(tx: Tx, req: Request) -> bytes:
     _enter(tx, req)
-    return _wrap(req, handler(req))
+    return _wrap(req, _handled(req))
 
 
 def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> bytes:
@@ -308,9 +324,8 @@ def _still(req: Request, item: Any, before: Principal) -> Any:
     """The item of a request, prepared again when its principal has other settings than `before`."""
     if req.who is before or msgspec.structs.replace(req.who, epoch=before.epoch) == before:
         return item
-    handler = req.route.handler  # its own: sending and pricing are merged by one function
-    assert isinstance(handler, Merged)
-    return handler.prepare(req)
+    endpoint = req.route.endpoint  # its own: two endpoints may be merged by one function
+    return endpoint.handler.prepare(req, req.decode(endpoint.body))
 
 
 def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal) -> Reply:
@@ -323,7 +338,7 @@ def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal)
 def _wrap(req: Request, reply: Reply) -> bytes:
     if reply.bare:
         return envelope.encode(reply.data)
-    return envelope.success(reply.message or req.route.message, reply.data)
+    return envelope.success(reply.message or req.route.endpoint.response_msg, reply.data)
 
 
 def _query(raw: bytes) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The limits of throttle.py over Redis or Valkey, for processes that share them."""
+"""The windows of windows.py over Redis or Valkey, for processes that share them."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from heliograph.http.throttle import Headers, OwnThrottle, too_many, whole
+from heliograph.http.windows import Headers, OwnThrottle, too_many, whole_seconds
 
 T = TypeVar("T")
 TIMEOUT = 1.0
@@ -93,7 +93,7 @@ class SharedThrottle:
         headers = [
             (b"x-ratelimit-limit", str(self._limit.amount).encode()),
             (b"x-ratelimit-remaining", str(max(0, remaining)).encode()),
-            (b"ratelimit-reset", whole(reset - time.time())),
+            (b"ratelimit-reset", whole_seconds(reset - time.time())),
         ]
         if not allowed:
             raise too_many(headers)

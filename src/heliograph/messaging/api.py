@@ -1,85 +1,69 @@
-"""HTTP shapes that all channels share: history, its export, cancelling, the timeline."""
+"""The endpoints that every channel has, made for one of them by its name.
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+Texts that the contract words differently from channel to channel are parameters; the defaults are those of SMS.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound
+from heliograph.errors import BadRequest, NotFound, Unavailable
+from heliograph.fields import Nothing
 from heliograph.files import store as files
 from heliograph.http import paging, search
-from heliograph.http.fields import about
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
-from heliograph.messaging import cancel, export, history, message
-from heliograph.messaging.export import Render
+from heliograph.http.route import Endpoint, Query
+from heliograph.messaging import cancel, export, history, message, polling, shapes
+from heliograph.messaging.channel import Sheet
+from heliograph.messaging.shapes import (
+    Cancelled,
+    DateBefore,
+    Export,
+    ExportState,
+    InboundEntry,
+    Marked,
+    Receipt,
+    SampleReceipt,
+    Step,
+    Steps,
+    TargetUrl,
+)
+from heliograph.webhooks import samples
+from heliograph.webhooks.fetch import check_url
 
 UNKNOWN = "Message record not found."
+FILENAME = Query("filename", "What the file is to be called.", {"type": "string", "default": "export.csv"})
 
 
-class Export(msgspec.Struct):
-    """`data` of the exports (endpoint 143 and its like)."""
+def viewing(channel: str, sheet: Sheet) -> Endpoint:
+    """A channel's history: date range, paging, search, sort."""
+    columns, render = sheet.columns, sheet.render
 
-    url: Annotated[
-        str,
-        about(
-            "Where the file can be downloaded for a day, without credentials. While a long one is being written, that "
-            "answers 503 with Retry-After."
-        ),
-    ]
-
-
-class ExportState(msgspec.Struct):
-    """`data` of the state of an export."""
-
-    export_id: Annotated[str, about("The id in the link of the export.", "7C1E3B5A-90D4-4C3F-8E2B-1A6D5F4C3B2A")]
-    ready: Annotated[bool, about("Whether the file can be downloaded.")]
-    rows_done: Annotated[int, about("Messages that are written.")]
-    rows: Annotated[int, about("Messages that the export will hold.")]
-    url: Annotated[str, about("Where the file can be downloaded.")]
-
-
-class Cancelled(msgspec.Struct):
-    """`data` of cancelling all (endpoint 137 and its like)."""
-
-    count: Annotated[int, about("How many messages were cancelled.")]
-
-
-class Step(msgspec.Struct):
-    """A step of a message's timeline."""
-
-    at: Annotated[float, about("Unix time in seconds, to the millisecond.", 1792137600.125)]
-    status: Annotated[str, about("The status that the message had from then on.", "Sent")]
-    detail: Annotated[str, about("What happened, with the carrier's own words.")]
-
-
-Steps = Annotated[list[Step], about("What happened, oldest first.")]
-
-
-def viewing(channel: str, render: Render) -> Callable[[Request], Reply]:
-    """The handler of a channel's history: date range, paging, search, sort."""
-
+    @endpoint("Here are your data.", sheet.entry, paged=True, query=DATES)
     def view_history(req: Request) -> Reply:
         """View the history. Newest last, unless `order_by` says otherwise."""
-        shown = paging.window(req)
+        window = paging.window(req)
         tx, user_id = req.tx, req.who.user_id
         first, last = history.between(tx, user_id, channel, req.unix_time("date_from"), req.unix_time("date_to"))
-        way = search.order(req, history.COLUMNS) or ("date", False)
-        if way[0] != "date" or search.condition(req, history.COLUMNS) is not None:
+        field, descending = search.order(req, columns) or ("date", False)
+        if field != "date" or search.condition(req, columns) is not None:
             base = history.selection(user_id, channel, first, last)
-            total, rows = search.rows(req, base, history.COLUMNS, shown, default=("date", False))
-        else:
-            total = last - first
-            rows = history.page(tx, user_id, channel, first, last, shown.offset, shown.limit, newest_first=way[1])
-        return Reply(paging.page(req, shown, total, rows, render))
+            return search.page(req, base, columns, ("date", False), render)
+        rows = history.page(tx, user_id, channel, first, last, window.offset, window.limit, newest_first=descending)
+        return Reply(paging.page(req, window, last - first, rows, render))
 
     return view_history
 
 
-def exporting(channel: str, render: Render, entry: type[msgspec.Struct]) -> Callable[[Request], Awaitable[Reply]]:
-    """The handler of a channel's export: its history as CSV in the file store, answered as a link."""
-    export.SHEETS[channel] = export.Sheet(render, [field.encode_name for field in msgspec.structs.fields(entry)])
+def exporting(channel: str) -> Endpoint:
+    """A channel's export: its history as CSV in the file store, answered as a link."""
 
+    @endpoint("Download your file here.", Export, query=(FILENAME, *DATES), refuses=(Unavailable,))
     async def export_history(req: Request) -> Reply:
         """Export the history as a CSV file."""
         name = files.safe_name(req.query.get("filename", ""), "export.csv")
@@ -97,12 +81,13 @@ def exporting(channel: str, render: Render, entry: type[msgspec.Struct]) -> Call
 
         row = await database.write(begin)
         if now:
-            await export.write(database, req.services.files, row)
+            await export.write(database, req.services.files, req.services.channels, row)
         return Reply(Export(_link(req, row)))
 
     return export_history
 
 
+@endpoint("The state of your export.", ExportState)
 def view_export(req: Request) -> Reply:
     """View how far an export is, by the id in its link. An addition to the contract."""
     row = export.find(req.tx, req.who.user_id, req.params["export_id"])
@@ -120,16 +105,18 @@ def _link(req: Request, row: Mapping[str, Any]) -> str:
     return f"{req.base_url}/files/{row['file_id']}?filename={row['name'].replace(' ', '%20')}"
 
 
-def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Request], Reply]]:
-    """The handlers that cancel one message and all scheduled ones of a channel."""
+def cancelling(channel: str, cancelled: str = "Message {message_id} has been cancelled.") -> tuple[Endpoint, Endpoint]:
+    """Cancelling one message and all scheduled ones of a channel. `cancelled` may name the `message_id`."""
 
+    @endpoint("", Nothing)
     def cancel_one(req: Request) -> Reply:
         """Cancel a scheduled message and give its price back."""
         key = req.params["message_id"].upper()
         if not cancel.cancel(req.tx, req.who.user_id, req.services.channels[channel], [key]):
             raise NotFound(UNKNOWN)
-        return Reply([], f"Message {key} has been cancelled.")
+        return Reply([], cancelled.format(message_id=key))
 
+    @endpoint("", Cancelled)
     def cancel_all(req: Request) -> Reply:
         """Cancel all scheduled messages and give their prices back."""
         count = cancel.cancel_all(req.tx, req.who.user_id, req.services.channels[channel])
@@ -138,9 +125,110 @@ def cancelling(channel: str) -> tuple[Callable[[Request], Reply], Callable[[Requ
     return cancel_one, cancel_all
 
 
+@endpoint("The timeline of your message.", Steps)
 def view_timeline(req: Request) -> Reply:
     """View what happened to a message, step by step. An addition to the contract."""
     steps = message.timeline(req.tx, req.who.user_id, req.params["message_id"].upper())
     if not steps:
         raise NotFound(UNKNOWN)
     return Reply([Step(round(at, 3), status, detail) for at, status, detail in steps])
+
+
+class ReceiptEndpoints(NamedTuple):
+    """What a channel has of receipts to poll."""
+
+    test: Endpoint
+    view_all: Endpoint
+    view_one: Endpoint
+    read: Endpoint
+
+
+def receipts(channel: str, kind: type[Receipt], listed: type[Receipt]) -> ReceiptEndpoints:
+    """A channel's receipts. `kind` is one by its id, `listed` one in the list of the unread."""
+
+    @endpoint("Receipt has been added", SampleReceipt)
+    def test(req: Request, body: TargetUrl) -> Reply:
+        """Send a test receipt to a URL."""
+        who, url = req.who, _target(req, body)
+        row = samples.receipt(req.tx, req.services.channels[channel], who.user_id, who.subaccount_id, url)
+        return Reply(shapes.sample_receipt(row))
+
+    @endpoint("Here are your delivery receipts.", listed, paged=True)
+    def view_all(req: Request) -> Reply:
+        """View the unread receipts that a POLL rule collected."""
+        render = partial(shapes.receipt, listed)
+        if search.asked(req):
+            base = polling.unread_receipts(req.tx, req.who.user_id, channel)
+            return search.page(req, base, polling.RECEIPT_COLUMNS, ("receipt_id", False), render)
+        window = paging.window(req)
+        total, rows = polling.receipts(req.tx, req.who.user_id, channel, window.offset, window.limit)
+        return Reply(paging.page(req, window, total, rows, render))
+
+    @endpoint("Your receipt.", kind)
+    def view_one(req: Request) -> Reply:
+        """View the newest receipt of one message, read or not."""
+        row = polling.receipt(req.tx, req.who.user_id, channel, req.params["message_id"].upper())
+        if row is None:
+            raise NotFound("Receipt record not found.")
+        return Reply(shapes.receipt(kind, row))
+
+    @endpoint("Receipts has been marked as read.", Nothing)
+    def read(req: Request, body: DateBefore) -> Reply:
+        """Mark receipts as read, up to a time."""
+        polling.mark_receipts(req.tx, req.who.user_id, channel, body.date_before)
+        return Reply([])
+
+    return ReceiptEndpoints(test, view_all, view_one, read)
+
+
+class InboundEndpoints(NamedTuple):
+    """What a channel has of inbound messages to poll."""
+
+    test: Endpoint
+    view_all: Endpoint
+    read: Endpoint
+    read_one: Endpoint
+
+
+def inbound(channel: str) -> InboundEndpoints:
+    """A channel's inbound messages."""
+
+    @endpoint("Here are your incoming messages.", InboundEntry)
+    def test(req: Request, body: TargetUrl) -> Reply:
+        """Send a test inbound message to a URL."""
+        who, url = req.who, _target(req, body)
+        row = samples.inbound(req.tx, req.services.channels[channel], who.user_id, who.subaccount_id, url)
+        return Reply(shapes.inbound_entry({**msgspec.structs.asdict(row), "custom_string": None}))
+
+    @endpoint("Here are your data.", InboundEntry, paged=True)
+    def view_all(req: Request) -> Reply:
+        """View the unread inbound messages that a POLL rule collected."""
+        if search.asked(req):
+            base = polling.unread_inbound(req.who.user_id, channel)
+            return search.page(req, base, polling.INBOUND_COLUMNS, ("inbound_id", True), shapes.inbound_entry)
+        window = paging.window(req)
+        total, rows = polling.inbound(req.tx, req.who.user_id, channel, window.offset, window.limit)
+        return Reply(paging.page(req, window, total, rows, shapes.inbound_entry))
+
+    @endpoint("Inbound messages have been marked as read.", Nothing)
+    def read(req: Request, body: DateBefore) -> Reply:
+        """Mark inbound messages as read, up to a time."""
+        polling.mark_inbound(req.tx, req.who.user_id, channel, body.date_before)
+        return Reply([])
+
+    @endpoint("Receipt have been marked as read.", Marked)
+    def read_one(req: Request) -> Reply:
+        """Mark one inbound message as read."""
+        if not polling.mark_one(req.tx, req.who.user_id, channel, req.params["message_id"].upper()):
+            raise NotFound(UNKNOWN)
+        return Reply(1)
+
+    return InboundEndpoints(test, view_all, read, read_one)
+
+
+def _target(req: Request, body: TargetUrl) -> str:
+    """The URL of a test event. Raises BadRequest."""
+    fault = check_url(body.url, private=req.services.settings.private_webhooks)
+    if fault:
+        raise BadRequest({"url": fault})
+    return body.url

@@ -90,6 +90,7 @@ class Channel(Protocol):
     """Of the list: `messages.channel`, the queue, the counters."""
     medium: Medium
     words: Words
+    sheet: Sheet
     receipt_rules: str
     """Name of the family of rules that its receipts run (automations/families.py); empty: none."""
     inbound_rules: str

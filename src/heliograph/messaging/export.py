@@ -18,6 +18,7 @@ from heliograph.errors import NotFound, Unavailable
 from heliograph.files import store as files
 from heliograph.files.store import FileStore
 from heliograph.messaging import history
+from heliograph.messaging.channel import Channel
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
@@ -27,19 +28,7 @@ SLICE = 1000
 """Messages that are read and written at a time: neither memory nor a transaction grows with the export."""
 
 UNKNOWN = "Export record not found."
-Render = Callable[[Mapping[str, Any]], msgspec.Struct]
 Progress = Callable[[int], Awaitable[object]]
-
-
-class Sheet(msgspec.Struct, frozen=True):
-    """How a channel's messages look in its export: a row as the channel's history shows it, and the columns."""
-
-    render: Render
-    columns: Sequence[str]
-
-
-SHEETS: dict[str, Sheet] = {}
-"""Channel -> its sheet; messaging/api.py fills it for each channel that has an export."""
 
 
 def begin(tx: Tx, user_id: int, channel: str, first: int, last: int, name: str) -> str:
@@ -68,17 +57,23 @@ def find(tx: Tx, user_id: int, file_id: str) -> Mapping[str, Any]:
     return row
 
 
-async def write(database: Database, store: FileStore, row: Mapping[str, Any], progress: Progress | None = None) -> None:
+async def write(
+    database: Database,
+    store: FileStore,
+    channels: Mapping[str, Channel],
+    row: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> None:
     """Write the file of an export. `progress` hears after each slice how far it is (an ordinal). Raises Unavailable."""
     user_id, channel, last = row["user_id"], row["channel"], row["last"]
-    sheet = SHEETS[channel]
+    sheet = channels[channel].sheet
 
     def piece(tx: Tx, first: int) -> bytes:
         rows = history.page(tx, user_id, channel, first, last, 0, SLICE, newest_first=False)
         return _lines(msgspec.structs.astuple(sheet.render(row)) for row in rows)
 
     with tempfile.TemporaryFile() as file:
-        file.write(_lines([sheet.columns]))
+        file.write(_lines([[field.encode_name for field in msgspec.structs.fields(sheet.entry)]]))
         for first in range(row["first"], last, SLICE):
             file.write(await database.read(lambda tx, first=first: piece(tx, first)))  # type: ignore[misc]
             if progress is not None:
@@ -97,7 +92,7 @@ async def write(database: Database, store: FileStore, row: Mapping[str, Any], pr
     await database.write(finish)
 
 
-async def run(database: Database, store: FileStore, job: Job) -> float | None:
+async def run(database: Database, store: FileStore, channels: Mapping[str, Channel], job: Job) -> float | None:
     """Run JOB. It may be run again, after a crash or when the store was away: the file is then written anew."""
     user_id, file_id = job.payload["user_id"], job.payload["file_id"]
     try:
@@ -109,8 +104,11 @@ async def run(database: Database, store: FileStore, job: Job) -> float | None:
         _note(tx, file_id, done)
         jobs.hold(tx, job.job_id)
 
+    async def progress(done: int) -> None:
+        await database.write(lambda tx: note(tx, done), urgent=False)
+
     try:
-        await write(database, store, row, lambda done: database.write(lambda tx: note(tx, done), urgent=False))
+        await write(database, store, channels, row, progress)
     except Unavailable:
         return files.AWAY
     return None

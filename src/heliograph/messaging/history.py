@@ -31,7 +31,9 @@ COLUMNS: Columns = {
     "carrier": messages.c.carrier,
     "username": subaccounts.c.api_username,
 }
-"""What a history can be searched and sorted by. Ordinals sort as dates do."""
+"""What a history can be searched and sorted by, for `Channel.sheet`: a channel has some of these columns, or names of
+its own for them. Ordinals sort as dates do.
+"""
 
 
 def between(tx: Tx, user_id: int, channel: str, start: int | None, end: int | None) -> tuple[int, int]:

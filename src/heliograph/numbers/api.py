@@ -12,13 +12,25 @@ from heliograph import phone
 from heliograph.billing import currencies, prices
 from heliograph.billing.currencies import Currency
 from heliograph.errors import BadRequest
+from heliograph.fields import Amount, CountryCode, Price, about
 from heliograph.http import paging, search
-from heliograph.http.fields import Amount, CountryCode, Price, about
+from heliograph.http.endpoint import endpoint
+from heliograph.http.parameters import PAGING
 from heliograph.http.request import Reply, Request
+from heliograph.http.route import Query
 from heliograph.numbers import number, supply
 from heliograph.numbers.supply import Pool, Supply, Virtual, Wanted
 
 LONGEST_PATTERN = 20
+LOOKED_FOR = (
+    Query("search", "Digits of a number.", {"type": "string"}),
+    Query(
+        "search_type",
+        "Where the digits stand: 0 at the beginning, 1 anywhere, 2 at the end.",
+        {"type": "string", "enum": ["0", "1", "2"], "default": "0"},
+    ),
+    *PAGING,
+)
 Number = Annotated[str, about("The number in E.164 format.", "+61411111111")]
 
 
@@ -60,16 +72,16 @@ class NumberPage(paging.Page, kw_only=True):
     currency: Currency = msgspec.field(name="_currency")
 
 
+@endpoint("Here are you dedicated numbers.", OwnedNumber, paged=True)
 def view_owned(req: Request) -> Reply:
-    """100. View the account's dedicated numbers."""
-    shown = paging.window(req)
+    """View the account's dedicated numbers."""
     base = number.of(req.who.user_id)
-    total, rows = search.rows(req, base, number.COLUMNS, shown, default=("dedicated_number", False))
-    return Reply(paging.page(req, shown, total, rows, _owned))
+    return search.page(req, base, number.COLUMNS, ("dedicated_number", False), _owned)
 
 
+@endpoint("Here is your new number.", BoughtNumber, spends=True)
 def buy(req: Request) -> Reply:
-    """101. Buy a number. The setup and the first month are charged, and the number works at once."""
+    """Buy a number. The setup and the first month are charged, and the number works at once."""
     row, setup = number.buy(req.tx, req.who, req.params["dedicated_number"], _supplies(req))
     return Reply(
         BoughtNumber(
@@ -83,14 +95,15 @@ def buy(req: Request) -> Reply:
     )
 
 
+@endpoint("Here are some numbers.", NumberPage, query=LOOKED_FOR)
 def view_available(req: Request) -> Reply:
-    """102. Search for numbers of a country that can be bought."""
+    """Search for numbers of a country that can be bought."""
     wanted = _wanted(req)
-    shown = paging.window(req)
+    window = paging.window(req)
     setup, monthly = number.prices_for(req.tx, req.who, wanted.country)
-    total, found = supply.search(req.tx, _supplies(req), wanted, shown.offset, shown.limit)
-    rows = [{"number": one, "country": wanted.country} for one in found]
-    page = paging.page(req, shown, total, rows, _available(setup, monthly))
+    total, available = supply.search(req.tx, _supplies(req), wanted, window.offset, window.limit)
+    rows = [{"number": one, "country": wanted.country} for one in available]
+    page = paging.page(req, window, total, rows, _available(setup, monthly))
     return Reply(NumberPage(**msgspec.structs.asdict(page), currency=currencies.describe(req.who.currency)))
 
 
@@ -110,9 +123,9 @@ def _wanted(req: Request) -> Wanted:
         "search_type": place not in ("0", "1", "2")
         and "Search type must be 0 (starts with), 1 (anywhere) or 2 (ends with).",
     }
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise BadRequest(found)
+    refused = {name: text for name, text in faults.items() if text}
+    if refused:
+        raise BadRequest(refused)
     return Wanted(country, digits, int(place))
 
 

@@ -7,8 +7,9 @@ import msgspec
 from heliograph import audit, countries
 from heliograph.accounts.countries import selection
 from heliograph.countries import Country
-from heliograph.errors import BadRequest
-from heliograph.http.fields import CountryCode, Flag, about
+from heliograph.errors import BadRequest, required
+from heliograph.fields import CountryCode, Flag, about
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 
 
@@ -52,36 +53,44 @@ Selected = Annotated[list[SelectedCountry], about("The selected countries, by na
 Selectable = Annotated[list[Country], about("The countries that can be selected, by name.")]
 
 
+@endpoint("List of Countries.", Selectable)
 def view_all(req: Request) -> Reply:
-    """79. View the countries that can be selected."""
+    """View the countries that can be selected."""
     return Reply(list(countries.reachable().values()))
 
 
+@endpoint("Here are your countries selection.", Selected)
 def view_selected(req: Request) -> Reply:
-    """77. View the selected countries."""
-    return Reply([_entry(country, agreed) for country, agreed in selection.of(req.tx, req.who.user_id)])
+    """View the selected countries."""
+    return Reply(_selected(req))
 
 
-def select(req: Request) -> Reply:
-    """76. Select exactly the countries given. None at all takes the restriction away."""
-    ids = _ids(req)
+def _selected(req: Request) -> list[SelectedCountry]:
+    return [_entry(country, agreed) for country, agreed in selection.of(req.tx, req.who.user_id)]
+
+
+@endpoint("Here are your countries selection.", Selected)
+def select(req: Request, body: CountryIds) -> Reply:
+    """Select exactly the countries given. None at all takes the restriction away."""
+    ids = _ids(body)
     if ids is None:
-        raise BadRequest({selection.FIELD: "Country list ids field is required."})
+        raise BadRequest({selection.FIELD: required(selection.FIELD)})
     selection.replace(req.tx, req.who.user_id, ids)
     codes = " ".join(country.code for country, _ in selection.of(req.tx, req.who.user_id))
     audit.record(req.tx, req.who.user_id, req.who.api_username, "countries.selected", codes)
-    return view_selected(req)
+    return Reply(_selected(req))
 
 
-def agree(req: Request) -> Reply:
-    """78. Agree to the rules of selected countries. Without ids, of all of them."""
-    selection.agree(req.tx, req.who.user_id, _ids(req))
-    return view_selected(req)
+@endpoint("Here are your countries selection.", Selected)
+def agree(req: Request, body: CountryIds) -> Reply:
+    """Agree to the rules of selected countries. Without ids, of all of them."""
+    selection.agree(req.tx, req.who.user_id, _ids(body))
+    return Reply(_selected(req))
 
 
-def _ids(req: Request) -> list[int] | None:
-    given = req.decode(CountryIds).country_list_ids
-    return [given] if isinstance(given, int) else given
+def _ids(body: CountryIds) -> list[int] | None:
+    ids = body.country_list_ids
+    return [ids] if isinstance(ids, int) else ids
 
 
 def _entry(country: Country, agreed_at: int | None) -> SelectedCountry:

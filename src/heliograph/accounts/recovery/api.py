@@ -11,10 +11,12 @@ from heliograph.accounts.api import LONGEST_NAME, AccountBase, faulty_password, 
 from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
-from heliograph.channels.sms.channel import NAME, SmsMessage
+from heliograph.channels.sms.channel import NAME
+from heliograph.channels.sms.shapes import SmsMessage
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, Forbidden, TooManyRequests
-from heliograph.http.fields import Amount, Country, CountryCode, Flag, Mail, PhoneNumber, RegionalPhone, about
+from heliograph.errors import BadRequest, Forbidden, TooManyRequests, required
+from heliograph.fields import Amount, Country, CountryCode, Flag, Mail, Nothing, PhoneNumber, RegionalPhone, about
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
 from heliograph.messaging import accept
@@ -108,25 +110,25 @@ class ProvenAccount(AccountBase, kw_only=True):
     subaccount: ProvenSubaccount = msgspec.field(name="_subaccount")
 
 
-def send_code(req: Request) -> Reply:
-    """4. Send a code to a phone number, to prove that it is the account's."""
-    given = req.decode(Verification)
+@endpoint("Verification sent.", CodeSent, before_activation=True)
+def send_code(req: Request, body: Verification) -> Reply:
+    """Send a code to a phone number, to prove that it is the account's."""
     if not req.who.is_main:
         raise Forbidden
-    number = _number_of(given)
+    number = _number_of(body)
     code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, number.number)
     if code is None:
         raise TooManyRequests(headers={"retry-after": str(tokens.WINDOW)})
     _text(req, number, code)
     audit.record(req.tx, req.who.user_id, req.who.api_username, "phone.code_sent", number.number)
-    shown = code if req.services.settings.mode == "sandbox" else ""  # facts J5
-    return Reply(CodeSent(number.number, "sms", given.country.strip().upper(), shown))
+    token = code if req.services.settings.mode == "sandbox" else ""  # facts J5
+    return Reply(CodeSent(number.number, "sms", body.country.strip().upper(), token))
 
 
-def _number_of(given: Verification) -> Phone:
+def _number_of(body: Verification) -> Phone:
     """The number to prove. Raises BadRequest for each bad field."""
-    country, way = given.country.strip().upper(), given.type.strip().lower()
-    number = phone.parse(given.user_phone, country) if country in phone.COUNTRIES else None
+    country, way = body.country.strip().upper(), body.type.strip().lower()
+    number = phone.parse(body.user_phone, country) if country in phone.COUNTRIES else None
     faults = {}
     if country not in phone.COUNTRIES:
         faults["country"] = "Country must be a two-letter ISO 3166 code."
@@ -151,8 +153,9 @@ def _text(req: Request, number: Phone, code: str) -> None:
     accept.accept(req.tx, [Order(principal=who, channel=channel, request_id=req.id, drafts=[draft], gratis=True)])
 
 
+@endpoint("You're account has been verified.", ProvenAccount, before_activation=True)
 async def verify_phone(req: Request) -> Reply:
-    """5. Prove a phone number with the code. The account becomes active."""
+    """Prove a phone number with the code. The account becomes active."""
     proved = await req.services.database.write(lambda tx: _proved(tx, req))
     if proved is None:
         raise WrongToken  # after the commit, so that the try is counted
@@ -167,51 +170,52 @@ def _proved(tx: Tx, req: Request) -> Reply | None:
     if number is None:
         return None
     access.prove_phone(tx, who.user_id, who.api_username, number)
-    whole = profile(tx, req.services.vault, who.user_id, who.subaccount_id)
-    sub = msgspec.structs.asdict(whole["subaccount"])
-    shown = ProvenSubaccount(
+    values = profile(tx, req.services.vault, who.user_id, who.subaccount_id)
+    sub = msgspec.structs.asdict(values["subaccount"])
+    subaccount = ProvenSubaccount(
         **{name: sub[name] for name in ProvenSubaccount.__struct_fields__ if name in sub},
         mobile=sub["phone_number"],
         user_id=who.user_id,
         access_smpp=0,
         sms_deidentify_message=0,
     )
-    same = {name: whole[name] for name in ProvenAccount.__struct_fields__ if name in whole and name != "subaccount"}
-    return Reply(ProvenAccount(**same, subaccount=shown, unsubscribe_mail=0, setting_beta=0))
+    same = {name: values[name] for name in ProvenAccount.__struct_fields__ if name in values and name != "subaccount"}
+    return Reply(ProvenAccount(**same, subaccount=subaccount, unsubscribe_mail=0, setting_beta=0))
 
 
-def forgot_username(req: Request) -> Reply:
-    """6. Mail the usernames to whoever has this address or number. The answer never says whether anybody has."""
-    given = req.decode(ForgottenUsername)
-    email, number = given.email.strip(), given.phone_number.strip()
+@endpoint("An email notification has been sent.", Nothing, guarded=True)
+def forgot_username(req: Request, body: ForgottenUsername) -> Reply:
+    """Mail the usernames to whoever has this address or number. The answer never says whether anybody has."""
+    email, number = body.email.strip(), body.phone_number.strip()
     if not email and not number:
-        raise BadRequest({"email": "Email field is required.", "phone_number": "Phone number field is required."})
+        raise BadRequest({name: required(name) for name in ("email", "phone_number")})
     if email and not is_address(email):
         raise BadRequest({"email": "Email must be an email address."})
     reminders.ask_username(req.tx, email, number[:LONGEST_NUMBER])
     return Reply([])
 
 
-def forgot_password(req: Request) -> Reply:
-    """7. Mail a key for a new password. The answer never says whether there is such a user."""
-    reminders.ask_password(req.tx, req.decode(ForgottenPassword).username.strip()[:LONGEST_NAME])
+@endpoint("An email notification has been sent.", Nothing, guarded=True)
+def forgot_password(req: Request, body: ForgottenPassword) -> Reply:
+    """Mail a key for a new password. The answer never says whether there is such a user."""
+    reminders.ask_password(req.tx, body.username.strip()[:LONGEST_NAME])
     return Reply([])
 
 
-async def set_password(req: Request) -> Reply:
-    """8. Set a new password with the key out of the mail."""
-    given = req.decode(NewPassword)
-    fault = faulty_password(given.password)
+@endpoint("Your password has been updated.", Nothing, guarded=True)
+async def set_password(req: Request, body: NewPassword) -> Reply:
+    """Set a new password with the key out of the mail."""
+    fault = faulty_password(body.password)
     if fault:
         raise BadRequest({"password": fault})
-    key, vault, database = given.activation_token.strip().upper(), req.services.vault, req.services.database
+    key, vault, database = body.activation_token.strip().upper(), req.services.vault, req.services.database
 
     def holds(tx: Tx) -> bool:
-        who = access.login_of(tx, given.subaccount_id)
+        who = access.login_of(tx, body.subaccount_id)
         return who is not None and tokens.holds(tx, vault, who.user_id, who.subaccount_id, key)
 
     def change(tx: Tx) -> bool:
-        who = access.login_of(tx, given.subaccount_id)
+        who = access.login_of(tx, body.subaccount_id)
         if who is None or not tokens.use_key(tx, vault, who.user_id, who.subaccount_id, key):
             return False
         access.set_password(tx, who, "forgot-password", hashed)
@@ -220,7 +224,7 @@ async def set_password(req: Request) -> Reply:
     if not await database.read(holds):
         raise WrongToken
     # The slow hash is made between two transactions, and only for a key that is good.
-    hashed = await asyncio.to_thread(hash_password, given.password)
+    hashed = await asyncio.to_thread(hash_password, body.password)
     if not await database.write(change):
         raise WrongToken
     return Reply([])

@@ -1,12 +1,14 @@
 """HTTP shape of the referral section (endpoint 119)."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 
 from heliograph.accounts.referrals import referral
-from heliograph.http import paging, search
-from heliograph.http.fields import UnixTime, about
+from heliograph.fields import UnixTime, about
+from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 
 
@@ -20,11 +22,12 @@ class Referral(msgspec.Struct):
     percentage_referral: Annotated[int, about("Percent of what it spends on messages that is earned.", 5)]
 
 
+@endpoint("Here are your referrals.", Referral, paged=True)
 def view(req: Request) -> Reply:
-    """119. View the accounts that this one has referred."""
-    shown = paging.window(req)
+    """View the accounts that this one has referred."""
     base = referral.of(req.who.user_id)
-    total, rows = search.rows(req, base, referral.COLUMNS, shown, default=("referral_rule_id", False))
-    return Reply(
-        paging.page(req, shown, total, rows, lambda row: Referral(**row, refered_user_id=row["referred_user_id"]))
-    )
+    return search.page(req, base, referral.COLUMNS, ("referral_rule_id", False), _entry)
+
+
+def _entry(row: Mapping[str, Any]) -> Referral:
+    return Referral(**row, refered_user_id=row["referred_user_id"])

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -15,9 +16,10 @@ from heliograph.accounts.vault import hash_password
 from heliograph.billing import ledger
 from heliograph.billing.prices import MICRO, RatesError
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, TooLittleCredit
-from heliograph.http import paging, search
-from heliograph.http.fields import Flag, Mail, RegionalPhone, about
+from heliograph.errors import BadRequest, NotFound, TooLittleCredit
+from heliograph.fields import Flag, Mail, RegionalPhone, about
+from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
 
@@ -66,17 +68,17 @@ class ClientEntry(api.NewAccountAnswer, kw_only=True):
     setting_beta: Flag
 
 
+@endpoint("Here are you data.", ClientEntry, paged=True)
 def view_all(req: Request) -> Reply:
-    """120. View the clients."""
-    shown = paging.window(req)
+    """View the clients."""
     base = client.of(req.who.user_id)
-    total, rows = search.rows(req, base, client.COLUMNS, shown, default=("user_id", False))
-    return Reply(paging.page(req, shown, total, rows, lambda row: _entry(req.tx, req, row)))
+    return search.page(req, base, client.COLUMNS, ("user_id", False), partial(_entry, req.tx, req))
 
 
-async def create(req: Request) -> Reply:
-    """121. Create a client. It starts without credit: the reseller gives it some."""
-    new = await api.new_account(req.decode(Registration))
+@endpoint("New reseller has been added.", api.NewAccountAnswer)
+async def create(req: Request, body: Registration) -> Reply:
+    """Create a client. It starts without credit: the reseller gives it some."""
+    new = await api.new_account(body)
 
     def work(tx: Tx) -> Reply:
         reseller = account.current(tx, req.who)
@@ -87,21 +89,22 @@ async def create(req: Request) -> Reply:
     return await req.services.database.write(work)
 
 
+@endpoint("Here are your data.", ClientEntry)
 def view(req: Request) -> Reply:
-    """122. View a client."""
+    """View a client."""
     return Reply(_entry(req.tx, req, client.find(req.tx, req.who.user_id, _key(req))))
 
 
-async def update(req: Request) -> Reply:
-    """123. Change a client. What the body does not name stays as it is; the names of subaccounts stay in any case."""
-    key, given = _key(req), req.decode(ClientChanges)
-    password = given.password
+@endpoint("Reseller account has been updated.", api.NewAccountAnswer)
+async def update(req: Request, body: ClientChanges) -> Reply:
+    """Change a client. What the body does not name stays as it is; the names of subaccounts stay in any case."""
+    key, password = _key(req), body.password
     hashed = await asyncio.to_thread(hash_password, password) if password and len(password) >= 4 else None
 
     def work(tx: Tx) -> Reply:
         reseller = account.current(tx, req.who)
         client.find(tx, reseller.user_id, key)
-        values = _checked(given, account.row(tx, key)["country"])
+        values = _checked(body, account.row(tx, key)["country"])
         if hashed:
             values["password_hash"] = hashed
         row = client.update(tx, reseller.user_id, key, values)
@@ -111,42 +114,44 @@ async def update(req: Request) -> Reply:
     return await req.services.database.write(work)
 
 
-def transfer(req: Request) -> Reply:
-    """124. Transfer credit to a client. It is converted by the rates file."""
-    given = req.decode(Transfer)
-    currency = given.currency.strip().upper()
+@endpoint("Your balance has been successfully transferred.", ClientEntry, spends=True, refuses=(NotFound,))
+def transfer(req: Request, body: Transfer) -> Reply:
+    """Transfer credit to a client. It is converted by the rates file."""
+    currency = body.currency.strip().upper()
     faults = {}
-    if not 0 < given.balance <= MOST_TRANSFERRED:
+    if not 0 < body.balance <= MOST_TRANSFERRED:
         faults["balance"] = f"Balance must be a whole number from 1 to {MOST_TRANSFERRED}."
     if not re.fullmatch("[A-Z]{3}", currency):
         faults["currency"] = "Currency must be a three-letter ISO 4217 code."
     if faults:
         raise BadRequest(faults)
     try:
-        client.transfer(req.tx, req.who.user_id, given.client_user_id, given.balance * MICRO, currency)
+        client.transfer(req.tx, req.who.user_id, body.client_user_id, body.balance * MICRO, currency)
     except RatesError as problem:
         raise BadRequest({"currency": f"The credit cannot be converted. {problem}"}) from None
     except ledger.InsufficientCredit:
         raise TooLittleCredit("Your balance is too low for this transfer.") from None
-    for user_id in (req.who.user_id, given.client_user_id):
-        said = f"{currency} {given.balance} to client {given.client_user_id}"
-        audit.record(req.tx, user_id, req.who.api_username, "credit.transferred", said)
-    return Reply(_entry(req.tx, req, client.find(req.tx, req.who.user_id, given.client_user_id)))
+    for user_id in (req.who.user_id, body.client_user_id):
+        detail = f"{currency} {body.balance} to client {body.client_user_id}"
+        audit.record(req.tx, user_id, req.who.api_username, "credit.transferred", detail)
+    return Reply(_entry(req.tx, req, client.find(req.tx, req.who.user_id, body.client_user_id)))
 
 
+@endpoint("Here are your settings.", Margin)
 def view_settings(req: Request) -> Reply:
     """View the settings of a reseller. An addition to the contract."""
     return Reply(Margin(client.margin(req.tx, req.who.user_id)))
 
 
-def change_settings(req: Request) -> Reply:
+@endpoint("Your settings have been updated.", Margin)
+def change_settings(req: Request, body: ResellerSettings) -> Reply:
     """Change the settings of a reseller. An addition to the contract."""
-    percent = req.decode(ResellerSettings).margin_percent
+    percent = body.margin_percent
     if not 0 <= percent <= client.MOST_MARGIN:
         raise BadRequest({"margin_percent": f"Margin percent must be 0 to {client.MOST_MARGIN}."})
     client.set_margin(req.tx, req.who.user_id, percent)
     audit.record(req.tx, req.who.user_id, req.who.api_username, "margin.changed", str(percent))
-    return view_settings(req)
+    return Reply(Margin(percent))
 
 
 def _key(req: Request) -> int:
@@ -154,41 +159,41 @@ def _key(req: Request) -> int:
 
 
 def _entry(tx: Tx, req: Request, row: Mapping[str, Any]) -> ClientEntry:
-    whole = api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"])
-    return ClientEntry(**whole, unsubscribe_mail=0, setting_beta=0)
+    values = api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"])
+    return ClientEntry(**values, unsubscribe_mail=0, setting_beta=0)
 
 
 def _answer(tx: Tx, req: Request, row: Mapping[str, Any]) -> api.NewAccountAnswer:
     return api.NewAccountAnswer(**api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"]))
 
 
-def _checked(given: ClientChanges, country: str) -> dict[str, Any]:
+def _checked(body: ClientChanges, country: str) -> dict[str, Any]:
     """The columns to store of a client of this country. Raises BadRequest."""
-    country = (given.country or country).strip().upper()
-    number = phone.parse(given.user_phone, country) if given.user_phone is not None else None
+    country = (body.country or country).strip().upper()
+    number = phone.parse(body.user_phone, country) if body.user_phone is not None else None
     faults = {
-        "username": given.username is not None
-        and not api.NAME.fullmatch(given.username)
+        "username": body.username is not None
+        and not api.NAME.fullmatch(body.username)
         and "Username must have 2 to 100 letters, digits or . @ + - _.",
-        "password": given.password is not None and api.faulty_password(given.password),
-        "user_email": given.user_email is not None
-        and not is_address(given.user_email)
+        "password": body.password is not None and api.faulty_password(body.password),
+        "user_email": body.user_email is not None
+        and not is_address(body.user_email)
         and "User email must be an email address.",
-        "user_phone": given.user_phone is not None and number is None and "User phone must be a valid phone number.",
+        "user_phone": body.user_phone is not None and number is None and "User phone must be a valid phone number.",
         "country": country not in phone.COUNTRIES and "Country must be a two-letter ISO 3166 code.",
     }
-    names = {name: getattr(given, name) for name in api.CALLED}
+    names = {name: getattr(body, name) for name in api.CALLED}
     faults |= {name: api.faulty_name(name, text) for name, text in names.items() if text is not None}
-    found = {name: text for name, text in faults.items() if text}
-    if found:
-        raise BadRequest(found)
+    refused = {name: text for name, text in faults.items() if text}
+    if refused:
+        raise BadRequest(refused)
     values = {
-        "username": given.username and given.username.lower(),
-        "email": given.user_email,
+        "username": body.username and body.username.lower(),
+        "email": body.user_email,
         "phone": number and number.number,
-        "first_name": given.user_first_name,
-        "last_name": given.user_last_name,
-        "account_name": given.account_name,
-        "country": country if given.country else None,
+        "first_name": body.user_first_name,
+        "last_name": body.user_last_name,
+        "account_name": body.account_name,
+        "country": country if body.country else None,
     }
     return {name: value for name, value in values.items() if value is not None}

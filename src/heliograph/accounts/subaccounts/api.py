@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -13,9 +14,10 @@ from heliograph.accounts.subaccounts import subaccount as subaccounts
 from heliograph.accounts.vault import hash_password
 from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS
-from heliograph.errors import BadRequest
-from heliograph.http import paging, search
-from heliograph.http.fields import Mail, about
+from heliograph.errors import BadRequest, label
+from heliograph.fields import Mail, about
+from heliograph.http import search
+from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
 
@@ -78,18 +80,18 @@ class NewKey(msgspec.Struct):
 Done = Annotated[bool, about("Always true.", True)]
 
 
+@endpoint("SUCCESS", SubaccountEntry, paged=True)
 def view_all(req: Request) -> Reply:
-    """162. View the subaccounts that whoever asks may manage."""
-    shown = paging.window(req)
-    total, rows = search.rows(
-        req, subaccounts.visible(req.who), subaccounts.COLUMNS, shown, default=("subaccount_id", False)
-    )
-    return Reply(paging.page(req, shown, total, rows, lambda row: subaccount(req.services.vault, row, SubaccountEntry)))
+    """View the subaccounts that whoever asks may manage."""
+    base, vault = subaccounts.visible(req.who), req.services.vault
+    render = partial(subaccount, vault, kind=SubaccountEntry)
+    return search.page(req, base, subaccounts.COLUMNS, ("subaccount_id", False), render)
 
 
-async def create(req: Request) -> Reply:
-    """163. Create a subaccount. It has a permission that is not named if whoever asks has it."""
-    values = await _values(req, req.decode(NewSubaccount))
+@endpoint("New account has been created.", SubaccountEntry)
+async def create(req: Request, body: NewSubaccount) -> Reply:
+    """Create a subaccount. It has a permission that is not named if whoever asks has it."""
+    values = await _values(req, body)
     vault = req.services.vault
 
     def work(tx: Tx) -> Mapping[str, Any]:
@@ -98,33 +100,37 @@ async def create(req: Request) -> Reply:
     return Reply(subaccount(vault, await req.services.database.write(work), SubaccountEntry))
 
 
+@endpoint("Here are your data.", SubaccountEntry)
 def view(req: Request) -> Reply:
-    """164. View a subaccount."""
+    """View a subaccount."""
     return Reply(subaccount(req.services.vault, subaccounts.find(req.tx, req.who, _key(req)), SubaccountEntry))
 
 
-async def update(req: Request) -> Reply:
-    """165. Change a subaccount. What the body does not name stays as it is."""
+@endpoint("", SubaccountEntry)
+async def update(req: Request, body: SubaccountChanges) -> Reply:
+    """Change a subaccount. What the body does not name stays as it is."""
     key = _key(req)
-    values = await _values(req, req.decode(SubaccountChanges))
+    values = await _values(req, body)
     vault = req.services.vault
 
     def work(tx: Tx) -> Mapping[str, Any]:
         return subaccounts.update(tx, vault, account.current(tx, req.who), key, values)
 
-    made = subaccount(vault, await req.services.database.write(work), SubaccountEntry)
-    return Reply(made, message=f"Subaccount #{key} has been updated.")
+    entry = subaccount(vault, await req.services.database.write(work), SubaccountEntry)
+    return Reply(entry, message=f"Subaccount #{key} has been updated.")
 
 
+@endpoint("", Done)
 def delete(req: Request) -> Reply:
-    """166. Delete a subaccount. Its key and its password die at once."""
+    """Delete a subaccount. Its key and its password die at once."""
     key = _key(req)
     subaccounts.delete(req.tx, req.who, key)
     return Reply(True, message=f"Subaccount #{key} has been deleted")
 
 
+@endpoint("Your API Key has been regenerated.", NewKey)
 def new_key(req: Request) -> Reply:
-    """167. Give a subaccount a new API key. The old one dies at once, unless the operator has set an overlap."""
+    """Give a subaccount a new API key. The old one dies at once, unless the operator has set an overlap."""
     overlap = req.services.settings.key_overlap
     return Reply(NewKey(subaccounts.new_api_key(req.tx, req.services.vault, req.who, _key(req), overlap)))
 
@@ -133,9 +139,9 @@ def _key(req: Request) -> int:
     return req.number("subaccount_id", subaccounts.UNKNOWN)
 
 
-async def _values(req: Request, given: SubaccountChanges) -> dict[str, Any]:
+async def _values(req: Request, body: SubaccountChanges) -> dict[str, Any]:
     """The columns to store. Raises BadRequest."""
-    values = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
+    values = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
     _check(values)
     if "phone_number" in values:
         values["phone_number"] = phone.kept(values["phone_number"], req.who.country)
@@ -151,7 +157,7 @@ def _check(values: Mapping[str, Any]) -> None:
     """Raises BadRequest with a sentence for each bad field."""
     faults = {name: fault for name, text in values.items() if (fault := _fault(name, text))}
     if faults:
-        raise BadRequest({name: f"{name.capitalize().replace('_', ' ')} {fault}" for name, fault in faults.items()})
+        raise BadRequest({name: f"{label(name)} {fault}" for name, fault in faults.items()})
 
 
 def _fault(name: str, text: Any) -> str:

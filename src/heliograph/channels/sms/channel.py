@@ -3,16 +3,15 @@
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from heliograph import phone
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
 from heliograph.channels.sms.senders import refuse_foreign
+from heliograph.channels.sms.shapes import DELIVERED, SHEET, SmsMessage
 from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
@@ -44,32 +43,6 @@ _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
 _DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
 
 
-class SmsMessage(msgspec.Struct, kw_only=True):
-    """One entry of `messages`. Source: api-v3, "Send SMS" (endpoint 126)."""
-
-    to: Annotated[
-        str | None,
-        Meta(description="Phone number, in E.164 format or as it is written in `country`.", examples=["+61411111111"]),
-    ] = None
-    body: Annotated[str | None, Meta(description="The text.", examples=["Hello from Heliograph"])] = None
-    from_: Annotated[
-        str | None, Meta(description="Sender: a number, or up to 11 letters and digits; without it, a shared number.")
-    ] = msgspec.field(default=None, name="from")
-    source: Annotated[str | None, Meta(description="The program that sends.")] = None
-    schedule: Annotated[
-        int | str | float | None,
-        Meta(description="Unix time in seconds, up to four months ahead; without it, or in the past: at once."),
-    ] = None
-    custom_string: Annotated[
-        str | None, Meta(description="Your reference: replies and receipts bring it back.", examples=["order 4711"])
-    ] = None
-    list_id: Annotated[int | None, Meta(description="A contact list, in place of `to`.")] = None
-    country: Annotated[
-        str | None, Meta(description="ISO 3166 code of the country of a national number; by default, the account's.")
-    ] = None
-    from_email: Annotated[str | None, Meta(description="Where replies are mailed to.")] = None
-
-
 class Sms:
     """The SMS channel. It makes drafts; it knows the settings and nothing of the database."""
 
@@ -78,9 +51,10 @@ class Sms:
     words = Words(
         sent="Message sent to the network for delivery",
         taken="Accepted for delivery",
-        delivered="Success: Message received on handset.",
+        delivered=DELIVERED,
         undelivered="undelivered by the carrier",
     )
+    sheet = SHEET
     receipt_rules = "sms-receipts"
     inbound_rules = "sms-inbound"
     late_failures = False
