@@ -31,7 +31,7 @@ LEVELS = (
     ("channels",),
     ("campaigns", "automations"),
     ("api", "web"),
-    ("routes", "seed"),
+    ("routes", "seed", "background"),
     ("app",),
     ("process",),
     ("demo", "doctor", "commands"),

@@ -2,62 +2,48 @@
 
 import asyncio
 import threading
-from typing import IO, Any
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError
-from starlette.applications import Starlette
-from starlette.requests import Request as HttpRequest
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route as HttpRoute
+from starlette.requests import Request
+from starlette.responses import Response
 
 from heliograph import carriers, phone, routes, seed
-from heliograph.accounts.recovery import reminders
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
-from heliograph.billing import low_credit, payments
+from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.table import channels
-from heliograph.clock import DAY
-from heliograph.contacts import audience, imports, lists
-from heliograph.contacts.importer import Importer
+from heliograph.contacts import audience
 from heliograph.db import migrate
 from heliograph.db.database import Database
-from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest
-from heliograph.files import store as files
 from heliograph.files.attach import Attachments
 from heliograph.files.bucket import BucketStore
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
-from heliograph.http import idempotency, openapi
+from heliograph.http import site
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
-from heliograph.messaging import export, receipts
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
 from heliograph.messaging.hooks import Hooks
-from heliograph.messaging.housemail import HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.numbers import number
-from heliograph.queue import jobs, mail
-from heliograph.queue.jobs import Job
-from heliograph.queue.upkeep import Duty, Upkeep
-from heliograph.queue.worker import ChannelLoop, JobLoop, Runner
+from heliograph.queue.upkeep import Upkeep
+from heliograph.queue.worker import ChannelLoop, JobLoop
 from heliograph.services import Services
 from heliograph.settings import Carriers, Settings, TransportOptions
 from heliograph.transports import table
 from heliograph.transports.base import Transport
-from heliograph.webhooks import outgoing
-from heliograph.webhooks.deliver import Pusher
 from heliograph.webhooks.fetch import WebClient
 
-PAGES = ("/v3/openapi.json", "/v3/docs")
 QUIET = 5.0
 """Seconds that batches under way get at the end to be handed over in their own time."""
 log = structlog.get_logger(__name__)
@@ -114,25 +100,24 @@ class House:
         if not self.works:
             return
         await self.reload(self.carriers)
-        pusher = Pusher(self.database, self.web, self.options)
-        importer = Importer(self.database, self.files, self.converter, self._download)
+        background = Background(
+            options=self.options,
+            database=self.database,
+            vault=self.vault,
+            files=self.files,
+            converter=self.converter,
+            cashier=self.cashier,
+            web=self.web,
+            hooks=self.hooks,
+            router=lambda: self.router,
+        )
         self._loops = [
             *(ChannelLoop(self.database, name, self._delivery(channel)) for name, channel in self.channels.items()),
-            JobLoop(
-                self.database,
-                {
-                    outgoing.JOB: pusher.run,
-                    mail.JOB: HouseMail(lambda: self.router).run,
-                    reminders.JOB: self._remind,
-                    imports.JOB: importer.run,
-                    payments.SETTLE_JOB: self.cashier.run,
-                    **self._file_jobs(),
-                },
-            ),
+            JobLoop(self.database, background.runners()),
         ]
         for loop in self._loops:
             loop.start()
-        self._upkeep = Upkeep(self.database, self._duties())
+        self._upkeep = Upkeep(self.database, background.duties())
         self._upkeep.start()
 
     async def stop(self) -> None:
@@ -202,52 +187,6 @@ class House:
         except (BadRequest, IntegrityError):  # another process that starts now was first
             await self.database.write(lambda tx: seed.plant(tx, self.vault))
 
-    def _expire(self, tx: Tx) -> bool:
-        before = tx.now - self.options.validity_hours * 3600
-        return receipts.expire(tx, before, self.hooks) > 0
-
-    def _file_jobs(self) -> dict[str, Runner]:
-        return {
-            export.JOB: lambda job: export.run(self.database, self.files, self.channels, job),
-            files.FORGET_JOB: lambda job: asyncio.to_thread(files.forget, self.files, job),
-        }
-
-    async def _download(self, url: str, into: IO[bytes]) -> tuple[str | None, bool]:
-        """Fetch a file that contacts are imported from, in half of its job's lease: it has to be converted as well."""
-        return await self.web.download(url, into, self.options.import_limit, jobs.LEASE / 2)
-
-    def _recharge(self, tx: Tx) -> bool:
-        return payments.recharge_all(tx, self.cashier.gateway.name)
-
-    def _tell_of_low_credit(self, tx: Tx) -> bool:
-        return low_credit.tell(tx, self.options.mail_from)
-
-    def _renew(self, tx: Tx) -> bool:
-        return number.renew_due(tx, self.options.number_grace_days)
-
-    def _unpark(self, tx: Tx) -> bool:
-        return receipts.forget_parked(tx, self.options.validity_hours * 3600.0)
-
-    def _forget_webhooks(self, tx: Tx) -> bool:
-        return outgoing.prune(tx, self.options.webhook_days * float(DAY))
-
-    def _duties(self) -> list[Duty]:
-        messages = [self._expire, self._unpark, self._forget_webhooks, idempotency.prune]
-        return [
-            *messages,
-            files.expire,
-            lists.sweep,
-            imports.forget,
-            self._recharge,
-            self._renew,
-            self._tell_of_low_credit,
-        ]
-
-    async def _remind(self, job: Job) -> None:
-        found = await self.database.read(lambda tx: reminders.find(tx, job.payload))
-        if found:
-            await self.database.write(lambda tx: reminders.write(tx, self.vault, self.options, found))
-
     async def ready(self) -> dict[str, bool]:
         """What this process needs, and whether it has it. A carrier that asks to slow down is there all the same."""
         state: dict[str, bool] = {}
@@ -279,46 +218,14 @@ async def build(options: Settings) -> House:
 
 
 def web(house: House) -> Any:
-    """The ASGI application over a started house: Starlette for the pages, the API beside it.
-
-    The API does not go through Starlette's layers: they would take a fifth of a send's time.
-    """
+    """The ASGI application over a started house."""
     options = house.options
     services = Services(
         options, house.database, house.vault, house.files, house.attachments, house.cashier, house.channels
     )
     server = Server(services, house.limits, routes.ROUTES)
 
-    async def healthz(request: HttpRequest) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def readyz(request: HttpRequest) -> Response:
-        state = await house.ready()
-        return JSONResponse(state, 200 if all(state.values()) else 503)
-
-    async def described(request: HttpRequest) -> Response:
-        base = options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return JSONResponse(openapi.document(routes.SECTIONS, base))
-
-    async def browsable(request: HttpRequest) -> Response:
-        return HTMLResponse(openapi.page())
-
-    async def stored(request: HttpRequest) -> Response:
+    async def stored(request: Request) -> Response:
         return await download(house.database, house.files, request)
 
-    app = Starlette(
-        routes=[
-            HttpRoute("/healthz", healthz),
-            HttpRoute("/readyz", readyz),
-            HttpRoute("/files/{file_id}", stored),
-            HttpRoute("/v3/openapi.json", described),
-            HttpRoute("/v3/docs", browsable),
-        ]
-    )
-
-    async def entrance(scope: Any, receive: Any, send: Any) -> None:
-        path = scope.get("path", "")
-        own = scope["type"] == "http" and (path.startswith("/v3/") or path == "/v3") and path not in PAGES
-        await (server if own else app)(scope, receive, send)
-
-    return entrance
+    return site.application(server, routes.SECTIONS, options.public_url, house.ready, stored)

@@ -75,7 +75,7 @@ def test_a_payment_under_way_is_waited_for(server: Running) -> None:
 
 
 def test_the_server_does_it_by_itself(server: Running) -> None:
-    assert "_tell_of_low_credit" in [duty.__name__ for duty in server.house._duties()]
+    assert "tell of low credit" in server.house._upkeep._duties
 
 
 def test_more_accounts_than_one_slice(server: Running) -> None:

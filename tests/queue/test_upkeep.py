@@ -33,7 +33,7 @@ def test_every_slice_of_every_duty_is_done_again_and_again(
 
     async def scenario() -> None:
         database = Database(migrated_url)
-        rounds = Upkeep(database, [sliced, broken, last])
+        rounds = Upkeep(database, {"sliced": sliced, "broken": broken, "last": last})
         rounds.start()
         await until(database, lambda tx: done.count("last") >= 3)
         await rounds.stop()
@@ -48,7 +48,7 @@ def test_every_slice_of_every_duty_is_done_again_and_again(
 def test_it_can_be_stopped_before_it_was_started(migrated_url: str) -> None:
     async def scenario() -> None:
         database = Database(migrated_url)
-        await Upkeep(database, []).stop()
+        await Upkeep(database, {}).stop()
         await database.close()
 
     asyncio.run(scenario())

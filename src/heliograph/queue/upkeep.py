@@ -1,7 +1,7 @@
 """Regular small duties: expire messages that wait too long, remove old records. A duty works in short transactions."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -22,7 +22,7 @@ Duty = Callable[[Tx], bool]
 class Upkeep:
     """Runs the duties one after the other, every half minute."""
 
-    def __init__(self, database: Database, duties: Sequence[Duty]) -> None:
+    def __init__(self, database: Database, duties: Mapping[str, Duty]) -> None:
         self._database = database
         self._duties = duties
         self._task: asyncio.Task[None] | None = None
@@ -39,10 +39,10 @@ class Upkeep:
 
     async def _work(self) -> None:
         while True:
-            for duty in self._duties:
+            for name, duty in self._duties.items():
                 try:
                     while await self._database.write(duty, urgent=False):
                         pass
                 except Exception as problem:  # noqa: BLE001 - one duty's failure must not end the others
-                    log.error("upkeep.failed", error=repr(problem))
+                    log.error("upkeep.failed", duty=name, error=repr(problem))
             await asyncio.sleep(EVERY)

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -162,7 +162,7 @@ class ChannelLoop(Loop):
 class JobLoop(Loop):
     """Runs background jobs, a limited number of each lane at once, so that one slow target never delays another."""
 
-    def __init__(self, database: Database, runners: dict[str, Runner]) -> None:
+    def __init__(self, database: Database, runners: Mapping[str, Runner]) -> None:
         super().__init__(database, "jobs")
         self._runners = runners
         self._lanes = jobs.Lanes()
