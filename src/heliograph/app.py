@@ -68,7 +68,7 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
         self.converter = Converter(options)
-        self.channels = channels(options)
+        self.channels = channels(options, self.files)
         self.cashier = Cashier(database, gateway(options))
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers

@@ -18,6 +18,7 @@ from heliograph.billing import ledger
 from heliograph.channels.table import channels
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.files.folder import FolderStore
 from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
 from support import quiet
@@ -139,7 +140,7 @@ class Bench:
     def __init__(self, tx: Tx, folder: Path, clock: Clock, **options: Any) -> None:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
-        self.actions = Actions(self.settings, channels(self.settings))
+        self.actions = Actions(self.settings, channels(self.settings, FolderStore(folder)))
         self.vault = Vault.open("", folder)
         self.user = self.account("bench")
 

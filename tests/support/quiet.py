@@ -1,11 +1,13 @@
 """The life of a message without rules, owners of numbers or opt-outs, for tests of the engine itself."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from heliograph.accounts.account import Principal
 from heliograph.channels.table import channels
 from heliograph.db.database import Database
+from heliograph.files.folder import FolderStore
 from heliograph.messaging import rows
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
@@ -13,7 +15,7 @@ from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.routing import Router
 from heliograph.settings import Settings
 
-CHANNELS: Mapping[str, Channel] = channels(Settings())
+CHANNELS: Mapping[str, Channel] = channels(Settings(), FolderStore(Path("no-files")))
 SMS = CHANNELS["sms"]
 
 

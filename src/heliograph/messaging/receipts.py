@@ -95,10 +95,11 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
         if row is None:
             continue
         events.append((*key, _event_status(row, receipt), _event_text(receipt)))
-        if receipt.state == "enroute" or _is_over(row, receipt, hooks.channels[row.channel]):
+        channel = hooks.channels[row.channel]
+        if receipt.state == "enroute" or _is_over(row, receipt, channel):
             continue
         if receipt.state == "delivered":
-            if row.units > 1 and not _first_of_its_part(tx, row, receipt):
+            if row.units > 1 and not channel.late_failures and not _first_of_its_part(tx, row, receipt):
                 continue
             row.receipts_left -= 1
             if row.receipts_left > 0:
@@ -124,7 +125,8 @@ def _is_over(row: Message, receipt: Receipt, channel: Channel) -> bool:
 def _first_of_its_part(tx: Tx, row: Message, receipt: Receipt) -> bool:
     """Whether a part of a long message is reported for the first time: carriers repeat what they saw no answer to.
 
-    A hand-over that is recorded waits for one receipt. One that is not recorded yet cannot tell.
+    A hand-over that is recorded waits for one receipt. One that is not recorded yet cannot tell. (Where a failure may
+    follow, the hand-over is still needed to find the message.)
     """
     sql = "DELETE FROM handovers WHERE remote_id = ? AND transport = ? RETURNING 1"
     waiting = tx.driver(sql, [receipt.remote_id, receipt.transport]).fetchone()
