@@ -16,7 +16,7 @@ from heliograph.files.kinds import utf_16
 
 LONGEST_LINE = 65_536
 LONGEST_CELL = 300
-"""Characters of a cell, without the space around it: a longer one costs its row before anybody looks at what it says."""
+"""Characters of a cell, without the space around it: a longer one costs its row before anything reads what it says."""
 MOST_CELLS = 256
 MOST_LINES_OF_A_ROW = 50
 SAMPLE = 65_536
