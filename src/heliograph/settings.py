@@ -158,6 +158,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     convert_memory: Annotated[
         int, Meta(ge=256, description="Address space of a process that converts a file, in megabytes.")
     ] = 2048
+    convert_reads: Annotated[
+        str,
+        Meta(description="Further files and folders (by commas) that a conversion may read: fonts, a LibreOffice."),
+    ] = ""
     export_rows: Annotated[int, Meta(ge=1, description="Most rows of an export; a longer one is refused.")] = 1_000_000
     export_at_once: Annotated[
         int, Meta(ge=0, description="Rows up to which an export is written within the request; more make a job.")

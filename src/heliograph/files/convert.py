@@ -118,7 +118,8 @@ class Converter:
         """Run the worker in `folder` until it ends or its time is over. Raises Refused."""
         options = self._options
         memory, seconds = options.convert_memory * 2**20, options.convert_seconds
-        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page)
+        reads = tuple(filter(None, map(str.strip, options.convert_reads.split(","))))
+        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page, reads)
         with (folder / "errors").open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "heliograph.files.worker"],
