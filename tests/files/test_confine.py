@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 import structlog
 
 from heliograph import settings
-from heliograph.files import confine, scratch
+from heliograph.files import confine, convert, scratch
 from heliograph.files.convert import Converter
 from heliograph.files.scratch import Scratch
 from heliograph.files.task import Refused
@@ -185,6 +187,58 @@ def test_the_reader_itself_reaches_none_either(tmp_path: Path) -> None:
     shutil.rmtree(work)
     work.mkdir()
     assert "kept from 0" in run(look, work)
+
+
+LEFT = {
+    "a file": ("open('result', 'w').write('made')", "made"),
+    "a symbolic link": ("os.symlink(secret, 'result')", None),
+    "a hard link": ("os.link(secret, 'result')", None),
+    "a pipe that nobody writes to": ("os.mkfifo('result')", None),
+    "a folder": ("os.mkdir('result')", None),
+    "nothing": ("pass", None),
+    "an outcome that is a link": (
+        "open('result', 'w').write('made'); os.unlink('outcome'); os.symlink(secret, 'outcome')",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+@pytest.mark.parametrize("walled", [True, False])
+def test_what_a_conversion_leaves_is_read_with_care(
+    left: str, walled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link in place of a result would have the server read its own files and hand them out: wall or no wall."""
+    text, made = LEFT[left]
+    _, (secret, *_) = secrets(tmp_path)
+    Path(secret).write_text('{"extension":"pdf"}')
+    monkeypatch.setattr(convert, "_worker", worker_of(f"import os\nsecret = {secret!r}\n", text, walled))
+
+    async def go() -> bytes:
+        converter = Converter(settings.load())
+        try:
+            return (await converter.convert(b"x", "a", "fax")).data
+        finally:
+            await converter.close()
+
+    if made is None:
+        with pytest.raises(Refused):
+            asyncio.run(go())
+    else:
+        assert asyncio.run(go()) == made.encode()
+
+
+def worker_of(head: str, text: str, walled: bool) -> Callable[[Path, IO[bytes]], subprocess.Popen[bytes]]:
+    """A worker that has been taken over: it says that all went well, and then leaves what it likes."""
+    wall = "from pathlib import Path\nfrom heliograph.files import confine\nconfine.leave_files(Path.cwd())\n"
+    good = "open('outcome', 'w').write('{\"extension\":\"pdf\",\"pages\":1}')\n"
+
+    def start(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", head + wall * walled + good + text]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, 0, cwd=folder, stdin=pipe, stderr=errors, start_new_session=True)
+
+    return start
 
 
 def test_what_only_an_office_needs_is_taken_from_the_others(tmp_path: Path) -> None:

@@ -35,10 +35,10 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_FILE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 5
 MAKE_SOCK, TRUNCATE, IOCTL_DEV = 1 << 9, 1 << 14, 1 << 15
-MAKE_DEVICES = 1 << 6 | 1 << 11
+MAKE_ODDITIES = 1 << 6 | 1 << 10 | 1 << 11 | 1 << 12
 ALL_RIGHTS = (1 << 16) - 1
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
-"""Rights of Landlock, and those of them that a file can have (linux/landlock.h)."""
+"""Rights of Landlock; to make devices, pipes and symbolic links; and those that a file can have (linux/landlock.h)."""
 
 _FIRST_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 """Version of Landlock -> how many of the rights it knows; later ones know all."""
@@ -120,7 +120,7 @@ def leave_files(folder: Path, reads: Iterable[str] = (), *, office: bool = False
             _allow(libc, rules, path, (EXECUTE | READ_FILE | READ_DIR) & known)
         for path in ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"):
             _allow(libc, rules, path, (READ_FILE | WRITE_FILE) & known)
-        _allow(libc, rules, str(folder), ALL_RIGHTS & ~MAKE_DEVICES & known)
+        _allow(libc, rules, str(folder), ALL_RIGHTS & ~MAKE_ODDITIES & known)
         if office:
             _allow(libc, rules, _PIPES, MAKE_SOCK | REMOVE_FILE)
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
