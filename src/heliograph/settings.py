@@ -150,6 +150,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_life: Annotated[
         int, Meta(ge=1, description="Seconds that an uploaded file lives, unless a message needs it longer.")
     ] = 600
+    storage_quota: Annotated[
+        int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
+    ] = 1024 * 1024 * 1024
     soffice: Annotated[
         str, Meta(description="LibreOffice's program, for doc, docx, rtf and txt: a name on the PATH, or a path.")
     ] = "soffice"

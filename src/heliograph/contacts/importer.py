@@ -130,11 +130,24 @@ class Importer:
                 raise Unreadable(GONE) from None
 
     async def _keep(self, row: Mapping[str, Any], source: str, path: Path) -> None:
-        """Store our copy, so that any process can go on with it; its record comes first (files.create)."""
-        file_id = await self._database.write(lambda tx: imports.copied(tx, row["user_id"]), urgent=False)
+        """Store our copy, so that any process can go on with it; its record comes first (files.create).
+
+        Raises Unreadable: the account has no room for it.
+        """
+        quota = self._converter.options.storage_quota or None
         with path.open("rb") as file:
-            await asyncio.to_thread(self._store.put, file_id, file)
-            size = file.tell()
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            record = partial(imports.copied, user_id=row["user_id"], size=size, quota=quota)
+            try:
+                file_id = await self._database.write(record, urgent=False)
+            except files.Full as problem:
+                raise Unreadable(str(problem)) from None
+            try:
+                await asyncio.to_thread(self._store.put, file_id, file)
+            except OSError:
+                await self._database.write(lambda tx: files.discard(tx, [file_id]), urgent=False)
+                raise
         begin = partial(imports.begin, import_id=row["import_id"], source=source, file_id=file_id, size=size)
         await self._database.write(begin, urgent=False)
 

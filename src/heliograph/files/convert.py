@@ -55,7 +55,7 @@ class Converter:
 
     def __init__(self, options: Settings) -> None:
         self.scratch = Scratch()
-        self._options = options
+        self.options = options
         self._threads = ThreadPoolExecutor(options.conversions, thread_name_prefix="convert")
         self._waiting = 0
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -74,7 +74,7 @@ class Converter:
         await self._queued(self._to_lines, source, made, code_page)
 
     async def _queued(self, work: Callable[..., T], *arguments: Any) -> T:
-        if self._waiting >= self._options.conversions * (1 + LONGEST_LINE):
+        if self._waiting >= self.options.conversions * (1 + LONGEST_LINE):
             raise Busy
         self._waiting += 1
         try:
@@ -122,7 +122,7 @@ class Converter:
 
     def _work(self, folder: Path, target: str, code_page: str) -> None:
         """Run the worker in `folder` until it ends or its time is over. Raises Refused."""
-        options = self._options
+        options = self.options
         memory, seconds = options.convert_memory * 2**20, options.convert_seconds
         reads = tuple(filter(None, map(str.strip, options.convert_reads.split(","))))
         task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page, reads)
