@@ -3,6 +3,7 @@
 import re
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -398,6 +399,48 @@ def test_doctor_sees_what_is_wrong(tmp_path: Path) -> None:
     assert not findings("--data", str(tmp_path))["carriers"][0]
     found = findings("--data", str(tmp_path), "--database", "postgresql://x@127.0.0.1:1/y")["database"]
     assert "Connection refused" in found[1]
+
+
+def test_doctor_tells_of_data_that_others_may_read(tmp_path: Path) -> None:
+    """As older versions made it, with the command that mends it."""
+    data, elsewhere = tmp_path / "the data", tmp_path / "elsewhere.db"
+    place = ("--data", str(data), "--database", f"sqlite:///{elsewhere}")
+    good("migrate", *place)
+    (data / "files").mkdir(mode=0o700)
+    assert findings(*place)["permissions"] == (True, "only the program's own user can read the data")
+    for path, mode in ((data, 0o755), (data / "files", 0o705), (elsewhere, 0o640)):
+        path.chmod(mode)
+        fine, told = findings(*place)["permissions"]
+        assert not fine
+        assert told.startswith(f"other users may read {path}: chmod -R go= ")
+        subprocess.run(["sh", "-c", told.partition(": ")[2]], check=True)
+        assert findings(*place)["permissions"][0]
+    wiring = tmp_path / "carriers.toml"
+    wiring.write_text("")
+    for mode, fine in ((0o644, False), (0o640, True), (0o600, True)):  # a group of operators may have it
+        wiring.chmod(mode)
+        assert findings(*place, "--config", str(wiring))["permissions"][0] == fine
+    for path in (data, data / "files", elsewhere, wiring):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    told = findings(*place, "--config", str(wiring))["permissions"][1]
+    assert ", …: chmod -R go= " in told
+    subprocess.run(["sh", "-c", told.partition(": ")[2]], check=True)
+    assert findings(*place, "--config", str(wiring))["permissions"][0]
+
+
+def test_doctor_says_what_keeps_conversions_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fine, told = findings("--data", str(tmp_path))["conversions"]
+    assert told.endswith(("and without other files, by Landlock", "(no Landlock) cannot keep them from other files"))
+    for said, expected in (
+        ("namespace filter files\n", (True, "without a network, by namespace and filter, and without other files")),
+        ("filter files\n/data\n", (False, "without a network, by filter; they can read /data, which lies among")),
+        ("filter\n", (False, "without a network, by filter; its kernel (no Landlock) cannot keep them from other")),
+        ("files\n", (False, "this machine cannot keep them from the network, and without other files, by Landlock")),
+    ):
+        done = subprocess.CompletedProcess([], 0, said, "")
+        monkeypatch.setattr("heliograph.doctor.subprocess.run", lambda *_, done=done, **__: done)
+        fine, told = findings("--data", str(tmp_path))["conversions"]
+        assert (fine, told[: len(expected[1])]) == expected
 
 
 # What can be wrong with all of them

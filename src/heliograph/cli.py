@@ -1,6 +1,7 @@
 """The command line. What concerns accounts that exist, money, numbers and delivery issues is in commands/."""
 
 import asyncio
+import os
 import re
 import sqlite3
 import sys
@@ -80,7 +81,11 @@ app.command(account_commands.read_audit, name="audit")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: runs one command. What can go wrong outside of the program is told in one sentence."""
+    """The entry point: runs one command. What can go wrong outside of the program is told in one sentence.
+
+    Whatever it makes (database, keys, files, logs of SQLite) is for its own user only.
+    """
+    os.umask(0o077)
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except cyclopts.UnusedCliTokensError as problem:

@@ -4,9 +4,11 @@ import asyncio
 import io
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,11 +42,12 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         Finding("heliograph", True, f"{version('heliograph')} on Python {platform.python_version()}"),
         Finding("mode", True, options.mode),
         _folder(options.data),
+        _permissions(options, database),
         await asyncio.to_thread(_database, database),
         await asyncio.to_thread(_file_store, options),
         await asyncio.to_thread(_office, options.soffice),
         await _limits(options.rate_limit_store),
-        await asyncio.to_thread(_conversions),
+        await asyncio.to_thread(_conversions, options.data.absolute()),
         await _server(options),
     ]
     path = carriers.path(options)
@@ -67,6 +70,31 @@ def _folder(folder: Path) -> Finding:
         return Finding("data folder", False, f"{there} cannot be written")
     free = f"{shutil.disk_usage(there).free // 2**20:,} MB free"
     return Finding("data folder", True, f"{folder} ({free if folder.exists() else 'made at the first start; ' + free})")
+
+
+def _permissions(options: Settings, database: str) -> Finding:
+    """Whether other users of this machine can read the data. Older versions left that to the system's umask."""
+    folder, address, wiring = options.data.absolute(), make_url(database), carriers.path(options).absolute()
+    inside = sorted(folder.iterdir()) if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK) else []
+    file = address.database if address.get_backend_name() == "sqlite" else None
+    beside = [Path(file + end).absolute() for end in ("", "-wal", "-shm")] if file else []
+    private = dict.fromkeys([folder, *inside, *beside])
+    found = [path for path in private if _open_to(path, 0o077)]
+    if wiring not in private and _open_to(wiring, 0o007):  # elsewhere a group may have it
+        found.append(wiring)
+    if not found:
+        return Finding("permissions", True, "only the program's own user can read the data")
+    outside = [str(path) for path in found if folder not in (path, *path.parents)]
+    mended = [str(folder)] * (len(outside) < len(found)) + outside
+    names = ", ".join(map(str, found[:3])) + (", …" if len(found) > 3 else "")
+    return Finding("permissions", False, f"other users may read {names}: {shlex.join(['chmod', '-R', 'go=', *mended])}")
+
+
+def _open_to(path: Path, others: int) -> bool:
+    try:
+        return bool(path.stat().st_mode & others)
+    except OSError:
+        return False
 
 
 def _database(address: str) -> Finding:
@@ -117,18 +145,24 @@ def _office(soffice: str) -> Finding:
     return Finding("libreoffice", not done.returncode, done.stdout.strip() or done.stderr.strip())
 
 
-def _conversions() -> Finding:
-    """Whether the process that reads a customer's file does so without a network."""
-    command = [sys.executable, "-I", "-m", "heliograph.files.confine"]
+def _conversions(data: Path) -> Finding:
+    """Whether the process that reads a customer's file does so without a network and without our files."""
+    command = [sys.executable, "-I", "-m", "heliograph.files.confine", str(data)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as problem:
         return Finding("conversions", False, str(problem))
     if done.returncode:
         return Finding("conversions", False, done.stderr.strip().splitlines()[-1])
-    walls = " and ".join(done.stdout.split())
-    told = f"without a network, by {walls}" if walls else "this machine cannot keep them from the network"
-    return Finding("conversions", bool(walls), told)
+    walls, *exposed = done.stdout.splitlines()
+    network = " and ".join(wall for wall in walls.split() if wall != "files")
+    told = f"without a network, by {network}" if network else "this machine cannot keep them from the network"
+    if "files" not in walls.split():
+        return Finding("conversions", False, f"{told}; its kernel (no Landlock) cannot keep them from other files")
+    if exposed:
+        return Finding("conversions", False, f"{told}; they can read {exposed[0]}, which lies among the libraries")
+    return Finding("conversions", bool(network), f"{told}, and without other files, by Landlock")
 
 
 async def _limits(store: str) -> Finding:

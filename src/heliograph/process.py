@@ -5,12 +5,15 @@ SIGTERM and Ctrl-C: accept nothing new, finish what is under way, exit code 0. S
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +30,7 @@ KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than proxies keep theirs (60, as a rule), since a request that is
 sent while its connection is being closed is lost."""
 BACKLOG = 2048
+PR_SET_DUMPABLE = 4
 log = structlog.get_logger(__name__)
 
 
@@ -35,9 +39,35 @@ class Problem(Exception):
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on uvloop."""
+    """Run a coroutine on uvloop, in a process that others cannot look into."""
+    keep_secrets()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
+
+
+def keep_secrets() -> None:
+    """Keep what this process was told (HELIOGRAPH_SECRET, the database's password) from others of the same user.
+
+    The values of our options disappear from /proc/<pid>/environ, where the kernel shows what the process was started
+    with, and from what children inherit; Python has copies. Only root can read the memory then, and no core is written.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    try:
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return  # without /proc there is nothing to see
+    start, end = (
+        int(fields[47]),
+        int(fields[48]),
+    )  # env_start, env_end: proc_pid_stat(5), whose third field is our first
+    at = start
+    for entry in ctypes.string_at(start, max(0, end - start)).split(b"\0"):
+        name, mark, value = entry.partition(b"=")
+        if name.startswith(b"HELIOGRAPH_"):
+            ctypes.memset(at + len(name) + len(mark), 0, len(value))
+        at += len(entry) + 1
 
 
 async def serve(options: Settings) -> None:

@@ -152,6 +152,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_life: Annotated[
         int, Meta(ge=1, description="Seconds that an uploaded file lives, unless a message needs it longer.")
     ] = 600
+    storage_quota: Annotated[
+        int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
+    ] = 1024 * 1024 * 1024
     soffice: Annotated[
         str, Meta(description="LibreOffice's program, for doc, docx, rtf and txt: a name on the PATH, or a path.")
     ] = "soffice"
@@ -160,6 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     convert_memory: Annotated[
         int, Meta(ge=256, description="Address space of a process that converts a file, in megabytes.")
     ] = 2048
+    convert_reads: Annotated[
+        str,
+        Meta(description="Further files and folders (by commas) that a conversion may read: fonts, a LibreOffice."),
+    ] = ""
     export_rows: Annotated[int, Meta(ge=1, description="Most rows of an export; a longer one is refused.")] = 1_000_000
     export_at_once: Annotated[
         int, Meta(ge=0, description="Rows up to which an export is written within the request; more make a job.")

@@ -130,6 +130,23 @@ def test_refused_rows_can_be_downloaded(api: Api) -> None:
     assert known["user_id"] == api.user_id
 
 
+def test_long_cells_cost_their_rows_and_no_time(api: Api) -> None:
+    """Spaces around a cell are none of it. Before, a cell of many spaces held up every request for seconds."""
+    spaces = " " * 30_000
+    lines = [f"a{spaces}b,Ann", f"+61491570006{spaces},Bea", f"+61491570156,{'x' * 301}", f"+61491570157,{'x' * 255}"]
+    lines.append(f"{'0' * 301},{'x' * 301}")
+    row, found = imported(api, "\n".join(lines).encode())
+    assert row["refused"] == [
+        {"line": 1, "reason": "Phone number is longer than 300 characters."},
+        {"line": 3, "reason": "First name is longer than 300 characters."},
+        {
+            "line": 5,
+            "reason": "Phone number is longer than 300 characters. First name is longer than 300 characters.",
+        },
+    ]
+    assert [one["phone_number"] for one in found] == ["+61491570006", "+61491570157"]
+
+
 def test_all_fields_in_both_spellings_and_as_one_text(api: Api) -> None:
     order = "phone,first_name,,custom1,custom_2,fax_number,organization_name,email,address_line_1,address_country"
     row, found = imported(api, b"020 7946 0018,Ann,left out,c1,c2,020 7946 0019,Acme,a@example.com,1 Road,GB\n", order)

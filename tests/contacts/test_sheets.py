@@ -159,6 +159,8 @@ def test_names_of_columns(name: str, field: str | None) -> None:
         (["+61491570006", "Ann"], False),
         (["", "Ann"], False),
         (["ask@example.com", "Ann"], False),
+        (["Phone" + "\t" * 400, "Name"], True),
+        (["Phone" * 80, "Name"], False),
     ],
 )
 def test_headers(cells: list[str], header: bool) -> None:
@@ -180,6 +182,13 @@ def test_headers(cells: list[str], header: bool) -> None:
         ("", ""),
         ('=""', ""),
         ("a\nb", "a\nb"),
+        ("1234.0", "1234.0"),
+        ("12345.", "12345."),
+        ("'12345.00", "12345"),
+        ("61491570006.0.0", "61491570006.0.0"),
+        ('="1"2"', '="1"2"'),
+        ("' 0491570006", " 0491570006"),
+        ("a" + " " * 30_000 + "b", "a" + " " * 30_000 + "b"),
     ],
 )
 def test_numbers_as_programs_dress_them(cell: str, text: str) -> None:

@@ -69,8 +69,10 @@ def command(*arguments: str) -> Done:
 
 @contextmanager
 def restored_logs() -> Iterator[None]:
-    """Undo what setting up a process's log does to this one."""
+    """Undo what setting up a process's log (and its umask) does to this one."""
     root, before = logging.getLogger(), structlog.get_config()
+    mask = os.umask(0o022)
+    os.umask(mask)
     handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
     try:
         yield
@@ -80,6 +82,7 @@ def restored_logs() -> Iterator[None]:
         logging.captureWarnings(False)
         structlog.configure(**before)
         sys.excepthook, threading.excepthook = hooks
+        os.umask(mask)
 
 
 class Program:

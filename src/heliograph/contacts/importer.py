@@ -133,11 +133,24 @@ class Importer:
                 raise Unreadable(GONE) from None
 
     async def _keep(self, row: Mapping[str, Any], source: str, path: Path) -> None:
-        """Store our copy, so that any process can go on with it; its record comes first (files.create)."""
-        file_id = await self._database.write(lambda tx: imports.copied(tx, row["user_id"]), urgent=False)
+        """Store our copy, so that any process can go on with it; its record comes first (files.create).
+
+        Raises Unreadable: the account has no room for it.
+        """
+        quota = self._converter.options.storage_quota or None
         with path.open("rb") as file:
-            await asyncio.to_thread(self._store.put, file_id, file)
-            size = file.tell()
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            record = partial(imports.copied, user_id=row["user_id"], size=size, quota=quota)
+            try:
+                file_id = await self._database.write(record, urgent=False)
+            except files.Full as problem:
+                raise Unreadable(str(problem)) from None
+            try:
+                await asyncio.to_thread(self._store.put, file_id, file)
+            except OSError:
+                await self._database.write(lambda tx: files.discard(tx, [file_id]), urgent=False)
+                raise
         begin = partial(imports.begin, import_id=row["import_id"], source=source, file_id=file_id, size=size)
         await self._database.write(begin, urgent=False)
 
@@ -226,16 +239,28 @@ def _slice(start: int, end: int, rows: Sequence[sheets.Row], fields: Sequence[st
         if isinstance(cells, str):
             refused.append((line, cells, ""))
             continue
-        named: dict[str, str | None] = {
-            name: sheets.unquoted(cell) if name in contact.REACHABLE else cell
-            for name, cell in zip(fields, cells, strict=False)
-            if name and cell.strip()
-        }
         try:
+            named = _named(cells, fields)
             good.append((named, contact.columns(named, country)))
         except BadRequest as fault:
             refused.append((line, " ".join(fault.data.values()), ",".join(cells)[:500].replace("\x00", "")))
     return Slice(start, end, good, refused)
+
+
+def _named(cells: Sequence[str], fields: Sequence[str | None]) -> dict[str, str | None]:
+    """The fields of a row. Raises BadRequest: a cell is too long, which is told before anything looks at what it says.
+
+    As in an answer to `contact.columns`, whose limit lies below this one.
+    """
+    given = {name: cell.strip() for name, cell in zip(fields, cells, strict=False) if name}
+    faults = {
+        name: f"{name.capitalize().replace('_', ' ')} is longer than {sheets.LONGEST_CELL} characters."
+        for name, cell in given.items()
+        if len(cell) > sheets.LONGEST_CELL
+    }
+    if faults:
+        raise BadRequest(faults)
+    return {name: sheets.unquoted(cell) if name in contact.REACHABLE else cell for name, cell in given.items() if cell}
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:

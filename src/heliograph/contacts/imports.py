@@ -83,9 +83,9 @@ def refusals(tx: Tx, import_id: int, after: int, limit: int) -> Sequence[Mapping
     return tx.rows(select(import_refusals).where(mine).order_by(import_refusals.c.line).limit(limit))
 
 
-def copied(tx: Tx, user_id: int) -> str:
-    """Record our copy of a file that is about to be stored; its id."""
-    return files.create(tx, user_id, "import.csv", CONTENT_TYPE, LIFE_OF_COPY)
+def copied(tx: Tx, user_id: int, size: int = 0, quota: int | None = None) -> str:
+    """Record our copy of a file that is about to be stored; its id. Raises files.Full."""
+    return files.create(tx, user_id, "import.csv", CONTENT_TYPE, LIFE_OF_COPY, size=size, quota=quota)
 
 
 def begin(tx: Tx, import_id: int, source: str, file_id: str, size: int) -> None:

@@ -58,6 +58,7 @@ class Attachments:
         self._download = download
         self._life = life
         self._largest = largest
+        self._quota = converter.options.storage_quota or None
 
     async def upload(self, user_id: int, data: bytes, name: str, target: str) -> Attachment:
         """Convert a file for `target` (one of task.TARGETS) and store it. Raises Refused, Busy, Unavailable."""
@@ -99,7 +100,8 @@ class Attachments:
 
     async def _saved(self, user_id: int, made: Converted, target: str) -> Attachment:
         def record(tx: Tx) -> str:
-            file_id = files.create(tx, user_id, made.name, made.content_type, self._life)
+            size, quota = len(made.data), self._quota
+            file_id = files.create(tx, user_id, made.name, made.content_type, self._life, size=size, quota=quota)
             files.upload(tx, user_id, file_id, target, made.pages)
             return file_id
 

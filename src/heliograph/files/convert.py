@@ -5,12 +5,14 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 import structlog
@@ -26,6 +28,7 @@ LONGEST_LINE = 10
 
 CONTENT_TYPES = {"pdf": "application/pdf", "jpg": "image/jpeg", "gif": "image/gif", "csv": "text/csv; charset=utf-8"}
 TOO_LONG = "The file took too long to convert."
+BROKEN = "The file could not be converted."
 log = structlog.get_logger(__name__)
 
 
@@ -52,7 +55,7 @@ class Converter:
 
     def __init__(self, options: Settings) -> None:
         self.scratch = Scratch()
-        self._options = options
+        self.options = options
         self._threads = ThreadPoolExecutor(options.conversions, thread_name_prefix="convert")
         self._waiting = 0
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -71,7 +74,7 @@ class Converter:
         await self._queued(self._to_lines, source, made, code_page)
 
     async def _queued(self, work: Callable[..., T], *arguments: Any) -> T:
-        if self._waiting >= self._options.conversions * (1 + LONGEST_LINE):
+        if self._waiting >= self.options.conversions * (1 + LONGEST_LINE):
             raise Busy
         self._waiting += 1
         try:
@@ -92,7 +95,8 @@ class Converter:
             folder = Path(place)
             (folder / "source").write_bytes(data)
             outcome = self._outcome(folder, target)
-            made = (folder / "result").read_bytes()
+            with _opened(folder / "result") as file:
+                made = file.read()
         stem = name.rpartition(".")[0] or name
         return Converted(made, f"{stem}.{outcome.extension}", outcome.extension, outcome.pages)
 
@@ -101,43 +105,47 @@ class Converter:
             folder = Path(place)
             shutil.copyfile(source, folder / "source")
             self._outcome(folder, CONTACTS, code_page)
-            shutil.copyfile(folder / "result", made)
+            with _opened(folder / "result") as file, made.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
 
     def _outcome(self, folder: Path, target: str, code_page: str = "cp1252") -> Outcome:
         """Convert the file `source` of a folder to its file `result`. Raises Refused."""
         self._work(folder, target, code_page)
         try:
-            outcome = msgspec.json.decode((folder / "outcome").read_bytes(), type=Outcome)
-        except (FileNotFoundError, msgspec.DecodeError):
-            raise Refused("The file could not be converted.") from None
+            with _opened(folder / "outcome") as file:
+                outcome = msgspec.json.decode(file.read(), type=Outcome)
+        except msgspec.DecodeError:
+            raise Refused(BROKEN) from None
         if outcome.refusal:
             raise Refused(outcome.refusal)
         return outcome
 
     def _work(self, folder: Path, target: str, code_page: str) -> None:
         """Run the worker in `folder` until it ends or its time is over. Raises Refused."""
-        options = self._options
+        options = self.options
         memory, seconds = options.convert_memory * 2**20, options.convert_seconds
-        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page)
-        with (folder / "errors").open("wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "heliograph.files.worker"],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                cwd=folder,
-                env={"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
-                start_new_session=True,
-            )
+        reads = tuple(filter(None, map(str.strip, options.convert_reads.split(","))))
+        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page, reads)
+        with tempfile.TemporaryFile() as errors:
+            status = self._ended(_worker(folder, errors), task)
+            size = errors.seek(0, os.SEEK_END)
+            errors.seek(max(0, size - 2000))
+            complaint = errors.read().decode("utf-8", "replace")
+        if status or complaint:
+            log.warning("convert.failed", target=target, status=status, complaint=complaint)
+        if status in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise Refused(TOO_LONG)
+
+    def _ended(self, process: subprocess.Popen[bytes], task: Task) -> int:
+        """Have a worker do its task; its exit code. Raises Refused."""
         self._running.add(process)
         try:
             if self._closing:
                 raise Refused("The server is stopping.")
             _tell(process, task)
-            process.wait(timeout=seconds)
+            return process.wait(timeout=task.seconds)
         except subprocess.TimeoutExpired:
-            log.warning("convert.killed", target=target, seconds=seconds)
+            log.warning("convert.killed", target=task.target, seconds=task.seconds)
             raise Refused(TOO_LONG) from None
         finally:
             _kill(process)
@@ -145,11 +153,35 @@ class Converter:
             assert process.stdin is not None
             process.stdin.close()
             self._running.discard(process)
-        if process.returncode or (folder / "errors").stat().st_size:
-            complaint = (folder / "errors").read_bytes()[-2000:].decode("utf-8", "replace")
-            log.warning("convert.failed", target=target, status=process.returncode, complaint=complaint)
-        if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-            raise Refused(TOO_LONG)
+
+
+def _worker(folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-m", "heliograph.files.worker"],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        cwd=folder,
+        env={"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A file that the worker left. Raises Refused when there is none, or something else in its place.
+
+    A worker that was taken over may leave a link to one of our own files, or a pipe that nobody writes to.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        raise Refused(BROKEN) from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(handle)
+        raise Refused(BROKEN)
+    return os.fdopen(handle, "rb")
 
 
 def _tell(process: subprocess.Popen[bytes], task: Task) -> None:

@@ -3,9 +3,12 @@
 import io
 import math
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import img2pdf
 from PIL import Image, ImageOps, ImageSequence
+from PIL.JpegImagePlugin import JpegImageFile
 
 from heliograph.files.task import Refused
 
@@ -20,6 +23,13 @@ MOST_PIXELS = 60_000_000
 MOST_ANIMATED_PIXELS = 300_000_000
 """A picture that unpacks to more is refused; the second is for all frames of an animation together."""
 
+MOST_SKEWED = 5.0
+"""How much higher than wide, or wider than high, a pixel may be: in a coarse fax it is 2.1. More is a mistake."""
+
+_ON_ITS_SIDE = (5, 6, 7, 8)
+_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION = 0x0112, 0x011A, 0x011B
+"""Tags of TIFF and EXIF, and the orientations that exchange width and height. Source: TIFF 6.0, Exif 2.32 (4.6.4)."""
+
 _FORMATS = {kind: [kind.upper()] for kind in ("jpeg", "png", "gif", "bmp", "tiff", "webp")}
 
 
@@ -28,7 +38,8 @@ def to_mms(data: bytes, kind: str) -> tuple[bytes, str]:
     with _opened(data, kind) as image:
         if kind == "gif" and getattr(image, "is_animated", False):
             return _animation(image), "gif"
-        return _photo(flat(image)), "jpg"
+        pixel = pixel_shape(image)
+        return _photo(_squared(flat(image), pixel)), "jpg"
 
 
 def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> bytes:
@@ -39,13 +50,67 @@ def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> by
     """
     with _opened(data, kind) as image:
         frames = ImageSequence.Iterator(image) if kind == "tiff" else [image]
-        pictures = []
+        pictures, places = [], []
         for number, frame in enumerate(frames, 1):
             if number > most:
                 raise Refused(f"The file has more than {most} pages.")
-            pictures.append(_printable(flat(frame), kind))
-    layout = img2pdf.get_layout_fun(pagesize=size, fit=img2pdf.FitMode.into, auto_orient=True)
-    return bytes(img2pdf.convert(pictures, layout_fun=layout))
+            pixel, upright = pixel_shape(frame), flat(frame)
+            places.append(_place(upright.width * pixel, upright.height, size))
+            pictures.append(_printable(upright, kind))
+    left = iter(places)
+    return bytes(img2pdf.convert(pictures, layout_fun=lambda *_: next(left)))
+
+
+def _place(width: float, height: float, size: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Width and height of a page, and of the picture on it, which has these proportions."""
+    page = size if (width > height) == (size[0] > size[1]) or width == height else (size[1], size[0])
+    scale = min(page[0] / width, page[1] / height)
+    return (*page, width * scale, height * scale)
+
+
+def pixel_shape(image: Image.Image) -> float:
+    """How much wider than high a pixel is, once the picture stands upright; 1 when nothing says so believably.
+
+    Asked before the picture is loaded: a TIFF loses its orientation then. Units do not matter, both axes share one.
+    """
+    tags = getattr(image, "tag_v2", None)
+    exif = image.getexif() if tags is None else tags
+    found = (_ratio(*pair) for pair in _densities(image, exif))
+    shape = next((ratio for ratio in found if ratio is not None), 1.0)
+    return 1 / shape if exif.get(_ORIENTATION) in _ON_ITS_SIDE else shape
+
+
+def _densities(image: Image.Image, exif: Any) -> Iterator[tuple[Any, Any]]:
+    """Pixels a unit, across and down, from what describes the pixels best to what only may.
+
+    JFIF without a unit and with one density for both says nothing of the picture. Of a JPEG's `dpi` only half is read
+    from EXIF by the library.
+    """
+    given = image.info
+    if isinstance(image, JpegImageFile):
+        if given.get("jfif_unit") or len(set(given.get("jfif_density", ()))) > 1:
+            yield given["jfif_density"]
+    elif exif is not getattr(image, "tag_v2", None):
+        yield given.get("dpi") or given.get("aspect") or (None, None)
+    yield exif.get(_X_RESOLUTION), exif.get(_Y_RESOLUTION)
+
+
+def _ratio(across: Any, down: Any) -> float | None:
+    """How much wider than high a pixel is, of which there are so many a unit; None for what cannot be."""
+    try:
+        ratio = float(down) / float(across)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return ratio if 1 / MOST_SKEWED <= ratio <= MOST_SKEWED else None
+
+
+def _squared(image: Image.Image, pixel: float) -> Image.Image:
+    """The picture with square pixels, as a phone shows them; no larger than an MMS may be."""
+    if pixel == 1:
+        return image
+    width, height = image.width * max(1.0, pixel), image.height * max(1.0, 1 / pixel)
+    scale = min(1.0, MMS_SIDE / max(width, height))
+    return image.resize((max(1, round(width * scale)), max(1, round(height * scale))))
 
 
 def flat(image: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.db.tables import exports, files, uploads
 from heliograph.errors import Unavailable
+from heliograph.files.task import Refused
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
@@ -24,6 +25,9 @@ FORGET_JOB = "forget-files"
 PIECE = 1024 * 1024
 AWAY = 60.0
 """Seconds after which a job looks again whether the store is back."""
+
+STORED = "stored bytes"
+"""Name of the counter that holds the bytes of an account's files."""
 
 log = structlog.get_logger(__name__)
 _OWN = re.compile(r"(?:/files/)?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:\.\w{1,10})?")
@@ -46,11 +50,28 @@ class FileStore(Protocol):
         """Remove a file; one that is gone already is no error."""
 
 
-def create(tx: Tx, user_id: int, name: str, content_type: str, life: int) -> str:
-    """Record a file that is about to be stored, and expires after `life` seconds; its id.
+class Full(Refused):
+    """The account has no room for a file. The text is a sentence for the customer."""
 
-    The record comes first, so that what a crash leaves in the store is removed with it.
+
+def create(
+    tx: Tx, user_id: int, name: str, content_type: str, life: int, *, size: int = 0, quota: int | None = None
+) -> str:
+    """Record a file that is about to be stored, and lives `life` seconds; its id.
+
+    The record comes first, so that what a crash leaves in the store is removed with it. It takes the `size` bytes that
+    are known already; with a `quota`, as many must be left of it, or this raises Full. What is over makes room.
     """
+    taken = _take(tx, user_id, size)
+    if quota is not None and taken > quota:
+        over = select(files.c.file_id).where(files.c.expires_at <= tx.now, files.c.user_id == user_id)
+        discard(tx, [row[0] for row in tx.execute(over)])
+        taken = _take(tx, user_id, 0)
+        if taken > quota:
+            raise Full(
+                f"There is no room for this file of {size:,} bytes: the account's files may have {quota:,} bytes"
+                f" together, and those that have not expired have {taken - size:,}."
+            )
     file_id = str(uuid.uuid4()).upper()
     tx.execute(
         files.insert().values(
@@ -58,7 +79,7 @@ def create(tx: Tx, user_id: int, name: str, content_type: str, life: int) -> str
             user_id=user_id,
             name=name,
             content_type=content_type,
-            size=0,
+            size=size,
             ready=0,
             created_at=tx.now,
             expires_at=tx.now + life,
@@ -67,19 +88,49 @@ def create(tx: Tx, user_id: int, name: str, content_type: str, life: int) -> str
     return file_id
 
 
+def _take(tx: Tx, user_id: int, more: int) -> int:
+    """Add to the bytes that an account has stored (or give some back); how many there are then.
+
+    Whoever changes what is stored asks here first, with 0 if need be: from then on the account's count is locked until
+    the commit, and so the sum of the sizes cannot change in between. It is made at the first call.
+    """
+    change = "UPDATE counters SET count = count + ? WHERE user_id = ? AND name = ? RETURNING count"
+    row = tx.driver(change, [more, user_id, STORED]).fetchone()
+    if row is None:
+        sql = (
+            "INSERT INTO counters (user_id, name, count, read_through, last_date)"
+            " SELECT ?, ?, COALESCE(SUM(size), 0), 0, ? FROM files WHERE user_id = ?"
+            " ON CONFLICT (user_id, name) DO NOTHING"
+        )
+        tx.driver(sql, [user_id, STORED, tx.now, user_id])
+        row = tx.driver(change, [more, user_id, STORED]).fetchone()
+    return int(row[0])
+
+
 def finish(tx: Tx, file_id: str, size: int) -> None:
-    """Note that a file is stored, and may be downloaded. If its row was removed meanwhile, so are its bytes."""
-    made = files.update().where(files.c.file_id == file_id).values(size=size, ready=1)
-    if not tx.execute(made).rowcount:
-        jobs.enqueue(tx, FORGET_JOB, {"ids": [file_id]})
+    """The file is stored, and may be downloaded. What was forgotten meanwhile is removed again."""
+    mine = files.c.file_id == file_id
+    user_id = tx.scalar(select(files.c.user_id).where(mine))
+    if user_id is not None:
+        _take(tx, user_id, 0)
+        before = tx.scalar(select(files.c.size).where(mine))
+        if before is not None:
+            tx.execute(files.update().where(mine).values(size=size, ready=1))
+            _take(tx, user_id, size - before)
+            return
+    jobs.enqueue(tx, FORGET_JOB, {"ids": [file_id]})
 
 
 async def save(database: Database, store: FileStore, data: bytes, record: Callable[[Tx], str]) -> str:
-    """Store a new file, whose record `record` makes; its id. Raises Unavailable when the store is away or full."""
+    """Store a new file, whose record `record` makes; its id. Raises Unavailable when the store is away or full.
+
+    And whatever `record` raises.
+    """
     file_id = await database.write(record)
     try:
         await asyncio.to_thread(store.put, file_id, io.BytesIO(data))
     except OSError as problem:
+        await database.write(lambda tx: discard(tx, [file_id]))
         raise away(problem) from None
     await database.write(lambda tx: finish(tx, file_id, len(data)))
     return file_id
@@ -136,11 +187,21 @@ def expire(tx: Tx, limit: int = 100) -> bool:
 
 
 def discard(tx: Tx, ids: Sequence[str]) -> None:
-    """Forget files now. A job removes the bytes after the commit."""
-    if ids:
-        for table in (files, uploads, exports):
-            tx.execute(table.delete().where(table.c.file_id.in_(ids)))
-        jobs.enqueue(tx, FORGET_JOB, {"ids": list(ids)})
+    """Forget files now, whose bytes are free again. A job removes them after the commit."""
+    if not ids:
+        return
+    owners = sorted({row[0] for row in tx.execute(select(files.c.user_id).where(files.c.file_id.in_(ids)))})
+    for user_id in owners:
+        _take(tx, user_id, 0)
+    freed = dict.fromkeys(owners, 0)
+    gone = files.delete().where(files.c.file_id.in_(ids)).returning(files.c.user_id, files.c.size)
+    for row in tx.rows(gone):
+        freed[row["user_id"]] += row["size"]
+    for user_id, size in freed.items():
+        _take(tx, user_id, -size)
+    for table in (uploads, exports):
+        tx.execute(table.delete().where(table.c.file_id.in_(ids)))
+    jobs.enqueue(tx, FORGET_JOB, {"ids": list(ids)})
 
 
 def copy(store: FileStore, file_id: str, size: int, into: BinaryIO) -> None:

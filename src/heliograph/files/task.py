@@ -17,7 +17,7 @@ class Task(msgspec.Struct, frozen=True):
     """What to do with the file `source` of the working folder.
 
     `soffice` is the path of LibreOffice, empty without it; `memory` is in bytes, `seconds` are of the processor.
-    `code_page` is what a text is written in when it is no Unicode.
+    `code_page` is what a text is written in when it is no Unicode. `reads` are further paths that may be read.
     """
 
     target: str
@@ -25,6 +25,7 @@ class Task(msgspec.Struct, frozen=True):
     memory: int
     seconds: int
     code_page: str = "cp1252"
+    reads: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The process that reads customers' files: it has limits, no network and nothing but the folder that it works in.
+"""The process that reads customers' files: it has limits, no network and no files but those in the folder it works in.
 
 Started by convert.py as `python -m heliograph.files.worker`, one for each file: a hostile file can break only this
 process.
@@ -21,8 +21,8 @@ def main() -> None:
     data = (folder / "source").read_bytes()
     confine.limit(task.memory, task.seconds)
     confine.leave_network()
-    # Last, since it starts a thread: a process with several threads cannot move into a user namespace.
-    confine.end_with_parent()
+    confine.leave_files(folder, [*task.reads, *filter(None, [task.soffice])], office=True)
+    confine.end_with_parent()  # last: a process of several threads cannot move into a user namespace
     try:
         result, outcome = convert(data, task, folder)
         (folder / "result").write_bytes(result)
@@ -39,6 +39,8 @@ def main() -> None:
 def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     """The file as the target wants it. Raises Refused, and whatever a library raises at a broken file."""
     kind = kinds.check(kinds.kind_of(data, task.code_page), task.target)
+    if kind not in kinds.OFFICE:
+        confine.leave_files(folder)  # what only LibreOffice needs
     if task.target == "csv":
         return sheets.to_csv(data, kind), Outcome("csv")
     if task.target == CONTACTS:

@@ -4,11 +4,14 @@ Knows nothing of events, rules or retries.
 """
 
 import ipaddress
+import re
 import socket
+import string
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import IO, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import aiohttp
 import msgspec
@@ -28,6 +31,8 @@ KEEP_ALIVE = 4.0
 """Seconds: less than the 5 s after which common servers drop an idle connection, since a POST that meets a dropped
 connection fails and is not sent again by itself."""
 
+_SENT_AS_IT_IS = string.digits + string.ascii_letters + string.punctuation
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:").match
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -93,6 +98,82 @@ def origin(url: str) -> str:
         return str(URL(url).origin())
     except ValueError:
         return ""
+
+
+def _split(url: str) -> tuple[str, str]:
+    """(scheme and authority, path and query) of a web address, both as they were given, without the fragment."""
+    scheme, mark, rest = url.partition("#")[0].partition("://")
+    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    return scheme + mark + rest[:end], rest[end:]
+
+
+def _written(text: str) -> str:
+    """A path and query for a request line: as given, but for what must not stand there (space, control, not ASCII).
+
+    Nothing is normalised, neither escapes nor dots: whoever signed a URL signed these very characters.
+    """
+    return quote(text, safe=_SENT_AS_IT_IS, errors="surrogateescape")
+
+
+def _aimed(url: str, query: Mapping[str, str] | None = None) -> tuple[URL, str, dict[str, str]]:
+    """A checked URL as the client takes it, its query (with `query` at its end), and a header of its user and password.
+
+    The path and the query are one piece for yarl, which would leave the mark of an empty query out.
+    """
+    root, given = _split(url)
+    parsed = URL(root)
+    target = _written(given)
+    if query:
+        joint = "&" if target.partition("?")[2] else "" if "?" in target else "?"
+        target += joint + urlencode(query)
+    port = "" if parsed.explicit_port is None else f":{parsed.explicit_port}"
+    path = target if target.startswith("/") else "/" + target
+    made = URL.build(scheme=parsed.scheme, authority=f"{parsed.host_subcomponent}{port}", path=path, encoded=True)
+    return made, target.partition("?")[2], _credentials(parsed)
+
+
+def _credentials(url: URL) -> dict[str, str]:
+    """User and password of a URL as a header (RFC 7617): the octets that its escapes mean."""
+    if url.raw_user is None and url.raw_password is None:
+        return {}
+    both = unquote_to_bytes(url.raw_user or "") + b":" + unquote_to_bytes(url.raw_password or "")
+    return {"Authorization": f"Basic {b64encode(both).decode()}"}
+
+
+def _redirected(url: str, place: str) -> str:
+    """Where the Location `place` leads from a URL (RFC 3986, 5.2), as it was given. Only a path that is relative to
+    another has its own leading dots resolved.
+    """
+    root, target = _split(url)
+    path = target.partition("?")[0] or "/"
+    place = place.partition("#")[0]
+    if place.startswith("//"):
+        place = root.partition(":")[0] + ":" + place
+    elif place.startswith("/"):
+        place = root + place
+    elif place.startswith("?"):
+        place = root + path + place
+    elif not place:
+        place = root + target
+    elif not _SCHEME(place):
+        place = root + _beside(path, place)
+    root, target = _split(place)
+    return root + _written(target)
+
+
+def _beside(path: str, place: str) -> str:
+    """A relative path (and query) seen from another path."""
+    way, mark, query = place.partition("?")
+    folders = path.split("/")[:-1]
+    steps = way.split("/")
+    for step in steps:
+        if step == "..":
+            folders = folders[:-1] or [""]
+        elif step != ".":
+            folders.append(step)
+    if steps[-1] in (".", ".."):
+        folders.append("")
+    return "/".join(folders) + mark + query
 
 
 def is_public(address: str) -> bool:
@@ -163,17 +244,17 @@ class WebClient:
     ) -> Answer:
         """Make a request and wait at most `timeout` seconds for the answer. Never raises for what the peer does.
 
-        `json` is JSON already (bytes) or a value to be encoded. `query` is added to what the URL has, written in the
-        same way as a form. `sign` makes further headers out of the exact bytes that the peer gets: the body, or
-        without one the query string.
+        The URL is called as it was given, to the byte. `json` is JSON already (bytes) or a value to be encoded. `query`
+        is added to what the URL has, written in the same way as a form. `sign` makes further headers out of the exact
+        bytes that the peer gets: the body, or without one the query string.
         """
         begun = time.monotonic()
         status, body, error = None, bytearray(), check_url(url)
         if error is None:
-            target = _with_query(URL(url), query)
+            target, asked, known = _aimed(url, query)
             content, kind = _encode(form, json)
-            signed = sign(target.raw_query_string.encode() if content is None else content) if sign else {}
-            every = {**kind, **(headers or {}), **signed}
+            signed = sign(asked.encode() if content is None else content) if sign else {}
+            every = {**known, **kind, **(headers or {}), **signed}
             try:
                 async with self._client().request(
                     method, target, data=content, headers=every, allow_redirects=False
@@ -187,20 +268,21 @@ class WebClient:
     async def download(self, url: str, into: IO[bytes], most: int, seconds: float) -> tuple[str | None, bool]:
         """Write what a URL answers into a file: at most `most` bytes, within `seconds`, over MOST_REDIRECTS redirects.
 
-        (why it failed, in one sentence; whether another try may help). Each redirect is checked like the first address.
+        (why it failed, in one sentence; whether another try may help). Each redirect is checked like the first address,
+        and like it called as it was given.
         """
         end = time.monotonic() + seconds
         for _ in range(MOST_REDIRECTS + 1):
             fault = check_url(url)
             if fault is not None:
                 return fault, False
-            target = URL(url)
+            target, _, known = _aimed(url)
             limit = aiohttp.ClientTimeout(total=max(0.01, end - time.monotonic()))
             try:
-                async with self._client().get(target, allow_redirects=False, timeout=limit) as response:
+                async with self._client().get(target, headers=known, allow_redirects=False, timeout=limit) as response:
                     if response.status not in _REDIRECTS:
                         return await _save(response, into, most)
-                    url = str(target.join(URL(response.headers.get("Location", ""))))
+                    url = _redirected(url, response.headers.get("Location", ""))
             except (aiohttp.ClientError, OSError, ValueError) as problem:
                 private = isinstance(getattr(problem, "os_error", None), _Private)
                 return _sentence(problem, target, seconds), not private
@@ -211,14 +293,6 @@ class WebClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def _with_query(url: URL, query: Mapping[str, str] | None) -> URL:
-    if not query:
-        return url
-    # yarl's own encoding leaves more characters as they are, and a signature covers what urlencode makes.
-    joint = "&" if url.raw_query_string else "?"
-    return URL(f"{url.with_fragment(None)}{joint}{urlencode(query)}", encoded=True)
 
 
 def _encode(form: Mapping[str, str] | None, json: Any) -> tuple[bytes | None, dict[str, str]]:
