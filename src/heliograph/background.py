@@ -63,6 +63,7 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
         options, validity = self.options, self.options.validity_hours * HOUR
         return {
             "expire messages": lambda tx: receipts.expire(tx, tx.now - validity, self.hooks) > 0,
+            "join parked receipts": lambda tx: receipts.join_parked(tx, self.hooks),
             "forget parked receipts": lambda tx: receipts.forget_parked(tx, float(validity)),
             "forget webhooks": lambda tx: outgoing.prune(tx, options.webhook_days * float(DAY)),
             "forget idempotency keys": idempotency.prune,

@@ -5,28 +5,42 @@ The policy is the list of steps in `Delivery`. docs/one-sms.md follows a message
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 
 import msgspec
+import structlog
 
 from heliograph.accounts import account
 from heliograph.billing import usage
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.errors import Unavailable
 from heliograph.messaging import message, receipts
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.message import Code
 from heliograph.messaging.refund import refund
 from heliograph.messaging.routing import Router
-from heliograph.messaging.rows import Message
+from heliograph.messaging.rows import Key, Message
 from heliograph.queue import claim, retry
 from heliograph.queue.claim import Claimed
 from heliograph.transports.base import Content, Failed, Outcome, Outgoing, Receipt, Retry, Sent
 
+log = structlog.get_logger(__name__)
+
 NO_ROUTE = Retry(after=60.0, why="no route fits")
 
 UNROUTED = 100
-"""Messages of a channel without a route that are looked at together, so that their timelines say what is missing."""
+"""Messages of a channel without a carrier that are looked at together, so that their timelines say what is missing."""
+
+LOOK_AGAIN = 1.0
+"""Seconds until messages that wait for a carrier to be there are looked at again."""
+
+MOST_TOLD = 10_000
+"""Messages that are remembered to have been told of an outage: it has one line in a timeline, not one a look."""
+
+RECORD_AGAIN = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between two tries to record outcomes while the database is away; the last one again and again."""
 
 MOST_NAMES = 10_000
 """Usernames that are remembered for routes of single accounts."""
@@ -76,12 +90,16 @@ class Delivery:
         self._held: dict[int, Claimed] = {}
         self._renew_at = 0.0
         self._names: dict[int, str] = {}
+        self._look_at = 0.0
+        self._told: set[Key] = set()
         self.before_handover = (self.leave_the_final, self.fail_opted_out, self.fail_expired, self.warn_of_doubles)
 
     # What the loop asks for.
 
     def room(self) -> int:
         """Messages that may be on their way at once."""
+        if self._database.clock() < self._look_at:
+            return 0
         return self._router().capacity(self._channel.medium) or UNROUTED
 
     async def take(self, limit: int) -> Sequence[Sequence[Parcel]]:
@@ -118,8 +136,9 @@ class Delivery:
             await self._database.write(lambda tx: claim.renew(tx, held, self._lease), urgent=False)
 
     async def next_due(self) -> float | None:
-        """When the next message is due."""
-        return await self._database.read(lambda tx: claim.next_due(tx, self._channel.name))
+        """When the next message is due; while no carrier is there, when they are looked at again."""
+        due = await self._database.read(lambda tx: claim.next_due(tx, self._channel.name))
+        return None if due is None else max(due, self._look_at)
 
     # Before the hand-over: in the transaction of the claim. A step gets parcels and returns those that go on.
 
@@ -218,14 +237,37 @@ class Delivery:
         return int(max(row.date, row.schedule) + self._validity)
 
     async def _settle(self, attempts: Sequence[Attempt]) -> None:
-        await self._database.write(lambda tx: self.settle(tx, attempts), urgent=False)
+        """Record outcomes. One that meets a defect takes no other with it, and what was taken does not go out again."""
+        try:
+            await self._record(lambda tx: self.settle(tx, attempts))
+        except Exception:
+            if len(attempts) > 1:
+                for one in attempts:
+                    await self._settle([one])
+                return
+            log.exception("delivery.not_settled", message=attempts[0].parcel.row.message_id)
+            if isinstance(attempts[0].outcome, Sent):
+                await self._record(lambda tx: self.take_out(tx, attempts[0]))
+
+    async def _record(self, work: Callable[[Tx], None]) -> None:
+        """Write, again until the database takes it: messages whose outcome is lost are sent twice."""
+        for pause in chain(RECORD_AGAIN, repeat(RECORD_AGAIN[-1])):
+            try:
+                await self._database.write(work, urgent=False)
+            except Unavailable as problem:
+                log.error("delivery.not_recorded", error=repr(problem), again=pause)
+                await asyncio.sleep(pause)
+            else:
+                return
 
     # After the hand-over: one transaction for all that a batch came to.
 
     def settle(self, tx: Tx, attempts: Sequence[Attempt]) -> None:
         """Record what became of parcels: taken, due again, or failed with a refund."""
+        refused = [one for one in attempts if isinstance(one.outcome, Retry)]
         self.record_taken(tx, [one for one in attempts if isinstance(one.outcome, Sent)])
-        self.try_again(tx, [one for one in attempts if isinstance(one.outcome, Retry)])
+        self.wait_for_a_carrier(tx, [one for one in refused if _retry(one).waiting])
+        self.try_again(tx, [one for one in refused if not _retry(one).waiting])
         self._end(tx, [(one.parcel, one.outcome) for one in attempts if isinstance(one.outcome, Failed)])
 
     def record_taken(self, tx: Tx, taken: Sequence[Attempt]) -> None:
@@ -235,6 +277,7 @@ class Delivery:
         """
         if not taken:
             return
+        self._told.difference_update(one.parcel.row.key for one in taken)
         claim.done(tx, [one.parcel.claimed for one in taken])
         words = self._channel.words
         waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
@@ -255,6 +298,14 @@ class Delivery:
             if _is_awaited(one):
                 self._expect_fewer(tx, one)
 
+    def take_out(self, tx: Tx, taken: Attempt) -> None:
+        """The carrier has the message, and recording what it said met a defect: it must not be sent at every lease."""
+        row = taken.parcel.row
+        claim.done(tx, [taken.parcel.claimed])
+        message.move(tx, [row.key], message.SENT, Code.ACCEPTED, self._channel.words.sent)
+        message.record(tx, [(*row.key, message.SENT, f"Taken by {taken.transport}; its answer could not be recorded.")])
+        receipts.remember(tx, {("", row.message_id): row}, self._hooks)
+
     def _expect_fewer(self, tx: Tx, taken: Attempt) -> None:
         """A carrier may send fewer receipts than a message has parts (message_payload, or one id for all parts).
 
@@ -274,12 +325,31 @@ class Delivery:
             delivered = Receipt(taken.transport, last, state="delivered", at=tx.now, key=row.message_key)
             receipts.apply(tx, [delivered], self._hooks)
 
+    def wait_for_a_carrier(self, tx: Tx, waiting: Sequence[Attempt]) -> None:
+        """The carrier is not there: this was no try. Messages keep their places, and go out when it is back.
+
+        Where another carrier is there, they step back a little, so that they do not stand before its messages.
+        """
+        if not waiting:
+            return
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
+        others = self._router().capacity(self._channel.medium) > 0
+        self._look_at = 0.0 if others else tx.clock + LOOK_AGAIN
+        events = []
+        for place, one in enumerate(waiting):
+            row, claimed = one.parcel.row, one.parcel.claimed
+            due_at = tx.clock + LOOK_AGAIN + place * 1e-6 if others else claimed.due_at
+            if claim.release(tx, claimed, due_at) and row.key not in self._told:
+                self._told.add(row.key)
+                events.append((*row.key, row.status, f"Waits for {one.transport}: {_retry(one).why}."))
+        message.record(tx, events)
+
     def try_again(self, tx: Tx, refused: Sequence[Attempt]) -> None:
         """Not taken: the message is due again after a pause."""
         events = []
         for one in refused:
-            said, row = one.outcome, one.parcel.row
-            assert isinstance(said, Retry)
+            said, row = _retry(one), one.parcel.row
             pause = retry.pause(one.parcel.claimed.attempt, said.after)
             if claim.again(tx, one.parcel.claimed, tx.clock + pause):
                 doubt = " The carrier may have taken it, so it may be sent twice." if said.maybe_sent else ""
@@ -322,6 +392,11 @@ _CLAIMED_AGAIN = "Claimed again: an earlier hand-over ended without an answer, s
 def _sent(taken: Attempt) -> Sent:
     assert isinstance(taken.outcome, Sent)
     return taken.outcome
+
+
+def _retry(refused: Attempt) -> Retry:
+    assert isinstance(refused.outcome, Retry)
+    return refused.outcome
 
 
 def _is_awaited(taken: Attempt) -> bool:

@@ -1,6 +1,7 @@
 """Receipts (DLR): joined to their message, turned into its status, listed for polling, given to the rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,16 +28,31 @@ def remember(tx: Tx, handed: Handed, hooks: Hooks) -> None:
     if not handed:
         return
     for transport, ids in _by_transport(handed).items():
-        tx.driver_in("DELETE FROM handovers WHERE transport = ? AND remote_id IN ({})", [transport], ids)
-    columns = ("transport", "remote_id", "user_id", "channel", "message_id", "at")
+        sql = f"DELETE FROM handovers WHERE transport = ? AND remote_id IN ({{}}) RETURNING {', '.join(_HANDOVER)}"  # noqa: S608
+        for older in tx.driver_in(sql, [transport], ids):
+            _keep_expiring(tx, older, handed[older[0], older[1]])
     waiting = [
         (transport, remote_id, row.user_id, row.channel, row.message_id, tx.now)
         for (transport, remote_id), row in handed.items()
     ]
-    tx.insert_rows("handovers", columns, waiting)
+    tx.insert_rows("handovers", _HANDOVER, waiting)
     if tx.driver("SELECT 1 FROM parked_receipts LIMIT 1").fetchone():
         keys = {pair: row.message_key for pair, row in handed.items()}
         _apply_parked(tx, keys, hooks)
+
+
+_HANDOVER = ("transport", "remote_id", "user_id", "channel", "message_id", "at")
+
+
+def _keep_expiring(tx: Tx, older: Sequence[Any], newer: Message) -> None:
+    """A message whose remote id the carrier gave to another one hears of no receipt any more, but it still expires."""
+    _, _, user_id, channel, message_id, at = older
+    if (user_id, message_id) != newer.key:
+        sql = (
+            f"INSERT INTO handovers ({', '.join(_HANDOVER)}) VALUES ('', ?, ?, ?, ?, ?)"  # noqa: S608
+            " ON CONFLICT (remote_id, transport) DO NOTHING"
+        )
+        tx.driver(sql, [message_id, user_id, channel, message_id, at])
 
 
 def _apply_parked(tx: Tx, keys: Mapping[tuple[str, str], MessageKey], hooks: Hooks) -> None:
@@ -51,8 +67,28 @@ def _apply_parked(tx: Tx, keys: Mapping[tuple[str, str], MessageKey], hooks: Hoo
         apply(tx, unparked, hooks)
 
 
-def store(tx: Tx, arrived: Sequence[Receipt], hooks: Hooks) -> None:
-    """Take receipts from a transport: join each to its message, or park it until the hand-over is recorded."""
+def join_parked(tx: Tx, hooks: Hooks, limit: int = 500) -> bool:
+    """Apply parked receipts whose hand-over is recorded by now; whether more may be left.
+
+    Two processes can miss each other: one parks a receipt while the other records the hand-over, and neither sees what
+    the other has not committed yet.
+    """
+    sql = (
+        "SELECT DISTINCT h.transport, h.remote_id, h.user_id, h.channel, h.message_id FROM parked_receipts p"
+        " JOIN handovers h ON h.remote_id = p.remote_id AND h.transport = p.transport LIMIT ?"
+    )
+    known = tx.driver(sql, [limit]).fetchall()
+    keys = {(row[0], row[1]): MessageKey(row[2], row[3], row[4]) for row in known}
+    if keys:
+        _apply_parked(tx, keys, hooks)
+    return len(known) == limit
+
+
+def store(tx: Tx, arrived: Sequence[Receipt], hooks: Hooks) -> int:
+    """Take receipts from a transport: join each to its message, or park it until the hand-over is recorded.
+
+    Returns how many were parked.
+    """
     keys = _keys(tx, {(receipt.transport, receipt.remote_id) for receipt in arrived if receipt.key is None})
     joined = []
     parked = []
@@ -65,6 +101,7 @@ def store(tx: Tx, arrived: Sequence[Receipt], hooks: Hooks) -> None:
     tx.insert_rows("parked_receipts", ("transport", "remote_id", "payload", "at"), parked)
     if joined:
         apply(tx, joined, hooks)
+    return len(parked)
 
 
 def _keys(tx: Tx, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], MessageKey]:

@@ -17,9 +17,9 @@ class Router:
         self.by_account = any(route.account for route in routes)
 
     def capacity(self, medium: Medium) -> int:
-        """How many messages of a medium may be on their way at once."""
+        """How many messages of a medium may be on their way at once, by the carriers that are there."""
         names = {route.transport for route in self.routes if route.medium == medium}
-        return sum(self.transports[name].capacity for name in names)
+        return sum(self.transports[name].capacity for name in names if self.transports[name].connected)
 
     def matching(
         self, medium: Medium, *, country: str, recipient: str, sender: str, account: str

@@ -21,13 +21,17 @@ Work = tuple[int, float, int, str]
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
-    """A claimed row. `attempt` counts from 1; `lost` says that an earlier claim ended without an outcome."""
+    """A claimed row. `attempt` counts from 1; `lost` says that an earlier claim ended without an outcome.
+
+    `due_at` is when it was due, in Unix seconds.
+    """
 
     queue_id: int
     user_id: int
     message_id: str
     attempt: int
     lost: bool
+    due_at: float
 
 
 def enqueue(tx: Tx, channel: str, work: Sequence[Work]) -> None:
@@ -44,11 +48,11 @@ def claim(tx: Tx, channel: str, limit: int, lease: float) -> list[Claimed]:
         if len(taken) >= limit:
             break
         due = tx.driver(
-            "SELECT queue_id, user_id, message_id, attempts, claimed FROM queue"  # noqa: S608
+            "SELECT queue_id, user_id, message_id, attempts, claimed, due_at FROM queue"  # noqa: S608
             " WHERE channel = ? AND priority = ? AND due_at <= ? ORDER BY due_at LIMIT ? " + tx.dialect.skip_locked,
             [channel, priority, tx.clock, limit - len(taken)],
         ).fetchall()
-        taken.extend(Claimed(row[0], row[1], row[2], row[3] + 1, bool(row[4])) for row in due)
+        taken.extend(Claimed(row[0], row[1], row[2], row[3] + 1, bool(row[4]), row[5]) for row in due)
     if taken:
         tx.driver_in(
             "UPDATE queue SET claimed = 1, attempts = attempts + 1, due_at = ? WHERE queue_id IN ({})",
@@ -77,6 +81,12 @@ def done(tx: Tx, claims: Iterable[Claimed]) -> set[int]:
 def again(tx: Tx, claimed: Claimed, due_at: float) -> bool:
     """Give a row back, due at a Unix time; whether the claim still held."""
     sql = "UPDATE queue SET claimed = 0, due_at = ? WHERE queue_id = ? AND attempts = ?"
+    return bool(tx.driver(sql, [due_at, claimed.queue_id, claimed.attempt]).rowcount)
+
+
+def release(tx: Tx, claimed: Claimed, due_at: float) -> bool:
+    """Give a row back as if it had not been claimed, due at a Unix time; whether the claim still held."""
+    sql = "UPDATE queue SET claimed = 0, attempts = attempts - 1, due_at = ? WHERE queue_id = ? AND attempts = ?"
     return bool(tx.driver(sql, [due_at, claimed.queue_id, claimed.attempt]).rowcount)
 
 

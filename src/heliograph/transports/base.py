@@ -63,12 +63,14 @@ class Retry(msgspec.Struct, frozen=True, tag=True):
     """Not taken, and another try may help. `after` seconds; `why` is shown to the customer.
 
     `maybe_sent` marks an answer that was lost: the carrier may have taken the message, so a retry may double it.
+    `waiting`: the carrier is not there at all, so this was no try; the message goes out when it is there again.
     """
 
     after: float
     why: str
     code: int | None = None
     maybe_sent: bool = False
+    waiting: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

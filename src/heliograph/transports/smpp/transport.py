@@ -47,7 +47,7 @@ TEMPORARY: Final = THROTTLING | {
 
 BIND_MODES: Final = {"transceiver": (pdu.BIND_TRANSCEIVER,), "pair": (pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER)}
 
-NOT_CONNECTED: Final = Retry(AFTER_DISCONNECT, "not connected")
+NOT_CONNECTED: Final = Retry(AFTER_DISCONNECT, "not connected", waiting=True)
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
