@@ -26,7 +26,7 @@ from support.server import Answer, Api, Running
 WITHOUT_MORE = {"/search/contacts-lists": 400, "/recharge/credit-card": 404}
 """Lists that need a word to look for, or a record that a new account has not."""
 
-UNKNOWN = {int: 10**12, str: "01900000-0000-7000-8000-000000000000"}
+NO_RECORD = {int: 10**12, str: "01900000-0000-7000-8000-000000000000"}
 
 
 def masked(answer: Answer, ids: dict[str, Any]) -> tuple[int, str]:
@@ -42,7 +42,7 @@ def test_a_record_of_another_account_is_as_unknown_as_none(server: Running, rout
     owner, stranger = server.account(), server.account()
     path = route.paths[0]
     theirs = {name: maker(path, name)(owner) for name in parameters(path)}
-    unknown = {name: UNKNOWN[type(value)] for name, value in theirs.items()}
+    unknown = {name: NO_RECORD[type(value)] for name, value in theirs.items()}
     unknown |= {name: 10**12 + place for place, name in enumerate(theirs) if type(theirs[name]) is int}
     body = body_of(route)
     asked = [stranger.call(route.method, fill(path, ids), body) for ids in (theirs, unknown)]
@@ -70,7 +70,7 @@ def test_an_id_of_another_account_in_a_body_is_as_unknown_as_none(server: Runnin
             continue
         theirs = make(owner)
         answers = []
-        for value in (theirs, UNKNOWN[type(theirs)]):
+        for value in (theirs, NO_RECORD[type(theirs)]):
             body = put(body_of(route), name, value)
             answers.append(masked(stranger.call(route.method, dummy(route), body), {name: value}))
         assert answers[0] == answers[1]

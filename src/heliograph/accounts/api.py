@@ -236,7 +236,7 @@ def faulty_password(password: str) -> str:
 
 @endpoint("Here's your account", AccountAnswer, before_activation=True)
 def view(req: Request) -> Reply:
-    """View the account of whoever asks."""
+    """View the account of the caller."""
     return Reply(_account(req))
 
 

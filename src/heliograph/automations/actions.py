@@ -208,7 +208,7 @@ _EDGES = " \t\r\n,.;:!-"
 
 
 def said_of_oneself(rule: Mapping[str, Any], text: str) -> dict[str, str]:
-    """What whoever wrote says of himself, as fields of a contact.
+    """What the sender of a text says of a name and an address, as fields of a contact.
 
     `email` is the first word with an @; `first_name` and `last_name` are the other words after the search term of the
     rule (the whole text when it has none that must occur). Source: facts E.

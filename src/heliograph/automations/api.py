@@ -95,7 +95,7 @@ def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
         return answer(row["rule_id"], *(row[name] for name in family.fields))
 
     def key_of(req: Request) -> int:
-        return req.number(family.key, rules.UNKNOWN)
+        return req.number(family.key, rules.NO_RECORD)
 
     @endpoint(family.listed, answer, paged=True, summary=f"View the rules for {family.title}")
     def view_all(req: Request) -> Reply:

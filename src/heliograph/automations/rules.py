@@ -13,7 +13,7 @@ from heliograph.errors import NotFound
 MOST_FIRING = 10
 """At most this many matching rules fire for one event, in the order of their making (facts D9, E)."""
 
-UNKNOWN = "Rule record not found."
+NO_RECORD = "Rule record not found."
 
 
 def of(user_id: int, family: str) -> Select[Any]:
@@ -29,7 +29,7 @@ def find(tx: Tx, user_id: int, family: str, key: int) -> Mapping[str, Any]:
     """One rule. Raises NotFound."""
     row = tx.row(select(rules).where(_mine(user_id, family, key)))
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 
@@ -53,7 +53,7 @@ def delete(tx: Tx, user_id: int, family: str, key: int) -> None:
     """Remove a rule. Raises NotFound."""
     tx.memo.pop(_memo(user_id, family), None)
     if not tx.execute(rules.delete().where(_mine(user_id, family, key))).rowcount:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
 
 
 def _memo(user_id: int, family: str) -> tuple[str, int, str]:

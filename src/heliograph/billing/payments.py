@@ -29,7 +29,7 @@ KEY_LIFE = 23 * HOUR
 """Seconds for which a charge is repeated with its idempotency key. A gateway (Stripe) remembers a key for a day only:
 after that the same call would charge the card a second time."""
 
-UNKNOWN = "Transaction record not found."
+NO_RECORD = "Transaction record not found."
 COLUMNS: Columns = {
     "invoice_number": payments.c.invoice_number,
     "amount": decimals(payments.c.micros, 2, prices.MICRO),
@@ -220,7 +220,7 @@ def begin_refund(tx: Tx, invoice_number: str, gateway: str) -> Mapping[str, Any]
     """
     row = by_invoice(tx, invoice_number)
     if row is None or row["state"] not in (PAID, REFUNDING):
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     if row["gateway"] != gateway:
         raise Conflict(f"The payment was made through the gateway {row['gateway']}, and {gateway} is in use.")
     if row["state"] == PAID:
@@ -256,7 +256,7 @@ def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
     """One of these payments. Raises NotFound."""
     row = tx.row(transactions(user_id).where(payments.c.invoice_number == invoice_number.lower()))
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 

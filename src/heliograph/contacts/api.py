@@ -221,7 +221,7 @@ def view_list(req: Request) -> Reply:
 
 
 def _list_id(req: Request, name: str = "list_id") -> int:
-    return req.number(name, lists.UNKNOWN)
+    return req.number(name, lists.NO_RECORD)
 
 
 @endpoint("", ListEntry)
@@ -259,7 +259,7 @@ def view_contacts(req: Request) -> Reply:
 
 
 def _contact_ids(req: Request, list_name: str = "list_id") -> tuple[int, int]:
-    return _list_id(req, list_name), req.number("contact_id", contact.UNKNOWN)
+    return _list_id(req, list_name), req.number("contact_id", contact.NO_RECORD)
 
 
 @endpoint("New contact has been created.", ContactEntry)
@@ -398,7 +398,7 @@ def _upload(req: Request, url: str) -> str | None:
 @endpoint("Here are your data.", ImportEntry)
 def view_import(req: Request) -> Reply:
     """View how far an import is. An addition to the contract."""
-    key = req.number("import_id", imports.UNKNOWN)
+    key = req.number("import_id", imports.NO_RECORD)
     row = imports.find(req.tx, req.who.user_id, _list_id(req), key)
     some = imports.refusals(req.tx, key, -1, SHOWN_REFUSALS)
     values = {name: row[name] for name in ImportEntry.__struct_fields__ if name in row}

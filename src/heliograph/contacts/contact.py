@@ -18,7 +18,7 @@ from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import BadRequest, Forbidden, NotFound, label
 from heliograph.mailaddress import is_address
 
-UNKNOWN = "Contact record not found."
+NO_RECORD = "Contact record not found."
 LONGEST = 255
 REACHABLE = ("phone_number", "fax_number", "email")
 NAMES = ("first_name", "last_name", "custom_1", "custom_2", "custom_3", "custom_4")
@@ -104,7 +104,7 @@ def find(tx: Tx, user_id: int, list_id: int, contact_id: int, *, lock: bool = Fa
     found = lists.find(tx, user_id, list_id, lock=lock)
     row = tx.row(of(list_id).where(contacts.c.contact_id == contact_id))
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return found, row
 
 

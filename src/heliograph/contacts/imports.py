@@ -17,7 +17,7 @@ from heliograph.queue import jobs
 JOB = "import"
 CONTENT_TYPE = "text/csv; charset=utf-8"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
-UNKNOWN = "Import record not found."
+NO_RECORD = "Import record not found."
 LIFE = 30 * DAY
 """Seconds for which an import and its file of refused rows are kept."""
 
@@ -73,7 +73,7 @@ def find(tx: Tx, user_id: int, list_id: int, import_id: int) -> Mapping[str, Any
     lists.find(tx, user_id, list_id)
     row = load(tx, import_id)
     if row is None or (row["user_id"], row["list_id"]) != (user_id, list_id):
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 

@@ -11,7 +11,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_blocks, contact_lists, contacts
 from heliograph.errors import BadRequest, NotFound
 
-UNKNOWN = "Your list is not found."
+NO_RECORD = "Your list is not found."
 BLOCK = 1000
 """Places that one row of contact_blocks counts."""
 
@@ -35,7 +35,7 @@ def find(tx: Tx, user_id: int, list_id: int, *, lock: bool = False) -> Mapping[s
     wanted = of(user_id).where(contact_lists.c.list_id == list_id)
     row = tx.row(wanted.with_for_update() if lock else wanted)
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 

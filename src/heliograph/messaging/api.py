@@ -36,7 +36,7 @@ from heliograph.messaging.shapes import (
 from heliograph.webhooks import samples
 from heliograph.webhooks.fetch import check_url
 
-UNKNOWN = "Message record not found."
+NO_RECORD = "Message record not found."
 FILENAME = Query("filename", "What the file is to be called.", {"type": "string", "default": "export.csv"})
 
 
@@ -113,7 +113,7 @@ def cancelling(channel: str, cancelled: str = "Message {message_id} has been can
         """Cancel a scheduled message and give its price back."""
         key = req.params["message_id"].upper()
         if not cancel.cancel(req.tx, req.who.user_id, req.services.channels[channel], [key]):
-            raise NotFound(UNKNOWN)
+            raise NotFound(NO_RECORD)
         return Reply([], cancelled.format(message_id=key))
 
     @endpoint("", Cancelled)
@@ -130,7 +130,7 @@ def view_timeline(req: Request) -> Reply:
     """View what happened to a message, step by step. An addition to the contract."""
     steps = message.timeline(req.tx, req.who.user_id, req.params["message_id"].upper())
     if not steps:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return Reply([Step(round(at, 3), status, detail) for at, status, detail in steps])
 
 
@@ -220,7 +220,7 @@ def inbound(channel: str) -> InboundEndpoints:
     def read_one(req: Request) -> Reply:
         """Mark one inbound message as read."""
         if not polling.mark_one(req.tx, req.who.user_id, channel, req.params["message_id"].upper()):
-            raise NotFound(UNKNOWN)
+            raise NotFound(NO_RECORD)
         return Reply(1)
 
     return InboundEndpoints(test, view_all, read, read_one)

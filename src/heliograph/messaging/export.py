@@ -27,7 +27,7 @@ CONTENT_TYPE = "text/csv; charset=utf-8"
 SLICE = 1000
 """Messages that are read and written at a time: neither memory nor a transaction grows with the export."""
 
-UNKNOWN = "Export record not found."
+NO_RECORD = "Export record not found."
 Progress = Callable[[int], Awaitable[object]]
 
 
@@ -53,7 +53,7 @@ def find(tx: Tx, user_id: int, file_id: str) -> Mapping[str, Any]:
         .where(exports.c.user_id == user_id, exports.c.file_id == file_id.upper(), stored.c.expires_at > tx.now)
     )
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 

@@ -11,25 +11,35 @@ from heliograph.db.tables import receipts as receipts_table
 from heliograph.messaging import counters
 from heliograph.messaging.receipts import list_name
 
+_receipts, _inbound = receipts_table.c, inbound_table.c
+
 RECEIPT_COLUMNS = {
-    name: receipts_table.c[name]
-    for name in (
-        *("receipt_id", "timestamp_send", "timestamp", "message_id", "status", "status_code", "status_text"),
-        *("error_code", "error_text", "custom_string", "subaccount_id"),
-    )
+    "receipt_id": _receipts.receipt_id,
+    "timestamp_send": _receipts.timestamp_send,
+    "timestamp": _receipts.timestamp,
+    "message_id": _receipts.message_id,
+    "status": _receipts.status,
+    "status_code": _receipts.status_code,
+    "status_text": _receipts.status_text,
+    "error_code": _receipts.error_code,
+    "error_text": _receipts.error_text,
+    "custom_string": _receipts.custom_string,
+    "subaccount_id": _receipts.subaccount_id,
 }
+"""What the list of receipts can be searched and sorted by. The ids are the order in which they came."""
+
 INBOUND_COLUMNS = {
-    "from": inbound_table.c.sender,
-    "to": inbound_table.c.recipient,
-    **{
-        name: inbound_table.c[name]
-        for name in (
-            *("inbound_id", "timestamp", "body", "original_body", "original_message_id", "custom_string"),
-            "message_id",
-        )
-    },
+    "from": _inbound.sender,
+    "to": _inbound.recipient,
+    "inbound_id": _inbound.inbound_id,
+    "timestamp": _inbound.timestamp,
+    "body": _inbound.body,
+    "original_body": _inbound.original_body,
+    "original_message_id": _inbound.original_message_id,
+    "custom_string": _inbound.custom_string,
+    "message_id": _inbound.message_id,
 }
-"""What the lists can be searched and sorted by; the ids are their own order."""
+"""The same of inbound messages."""
 
 
 def receipts(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
@@ -49,7 +59,7 @@ def receipts(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tup
 
 
 def unread_receipts(tx: Tx, user_id: int, channel: str) -> Select[Any]:
-    """The same receipts, to be searched and sorted."""
+    """The unread receipts as a selection, which a request searches and sorts."""
     _, read = counters.extent(tx, user_id, list_name(channel))
     return select(receipts_table).where(
         receipts_table.c.user_id == user_id, receipts_table.c.channel == channel, receipts_table.c.ordinal > read
@@ -98,7 +108,7 @@ def inbound(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tupl
 
 
 def unread_inbound(user_id: int, channel: str) -> Select[Any]:
-    """The same messages, to be searched and sorted."""
+    """The unread messages as a selection, which a request searches and sorts."""
     return select(inbound_table).where(_unread(user_id, channel))
 
 

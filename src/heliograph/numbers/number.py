@@ -21,7 +21,7 @@ from heliograph.errors import ApiError, BadRequest, NotFound, TooLittleCredit
 from heliograph.messaging.hooks import NOBODY
 from heliograph.numbers.supply import Supply
 
-UNKNOWN = "Number record not found."
+NO_RECORD = "Number record not found."
 COLUMNS: Columns = {
     "dedicated_number": owned_numbers.c.number,
     "country": owned_numbers.c.country,
@@ -69,7 +69,7 @@ def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[
     """
     number = phone.parse(text)
     if number is None or not any(supply.has(tx, number) for supply in supplies):
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     setup, monthly = prices_for(tx, who, number.country)
     bought = tx.driver(
         "INSERT INTO owned_numbers (number, user_id, subaccount_id, country, currency, monthly_micros, bought_at,"
@@ -89,7 +89,7 @@ def buy(tx: Tx, who: Principal, text: str, supplies: Sequence[Supply]) -> tuple[
         holder = owner(tx, number.number)
         if holder and holder[0] == who.user_id:
             raise ApiError("You have this number already.", code="ALREADY_EXISTS")
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     _pay(tx, who, number.number, setup + monthly)
     account.touch(tx)
     audit.record(tx, who.user_id, who.api_username, "number.bought", number.number)

@@ -155,7 +155,7 @@ def change_settings(req: Request, body: ResellerSettings) -> Reply:
 
 
 def _key(req: Request) -> int:
-    return req.number("client_user_id", client.UNKNOWN)
+    return req.number("client_user_id", client.NO_RECORD)
 
 
 def _entry(tx: Tx, req: Request, row: Mapping[str, Any]) -> ClientEntry:

@@ -15,7 +15,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS, clients, resellers, subaccounts, users
 from heliograph.errors import BadRequest, NotFound
 
-UNKNOWN = "Client record not found."
+NO_RECORD = "Client record not found."
 COLUMNS = {
     "user_id": users.c.user_id,
     "username": users.c.username,
@@ -47,7 +47,7 @@ def find(tx: Tx, reseller_id: int, user_id: int) -> Mapping[str, Any]:
     """A client of this reseller. Raises NotFound, for another reseller's clients too."""
     row = tx.row(of(reseller_id).where(users.c.user_id == user_id))
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 

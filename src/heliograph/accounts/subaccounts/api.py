@@ -57,7 +57,7 @@ class SubaccountChanges(msgspec.Struct, kw_only=True):
 
 
 class NewSubaccount(SubaccountChanges, kw_only=True):
-    """Body of a creation. A flag that is not given is that of whoever asks: all of them, in the document's example."""
+    """Body of a creation. A flag that is not given is that of the caller: all of them, in the document's example."""
 
     api_username: Name
     password: Password
@@ -82,7 +82,7 @@ Done = Annotated[bool, about("Always true.", True)]
 
 @endpoint("SUCCESS", SubaccountEntry, paged=True)
 def view_all(req: Request) -> Reply:
-    """View the subaccounts that whoever asks may manage."""
+    """View the subaccounts that the caller may manage."""
     base, vault = subaccounts.visible(req.who), req.services.vault
     render = partial(subaccount, vault, kind=SubaccountEntry)
     return search.page(req, base, subaccounts.COLUMNS, ("subaccount_id", False), render)
@@ -90,7 +90,7 @@ def view_all(req: Request) -> Reply:
 
 @endpoint("New account has been created.", SubaccountEntry)
 async def create(req: Request, body: NewSubaccount) -> Reply:
-    """Create a subaccount. It has a permission that is not named if whoever asks has it."""
+    """Create a subaccount. It has a permission that is not named if the caller has it."""
     values = await _values(req, body)
     vault = req.services.vault
 
@@ -136,7 +136,7 @@ def new_key(req: Request) -> Reply:
 
 
 def _key(req: Request) -> int:
-    return req.number("subaccount_id", subaccounts.UNKNOWN)
+    return req.number("subaccount_id", subaccounts.NO_RECORD)
 
 
 async def _values(req: Request, body: SubaccountChanges) -> dict[str, Any]:

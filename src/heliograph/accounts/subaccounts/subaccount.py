@@ -17,7 +17,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS, subaccounts, users
 from heliograph.errors import BadRequest, Forbidden, NotFound
 
-UNKNOWN = "Subaccount record not found."
+NO_RECORD = "Subaccount record not found."
 COLUMNS = {
     name: subaccounts.c[name]
     for name in (
@@ -48,7 +48,7 @@ def find(tx: Tx, who: Principal, subaccount_id: int) -> Mapping[str, Any]:
     """A subaccount that `who` may manage. Raises NotFound."""
     row = tx.row(visible(who).where(subaccounts.c.subaccount_id == subaccount_id))
     if row is None:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
     return row
 
 

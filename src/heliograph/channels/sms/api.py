@@ -67,7 +67,7 @@ def create_template(req: Request, body: SmsTemplateBody) -> Reply:
 @endpoint("Your template has been updated.", SmsTemplate)
 def update_template(req: Request, body: SmsTemplateBody) -> Reply:
     """Change a template."""
-    key = req.number("template_id", templates.UNKNOWN)
+    key = req.number("template_id", templates.NO_RECORD)
     _check_template(body)
     templates.update(req.tx, req.who.user_id, key, body.template_name, body.body)
     return Reply(SmsTemplate(template_id=key, body=body.body, template_name=body.template_name))
@@ -82,5 +82,5 @@ def _check_template(body: SmsTemplateBody) -> None:
 @endpoint("Your template has been deleted.", Nothing)
 def delete_template(req: Request) -> Reply:
     """Delete a template."""
-    templates.delete(req.tx, req.who.user_id, req.number("template_id", templates.UNKNOWN))
+    templates.delete(req.tx, req.who.user_id, req.number("template_id", templates.NO_RECORD))
     return Reply([])

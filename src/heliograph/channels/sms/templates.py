@@ -8,7 +8,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import sms_templates
 from heliograph.errors import NotFound
 
-UNKNOWN = "Template record not found."
+NO_RECORD = "Template record not found."
 COLUMNS = {
     "template_id": sms_templates.c.template_id,
     "template_name": sms_templates.c.template_name,
@@ -33,11 +33,11 @@ def update(tx: Tx, user_id: int, key: int, name: str, body: str) -> None:
     """Change a template. Raises NotFound."""
     mine = (sms_templates.c.user_id == user_id) & (sms_templates.c.template_id == key)
     if not tx.execute(sms_templates.update().where(mine).values(template_name=name, body=body)).rowcount:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
 
 
 def delete(tx: Tx, user_id: int, key: int) -> None:
     """Remove a template. Raises NotFound."""
     mine = (sms_templates.c.user_id == user_id) & (sms_templates.c.template_id == key)
     if not tx.execute(sms_templates.delete().where(mine)).rowcount:
-        raise NotFound(UNKNOWN)
+        raise NotFound(NO_RECORD)
