@@ -17,7 +17,7 @@ from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.ids import new_ids
-from heliograph.messaging import counters, message
+from heliograph.messaging import counters, dates, message
 from heliograph.messaging.channel import Accepted, Charge, Draft, Order
 from heliograph.messaging.message import Code
 from heliograph.messaging.rows import NewMessage
@@ -126,8 +126,8 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> set[Fingerprint]:
     if not window or not numbers:
         return set()
     found = tx.driver_in(
-        "SELECT user_id, channel, recipient, body FROM messages WHERE date >= ? AND msisdn IN ({})",
-        [tx.now - window],
+        "SELECT user_id, channel, recipient, body FROM messages WHERE date >= ? AND date <= ? AND msisdn IN ({})",
+        [tx.now - window, tx.now + dates.FAR_AHEAD],
         numbers,
     )
     return {(row[0], row[1], row[2], row[3]) for row in found}
@@ -142,7 +142,7 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     counts: Counter[tuple[int, str]] = Counter()
     for order, fates in good:
         counts[order.principal.user_id, order.channel.name] += len(fates)
-    places = {key: counters.take(tx, *key, counts[key]) for key in sorted(counts) if counts[key]}
+    places = {key: _places(tx, *key, counts[key]) for key in sorted(counts) if counts[key]}
     tally = usage.Tally()
     for order, fates in good:
         if not fates:
@@ -172,6 +172,14 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     for name, work in queued.items():
         if work:
             claim.enqueue(tx, name, work)
+
+
+def _places(tx: Tx, user_id: int, channel: str, count: int) -> tuple[int, int]:
+    """(the first of `count` ordinals, their date)."""
+    first, date = counters.take(tx, user_id, channel, count)
+    if date > tx.now + dates.FAR_AHEAD:
+        date = dates.mend(tx, user_id, channel, first - 1)
+    return first, date
 
 
 _COLUMNS = NewMessage.__struct_fields__

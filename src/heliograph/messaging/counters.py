@@ -18,6 +18,11 @@ def take(tx: Tx, user_id: int, name: str, count: int) -> tuple[int, int]:
     return row[0] - count + 1, row[1]
 
 
+def set_back(tx: Tx, user_id: int, name: str, date: int) -> None:
+    """Let rows of a list be dated from `date` on: its rows were dated too late."""
+    tx.driver("UPDATE counters SET last_date = ? WHERE user_id = ? AND name = ?", [date, user_id, name])
+
+
 def extent(tx: Tx, user_id: int, name: str) -> tuple[int, int]:
     """(how many rows were ever added, the ordinal through which they are marked as read)."""
     row = tx.driver(

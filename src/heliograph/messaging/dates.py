@@ -1,0 +1,34 @@
+"""Mending the dates that a clock left behind which was ahead for a while.
+
+Dates never run backwards within a list, so that a place in it can be found by its date (counters.position). Without
+mending, one message that was accepted 100 days ahead would date all that follow it.
+"""
+
+from heliograph.db.engine import Tx
+from heliograph.messaging import counters, message
+
+FAR_AHEAD = 60
+"""Seconds that a list may be ahead of the clock: clocks of several machines differ, and are set back by a little."""
+
+
+def mend(tx: Tx, user_id: int, channel: str, before: int) -> int:
+    """Date the messages of a list a minute ago that are dated later than now; the date for the next ones.
+
+    When they were sent is not known; a minute ago no throttle sees them any more. `before` is the ordinal of the newest
+    message that is there. What waits and is not scheduled is due now.
+    """
+    first = counters.position(tx, "messages", "date", user_id, channel, before, tx.now + FAR_AHEAD + 1)
+    earlier = tx.driver(
+        "SELECT date FROM messages WHERE user_id = ? AND channel = ? AND ordinal = ?", [user_id, channel, first]
+    ).fetchone()
+    date = max(tx.now - FAR_AHEAD, earlier[0] if earlier else 0)
+    ahead = tx.driver(
+        "UPDATE messages SET schedule = CASE WHEN schedule = date THEN ? ELSE schedule END, date = ?"
+        " WHERE user_id = ? AND channel = ? AND ordinal > ? AND ordinal <= ? RETURNING message_id, status",
+        [date, date, user_id, channel, first, before],
+    ).fetchall()
+    waiting = [message_id for message_id, status in ahead if status == message.QUEUED]
+    sql = "UPDATE queue SET due_at = ? WHERE claimed = 0 AND user_id = ? AND message_id IN ({})"
+    tx.driver_in(sql, [tx.clock, user_id], waiting)
+    counters.set_back(tx, user_id, channel, tx.now)
+    return tx.now
