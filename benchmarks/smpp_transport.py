@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 import uvloop
 
 from heliograph.settings import SmppOptions
-from heliograph.transports.base import Inbound, MessageKey, Outgoing, Receipt, Sent, SmsText
+from heliograph.transports.base import Inbound, Join, MessageKey, Outgoing, Part, Receipt, Sent, SmsText
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp.transport import SmppTransport
 
@@ -46,6 +46,12 @@ class Counter:
 
     async def on_inbound(self, message: Inbound) -> None:
         raise AssertionError(message)
+
+    async def on_part(self, part: Part, join: Join) -> None:
+        raise AssertionError(part)
+
+    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+        """There are no parts."""
 
 
 def serve(port: Connection) -> None:

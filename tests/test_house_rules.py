@@ -75,8 +75,7 @@ BROAD_EXCEPTS = {
     "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",
     "queue/worker.py Loop._pause": "the loop must survive a database that is away for a while",
     "queue/worker.py Loop._work": "the loop must survive a database that is away for a while",
-    "transports/smpp/inbox.py Inbox._report": "what is not stored is answered with an error, and the carrier keeps it",
-    "transports/smpp/inbox.py Inbox._store": "what is not stored is answered with an error, and the carrier keeps it",
+    "transports/smpp/inbox.py Inbox._status": "what is not stored is answered with an error, and the carrier keeps it",
 }
 """file and function -> why its loop must survive everything."""
 

@@ -18,7 +18,7 @@ from heliograph.files import store as files
 from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import idempotency
-from heliograph.messaging import export, receipts
+from heliograph.messaging import export, parts, receipts
 from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.housemail import HouseMail
 from heliograph.messaging.routing import Router
@@ -65,6 +65,7 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
             "expire messages": lambda tx: receipts.expire(tx, tx.now - validity, self.hooks) > 0,
             "join parked receipts": lambda tx: receipts.join_parked(tx, self.hooks),
             "forget parked receipts": lambda tx: receipts.forget_parked(tx, float(validity)),
+            "forget parts": lambda tx: parts.forget(tx, float(validity)),
             "forget webhooks": lambda tx: outgoing.prune(tx, options.webhook_days * float(DAY)),
             "forget idempotency keys": idempotency.prune,
             "expire files": files.expire,

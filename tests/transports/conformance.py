@@ -17,10 +17,13 @@ import uvloop
 from heliograph.transports.base import (
     Failed,
     Inbound,
+    Join,
     Mail,
     MessageKey,
     Outcome,
     Outgoing,
+    Part,
+    PartsKey,
     Receipt,
     Retry,
     Sent,
@@ -79,12 +82,14 @@ async def _tasks_end() -> None:
 class Recorder:
     """Events that keep what they get. While `gate` is closed, calls do not return: nothing is stored yet.
 
-    `calls` holds the receipts of each call. What stands in `failures` is raised, one for each call.
+    `calls` holds the receipts of each call, `parts` those of incomplete messages. What stands in `failures` is raised,
+    one for each call.
     """
 
     def __init__(self) -> None:
         self.calls: list[list[Receipt]] = []
         self.inbound: list[Inbound] = []
+        self.parts: dict[PartsKey, dict[int, Part]] = {}
         self.failures: list[Exception] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -100,6 +105,22 @@ class Recorder:
     async def on_inbound(self, message: Inbound) -> None:
         self.inbound.append(message)
         await self._store()
+
+    async def on_part(self, part: Part, join: Join) -> None:
+        await self._store()
+        came = self.parts.setdefault(part.key, {})
+        came[part.number] = part
+        if len(came) == part.total:
+            self._give(part.key, join)
+
+    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+        excess = len(self.parts) - most
+        for rank, (key, came) in enumerate(list(self.parts.items())):
+            if rank < excess or min(part.at for part in came.values()) <= before:
+                self._give(key, join)
+
+    def _give(self, key: PartsKey, join: Join) -> None:
+        self.inbound.append(join([part for _, part in sorted(self.parts.pop(key).items())]))
 
     async def _store(self) -> None:
         await self.gate.wait()

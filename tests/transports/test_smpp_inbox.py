@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from heliograph.transports.base import Sent
+from heliograph.transports.base import Part, Sent
 from heliograph.transports.smpp import pdu
-from heliograph.transports.smpp.inbox import MOST_WAITING
+from heliograph.transports.smpp.inbox import MOST_INCOMPLETE, MOST_WAITING
 from heliograph.transports.smpp.transport import SmppTransport
 from transports.conformance import Recorder, sms, soon, until
 from transports.wire import QUICK, SERVICE, TAKEN, Pdu, Wire, deliver, play, response
@@ -130,31 +130,62 @@ def test_inbound_is_whole(arriving: list[Pdu]) -> None:
     play(scenario)
 
 
-def test_a_long_message_survives_a_failure_at_its_last_part() -> None:
+def test_a_part_that_could_not_be_stored_is_refused_for_now() -> None:
+    """The first as the last: neither is acknowledged before it is durable, and the others go on."""
+
     async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
         events.failures.append(RuntimeError("the database is away"))
         wire.write(deliver(UDH_8 + b"\x01Hello ", 0x40), deliver(UDH_8 + b"\x02you", 0x40, 2))
-        assert [(await wire.read()).status for _ in range(2)] == [0, pdu.ESME_RX_T_APPN]
-        wire.write(deliver(UDH_8 + b"\x02you", 0x40, 3))
+        assert [(await wire.read()).status for _ in range(2)] == [pdu.ESME_RX_T_APPN, 0]
+        events.failures.append(RuntimeError("the database is away"))
+        wire.write(deliver(UDH_8 + b"\x01Hello ", 0x40, 3))
+        assert (await wire.read()).status == pdu.ESME_RX_T_APPN
+        assert events.inbound == []
+        wire.write(deliver(UDH_8 + b"\x01Hello ", 0x40, 4))
         assert (await wire.read()).status == 0
-        assert [message.body for message in events.inbound] == ["Hello you"] * 2
-        # The reference may be used again: nothing of the first message is left.
-        wire.write(deliver(UDH_8 + b"\x02new", 0x40, 4))
-        assert (await wire.read()).status == 0
-        assert len(events.inbound) == 2
+        assert [message.body for message in events.inbound] == ["Hello you"]
 
     play(scenario)
 
 
-def test_a_part_that_comes_again_after_the_whole_is_no_message() -> None:
-    """The carrier missed the acknowledgement; neither waiting nor closing makes half a message of it."""
+def test_no_part_is_acknowledged_before_it_is_durable() -> None:
+    async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
+        events.gate.clear()
+        wire.write(deliver(UDH_8 + b"\x01Hello ", 0x40))
+        assert (await wire.ask(pdu.ENQUIRE_LINK, sequence=60)).sequence == 60, "the part was answered before it"
+        events.gate.set()
+        answered = await wire.read()
+        assert (answered.command, answered.status) == (pdu.DELIVER_SM | pdu.RESPONSE, 0)
+
+    play(scenario)
+
+
+def test_messages_and_parts_are_stored_in_their_order() -> None:
+    async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
+        wire.write(
+            deliver(UDH_8 + b"\x01one ", 0x40),
+            deliver(b"two"),
+            deliver(UDH_8 + b"\x02three", 0x40),
+            deliver(b"four"),
+        )
+        assert {(await wire.read()).status for _ in range(4)} == {0}
+        assert [message.body for message in events.inbound] == ["two", "one three", "four"]
+
+    play(scenario)
+
+
+def test_a_carrier_that_begins_message_after_message_is_bounded() -> None:
+    """The oldest are reported as far as they came; every part is acknowledged."""
 
     async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
-        wire.write(deliver(UDH_8 + b"\x01Hello ", 0x40), deliver(UDH_8 + b"\x02you", 0x40, 2))
-        wire.write(deliver(UDH_8 + b"\x02you", 0x40, 3))
-        assert [(await wire.read()).status for _ in range(3)] == [0, 0, 0]
-        await soon(transport.close())
-        assert [message.body for message in events.inbound] == ["Hello you"]
+        count = 3 * MOST_INCOMPLETE
+        for number in range(count):
+            header = b"\x06\x08\x04" + number.to_bytes(2, "big") + b"\x02\x01"
+            wire.write(deliver(header + b"%d" % number, 0x40, number + 1))
+        assert {(await wire.read()).status for _ in range(count)} == {0}
+        await until(lambda: len(events.parts) <= MOST_INCOMPLETE)
+        bodies = [message.body for message in events.inbound]
+        assert bodies == [str(number) for number in range(count - len(events.parts))]
 
     play(scenario)
 
@@ -169,13 +200,30 @@ def test_parts_that_never_become_whole_are_reported_after_a_while() -> None:
     play(scenario, timing=msgspec.structs.replace(QUICK, parts_timeout=0.1))
 
 
-def test_parts_that_never_came_are_reported_at_the_end() -> None:
+def test_parts_outlive_the_transport() -> None:
+    """They are durable: the next process, or another worker, gets the rest."""
+
     async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
         wire.write(deliver(UDH_8 + b"\x01one ", 0x40))
         await wire.read()
-        assert events.inbound == []
         await soon(transport.close())
-        assert [one.body for one in events.inbound] == ["one "]
+        assert events.inbound == []
+        assert [[one.octets for one in came.values()] for came in events.parts.values()] == [[b"one "]]
+
+    play(scenario)
+
+
+def test_after_a_stop_the_carrier_has_its_time_to_bring_the_rest() -> None:
+    """A part from before the start is not overdue at once, however old it is."""
+
+    async def scenario(transport: SmppTransport, wire: Wire, events: Recorder) -> None:
+        old = Part("carrier", TAKEN, SERVICE, 9, 2, 1, 0, b"one ", 1_000_000_000)
+        events.parts[old.key] = {1: old}
+        await transport._inbox.give_up_parts()
+        assert events.inbound == []
+        wire.write(deliver(UDH_8 + b"\x02two", 0x40))
+        await wire.read()
+        assert [message.body for message in events.inbound] == ["one two"]
 
     play(scenario)
 

@@ -1,39 +1,24 @@
 """Long messages put together again, by 3GPP TS 23.040 and SMPP 3.4."""
 
-import random
 from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from heliograph.transports.base import Inbound, Part
 from heliograph.transports.smpp import alphabet, parts
-from heliograph.transports.smpp.parts import Assembler, Place
+from heliograph.transports.smpp.parts import Place
 from heliograph.transports.smpp.pdu import Address, ShortMessage
 
 HANDSET, SERVICE = Address(1, 1, "61491570156"), Address(1, 1, "61481074190")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def message(
     octets: bytes, esm_class: int = 0, data_coding: int = 0, tlvs: Mapping[int, bytes] | None = None
 ) -> ShortMessage:
     return ShortMessage(HANDSET, SERVICE, esm_class, data_coding, 0, octets, tlvs or {})
-
-
-def part(reference: int, total: int, number: int, octets: bytes, data_coding: int = 0) -> ShortMessage:
-    return message(bytes((5, 0, 3, reference, total, number)) + octets, 0x40, data_coding)
-
-
-def assembler(clock: Clock | None = None) -> Assembler:
-    return Assembler("gsm", clock or Clock(), 300)
 
 
 @pytest.mark.parametrize(
@@ -160,102 +145,39 @@ def test_a_payload_may_have_a_header() -> None:
     assert parts.take_apart(message(b"", 0x40, tlvs=tlvs)) == (Place(9, 2, 1), b"text")
 
 
-def test_a_single_message_is_whole_at_once() -> None:
-    whole = assembler().add(message(b"Hello"))
-    assert whole is not None
-    assert (whole.source, whole.dest, whole.text, whole.missing) == (HANDSET, SERVICE, "Hello", 0)
-
-
 @given(
     text=st.text("ab€[😀\u0436", min_size=200, max_size=500),
-    order=st.randoms(use_true_random=False),
     size=st.integers(80, 134),
 )
-def test_any_order_and_any_cut_give_the_text(text: str, order: random.Random, size: int) -> None:
+def test_any_cut_gives_the_text(text: str, size: int) -> None:
     """Carriers cut where they like: also inside a surrogate pair or an escape pair."""
     try:
         octets, data_coding = alphabet.encode_gsm(text), 0
     except UnicodeEncodeError:
         octets, data_coding = alphabet.encode_ucs2(text), 8
-    pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
-    arriving = [part(7, len(pieces), number, piece, data_coding) for number, piece in enumerate(pieces, 1)]
-    order.shuffle(arriving)
-    collector = assembler()
-    *before, last = [collector.add(one) for one in arriving]
-    assert before == [None] * len(before)
-    assert last is not None
-    assert last.text == text
+    pieces = [(data_coding, octets[at : at + size]) for at in range(0, len(octets), size)]
+    assert parts.join(pieces, "gsm") == text
 
 
 def test_parts_in_different_codings_are_decoded_each_in_its_own() -> None:
-    collector = assembler()
-    collector.add(part(7, 2, 1, b"one "))
-    whole = collector.add(part(7, 2, 2, "\u0436".encode("utf-16-be"), 8))
-    assert whole is not None
-    assert whole.text == "one \u0436"
+    assert parts.join([(0, b"one "), (8, "\u0436".encode("utf-16-be"))], "gsm") == "one \u0436"
 
 
-def test_messages_do_not_mix() -> None:
-    collector = assembler()
-    assert collector.add(part(7, 2, 1, b"a")) is None
-    assert collector.add(part(8, 2, 2, b"b")) is None
-    assert collector.add(part(7, 3, 2, b"c")) is None
-    other = ShortMessage(SERVICE, HANDSET, 0x40, 0, 0, b"\x05\x00\x03\x07\x02\x02d", {})
-    assert collector.add(other) is None
+def part(number: int, octets: bytes, at: int) -> Part:
+    return Part("carrier", "+61491570156", "+61481074190", 7, 3, number, 0, octets, at)
 
 
-def test_a_repeated_part_is_no_second_one() -> None:
-    collector = assembler()
-    assert collector.add(part(7, 2, 1, b"a")) is None
-    assert collector.add(part(7, 2, 1, b"a")) is None
-    whole = collector.add(part(7, 2, 2, b"b"))
-    assert whole is not None
-    assert whole.text == "ab"
+def test_a_whole_arrived_with_its_last_part() -> None:
+    came = [part(1, b"a", 5), part(2, b"b", 9), part(3, b"\x1be", 7)]
+    assert parts.whole(came, "gsm") == Inbound("carrier", "sms", "+61491570156", "+61481074190", "ab€", 9)
 
 
-def test_a_whole_stays_until_it_is_removed() -> None:
-    """What could not be stored is delivered again by its last part alone."""
-    collector = assembler()
-    collector.add(part(7, 2, 1, b"a"))
-    whole = collector.add(part(7, 2, 2, b"b"))
-    assert whole is not None
-    assert collector.add(part(7, 2, 2, b"b")) == whole
-    collector.remove(whole)
-    assert collector.add(part(7, 2, 2, b"b")) is None
-
-
-def test_parts_of_a_whole_that_come_again_are_dropped_when_they_are_overdue() -> None:
-    clock = Clock()
-    collector = assembler(clock)
-    collector.add(part(7, 2, 1, b"a"))
-    whole = collector.add(part(7, 2, 2, b"b"))
-    assert whole is not None
-    collector.remove(whole)
-    assert collector.add(part(7, 2, 2, b"b")) is None
-    clock.now += 300
-    assert collector.overdue() == []
-    assert collector.overdue(everything=True) == [], "it is forgotten"
-
-
-def test_a_message_that_comes_again_as_a_whole_is_one() -> None:
-    """Whoever sends the same text twice under the same reference means it, and a carrier that repeats it may."""
-    collector = assembler()
-    for _ in range(2):
-        collector.add(part(7, 2, 1, b"a"))
-        whole = collector.add(part(7, 2, 2, b"b"))
-        assert whole is not None
-        assert whole.text == "ab"
-        collector.remove(whole)
-
-
-def test_another_text_under_the_same_reference_is_not_dropped() -> None:
-    collector = assembler()
-    collector.add(part(7, 2, 1, b"a"))
-    whole = collector.add(part(7, 2, 2, b"b"))
-    assert whole is not None
-    collector.remove(whole)
-    collector.add(part(7, 2, 2, b"new"))
-    assert [one.text for one in collector.overdue(everything=True)] == ["new"]
+def test_what_is_missing_is_told_without_the_text() -> None:
+    with capture_logs() as told:
+        assert parts.whole([part(1, b"a", 5), part(3, b"c", 6)], "gsm").body == "ac"
+    (line,) = told
+    assert (line["event"], line["missing"], line["total"]) == ("smpp.parts_missing", 1, 3)
+    assert "ac" not in line.values()
 
 
 def test_a_header_is_read_as_it_was_written() -> None:
@@ -271,27 +193,3 @@ def test_a_header_is_read_as_it_was_written() -> None:
 def test_octets_are_split_where_they_do_not_fit(length: int, data_coding: int, lengths: list[int]) -> None:
     pieces = parts.split(b"\0" * length, data_coding)
     assert list(map(len, pieces)) == lengths
-
-
-def test_what_is_overdue_is_given_as_far_as_it_came() -> None:
-    clock = Clock()
-    collector = assembler(clock)
-    collector.add(part(7, 3, 3, b"c"))
-    collector.add(part(7, 3, 1, b"a"))
-    clock.now += 299
-    collector.add(part(8, 2, 1, b"x"))
-    assert collector.overdue() == []
-    clock.now += 1
-    (whole,) = collector.overdue()
-    assert (whole.text, whole.missing) == ("ac", 1)
-    collector.remove(whole)
-    assert [one.text for one in collector.overdue(everything=True)] == ["x"]
-
-
-def test_memory_is_bounded_by_giving_up_the_oldest() -> None:
-    collector = assembler()
-    for sender in range(parts.MOST_INCOMPLETE + 2):
-        assert collector.full == (sender > parts.MOST_INCOMPLETE)
-        source = Address(1, 1, str(sender))
-        collector.add(ShortMessage(source, SERVICE, 0x40, 0, 0, b"\x05\x00\x03\x07\x02\x02d", {}))
-    assert [whole.source.text for whole in collector.overdue()] == ["0", "1"]

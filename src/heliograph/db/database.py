@@ -48,12 +48,14 @@ class Database:
         """Run `run(tx)` in the next group commit. Background work passes urgent=False."""
         return self._writer.submit(run, urgent=urgent)
 
-    def write_merged(self, merge: Callable[[Tx, list[Any]], Sequence[Any]], item: Any) -> "asyncio.Future[Any]":
+    def write_merged(
+        self, merge: Callable[[Tx, list[Any]], Sequence[Any]], item: Any, *, urgent: bool = True
+    ) -> "asyncio.Future[Any]":
         """Hand `item` to `merge(tx, items)` together with what others hand to the same function at that moment.
 
         It answers with one result (or exception object) for each item.
         """
-        return self._writer.submit(None, merge=merge, item=item)
+        return self._writer.submit(None, merge=merge, item=item, urgent=urgent)
 
     def read(self, run: Callable[[Tx], T]) -> "asyncio.Future[T]":
         """Run `run(tx)` on a reading connection in a thread."""

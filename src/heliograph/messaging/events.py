@@ -3,14 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
 from heliograph.db.database import Database
+from heliograph.db.dialect import chunks
+from heliograph.db.engine import Tx
 from heliograph.errors import Unavailable
-from heliograph.messaging import inbound, receipts
+from heliograph.messaging import inbound, parts, receipts
 from heliograph.messaging.hooks import Hooks
-from heliograph.transports.base import Inbound, Receipt
+from heliograph.transports.base import Inbound, Join, Part, Receipt
+
+OVERDUE_AT_ONCE: Final = 50
+"""Overdue messages in one transaction: each runs rules, and requests wait for its commit."""
 
 LOOK_AGAIN = (0.5, 2.0, 5.0)
 """Seconds between two looks at parked receipts, after one was parked."""
@@ -44,5 +50,30 @@ class StoredEvents:
     async def on_inbound(self, message: Inbound) -> None:
         """Store an MO; one that is for no account is logged without its text."""
         stored = await self._database.write(lambda tx: inbound.store(tx, message, self._hooks), urgent=False)
-        if stored is None:
-            log.warning("inbound.nobody", transport=message.transport, recipient=message.recipient)
+        _tell(None if stored else message)
+
+    async def on_part(self, part: Part, join: Join) -> None:
+        """Store a part of an MO, together with those that wait; and the MO, when this was the last part."""
+        _tell(await self._database.write_merged(self._store_parts, (part, join), urgent=False))
+
+    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+        """Store what is overdue as far as it came. All are tried; raises what the first failed with."""
+        old = await self._database.read(lambda tx: parts.overdue(tx, transport, before, most))
+        results: list[Inbound | BaseException | None] = []
+        for some in chunks(old, OVERDUE_AT_ONCE):
+            results += await asyncio.gather(*(self._give_up(long_id, join) for long_id in some), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            _tell(result)
+
+    async def _give_up(self, long_id: str, join: Join) -> Inbound | None:
+        return await self._database.write(lambda tx: parts.give_up(tx, long_id, join, self._hooks), urgent=False)
+
+    def _store_parts(self, tx: Tx, arrived: list[tuple[Part, Join]]) -> list[Inbound | None]:
+        return parts.store(tx, arrived, self._hooks)
+
+
+def _tell(nobodys: Inbound | None) -> None:
+    if nobodys is not None:
+        log.warning("inbound.nobody", transport=nobodys.transport, recipient=nobodys.recipient)

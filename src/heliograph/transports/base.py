@@ -4,7 +4,7 @@ Transports know messages and the wire. They know nothing of accounts, money or t
 value (`Sent`, `Retry`, `Failed`); an exception out of `send` is a bug.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -117,12 +117,57 @@ class Inbound(msgspec.Struct, frozen=True):
     details: dict[str, Any] | None = None
 
 
+PartsKey = tuple[str, str, str, int, int]
+"""Names a long message on its way: transport, sender, recipient, reference, number of parts."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a long message that arrives (MO): `number` of `total`, from 1.
+
+    `octets` are as they came, since a character may stand across two parts; `form` says how to read them (data_coding
+    of SMPP), which is for the transport that joins them. `at` is in Unix seconds.
+    """
+
+    transport: str
+    sender: str
+    recipient: str
+    reference: int
+    total: int
+    number: int
+    form: int
+    octets: bytes
+    at: int
+
+    @property
+    def key(self) -> PartsKey:
+        """The message that it is a part of."""
+        return self.transport, self.sender, self.recipient, self.reference, self.total
+
+
+Join = Callable[[Sequence[Part]], Inbound]
+"""Makes a message of its parts, which are ordered and perhaps not all there. Pure and quick: a transaction is open."""
+
+
 class Events(Protocol):
     """Where a transport reports. What was given is stored when the call returns: acknowledge to the peer after that."""
 
     async def on_receipts(self, receipts: Sequence[Receipt]) -> None: ...
 
     async def on_inbound(self, message: Inbound) -> None: ...
+
+    async def on_part(self, part: Part, join: Join) -> None:
+        """Keep a part. The last that was missing is stored with the message that `join` makes of all, or not at all.
+
+        A part that comes again replaces what was there. Calls that wait together are stored together.
+        """
+        ...
+
+    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+        """Store the incomplete messages of a transport as far as they came, and keep their parts no longer.
+
+        Those whose first part came until `before` (Unix seconds), and the oldest beyond `most`.
+        """
+        ...
 
 
 class Transport(Protocol):

@@ -145,6 +145,37 @@ inbound = Table(
     Index(None, "user_id", "message_id"),
 )
 
+long_inbound = Table(
+    "long_inbound",
+    metadata,
+    Column("long_id", Text, primary_key=True),
+    Column("transport", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("reference", BigInteger, nullable=False),
+    Column("total", SmallInteger, nullable=False),
+    Column("whole", SmallInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("transport", "sender", "recipient", "reference", "total", "whole"),
+    Index(None, "whole", "at"),
+)
+"""Long messages that arrive in parts: those that are incomplete, since their first part, and with `whole` 1 those that
+were stored lately, since then. The row is the lock of its parts: two workers may store the last two at one moment.
+"""
+
+inbound_parts = Table(
+    "inbound_parts",
+    metadata,
+    Column("long_id", Text, nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("form", SmallInteger, nullable=False),
+    Column("octets", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("long_id", "number"),
+    sqlite_with_rowid=False,
+)
+"""`octets` are base64. The parts of a whole message stay for a while, to know one that the carrier sends again."""
+
 sms_templates = Table(
     "sms_templates",
     metadata,

@@ -17,7 +17,6 @@ from heliograph.transports.sandbox.scenarios import Scenario, receipts, scenario
 from heliograph.transports.smpp import alphabet, parts, pdu
 from heliograph.transports.smpp.address import address_of, text_of
 from heliograph.transports.smpp.memory import Recent
-from heliograph.transports.smpp.parts import PARTS_TIMEOUT, Assembler
 from heliograph.transports.smpp.pdu import Address, Bind, PduError, ShortMessage
 from heliograph.transports.smpp.session import Exchange, Request, Session
 
@@ -40,6 +39,9 @@ TRIES_FORGOTTEN_AFTER: Final = 300.0
 MOST_DELIVERY_TRIES: Final = 5
 MOST_WAITING: Final = 100_000
 """deliver_sm that wait for one ESME; beyond that its submits are answered with ESME_RMSGQFUL."""
+
+INCOMPLETE_REMEMBERED: Final = 2000
+"""Long messages that wait for parts; a simulation keeps them in memory, and forgets the oldest."""
 
 OnMessage = Callable[[str, str, str], None]
 """Told of each whole message: sender, recipient, text."""
@@ -112,16 +114,16 @@ class SimulatedSmsc:
         self._references = itertools.count()
         self._tries: Recent[tuple[str, int, bytes], tuple[int, float]] = Recent(TRIES_REMEMBERED)
         self._timers: set[asyncio.TimerHandle] = set()
-        self._assembler: Assembler
+        self._incomplete: Recent[tuple[str, str, int, int], dict[int, tuple[int, bytes]]] = Recent(
+            INCOMPLETE_REMEMBERED
+        )
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen; the port (a free one for 0). Raises OSError when it is taken."""
         self._loop = asyncio.get_running_loop()
-        self._assembler = Assembler("gsm", self._loop.time)
         self._server = await self._loop.create_server(self._accept, host, port, ssl=self._tls)
-        self._forget_parts()
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -294,22 +296,27 @@ class SimulatedSmsc:
 
     def _arrived(self, account: str, message: ShortMessage, scenario: Scenario) -> None:
         """Tell of the message once all its parts are there, and let the subscriber answer it."""
-        whole = self._assembler.add(message)
-        if whole is None:
+        text = self._whole(message)
+        if text is None:
             return
-        self._assembler.remove(whole)
         if self._on_message is not None:
-            self._on_message(text_of(whole.source), text_of(whole.dest), whole.text)
-        text = whole.text if scenario.echo else scenario.reply
-        if text:
-            made = [_Delivery(self, account, body) for body in self._mo(whole.dest, whole.source, text)]
+            self._on_message(text_of(message.source), text_of(message.dest), text)
+        answer = text if scenario.echo else scenario.reply
+        if answer:
+            made = [_Delivery(self, account, body) for body in self._mo(message.dest, message.source, answer)]
             self.counts["mo"] += 1
             self._later(self._receipt_delay, lambda: self._queue(account, made))
 
-    def _forget_parts(self) -> None:
-        for whole in self._assembler.overdue():
-            self._assembler.remove(whole)
-        self._later(PARTS_TIMEOUT / 10, self._forget_parts)
+    def _whole(self, message: ShortMessage) -> str | None:
+        """The text of a message, if this was all of it or its last part."""
+        place, octets = parts.take_apart(message)
+        if place is None:
+            return parts.join([(message.data_coding, octets)], "gsm")
+        key = (message.source.text, message.dest.text, place.reference, place.total)
+        came = {**(self._incomplete.get(key) or {}), place.number: (message.data_coding, octets)}
+        whole = len(came) == place.total
+        self._incomplete.put(key, {} if whole else came)
+        return parts.join((came[number] for number in sorted(came)), "gsm") if whole else None
 
     # Deliveries
 

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -11,10 +12,10 @@ from typing import Final
 import structlog
 
 from heliograph.settings import SmppOptions
-from heliograph.transports.base import Events, Inbound, MessageKey, Receipt
+from heliograph.transports.base import Events, Inbound, MessageKey, Part, Receipt
 from heliograph.transports.smpp import pdu, receipts
 from heliograph.transports.smpp.address import text_of
-from heliograph.transports.smpp.parts import Assembler, Whole
+from heliograph.transports.smpp.parts import join, take_apart, whole
 from heliograph.transports.smpp.pdu import PduError, ShortMessage
 from heliograph.transports.smpp.session import Request, Session
 
@@ -24,6 +25,14 @@ MOST_AT_ONCE: Final = 1000
 """Deliveries in one call of on_receipts."""
 MOST_WAITING: Final = 5000
 """Deliveries in memory before the peers have to wait."""
+
+PARTS_AT_ONCE: Final = 100
+"""Parts that are stored together. Each may be the last of a message that runs rules, and requests wait for the commit.
+"""
+
+PARTS_TIMEOUT: Final = 300.0
+MOST_INCOMPLETE: Final = 1000
+"""Long messages of a carrier that wait for parts; the oldest beyond are given up."""
 
 Delivery = tuple[Session, Request]
 
@@ -46,11 +55,13 @@ class Inbox:
         self._options = options
         self._events = events
         self._recall = recall
-        self._assembler = Assembler(options.alphabet, asyncio.get_running_loop().time, parts_timeout)
+        self._join = partial(whole, default=options.alphabet)
+        self._parts_timeout = parts_timeout
+        self._opened = int(time.time())
+        self._unlooked = 0
         self._waiting: deque[Delivery] = deque()
         self._paused: set[Session] = set()
         self._worker: asyncio.Task[None] | None = None
-        self._one_at_a_time = asyncio.Lock()
 
     def put(self, session: Session, requests: Sequence[Request]) -> None:
         """Take what a session read. When too much waits, the session reads no more for a while."""
@@ -72,17 +83,22 @@ class Inbox:
             self._worker.cancel()
             await asyncio.wait([self._worker])
 
-    async def give_up_parts(self, everything: bool = False) -> None:
-        """Report long messages whose parts are overdue (or all of them) as far as they came."""
-        async with self._one_at_a_time:
-            await self._report_overdue(everything)
+    async def give_up_parts(self) -> None:
+        """Report long messages whose parts are overdue, or that are too many, as far as they came.
+
+        None is overdue before the carrier had its time to bring the rest, also after a long stop of this process.
+        """
+        self._unlooked = 0
+        now = time.time()
+        before = int(now - self._parts_timeout) if now >= self._opened + self._parts_timeout else 0
+        given_up = self._events.on_overdue_parts(self._name, before, MOST_INCOMPLETE, self._join)
+        await self._status(given_up, "smpp.parts_not_given_up")
 
     async def _work(self) -> None:
         waiting = self._waiting
         while waiting:
             batch = [waiting.popleft() for _ in range(min(len(waiting), MOST_AT_ONCE))]
-            async with self._one_at_a_time:
-                await self._handle(batch)
+            await self._handle(batch)
             if self._paused and len(waiting) < MOST_WAITING // 2:
                 for session in self._paused:
                     session.resume_reading()
@@ -91,7 +107,7 @@ class Inbox:
     async def _handle(self, batch: Sequence[Delivery]) -> None:
         reported: list[Receipt] = []
         receipted: list[Delivery] = []
-        messages: list[tuple[Delivery, ShortMessage]] = []
+        messages: list[tuple[Delivery, Part | Inbound]] = []
         now = int(time.time())
         for delivery in batch:
             session, request = delivery
@@ -103,7 +119,7 @@ class Inbox:
                 continue
             report = receipts.sort(message, self._options.receipt_ids)
             if report == "message":
-                messages.append((delivery, message))
+                messages.append((delivery, self._arrived(message, now)))
                 continue
             receipted.append(delivery)
             if report == "nothing":
@@ -114,53 +130,49 @@ class Inbox:
                 key = self._recall(report.remote_id)
                 reported.append(Receipt(self._name, report.remote_id, report.state, now, report.error, report.raw, key))
         if receipted:
-            _answer(receipted, await self._store(reported))
-        for (session, request), message in messages:
-            session.answer([request], await self._take(message), b"\0")
+            _answer(receipted, await self._store_receipts(reported))
+        for is_part, run in groupby(messages, key=lambda one: isinstance(one[1], Part)):
+            together = PARTS_AT_ONCE if is_part else 1
+            arrived = list(run)
+            for start in range(0, len(arrived), together):
+                await self._take(arrived[start : start + together])
 
-    async def _store(self, reported: Sequence[Receipt]) -> int:
-        """Status for the receipts' acknowledgements: a temporary error lets the carrier send them again."""
+    async def _store_receipts(self, reported: Sequence[Receipt]) -> int:
         if not reported:
             return pdu.ESME_ROK
+        return await self._status(self._events.on_receipts(reported), "smpp.receipts_not_stored", count=len(reported))
+
+    def _arrived(self, message: ShortMessage, now: int) -> Part | Inbound:
+        place, octets = take_apart(message)
+        sender, recipient = text_of(message.source), text_of(message.dest)
+        coding = message.data_coding
+        if place is not None:
+            ends = (self._name, sender, recipient)
+            return Part(*ends, place.reference, place.total, place.number, coding, octets, now)
+        return Inbound(self._name, "sms", sender, recipient, join([(coding, octets)], self._options.alphabet), now)
+
+    async def _take(self, arrived: Sequence[tuple[Delivery, Part | Inbound]]) -> None:
+        """Store and acknowledge: a part when it is durable, the last one with the whole message."""
+        statuses = await asyncio.gather(*(self._store(one) for _, one in arrived))
+        for ((session, request), _), status in zip(arrived, statuses, strict=True):
+            session.answer([request], status, b"\0")
+        self._unlooked += sum(isinstance(one, Part) for _, one in arrived)
+        if self._unlooked >= MOST_INCOMPLETE // 10:
+            await self.give_up_parts()
+
+    async def _store(self, one: Part | Inbound) -> int:
+        if isinstance(one, Part):
+            return await self._status(self._events.on_part(one, self._join), "smpp.part_not_stored")
+        return await self._status(self._events.on_inbound(one), "smpp.message_not_stored")
+
+    async def _status(self, storing: Awaitable[None], event: str, **more: int) -> int:
+        """Status for the acknowledgement of what is stored: a temporary error lets the carrier send it again."""
         try:
-            await self._events.on_receipts(reported)
+            await storing
         except Exception:  # whatever broke there, the other messages must go on, and the carrier keeps these
-            log.exception("smpp.receipts_not_stored", transport=self._name, count=len(reported))
+            log.exception(event, transport=self._name, **more)
             return pdu.ESME_RX_T_APPN
         return pdu.ESME_ROK
-
-    async def _take(self, message: ShortMessage) -> int:
-        """Status for a message's acknowledgement. A part is acknowledged at once, the last one with the whole."""
-        whole = self._assembler.add(message)
-        if whole is None:
-            if self._assembler.full:
-                await self._report_overdue(everything=False)
-            return pdu.ESME_ROK
-        if not await self._report(whole):
-            return pdu.ESME_RX_T_APPN
-        self._assembler.remove(whole)
-        return pdu.ESME_ROK
-
-    async def _report_overdue(self, everything: bool) -> None:
-        for whole in self._assembler.overdue(everything):
-            if await self._report(whole):
-                self._assembler.remove(whole)
-
-    async def _report(self, whole: Whole) -> bool:
-        message = Inbound(
-            transport=self._name,
-            channel="sms",
-            sender=text_of(whole.source),
-            recipient=text_of(whole.dest),
-            body=whole.text,
-            at=int(time.time()),
-        )
-        try:
-            await self._events.on_inbound(message)
-        except Exception:  # as above
-            log.exception("smpp.message_not_stored", transport=self._name)
-            return False
-        return True
 
 
 def _answer(deliveries: Sequence[Delivery], status: int) -> None:

@@ -1,16 +1,17 @@
-"""Long messages that arrive in parts, put together again. Knows no sockets; time comes from outside."""
+"""Long messages in parts: cut, told apart, and put together again. Knows no sockets, and keeps nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import msgspec
 import structlog
 
+from heliograph.transports.base import Inbound, Part
 from heliograph.transports.smpp import alphabet, pdu
 from heliograph.transports.smpp.alphabet import Alphabet
-from heliograph.transports.smpp.memory import Recent
-from heliograph.transports.smpp.pdu import Address, ShortMessage
+from heliograph.transports.smpp.pdu import ShortMessage
 
 log = structlog.get_logger(__name__)
 
@@ -22,13 +23,6 @@ ALONE: Final = {0: 160, alphabet.UCS2: 140}
 BESIDE_HEADER: Final = {0: 153, alphabet.UCS2: 134}
 """Octets of a message alone and of a part, by data_coding: one septet an octet (3GPP TS 23.040, 9.2.3.24.1)."""
 MOST_PARTS: Final = 255
-
-PARTS_TIMEOUT: Final = 300.0
-MOST_INCOMPLETE: Final = 1000
-MOST_FINISHED: Final = 1000
-
-Key = tuple[str, str, int, int]
-"""A long message on its way: sender, recipient, reference, number of parts."""
 
 
 def header(reference: int, total: int, number: int) -> bytes:
@@ -49,26 +43,6 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     reference: int
     total: int
     number: int
-
-
-class Whole(msgspec.Struct, frozen=True):
-    """A message with all the parts that there are; `missing` counts those that never came.
-
-    `key` names a long one among the incomplete ones.
-    """
-
-    source: Address
-    dest: Address
-    text: str
-    key: Key | None = None
-    missing: int = 0
-
-
-class _Incomplete(msgspec.Struct):
-    first: ShortMessage
-    total: int
-    since: float
-    parts: dict[int, tuple[int, bytes]]
 
 
 def take_apart(message: ShortMessage) -> tuple[Place | None, bytes]:
@@ -133,80 +107,23 @@ def _checked(reference: int, total: int, number: int) -> Place | None:
     return Place(reference, total, number) if 1 < total <= MOST_PARTS and 1 <= number <= total else None
 
 
-class Assembler:
-    """Collects parts by sender, recipient, reference and number of parts; a repeated part replaces the first one.
+def join(pieces: Iterable[tuple[int, bytes]], default: Alphabet) -> str:
+    """The text of parts in their order, each with its data_coding; `default` is the carrier's alphabet.
 
-    `clock` gives seconds. Incomplete messages are overdue after `timeout` seconds, or when there are too many.
+    Octets are joined before they are decoded: a surrogate or escape pair may stand across two parts.
     """
+    return "".join(
+        alphabet.decode(b"".join(octets for _, octets in run), coding, default)
+        for coding, run in groupby(pieces, key=itemgetter(0))
+    )
 
-    def __init__(self, alphabet: Alphabet, clock: Callable[[], float], timeout: float = PARTS_TIMEOUT) -> None:
-        self._alphabet: Alphabet = alphabet
-        self._clock = clock
-        self._timeout = timeout
-        self._incomplete: dict[Key, _Incomplete] = {}
-        self._finished: Recent[Key, dict[int, tuple[int, bytes]]] = Recent(MOST_FINISHED)
 
-    @property
-    def full(self) -> bool:
-        """Whether there are more incomplete messages than memory is meant for: see to those that are overdue."""
-        return len(self._incomplete) > MOST_INCOMPLETE
-
-    def add(self, message: ShortMessage) -> Whole | None:
-        """The message, if this was all of it or its last part; None while parts are missing.
-
-        A long one stays here until it is removed, so that a repeated last part finds the others again.
-        """
-        place, octets = take_apart(message)
-        if place is None:
-            text = alphabet.decode(octets, message.data_coding, self._alphabet)
-            return Whole(message.source, message.dest, text)
-        key = (message.source.text, message.dest.text, place.reference, place.total)
-        known = self._incomplete.get(key)
-        if known is None:
-            known = self._incomplete[key] = _Incomplete(message, place.total, self._clock(), {})
-        known.parts[place.number] = (message.data_coding, octets)
-        return self._whole(key, known) if len(known.parts) == place.total else None
-
-    def remove(self, whole: Whole) -> None:
-        """Forget a long message: it is in safe hands."""
-        known = self._incomplete.pop(whole.key, None) if whole.key is not None else None
-        if whole.key is not None and known is not None and not whole.missing:
-            self._finished.put(whole.key, known.parts)
-
-    def overdue(self, everything: bool = False) -> list[Whole]:
-        """Long messages that were given up (or all there are), as far as they came.
-
-        Their parts were acknowledged and nobody sends them again, so what there is must not be lost.
-        """
-        limit = self._clock() - self._timeout
-        excess = len(self._incomplete) - MOST_INCOMPLETE
-        due = [
-            (key, known)
-            for rank, (key, known) in enumerate(self._incomplete.items())
-            if everything or known.since <= limit or rank < excess
-        ]
-        return [self._whole(key, known) for key, known in due if not self._came_again(key, known)]
-
-    def _came_again(self, key: Key, known: _Incomplete) -> bool:
-        """Whether these are parts of a message that was whole before; they are dropped then.
-
-        A carrier that missed an acknowledgement sends such a part a second time, alone.
-        """
-        finished = self._finished.get(key)
-        if finished is None or not known.parts.items() <= finished.items():
-            return False
-        del self._incomplete[key]
-        return True
-
-    def _whole(self, key: Key, known: _Incomplete) -> Whole:
-        """Octets are joined before they are decoded: a surrogate or escape pair may stand across two parts."""
-        ordered = [known.parts[number] for number in sorted(known.parts)]
-        text = "".join(
-            alphabet.decode(b"".join(octets for _, octets in run), coding, self._alphabet)
-            for coding, run in groupby(ordered, key=lambda part: part[0])
-        )
-        missing = known.total - len(ordered)
-        source, dest = known.first.source, known.first.dest
-        if missing:
-            log.warning("smpp.parts_missing", source=source.text, dest=dest.text, missing=missing, total=known.total)
-        return Whole(source, dest, text, key, missing)
+def whole(came: Sequence[Part], default: Alphabet) -> Inbound:
+    """The message of parts in their order, whose last came when it arrived. The log tells if not all are there."""
+    first = came[0]
+    missing = first.total - len(came)
+    if missing:
+        ends = {"source": first.sender, "dest": first.recipient}
+        log.warning("smpp.parts_missing", transport=first.transport, **ends, missing=missing, total=first.total)
+    text = join(((part.form, part.octets) for part in came), default)
+    return Inbound(first.transport, "sms", first.sender, first.recipient, text, max(part.at for part in came))

@@ -17,10 +17,9 @@ from heliograph.settings import SmppOptions
 from heliograph.transports.base import Events, Failed, MessageKey, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.smpp import pdu, receipts
 from heliograph.transports.smpp.bind import Binder
-from heliograph.transports.smpp.inbox import Inbox
+from heliograph.transports.smpp.inbox import PARTS_TIMEOUT, Inbox
 from heliograph.transports.smpp.memory import Recent
 from heliograph.transports.smpp.pace import Pace
-from heliograph.transports.smpp.parts import PARTS_TIMEOUT
 from heliograph.transports.smpp.session import Exchange, Request, Session
 from heliograph.transports.smpp.submit import SubmitBuilder, UnfitMessage
 
@@ -239,7 +238,6 @@ class SmppTransport:
         try:
             async with asyncio.timeout_at(max(until, self._loop.time() + 1)):
                 await self._inbox.settled()
-                await self._inbox.give_up_parts(everything=True)
         except TimeoutError:
             log.warning("smpp.closed_with_unstored", transport=self.name)
         bound = (*self._sessions, *self._receivers)
