@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from heliograph.accounts.account import Principal
+from heliograph.channels.sms.channel import Sms
 from heliograph.channels.table import channels
 from heliograph.db.database import Database
+from heliograph.media import Medium
 from heliograph.messaging import rows
-from heliograph.messaging.channel import Channel
+from heliograph.messaging.channel import Channel, Charge, Draft, Order
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.routing import Router
@@ -26,6 +28,24 @@ def hooks(table: Mapping[str, Channel] = CHANNELS, **calls: Any) -> Hooks:
         "opted_out": lambda tx, messages: set(),
     }
     return Hooks(table, **{**quiet, **calls})
+
+
+def channel(name: str, medium: Medium, **special: Any) -> Channel:
+    """A channel like SMS, but for its name, its medium, and what else is special about it."""
+    made: Channel = type(name.title(), (Sms,), {"name": name, "medium": medium, **special})(Settings())
+    return made
+
+
+def draft(recipient: str = "+61491570006", units: int = 1, **given: Any) -> Draft:
+    """A text of so many parts to Australia."""
+    usual: dict[str, Any] = {"sender": "+61481074190", "body": "Hello", "country": "AU", "encoding": "gsm"}
+    usual |= {"units": units, "awaits": units, "charges": (Charge("message", units),)}
+    return Draft(recipient=recipient, **{**usual, **given})
+
+
+def order(who: Principal, *drafts: Draft, **given: Any) -> Order:
+    """A request for these drafts, of SMS unless another channel is given."""
+    return Order(**{"principal": who, "channel": SMS, "request_id": "R1", "drafts": list(drafts), **given})
 
 
 def delivery(database: Database, channel: Channel = SMS, router: Router | None = None, **calls: Any) -> Delivery:
