@@ -20,7 +20,7 @@ from heliograph.messaging.channel import Accepted, Order
 from support.clock import Clock
 
 T = TypeVar("T")
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds for what takes milliseconds on a machine that has nothing else to do."""
 
 
