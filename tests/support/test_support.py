@@ -105,3 +105,14 @@ def test_copies_of_a_migrated_database_are_apart(migrated_url: str, round_: int)
         assert "left_behind" not in inspect(connection).get_table_names()
         connection.execute(text("CREATE TABLE left_behind (id INTEGER)"))
     engine.dispose()
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+def test_rows_that_a_test_leaves_behind_are_gone_for_the_next(emptied_url: str, round_: int) -> None:
+    engine, _ = dialect.engine(emptied_url)
+    with engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0, table.name
+        connection.execute(text("INSERT INTO balances VALUES (1, 2)"))
+        connection.execute(text("INSERT INTO epochs VALUES ('access', 1)"))
+    engine.dispose()
