@@ -11,7 +11,7 @@ import pytest
 from heliograph.db.engine import Tx
 from heliograph.messaging import receipts
 from support import postgres
-from support.overtaking import Manner, OvertakingSmsc, Overtaker
+from support.overtaking import Manner, Overtaker, OvertakingSmsc
 from support.program import Program, ask, peers, program, send, serving, until
 from support.server import Api, Running
 
