@@ -273,7 +273,8 @@ class Delivery:
     def record_taken(self, tx: Tx, taken: Sequence[Attempt]) -> None:
         """The carrier has the message: it waits for receipts, or it is complete where there are none.
 
-        This is recorded also for a claim that was lost meanwhile: the message is out.
+        This is recorded also for a claim that was lost meanwhile: the message is out. It may run twice for one answer,
+        since the answer to a COMMIT can be lost.
         """
         if not taken:
             return
@@ -282,7 +283,7 @@ class Delivery:
         words = self._channel.words
         waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
         complete = [one.parcel.row.key for one in taken if not _is_awaited(one)]
-        message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
+        moved = message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
         message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
         events = []
         handed: dict[tuple[str, str], Message] = {}
@@ -293,7 +294,7 @@ class Delivery:
             for remote_id in said.remote_ids:
                 handed[one.transport, remote_id] = row
         message.record(tx, events)
-        heard = [one for one in taken if _is_awaited(one) and self._expect_fewer(tx, one)]
+        heard = [one for one in taken if one.parcel.row.key in moved and self._expect_fewer(tx, one)]
         receipts.remember(tx, handed, self._hooks)
         for one in heard:
             self._complete(tx, one)
