@@ -273,7 +273,8 @@ class Delivery:
     def record_taken(self, tx: Tx, taken: Sequence[Attempt]) -> None:
         """The carrier has the message: it waits for receipts, or it is complete where there are none.
 
-        This is recorded also for a claim that was lost meanwhile: the message is out.
+        This is recorded also for a claim that was lost meanwhile: the message is out. It may run twice for one answer,
+        since the answer to a COMMIT can be lost.
         """
         if not taken:
             return
@@ -282,7 +283,7 @@ class Delivery:
         words = self._channel.words
         waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
         complete = [one.parcel.row.key for one in taken if not _is_awaited(one)]
-        message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
+        moved = message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
         message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
         events = []
         handed: dict[tuple[str, str], Message] = {}
@@ -293,10 +294,10 @@ class Delivery:
             for remote_id in said.remote_ids:
                 handed[one.transport, remote_id] = row
         message.record(tx, events)
+        heard = [one for one in taken if one.parcel.row.key in moved and self._expect_fewer(tx, one)]
         receipts.remember(tx, handed, self._hooks)
-        for one in taken:
-            if _is_awaited(one):
-                self._expect_fewer(tx, one)
+        for one in heard:
+            self._complete(tx, one)
 
     def take_out(self, tx: Tx, taken: Attempt) -> None:
         """The carrier has the message, and recording what it said met a defect: it must not be sent at every lease."""
@@ -306,21 +307,27 @@ class Delivery:
         message.record(tx, [(*row.key, message.SENT, f"Taken by {taken.transport}; its answer could not be recorded.")])
         receipts.remember(tx, {("", row.message_id): row}, self._hooks)
 
-    def _expect_fewer(self, tx: Tx, taken: Attempt) -> None:
+    def _expect_fewer(self, tx: Tx, taken: Attempt) -> bool:
         """A carrier may send fewer receipts than a message has parts (message_payload, or one id for all parts).
 
-        Receipts that came already were taken for receipts of single parts: if they were all, the message is delivered.
+        Known before parked receipts are applied: each of them uses up its hand-over. Returns whether those that came
+        already, and were taken for receipts of single parts, are all that will come.
         """
         row, remote_ids = taken.parcel.row, set(_sent(taken).remote_ids)
         spare = row.receipts_left - len(remote_ids)
         if spare <= 0:
-            return
+            return False
         sql = (
             "UPDATE messages SET receipts_left = receipts_left - ? WHERE user_id = ? AND message_id = ?"
             " RETURNING receipts_left"
         )
         (left,) = tx.driver(sql, [spare, *row.key]).fetchone()
-        if left <= 0:
+        return bool(left <= 0)
+
+    def _complete(self, tx: Tx, taken: Attempt) -> None:
+        """All receipts came before the hand-over was recorded; one that was parked may have completed it by now."""
+        row = taken.parcel.row
+        if message.load(tx, [row.key])[row.key].status == message.SENT:
             last = _sent(taken).remote_ids[-1]
             delivered = Receipt(taken.transport, last, state="delivered", at=tx.now, key=row.message_key)
             receipts.apply(tx, [delivered], self._hooks)

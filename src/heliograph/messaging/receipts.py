@@ -273,6 +273,9 @@ def _entry(row: Message, receipt: Receipt, channel: Channel) -> rows.Receipt:
     )
 
 
+_UNHEARD_OF = "The message expired: no receipt came for it."
+
+
 def expire(tx: Tx, before: int, hooks: Hooks, limit: int = 500) -> int:
     """End messages that have waited since before `before` (Unix seconds) for a receipt; how many were looked at."""
     old = tx.driver(
@@ -281,7 +284,12 @@ def expire(tx: Tx, before: int, hooks: Hooks, limit: int = 500) -> int:
     ).fetchall()
     late = {
         (user_id, key): Receipt(
-            transport=transport, remote_id=remote, state="expired", at=tx.now, key=MessageKey(user_id, channel, key)
+            transport=transport,
+            remote_id=remote,
+            state="expired",
+            at=tx.now,
+            raw="" if transport else _UNHEARD_OF,
+            key=MessageKey(user_id, channel, key),
         )
         for transport, remote, user_id, channel, key in old
     }
