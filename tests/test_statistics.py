@@ -76,7 +76,7 @@ def test_a_message_that_expires_is_lost_once_and_stays_paid(server: Running, api
     sql = "UPDATE handovers SET at = 0 WHERE user_id = ?"
     server.write(lambda tx: tx.driver(sql, [api.user_id]))
     for _ in range(2):
-        server.write(server.house._expire)
+        server.write(server.house._upkeep._duties["expire messages"])
     total = api.get("/statistics/sms")["total"]
     assert total == {"outbound": {"count": 1, "price": 0.0715}, "inbound": {"count": 0}, "bounced": {"count": 1}}
 

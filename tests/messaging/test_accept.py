@@ -220,7 +220,6 @@ def test_the_ledger_has_one_entry_a_request_in_the_name_of_its_channel(house: St
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="requests for a price take from the credit that the transaction has left")
 def test_a_price_that_is_asked_for_takes_no_credit_from_what_is_sent_at_the_same_moment(house: Steps) -> None:
     who = house.account(credit=SMS)
     priced, again, sent = house.accept(
@@ -290,7 +289,6 @@ def test_what_was_only_priced_or_was_refused_throttles_nothing(house: Steps) -> 
     assert statuses(priced) == statuses(sent) == [Status.SUCCESS]
 
 
-@pytest.mark.xfail(strict=True, reason="the longest window of a transaction holds for all of its requests")
 def test_the_window_of_one_account_is_not_that_of_another(house: Steps) -> None:
     who, other = house.account(), house.account("joe")
     house.accept(order(who, draft(), throttle=10))

@@ -3,8 +3,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from heliograph.messaging import deliver
 from heliograph.messaging.routing import Router
 from heliograph.settings import RouteOptions
@@ -15,9 +13,6 @@ from support.bench import Bench, play
 AWAY = Retry(2.0, "not connected", waiting=True)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what was accepted later is looked at earlier, up to LOOK_AGAIN, and overtakes what waits"
-)
 def test_what_was_accepted_first_goes_first(migrated_url: str) -> None:
     """Looks come at their own times: the carrier is back between the look at the first and the one at the second."""
     now = [1_800_000_000.0]

@@ -58,7 +58,7 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
 
 
 def _judge(
-    tx: Tx, order: Order, rates: Rates, left: dict[int, int], recent: set[Fingerprint]
+    tx: Tx, order: Order, rates: Rates, left: dict[int, int], recent: dict[Fingerprint, int]
 ) -> tuple[list[Accepted], int]:
     """Decide on each draft of an order; what all of them cost. `left` and `recent` are carried on."""
     user_id, channel, throttle, now = order.principal.user_id, order.channel.name, order.throttle, tx.now
@@ -76,7 +76,7 @@ def _judge(
             fingerprint = (user_id, channel, draft.recipient, draft.body)
             if cost is None:
                 status = Status.SOMETHING_IS_WRONG
-            elif throttle and fingerprint in recent:
+            elif throttle and recent.get(fingerprint, 0) >= now - throttle:
                 status = Status.THROTTLED
             elif cost > credit - total:
                 status = Status.INSUFFICIENT_CREDIT
@@ -84,9 +84,10 @@ def _judge(
                 price = cost
                 total += cost
                 if throttle:
-                    recent.add(fingerprint)
+                    recent[fingerprint] = now
         fates.append(Accepted(draft, status, key, price, now))
-    left[user_id] = credit - total
+    if not order.quote:
+        left[user_id] = credit - total
     return fates, total
 
 
@@ -118,19 +119,20 @@ def _share(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
             commission.book(tx, user_id, who.currency, who.terms, micros, day)
 
 
-def _recent(tx: Tx, orders: Sequence[Order]) -> set[Fingerprint]:
-    """Fingerprints of what was accepted within the throttle window of these orders."""
+def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
+    """When what could be a repetition of these orders was accepted last: fingerprint -> Unix seconds."""
     window = max((order.throttle for order in orders), default=0)
     drafts = [d for order in orders if order.throttle for d in order.drafts if d.refusal is None]
     numbers = {msisdn(draft.recipient) for draft in drafts}
     if not window or not numbers:
-        return set()
-    found = tx.driver_in(
-        "SELECT user_id, channel, recipient, body FROM messages WHERE date >= ? AND date <= ? AND msisdn IN ({})",
+        return {}
+    sent = tx.driver_in(
+        "SELECT user_id, channel, recipient, body, date FROM messages"
+        " WHERE date >= ? AND date <= ? AND msisdn IN ({}) ORDER BY date",
         [tx.now - window, tx.now + dates.FAR_AHEAD],
         numbers,
     )
-    return {(row[0], row[1], row[2], row[3]) for row in found}
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in sent}
 
 
 def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:

@@ -120,7 +120,10 @@ class Delivery:
                 groups.setdefault(await self._choose(router, parcel), []).append(parcel)
             if attempts:
                 await self._settle(attempts)
-            await asyncio.gather(*(self._hand_over(router, name, group) for name, group in groups.items()))
+            ways = (self._hand_over(router, name, group) for name, group in groups.items())
+            for result in await asyncio.gather(*ways, return_exceptions=True):
+                if result is not None:
+                    raise result
         finally:
             for parcel in parcels:
                 self._held.pop(parcel.claimed.queue_id, None)
@@ -330,7 +333,7 @@ class Delivery:
         if message.load(tx, [row.key])[row.key].status == message.SENT:
             last = _sent(taken).remote_ids[-1]
             delivered = Receipt(taken.transport, last, state="delivered", at=tx.now, key=row.message_key)
-            receipts.apply(tx, [delivered], self._hooks)
+            receipts.end(tx, [(row, delivered)], self._hooks)
 
     def wait_for_a_carrier(self, tx: Tx, waiting: Sequence[Attempt]) -> None:
         """The carrier is not there: this was no try. Messages keep their places, and go out when it is back.
@@ -344,9 +347,9 @@ class Delivery:
         others = self._router().capacity(self._channel.medium) > 0
         self._look_at = 0.0 if others else tx.clock + LOOK_AGAIN
         events = []
-        for place, one in enumerate(waiting):
+        for one in waiting:
             row, claimed = one.parcel.row, one.parcel.claimed
-            due_at = tx.clock + LOOK_AGAIN + place * 1e-6 if others else claimed.due_at
+            due_at = _next_look(tx.clock, claimed) if others else claimed.due_at
             if claim.release(tx, claimed, due_at) and row.key not in self._told:
                 self._told.add(row.key)
                 events.append((*row.key, row.status, f"Waits for {one.transport}: {_retry(one).why}."))
@@ -366,11 +369,19 @@ class Delivery:
         message.record(tx, events)
 
     def _end(self, tx: Tx, failed: Sequence[tuple[Parcel, Failed]]) -> None:
-        """Failed before a carrier took it: final, refunded, and reported like any other end."""
+        """Failed before a carrier took it: final, refunded, and reported like any other end.
+
+        Not so what an earlier hand-over, whose claim was lost, has been taken by: a carrier has it.
+        """
         if not failed:
             return
         held = claim.done(tx, [parcel.claimed for parcel, _ in failed])
-        ours = [(parcel.row, said) for parcel, said in failed if parcel.claimed.queue_id in held]
+        now = message.load(tx, [parcel.row.key for parcel, _ in failed])
+        ours = [
+            (parcel.row, said)
+            for parcel, said in failed
+            if parcel.claimed.queue_id in held and now[parcel.row.key].status in message.OPEN
+        ]
         reports = [
             Receipt(
                 transport="",
@@ -399,6 +410,11 @@ _CLAIMED_AGAIN = "Claimed again: an earlier hand-over ended without an answer, s
 def _sent(taken: Attempt) -> Sent:
     assert isinstance(taken.outcome, Sent)
     return taken.outcome
+
+
+def _next_look(now: float, claimed: Claimed) -> float:
+    """All that wait are looked at together, in the order in which they were accepted."""
+    return (now // LOOK_AGAIN + 1) * LOOK_AGAIN + claimed.queue_id % 100_000 * 1e-6
 
 
 def _retry(refused: Attempt) -> Retry:

@@ -145,9 +145,13 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
                 continue
         row.status = message.COMPLETED if receipt.state == "delivered" else message.FAILED
         last[key] = receipt
-    ended = [(messages[key], receipt) for key, receipt in last.items()]
-    moved = _finish(tx, ended, hooks)
     message.record(tx, events)
+    return end(tx, [(messages[key], receipt) for key, receipt in last.items()], hooks)
+
+
+def end(tx: Tx, ended: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> set[Key]:
+    """End messages as these receipts say, list the receipts and run the rules; the keys of those that moved."""
+    moved = _finish(tx, ended, hooks)
     _list(tx, [(row, receipt) for row, receipt in ended if row.key in moved], hooks)
     return moved
 

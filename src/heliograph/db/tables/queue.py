@@ -17,8 +17,11 @@ queue = Table(
     Column("claimed", SmallInteger, nullable=False),
     Index(None, "channel", "priority", "due_at"),
     Index(None, "user_id", "message_id"),
+    sqlite_autoincrement=True,
 )
-"""Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
+"""A number is never given out twice (without AUTOINCREMENT, SQLite would), so a late outcome finds no other row.
+
+Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
 
 jobs = Table(
     "jobs",
