@@ -73,11 +73,12 @@ async def refusal(gateway: StripeGateway, number: str) -> str:
         return str(refused)
 
 
-def event(gateway: StripeGateway, body: bytes, secret: str = SECRET) -> str | None:
+def event(gateway: StripeGateway, body: bytes, secret: str = SECRET) -> Any:
     at = int(time.time())
     signature = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     try:
-        return gateway.verify_webhook(body, f"t={at},v1={signature}")
+        told = gateway.verify_webhook(body, f"t={at},v1={signature}")
+        return told and [told.charge_id, told.key]
     except BadEvent:
         return "bad event"
 
@@ -96,7 +97,12 @@ async def play() -> dict[str, Any]:
     stripe.MOST_LISTED = 1  # so that there are pages
     found["list"] = [[one.charge_id, one.amount, one.currency, one.key] for one in await gateway.list(10)]
     found["first page"] = len(await gateway.list(1))
+    fetched = await gateway.fetch(charge.charge_id)
+    found["fetched"] = fetched and [fetched.state, fetched.amount, fetched.currency, fetched.key]
+    found["no such charge"] = await gateway.fetch("pi_none")
     found["refund"] = (await gateway.refund(charge.charge_id, "refund-1")).state
+    given_back = await gateway.fetch(charge.charge_id)
+    found["given back"] = given_back and [given_back.state, given_back.reason]
     intent = {"id": "pi_1", "object": "payment_intent", "metadata": {"key": "key-1"}}
     body = {"id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "data": {"object": intent}}
     raw = json.dumps(body).encode()
@@ -105,6 +111,7 @@ async def play() -> dict[str, Any]:
         event(gateway, raw, "whsec_other"),
         event(gateway, json.dumps({**body, "type": "invoice.paid"}).encode()),
         event(gateway, b"{"),
+        event(gateway, json.dumps({"type": "balance.available", "data": {"object": {"metadata": None}}}).encode()),
     ]
     away = StripeGateway("sk_test_12345", SECRET, "http://127.0.0.1:9")
     try:

@@ -31,7 +31,8 @@ def played() -> Any:
         subprocess.run([*NAMESPACE, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as problem:
         pytest.skip(f"no network namespaces here: {problem}")
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path}
     session = [*NAMESPACE, sys.executable, "-m", "billing.stripe_session"]
     done = subprocess.run(session, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -51,11 +52,14 @@ def test_charges(played: Any) -> None:
         [[played["charge"][1], 2000, "AUD", "key-1"], [played["other"], 500, "JPY", "key-2"]]
     )
     assert played["first page"] <= 1  # its only charge may be the declined one
+    assert played["fetched"] == ["paid", 2000, "AUD", "key-1"]
+    assert played["no such charge"] is None
     assert played["refund"] == "paid"
+    assert played["given back"] == ["declined", "The payment was refunded."]
 
 
 def test_events(played: Any) -> None:
-    assert played["events"] == ["key-1", "bad event", None, "bad event"]
+    assert played["events"] == [["pi_1", "key-1"], "bad event", None, "bad event", None]
 
 
 def test_a_gateway_that_is_not_there(played: Any) -> None:

@@ -207,7 +207,8 @@ async def purchase(req: Request) -> Reply:
     except GatewayAway:
         raise _away() from None
     if row["state"] == payments.PENDING:
-        raise _away()  # it was begun at a gateway that is no longer in use
+        # the bank takes its time, or the payment was begun at a gateway that is no longer in use
+        raise _away("The payment has no outcome yet.")
     if row["state"] != payments.PAID:
         why = row["reason"] or "The payment was refunded."
         raise BadRequest({"card": why}, message=why)
@@ -291,20 +292,18 @@ def change_settings(req: Request, body: RechargeSettings) -> Reply:
     return Reply(_state(req))
 
 
-@endpoint("Thank you.", Thanks, refuses=(Unavailable,))
+@endpoint("Thank you.", Thanks)
 async def take_event(req: Request) -> Reply:
     """Take news of the payment gateway, with its signature. An addition to the contract."""
     try:
         await req.services.cashier.event(req.body, req.header("stripe-signature"))
     except BadEvent:
         raise BadRequest(message="This is no event of the payment gateway.") from None
-    except GatewayAway:
-        raise _away() from None
     return Reply(Thanks())
 
 
-def _away() -> Unavailable:
-    text = "The payment provider gave no answer. The same request goes on with the same payment."
+def _away(why: str = "The payment provider gave no answer.") -> Unavailable:
+    text = f"{why} The same request goes on with the same payment."
     return Unavailable(text, headers={"Retry-After": "2"})
 
 

@@ -8,13 +8,16 @@ import structlog
 
 from heliograph import audit
 from heliograph.billing import payments
-from heliograph.billing.gateways.base import Card, Gateway, GatewayAway
+from heliograph.billing.gateways.base import Card, Charge, Gateway, GatewayAway
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
 
 log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 3600.0
+FIRST = (payments.PAID, payments.OPEN, payments.DECLINED)
+"""What counts when a gateway has several charges for one payment."""
 
 
 @contextlib.contextmanager
@@ -56,27 +59,69 @@ class Cashier:
         return await self.settle(row)
 
     async def settle(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Charge a payment that has no outcome, or give it up after KEY_LIFE; the row after it. Raises GatewayAway."""
+        """Find or charge a payment that has no outcome; the row after it, PENDING while the charge is open.
+
+        A payment that is older than KEY_LIFE is not charged, but given up when there is no charge of it. Raises
+        GatewayAway.
+        """
         if row["state"] != payments.PENDING or row["gateway"] != self.gateway.name:
             return row
-        if row["created_at"] < self._database.clock() - payments.KEY_LIFE:
-            return await self._give_up(row)
         with _logged(payment=row["payment_id"]):
-            charge = await self.gateway.charge(
-                row["token"], payments.amount_of(row), row["currency"], row["invoice_number"]
-            )
-        return await self._database.write(lambda tx: payments.settle(tx, row["payment_id"], charge))
+            charge = await self._outcome(row)
+        return await self._give_up(row) if charge is None else await self._record(row, charge)
+
+    async def _outcome(self, row: Mapping[str, Any]) -> Charge | None:
+        """What the gateway has for a payment, or says to the charge of it. It is looked for first: a gateway may answer
+        a key for ever with the fault that it had when it made the charge. None: it has none, and must not make it.
+        """
+        key, late = row["invoice_number"], row["created_at"] < self._database.clock() - payments.KEY_LIFE
+        try:
+            found = await self.gateway.find(row["token"], key, row["created_at"])
+        except GatewayAway as silent:
+            if late:
+                raise
+            log.warning("gateway.away", why=str(silent), payment=row["payment_id"])
+            found = []  # the key alone sees to it that there is one charge
+        fitting = [one for one in found if payments.matches(row, one)]
+        if fitting:
+            return min(fitting, key=lambda one: FIRST.index(one.state))
+        if late:
+            return None
+        return await self.gateway.charge(row["token"], payments.amount_of(row), row["currency"], key)
+
+    async def _record(self, row: Mapping[str, Any], charge: Charge) -> Mapping[str, Any]:
+        """Record what became of a charge; the row after it. What does not fit is for the operator to look at."""
+        about = {"payment": row["payment_id"], "charge": charge.charge_id}
+        if not payments.matches(row, charge):
+            log.error("payment.differs", amount=charge.amount, currency=charge.currency, key=charge.key, **about)
+            return row
+        after = await self._database.write(lambda tx: payments.settle(tx, row["payment_id"], charge))
+        if charge.state == payments.PAID and after["charge_id"] != charge.charge_id:
+            log.error("payment.charged_twice", credited=after["charge_id"], **about)
+        return after
 
     async def run(self, job: Job) -> float | None:
-        """Run a SETTLE_JOB: charge a payment that has no outcome, or give it up."""
+        """Run a SETTLE_JOB: bring a payment that has no outcome to its end, and look at the charge of an event."""
         row = await self._database.read(lambda tx: payments.find(tx, job.payload["payment_id"]))
         if row["state"] == payments.PENDING and row["gateway"] != self.gateway.name:
             row = await self._give_up(row)
+        pause = min(payments.ASK_AGAIN * job.attempt, LONGEST_PAUSE)
         try:
-            await self.settle(row)
+            row = await self.settle(row)
+            if charge_id := job.payload.get("charge_id"):
+                row = await self._look_at(row, charge_id)
         except GatewayAway:
-            return min(payments.ASK_AGAIN * job.attempt, LONGEST_PAUSE)
-        return None
+            return pause
+        return pause if row["state"] == payments.PENDING else None
+
+    async def _look_at(self, row: Mapping[str, Any], charge_id: str) -> Mapping[str, Any]:
+        """Record what became of a charge that an event was about; the row after it. Raises GatewayAway."""
+        known = row["state"] in payments.WAS_PAID and row["charge_id"] == charge_id
+        if known or row["gateway"] != self.gateway.name:
+            return row
+        with _logged(payment=row["payment_id"], charge=charge_id):
+            charge = await self.gateway.fetch(charge_id)
+        return row if charge is None else await self._record(row, charge)
 
     async def _give_up(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Give up a payment whose outcome the gateway can no longer tell; the row after it."""
@@ -84,14 +129,19 @@ class Cashier:
         return await self._database.write(lambda tx: payments.give_up(tx, row["payment_id"]))
 
     async def event(self, body: bytes, header: str) -> None:
-        """Handle an event about a charge. The gateway is asked for the outcome, since an event may be late or repeated.
-
-        Raises BadEvent, GatewayAway.
+        """Handle an event about a charge, whatever the outcome of its payment was before. The gateway is asked what
+        became of the charge, since an event may be late or repeated; while it is away, a job goes on. An event about
+        somebody else's charge is not an error: the gateway would send it for days. Raises BadEvent.
         """
-        key = self.gateway.verify_webhook(body, header)
-        row = await self._database.read(lambda tx: payments.by_invoice(tx, key)) if key else None
-        if row is not None:
-            await self.settle(row)
+        told = self.gateway.verify_webhook(body, header)
+        row = await self._database.read(lambda tx: payments.by_invoice(tx, told.key)) if told else None
+        if told is None or row is None:
+            return
+        try:
+            await self._look_at(row, told.charge_id)
+        except GatewayAway:
+            payload = {"payment_id": row["payment_id"], "charge_id": told.charge_id}
+            await self._database.write(lambda tx: jobs.enqueue(tx, payments.SETTLE_JOB, payload))
 
     async def refund(self, invoice_number: str) -> Mapping[str, Any]:
         """Give the money of a payment back, and take its credit; the row of the payment.

@@ -21,6 +21,8 @@ from heliograph.queue import jobs
 SETTLE_JOB = "settle-payment"
 PENDING, PAID, DECLINED, LOST = "pending", "paid", "declined", "lost"
 REFUNDING, REFUNDED = "refunding", "refunded"
+WAS_PAID = (PAID, REFUNDING, REFUNDED)
+OPEN = "open"  # what a charge may be; its payment is PENDING
 
 ASK_AGAIN = 60.0
 """Seconds after which a job asks the gateway again about a payment that still has no outcome."""
@@ -165,13 +167,25 @@ def amount_of(row: Mapping[str, Any]) -> int:
     return int(row["micros"]) // currencies.smallest(row["currency"])
 
 
+def matches(row: Mapping[str, Any], charge: Charge) -> bool:
+    """Whether a charge is the one of this payment: by its key, its amount and its currency."""
+    return (charge.key, charge.amount, charge.currency) == (row["invoice_number"], amount_of(row), row["currency"])
+
+
 def settle(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
     """Record the outcome of a charge; the payment's row. The credit is given once, however often this is called: the
-    request, the job and the gateway's event may all bring the same outcome.
+    request, the job and the gateway's event may all bring the same outcome, in any order.
+
+    A charge that was declined can still be paid: the gateway's last word counts. One that is still open, or that is
+    for something else than the payment, changes nothing.
     """
+    before = find(tx, payment_id)
+    if charge.state == OPEN or not matches(before, charge):
+        return before
+    upon = (PENDING, LOST, DECLINED) if charge.state == PAID else (PENDING, LOST)
     changed = tx.execute(
         payments.update()
-        .where(payments.c.payment_id == payment_id, payments.c.state.in_((PENDING, LOST)))
+        .where(payments.c.payment_id == payment_id, payments.c.state.in_(upon))
         .values(state=charge.state, charge_id=charge.charge_id, reason=charge.reason or None, settled_at=tx.now)
     )
     row = find(tx, payment_id)
@@ -249,7 +263,7 @@ def end_refund(tx: Tx, payment_id: int, charge: Charge) -> Mapping[str, Any]:
 
 def transactions(user_id: int) -> Select[Any]:
     """The payments of an account that were paid, refunded ones among them."""
-    return _of(user_id).where(payments.c.state.in_((PAID, REFUNDING, REFUNDED)))
+    return _of(user_id).where(payments.c.state.in_(WAS_PAID))
 
 
 def transaction(tx: Tx, user_id: int, invoice_number: str) -> Mapping[str, Any]:
@@ -270,7 +284,7 @@ def unmatched(tx: Tx, charges: Sequence[Charge]) -> list[tuple[Charge, Mapping[s
     keys = {charge.key for charge in charges}
     known = {row["invoice_number"]: row for row in tx.rows(found.where(payments.c.invoice_number.in_(keys)))}
     pairs = [(charge, known.get(charge.key)) for charge in charges]
-    return [(charge, row) for charge, row in pairs if row is None or row["state"] not in (PAID, REFUNDING, REFUNDED)]
+    return [(charge, row) for charge, row in pairs if row is None or row["state"] not in WAS_PAID]
 
 
 def recharge_settings(tx: Tx, user_id: int) -> Mapping[str, Any]:

@@ -27,14 +27,24 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """What became of a charge. `reason` is for the customer, when it was declined; amounts are in minor units."""
+    """What became of a charge. `reason` is for the customer, when it was declined; amounts are in minor units.
+
+    `open`: the gateway has the charge, and does not know yet whether it will be paid.
+    """
 
     charge_id: str
-    state: Literal["paid", "declined"]
+    state: Literal["paid", "declined", "open"]
     reason: str = ""
     amount: int = 0
     currency: str = ""
     key: str = ""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What an event is about: a charge, and the key that it says it was made by. The gateway is asked for the rest."""
+
+    charge_id: str
+    key: str
 
 
 class CardRefused(Exception):
@@ -62,6 +72,16 @@ class Gateway(Protocol):
         """Charge `amount` minor units. However often it is called with one `key`, there is one charge."""
         ...
 
+    async def find(self, token: str, key: str, since: int) -> Sequence[Charge]:
+        """The charges of a token that name `key` and were tried after `since` (epoch seconds), whatever became of
+        them.
+        """
+        ...
+
+    async def fetch(self, charge_id: str) -> Charge | None:
+        """What became of a charge by now. None: there is none, or nobody has tried it yet."""
+        ...
+
     async def refund(self, charge_id: str, key: str) -> Charge:
         """Give a whole charge back, once for each `key`."""
         ...
@@ -70,6 +90,6 @@ class Gateway(Protocol):
         """The newest charges, each with the key that it was made by."""
         ...
 
-    def verify_webhook(self, body: bytes, header: str) -> str | None:
-        """The key of the charge that an event is about, None when it is about something else. Raises BadEvent."""
+    def verify_webhook(self, body: bytes, header: str) -> Notice | None:
+        """What an event is about; None when it is about no charge of ours. Raises BadEvent."""
         ...

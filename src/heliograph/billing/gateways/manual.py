@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from secrets import token_hex
 
-from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, Charge, GatewayAway
+from heliograph.billing.gateways.base import BadEvent, Card, CardRefused, Charge, GatewayAway, Notice
 
 CARDS = {
     "4242424242424242": "accepted",
@@ -60,6 +60,14 @@ class ManualGateway:
         charge_id = "ch_" + hashlib.sha256(key.encode()).hexdigest()[:24]
         return Charge(charge_id, "paid", "", amount, currency, key)
 
+    async def find(self, token: str, key: str, since: int) -> Sequence[Charge]:
+        """Nothing: charges of test cards are not stored."""
+        return []
+
+    async def fetch(self, charge_id: str) -> Charge | None:
+        """Nothing, as above."""
+        return None
+
     async def refund(self, charge_id: str, key: str) -> Charge:
         """Answer that the charge was refunded: no money has moved."""
         return Charge(charge_id, "paid", key=key)
@@ -68,6 +76,6 @@ class ManualGateway:
         """Nothing: charges of test cards are not stored."""
         return []
 
-    def verify_webhook(self, body: bytes, header: str) -> str | None:
+    def verify_webhook(self, body: bytes, header: str) -> Notice | None:
         """Raise BadEvent: this gateway sends no events."""
         raise BadEvent("The manual gateway sends no events.")
