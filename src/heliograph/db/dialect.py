@@ -24,8 +24,8 @@ class Dialect:
     mark = "?"
     skip_locked = ""
     for_update = ""
-    lock_schema = "BEGIN IMMEDIATE"
-    unlock_schema = "COMMIT"
+    begin_migration: Sequence[str] = ("BEGIN IMMEDIATE",)
+    """Opens the one transaction of all migrations. Nobody else can migrate until it ends, however it ends."""
     version = "SELECT sqlite_version()"
     checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
     restart = "PRAGMA wal_checkpoint(RESTART)"
@@ -65,8 +65,7 @@ class PostgreSQL(Dialect):
     mark = "%s"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     for_update = "FOR UPDATE"
-    lock_schema = "SELECT pg_advisory_lock(7213001)"
-    unlock_schema = "SELECT pg_advisory_unlock(7213001)"
+    begin_migration = ("BEGIN", "SELECT pg_advisory_xact_lock(7213001)")
     version = "SHOW server_version"
     checkpoint = restart = impatient = ""
     connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
