@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, CursorResult, Executable
 
 from heliograph.db import dialect as dialects
-from heliograph.db.health import ERRORS, Health, reason
+from heliograph.db.health import ERRORS, PAUSE, Health, reason
 from heliograph.db.postgres import Silent
 from heliograph.db.servertime import ServerTime
 from heliograph.errors import DatabaseAway
@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 QUICK = 1.0
 """Seconds within which a connection has to fail for another attempt: whoever has waited for long is told at once."""
+
+_ONLY_READS = "the server only reads"
 
 
 class Tx:
@@ -99,6 +101,7 @@ class Connector:
         self._readonly = readonly
         self._connection: Connection | None = None
         self._fleeting = False
+        self._only_reads_until = float("-inf")
 
     def begin_write(self) -> Tx:
         """Begin a transaction that may write."""
@@ -146,6 +149,8 @@ class Connector:
     def _open(self) -> Connection:
         if self._connection is not None:
             return self._connection
+        if time.monotonic() < self._only_reads_until:
+            raise DatabaseAway(_ONLY_READS)
         self._health.may_open()
         try:
             self._connection = self._engine.connect()
@@ -159,7 +164,8 @@ class Connector:
         self._fleeting = getattr(made, "standby", False)
         if getattr(made, "readonly", False) and not self._readonly:
             self.reset()
-            raise self._health.unreachable("the server only reads")
+            self._only_reads_until = time.monotonic() + PAUSE
+            raise DatabaseAway(_ONLY_READS)
         return self._connection
 
     def _measure(self, server_time: ServerTime, connection: Connection) -> None:

@@ -17,6 +17,9 @@ given it up.
 QUESTION = 2
 """Seconds that this question may take to connect, and to be answered."""
 
+LAST_LOOK = 0.5
+"""Seconds that are waited on when it is not at work: its answer may have come while it was asked."""
+
 _AT_WORK = (
     "SELECT state NOT LIKE 'idle%%' AND wait_event_type IS DISTINCT FROM 'Client' FROM pg_stat_activity WHERE pid = %s"
 )
@@ -42,14 +45,16 @@ class Connection(psycopg.Connection[Any]):
 
         psycopg's own method is not called: this one runs with each statement, and a call more is 2 % of a short one.
         """
+        patience = SUSPICIOUS
         while True:
             try:
-                return waiting.wait(gen, self.pgconn.socket, interval, SUSPICIOUS)
+                return waiting.wait(gen, self.pgconn.socket, interval, patience)
             except errors._WaitTimeout:
-                if self._pid and _is_at_work(self._parameters, self._pid):
-                    continue
-                self.pgconn.finish()
-                raise Silent("the server does not answer") from None
+                if patience == LAST_LOOK:
+                    self.pgconn.finish()
+                    raise Silent("the server does not answer") from None
+                at_work = self._pid and _is_at_work(self._parameters, self._pid)
+                patience = SUSPICIOUS if at_work else LAST_LOOK
             except KeyboardInterrupt:
                 self.pgconn.finish()  # the answer belongs to nobody any more
                 raise
