@@ -14,6 +14,13 @@ MOST_DIFFERENCE = 2.0
 log = structlog.get_logger(__name__)
 
 
+def measured(ask: Callable[[], float]) -> float:
+    """How many seconds this machine's clock is ahead of the one that `ask` asks."""
+    before = time.time()
+    said = ask()
+    return (before + time.time()) / 2 - said
+
+
 class ServerTime:
     """Unix time in seconds, as the server has it: its distance from this machine's monotonic clock is measured now and
     then.
