@@ -64,7 +64,6 @@ IMPORTS_INSIDE_FUNCTIONS = {
 BROAD_EXCEPTS = {
     "app.py House.ready": "whatever is wrong with the database, the answer is that it is not ready",
     "db/database.py Database._checkpoint": "a checkpoint that fails is tried again, and must not end the others",
-    "db/database.py Database._read": "the rollback of a read on a lost connection: the next read opens a new one",
     "db/writer.py Writer._commit_until_done": "the writer must survive a lost database, and each caller is told",
     "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",
     "doctor.py _database": "each driver has errors of its own, and the reason is the finding",

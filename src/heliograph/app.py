@@ -188,11 +188,14 @@ class House:
             await self.database.write(lambda tx: seed.plant(tx, self.vault))
 
     async def ready(self) -> dict[str, bool]:
-        """What this process needs, and whether it has it. A carrier that asks to slow down is there all the same."""
+        """What this process needs, and whether it has it: a database that can be written, and carriers.
+
+        A carrier that asks to slow down is there all the same.
+        """
         state: dict[str, bool] = {}
         try:
             await asyncio.wait_for(self.database.read(lambda tx: tx.driver("SELECT 1").fetchone()), 5)
-            state["database"] = True
+            state["database"] = await self.database.ready()
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the answer is: not ready
             state["database"] = False
         for name, transport in self.router.transports.items():

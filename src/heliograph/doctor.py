@@ -20,8 +20,12 @@ from sqlalchemy import make_url
 from heliograph import carriers
 from heliograph.app import file_store
 from heliograph.db import dialect
+from heliograph.db.health import reason
+from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.process import url
 from heliograph.settings import SandboxOptions, Settings, SettingsError, TransportOptions
+
+__all__ = ["Finding", "examine", "reason"]
 
 PROBE = "00-DOCTOR"
 PATIENCE = 5.0
@@ -43,7 +47,7 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         Finding("mode", True, options.mode),
         _folder(options.data),
         _permissions(options, database),
-        await asyncio.to_thread(_database, database),
+        *await asyncio.to_thread(_database, database),
         await asyncio.to_thread(_file_store, options),
         await asyncio.to_thread(_office, options.soffice),
         await _limits(options.rate_limit_store),
@@ -97,27 +101,34 @@ def _open_to(path: Path, others: int) -> bool:
         return False
 
 
-def _database(address: str) -> Finding:
+def _database(address: str) -> list[Finding]:
+    """Whether it is there; of PostgreSQL also whether it can be written, and whether its clock is ours."""
     parsed = make_url(address)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
-        return Finding("database", True, "SQLite, made at the first start")
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.update_query_dict({"connect_timeout": str(round(PATIENCE))})
-    engine, kind = dialect.engine(parsed.render_as_string(hide_password=False))
+        return [Finding("database", True, "SQLite, made at the first start")]
+    engine, kind = dialect.engine(address)
+    difference = None
     try:
         with engine.connect() as connection:
             running = connection.exec_driver_sql(kind.version).scalar()
+            writable = not getattr(connection.connection.driver_connection, "readonly", False)
+            if kind.clock:
+                difference = measured(lambda: float(connection.exec_driver_sql(kind.clock).scalar() or 0))
     except Exception as problem:  # noqa: BLE001 - every driver has errors of its own; the reason is the finding
-        return Finding("database", False, reason(problem))
+        return [Finding("database", False, reason(problem))]
     finally:
         engine.dispose()
-    return Finding("database", True, f"{'PostgreSQL' if kind.name == 'postgresql' else 'SQLite'} {running}")
+    told = f"{'PostgreSQL' if kind.name == 'postgresql' else 'SQLite'} {running}"
+    found = [Finding("database", writable, told if writable else f"{told}, which only reads")]
+    return found if difference is None else [*found, _clock(difference)]
 
 
-def reason(problem: BaseException) -> str:
-    """What a driver says, without SQLAlchemy's words around it and without the statement."""
-    said = str(getattr(problem, "orig", None) or problem).strip() or type(problem).__name__
-    return said.splitlines()[0].rstrip(".")
+def _clock(difference: float) -> Finding:
+    """How many seconds this machine's clock is ahead of the database's. The database's is what counts."""
+    if abs(difference) <= MOST_DIFFERENCE:
+        return Finding("clock", True, "the database's and this machine's agree")
+    where = "ahead of" if difference > 0 else "behind"
+    return Finding("clock", False, f"this machine's is {abs(difference):.1f} s {where} the database's")
 
 
 def _file_store(options: Settings) -> Finding:

@@ -110,6 +110,19 @@ class Unavailable(ApiError):
     message = "A service is not available. Please try again."
 
 
+class DatabaseAway(Unavailable):
+    """503: the database cannot be reached, or cannot be written at the moment. `why` is for the log, not the answer.
+
+    What was to be written is not. Only a connection that is lost during the commit leaves it open whether it is, and
+    then nobody can know: a repetition with the same Idempotency-Key finds out.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+        self.args = (why,)
+        self.why = why
+
+
 class InternalError(ApiError):
     """500: a defect of ours; the details are in the log under the request id, never in the answer."""
 

@@ -1,5 +1,7 @@
 """The migrations make exactly the tables of db/tables/."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,26 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index"),
 ]
 """SQLite's are not compared; PostgreSQL's are, and both are made by the same migrations."""
+
+
+VICTIM = """
+import signal, sys
+from sqlalchemy import Engine, event
+from heliograph.db import migrate
+
+left = int(sys.argv[2])
+
+@event.listens_for(Engine, "after_cursor_execute")
+def count(connection, cursor, statement, *_):
+    global left
+    left -= statement.lstrip().upper().startswith(("CREATE", "ALTER", "INSERT", "UPDATE"))
+    if left == 0:
+        print("half-way", flush=True)
+        signal.pause()
+
+migrate.upgrade(sys.argv[1])
+print("done", flush=True)
+"""
 
 
 def differences(address: str) -> list[object]:
@@ -89,3 +111,19 @@ def test_accounts_from_before_get_an_opt_out_list_and_its_rule(tmp_path: Path) -
         found = connection.exec_driver_sql(sql).fetchall()
     engine.dispose()
     assert [tuple(row) for row in found] == [(user, "Opt-Out List", 1, "MOVE_CONTACT", "STOP") for user in (7, 8)]
+
+
+@pytest.mark.parametrize("statements", [1, 12, 90])
+def test_a_migration_that_is_killed_leaves_nothing(database_url: str, statements: int) -> None:
+    """The next start begins again and completes. Killed with Alembic's own table, in the first revision, in a later."""
+    command = [sys.executable, "-c", VICTIM, database_url, str(statements)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "half-way\n"
+        victim.kill()
+    engine, _ = dialect.engine(database_url)
+    assert inspect(engine).get_table_names() == [], "nothing is left of what was killed"
+    engine.dispose()
+    assert migrate.upgrade(database_url)
+    assert migrate.upgrade(database_url) == []
+    assert differences(database_url) == []

@@ -1,16 +1,23 @@
 """The open database: one writer with group commit, several readers, and listeners that are called after a commit."""
 
 import asyncio
+import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
+from sqlalchemy import make_url
 
-from heliograph.db.engine import Clock, Connector, Tx
-from heliograph.db.writer import Writer
+from heliograph.db import dialect
+from heliograph.db.engine import Clock, Connector, Tx, clock_of
+from heliograph.db.file import File
+from heliograph.db.health import ERRORS, Health, reason
+from heliograph.db.tables import epochs
+from heliograph.db.writer import DEADLINE, Writer
+from heliograph.errors import DatabaseAway
 
 T = TypeVar("T")
 CHECKPOINT_EVERY = 0.5
@@ -23,19 +30,28 @@ LONGEST_LOG = 32_000
 that its file stops growing. The writer has to wait meanwhile, so the limit is large.
 """
 
+FRESH = 1.0
+"""Seconds for which a commit tells whether writing works."""
+
 log = structlog.get_logger(__name__)
 
 
 class Database:
-    """Opened on a running event loop. `write` and `read` are the only two ways in."""
+    """Opened on a running event loop. `write` and `read` are the only two ways in.
 
-    def __init__(self, address: str, *, clock: Clock = time.time, readers: int = 4) -> None:
+    Both raise DatabaseAway (503) when the database cannot be reached, or not be written. `clock` is the one by which
+    everything in it is measured: a PostgreSQL server's own, or this machine's.
+    """
+
+    def __init__(self, address: str, *, clock: Clock | None = None, readers: int = 4) -> None:
         self.address = address
-        self.clock = clock
+        self.dialect = dialect.of(make_url(address))
+        self.clock = clock or clock_of(self.dialect)
         self._listeners: dict[str, list[Callable[[], None]]] = {}
-        self._connector = Connector(address, clock)
-        self.dialect = self._connector.dialect
-        self._writer = Writer(self._connector, self._woken)
+        self._file = File(path) if (path := dialect.path_of(address)) else None
+        self._health = Health(self._file)
+        self._connector = Connector(address, self.clock, health=self._health)
+        self._writer = Writer(self._connector, self._health, self._woken)
         self._local = threading.local()
         self._read_connectors: list[Connector] = []
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
@@ -59,41 +75,55 @@ class Database:
 
     def read(self, run: Callable[[Tx], T]) -> "asyncio.Future[T]":
         """Run `run(tx)` on a reading connection in a thread."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, self._read, run)
+        return asyncio.get_running_loop().run_in_executor(self._pool, self._read, run, monotonic() + DEADLINE)
+
+    async def ready(self) -> bool:
+        """Whether writing works: what the commits of the last second said, or one that is made to find out."""
+        if self._health.tried_at < monotonic() - FRESH:
+            try:
+                await asyncio.wait_for(self.write(_try), 5)
+            except (DatabaseAway, TimeoutError):
+                return False
+        return self._health.writes
 
     def on_wake(self, name: str, listener: Callable[[], None]) -> None:
         """Call `listener` on the event loop after each commit that woke `name`."""
         self._listeners.setdefault(name, []).append(listener)
 
-    def _read(self, run: Callable[[Tx], T]) -> T:
+    def _read(self, run: Callable[[Tx], T], until: float) -> T:
+        if monotonic() > until:
+            raise DatabaseAway(f"nothing could be read for {DEADLINE:.0f} seconds")
         connector = getattr(self._local, "connector", None)
         if connector is None:
-            connector = self._local.connector = Connector(self.address, self.clock, readonly=True)
+            connector = Connector(self.address, self.clock, readonly=True, health=self._health)
+            self._local.connector = connector
             self._read_connectors.append(connector)
-        try:
-            tx = connector.begin_read()
-        except Exception:
-            connector.reset()
-            raise
+        tx = connector.begin_read()
         try:
             return run(tx)
+        except ERRORS as problem:
+            if self.dialect.away(problem) and not self.dialect.forbidden(problem):
+                raise connector.give_up(problem) from problem
+            raise
         finally:
-            try:
-                tx.driver("ROLLBACK")
-            except Exception:  # noqa: BLE001 - the connection is gone: the next read opens a new one
-                connector.reset()
+            connector.end_read(tx)
 
     def _checkpoint(self) -> None:
         """Keep SQLite's log short, in a thread and over a connection of its own, while others write."""
-        connector = Connector(self.address, self.clock)
+        connector = Connector(self.address, self.clock, health=self._health)
+        told = ""
         while not self._closing.wait(CHECKPOINT_EVERY):
             try:
+                if self._file is not None:
+                    self._file.look_inside()
                 _, pages, _ = connector.run(self.dialect.checkpoint)
                 if pages > LONGEST_LOG:
                     connector.run(self.dialect.impatient)
                     connector.run(self.dialect.restart)
+                told = ""
             except Exception as problem:  # noqa: BLE001 - it is tried again; meanwhile the log only grows
-                log.warning("database.no_checkpoint", error=repr(problem))
+                if told != (told := reason(problem)):
+                    log.warning("database.no_checkpoint", error=repr(problem))
                 connector.reset()
         connector.close()
 
@@ -111,3 +141,12 @@ class Database:
         self._pool.shutdown(wait=True)
         for connector in (*self._read_connectors, self._connector):
             connector.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _try(tx: Tx) -> None:
+    """Write as much as a send does, and leave nothing; no other process waits for it."""
+    name = f"try {os.urandom(8).hex()}"
+    tx.execute(epochs.insert().values(name=name, value=0))
+    tx.execute(epochs.delete().where(epochs.c.name == name))

@@ -1,5 +1,6 @@
-"""All SQL that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
+"""All that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -9,10 +10,55 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from heliograph.db import postgres
+
 ROWS_A_STATEMENT = 1000
 VALUES_A_STATEMENT = 30_000
 """Most rows and values of one multi-row VALUES. SQLite takes 32,766 values; few large statements, since the thread
 gives the interpreter away with each and waits to get it back (docs/performance.md)."""
+
+SQLITE_AWAY = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+"""Result codes by which SQLite says that it cannot get at its file, or cannot write it."""
+
+POSTGRES_LOST = {"25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05"}
+"""SQLSTATEs after which another connection may do what this one cannot: the server ends the session, or only reads."""
+
+POSTGRES_AWAY = {"08", "28", "40", "53", "57", "58"}
+"""Classes of SQLSTATEs about the server and not about the statement: connection, login, conflicts that go on for ever,
+resources, operators, system. Source: PostgreSQL's manual, appendix A.
+"""
+
+PATIENCE: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,
+}
+"""What has libpq give up a server that does not answer within 10 seconds. Those of the URL count more."""
+
+SESSION = ("plan_cache_mode=force_custom_plan", "tcp_keepalives_idle=10", "tcp_user_timeout=10000")
+"""Settings of every session. The first, since a prepared statement would keep a plan made for an empty table: reading
+every row of the user. The others, so that a lost client does not hold locks.
+"""
+
+WRITING = ("idle_in_transaction_session_timeout=4s", "lock_timeout=5s")
+"""No piece of the writer waits with an open transaction. What is lost between us must not go on holding locks, and who
+holds one for long must not hold up everybody.
+"""
+
+READING = ("idle_in_transaction_session_timeout=60s", "statement_timeout=30s")
+"""Nobody waits for a longer look-up, and a few of them at once would keep all others from reading."""
 
 
 class Dialect:
@@ -24,8 +70,8 @@ class Dialect:
     mark = "?"
     skip_locked = ""
     for_update = ""
-    lock_schema = "BEGIN IMMEDIATE"
-    unlock_schema = "COMMIT"
+    begin_migration: Sequence[str] = ("BEGIN IMMEDIATE",)
+    """Opens the one transaction of all migrations. Nobody else can migrate until it ends, however it ends."""
     version = "SELECT sqlite_version()"
     checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
     restart = "PRAGMA wal_checkpoint(RESTART)"
@@ -34,7 +80,8 @@ class Dialect:
     """
     impatient = "PRAGMA busy_timeout = 100"
     """Limit a restart of the log to 100 ms of waiting for readers, since the writer waits with it."""
-    connect_args: Mapping[str, Any] = {"check_same_thread": False, "timeout": 30}
+    clock = ""
+    """How the server's clock is read; "" without a server: the machine's clock is the only one."""
 
     def sql(self, text: str) -> str:
         """Statement text with `?` marks as the driver wants it."""
@@ -47,6 +94,26 @@ class Dialect:
     def conflict(self, problem: BaseException) -> bool:
         """Whether a transaction failed because of another process's, so that it can be run again as it is."""
         return False
+
+    def away(self, problem: BaseException) -> bool:
+        """Whether the database cannot be used at the moment: no defect of the statement, which may go through later."""
+        return getattr(_cause(problem), "sqlite_errorcode", 0) & 0xFF in SQLITE_AWAY
+
+    def lost(self, problem: BaseException) -> bool:
+        """Whether nothing can be done with a connection and its transaction any more."""
+        return self.away(problem)
+
+    def crowded(self, problem: BaseException) -> bool:
+        """Whether only others were in the way: it says nothing of the database."""
+        return False
+
+    def forbidden(self, problem: BaseException) -> bool:
+        """Whether something was to be written that may only be read: where only reading is meant, that is a defect."""
+        return getattr(_cause(problem), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
+
+    def connect_args(self, url: URL, readonly: bool | None) -> dict[str, Any]:
+        """Parameters of the driver. `readonly` None: neither the writer nor a reader, but something that takes long."""
+        return {"check_same_thread": False, "timeout": 30 if readonly is None else 10}
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
@@ -65,12 +132,10 @@ class PostgreSQL(Dialect):
     mark = "%s"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     for_update = "FOR UPDATE"
-    lock_schema = "SELECT pg_advisory_lock(7213001)"
-    unlock_schema = "SELECT pg_advisory_unlock(7213001)"
+    begin_migration = ("BEGIN", "SELECT pg_advisory_xact_lock(7213001)")
     version = "SHOW server_version"
     checkpoint = restart = impatient = ""
-    connect_args: Mapping[str, Any] = {"options": "-c plan_cache_mode=force_custom_plan"}
-    """Without this a prepared statement would keep a plan made for an empty table: reading every row of the user."""
+    clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""
@@ -82,8 +147,35 @@ class PostgreSQL(Dialect):
 
     def conflict(self, problem: BaseException) -> bool:
         """Deadlocks and serialization failures."""
-        cause = getattr(problem, "orig", problem)
-        return isinstance(cause, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
+        return isinstance(_cause(problem), psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
+
+    def away(self, problem: BaseException) -> bool:
+        """Also when the server has no time for a statement, or another process holds what it needs."""
+        state = getattr(_cause(problem), "sqlstate", None) or ""
+        return self.lost(problem) or state[:2] in POSTGRES_AWAY or self.crowded(problem)
+
+    def lost(self, problem: BaseException) -> bool:
+        """A driver's own error without a code of the server's is about the connection."""
+        cause = _cause(problem)
+        if not isinstance(cause, psycopg.Error) or cause.sqlstate:
+            state = getattr(cause, "sqlstate", None) or ""
+            return state in POSTGRES_LOST or state.startswith("08")
+        return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+
+    def crowded(self, problem: BaseException) -> bool:
+        """Locks and statements that took too long."""
+        return isinstance(_cause(problem), psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled)
+
+    def forbidden(self, problem: BaseException) -> bool:
+        """A read-only transaction."""
+        return isinstance(_cause(problem), psycopg.errors.ReadOnlySqlTransaction)
+
+    def connect_args(self, url: URL, readonly: bool | None) -> dict[str, Any]:
+        """Time-outs and settings of the session; what the URL says of them counts more."""
+        session = [*SESSION, *(() if readonly is None else READING if readonly else WRITING)]
+        options = " ".join([*(f"-c {one}" for one in session), str(url.query.get("options", ""))])
+        patience = {name: value for name, value in PATIENCE.items() if name not in url.query}
+        return {**patience, "options": options.rstrip()}
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY from 50 rows up, one multi-row INSERT below that."""
@@ -93,6 +185,11 @@ class PostgreSQL(Dialect):
         with cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
+
+
+def _cause(problem: BaseException) -> BaseException:
+    """The driver's error, without SQLAlchemy's around it."""
+    return getattr(problem, "orig", None) or problem
 
 
 def chunks(rows: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
@@ -106,24 +203,35 @@ def of(url: URL) -> Dialect:
     return PostgreSQL() if url.get_backend_name() == "postgresql" else Dialect()
 
 
-def engine(address: str, *, readonly: bool = False) -> tuple[Engine, Dialect]:
+def path_of(address: str) -> str:
+    """The path of an SQLite database's file; "" for anything else."""
+    url = make_url(address)
+    path = url.database or ""
+    return "" if url.get_backend_name() != "sqlite" or path == ":memory:" or path.startswith("file:") else path
+
+
+def engine(address: str, *, readonly: bool | None = None) -> tuple[Engine, Dialect]:
     """An engine in autocommit mode (BEGIN and COMMIT are ours, see writer.py) and its dialect.
 
-    SQLite gets WAL with synchronous=FULL: an accepted message survives a power cut.
+    `readonly` is None for what takes long, as a migration. SQLite gets WAL with synchronous=FULL: an accepted message
+    survives a power cut.
     """
     url = make_url(address)
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     dialect = of(url)
     made = create_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        poolclass=NullPool,
-        connect_args=dict(dialect.connect_args),
+        url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=dialect.connect_args(url, readonly)
     )
     if dialect.name == "sqlite":
         event.listen(made, "connect", _read_pragmas if readonly else _write_pragmas)
+    else:
+        event.listen(made, "do_connect", _connect)
     return made, dialect
+
+
+def _connect(_dialect: Any, _record: Any, arguments: Sequence[Any], parameters: dict[str, Any]) -> postgres.Connection:
+    return postgres.connect(*arguments, **parameters)
 
 
 _WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=0")

@@ -1,20 +1,32 @@
 """Transactions, and connections that open themselves again."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Executable
 
 from heliograph.db import dialect as dialects
+from heliograph.db.health import ERRORS, PAUSE, Health, reason
+from heliograph.db.postgres import Silent
+from heliograph.db.servertime import ServerTime
+from heliograph.errors import DatabaseAway
 
 Clock = Callable[[], float]
 Row = Mapping[str, Any]
+T = TypeVar("T")
+
+QUICK = 1.0
+"""Seconds within which a connection has to fail for another attempt: whoever has waited for long is told at once."""
+
+_ONLY_READS = "the server only reads"
 
 
 class Tx:
     """An open transaction. Handlers and nouns take one and never commit.
 
-    `now` is its time in Unix seconds. `memo` caches look-ups for the length of the transaction. `wake(name)` calls
+    `clock` is its time in Unix seconds, the same clock for all processes on one database; `now` is the same without the
+    fraction. `memo` caches look-ups for the length of the transaction. `wake(name)` calls
     the listeners of that name after the commit.
     """
 
@@ -73,33 +85,98 @@ class Tx:
 
 
 class Connector:
-    """One connection that opens itself again after `reset`."""
+    """One connection that opens itself again: after `reset`, and when it is found lost where a transaction begins.
 
-    def __init__(self, address: str, clock: Clock, *, readonly: bool = False) -> None:
+    `clock` is the server's own when none is given; SQLite has no server, there it is the machine's. The connections of
+    a process share its `health`. All methods raise DatabaseAway.
+    """
+
+    def __init__(
+        self, address: str, clock: Clock | None = None, *, readonly: bool = False, health: Health | None = None
+    ) -> None:
         self._engine, self.dialect = dialects.engine(address, readonly=readonly)
-        self._clock = clock
+        self._clock = clock or clock_of(self.dialect)
+        self._server_time = self._clock if isinstance(self._clock, ServerTime) else None
+        self._health = health or Health()
+        self._readonly = readonly
         self._connection: Connection | None = None
-
-    def _open(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
+        self._fleeting = False
+        self._only_reads_until = float("-inf")
 
     def begin_write(self) -> Tx:
         """Begin a transaction that may write."""
-        tx = Tx(self._open(), self.dialect, self._clock())
-        tx.driver(self.dialect.begin_write)
-        return tx
+        return self._twice(lambda connection: self._begin(connection, self.dialect.begin_write))
 
     def begin_read(self) -> Tx:
-        """Begin a transaction that sees one state of the database."""
-        tx = Tx(self._open(), self.dialect, self._clock())
-        tx.driver(self.dialect.begin_read)
-        return tx
+        """Begin a transaction that sees one state of the database; `end_read` ends it."""
+        if self._fleeting:
+            self.reset()
+        return self._twice(lambda connection: self._begin(connection, self.dialect.begin_read))
+
+    def end_read(self, tx: Tx) -> None:
+        """End what `begin_read` began."""
+        if tx.connection is self._connection:
+            try:
+                tx.driver("ROLLBACK")
+            except ERRORS:
+                self.reset()  # it is lost: the next read opens another one
 
     def run(self, text: str) -> Any:
         """The first row of a statement that needs no transaction."""
-        return self._open().exec_driver_sql(text).first()
+        return self._twice(lambda connection: connection.exec_driver_sql(text).first())
+
+    def _twice(self, work: Callable[[Connection], T]) -> T:
+        """Do what a transaction begins with: when the connection was lost meanwhile, once more on a new one."""
+        while True:
+            fresh, began = self._connection is None, time.monotonic()
+            try:
+                return work(self._open())
+            except ERRORS as problem:
+                if not self.dialect.away(problem):
+                    self.reset()
+                    raise
+                refusal = self.give_up(problem)
+                if fresh or time.monotonic() - began > QUICK:
+                    raise refusal from problem
+
+    def _begin(self, connection: Connection, text: str) -> Tx:
+        if self._server_time is not None and self._server_time.is_old():
+            self._measure(self._server_time, connection)
+        tx = Tx(connection, self.dialect, self._clock())
+        tx.driver(text)
+        return tx
+
+    def _open(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        if time.monotonic() < self._only_reads_until:
+            raise DatabaseAway(_ONLY_READS)
+        self._health.may_open()
+        try:
+            self._connection = self._engine.connect()
+            self._health.opened()
+            if self._server_time is not None:
+                self._measure(self._server_time, self._connection)
+        except ERRORS as problem:
+            self.reset()
+            raise self._health.unreachable(reason(problem)) from problem
+        made = self._connection.connection.driver_connection
+        self._fleeting = getattr(made, "standby", False)
+        if getattr(made, "readonly", False) and not self._readonly:
+            self.reset()
+            self._only_reads_until = time.monotonic() + PAUSE
+            raise DatabaseAway(_ONLY_READS)
+        return self._connection
+
+    def _measure(self, server_time: ServerTime, connection: Connection) -> None:
+        server_time.measure(lambda: float(connection.exec_driver_sql(self.dialect.clock).scalar() or 0))
+
+    def give_up(self, problem: BaseException) -> DatabaseAway:
+        """Throw the connection away; the error that callers get."""
+        self.reset()
+        if isinstance(getattr(problem, "orig", None) or problem, Silent):
+            return self._health.unreachable(reason(problem))
+        return DatabaseAway(reason(problem))
 
     def reset(self) -> None:
         """Throw the connection away, with its open transaction."""
@@ -107,10 +184,17 @@ class Connector:
         if connection is not None:
             connection.invalidate()
             connection.close()
+            self._health.closed()
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._health.closed()
         self._engine.dispose()
+
+
+def clock_of(dialect: dialects.Dialect) -> Clock:
+    """The clock by which everything in a database is measured."""
+    return ServerTime() if dialect.clock else time.time

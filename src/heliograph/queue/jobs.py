@@ -153,10 +153,14 @@ def again(tx: Tx, job_id: int, after: float, why: str) -> None:
 
 
 def hurry(tx: Tx, kind: str, payloads: Iterable[dict[str, Any]]) -> None:
-    """Make these jobs due now, but only those due later than a lease from now: an earlier one may be running."""
+    """Make these jobs due now, but only those due later than a lease from now: an earlier one may be running.
+
+    What another transaction has just in hand is left to it: nobody waits, so two of them cannot wait for each other.
+    """
     texts = [msgspec.json.encode(payload).decode() for payload in payloads]
-    sql = "UPDATE jobs SET due_at = ? WHERE kind = ? AND due_at > ? AND payload IN ({})"
-    tx.driver_in(sql, [tx.clock, kind, tx.clock + LEASE], texts)
+    sql = "SELECT job_id FROM jobs WHERE kind = ? AND due_at > ? AND payload IN ({}) " + tx.dialect.skip_locked  # noqa: S608
+    waiting = [row[0] for row in tx.driver_in(sql, [kind, tx.clock + LEASE], texts)]
+    tx.driver_in("UPDATE jobs SET due_at = ? WHERE job_id IN ({})", [tx.clock], waiting)
     tx.wake("jobs")
 
 

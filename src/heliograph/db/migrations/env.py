@@ -1,4 +1,7 @@
-"""Alembic's entry: migrate.py hands over the open connection."""
+"""Alembic's entry: migrate.py hands over the connection, within the transaction that it commits when all is done.
+
+`transactional_ddl=False` keeps Alembic from opening and closing transactions of its own.
+"""
 
 from alembic import context
 
