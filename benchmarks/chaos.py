@@ -85,6 +85,7 @@ class House:
     def __init__(self, data: Path, database: str, logs: Path) -> None:
         self.data, self.database, self.port = data, database, free_port()
         self._logs = logs
+        self.stuck = False
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -112,7 +113,12 @@ class House:
         for process in self._processes:
             process.send_signal(number)
         for process in self._processes:
-            process.wait(60)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.stuck = True
+                process.kill()
+                process.wait()
         self._processes.clear()
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
@@ -263,12 +269,13 @@ def judge(house: House, carriers: list[Carrier], promised: dict[str, str]) -> bo
         "not at their end": sum(status not in ("Completed", "Failed") for status in statuses.values()),
         "failed": sum(status == "Failed" for status in statuses.values()),
         "ledger exact": "yes" if exact else "NO",
+        "ended on SIGTERM": "NO" if house.stuck else "yes",
     }
     for name, figure in figures.items():
         print(f"{name:24}{figure:>10}")
     for name in sorted(lost)[:5] + sorted(twice - told)[:5]:
         print("look at", name)
-    return exact and not lost and not twice - told
+    return exact and not lost and not twice - told and not house.stuck
 
 
 @contextlib.contextmanager
