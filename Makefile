@@ -10,7 +10,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
        --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench lock clean packages
+.PHONY: help setup run demo test check bench chaos lock clean packages
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: .venv/.dev-installed  ## format, lint, types, dead code, house rules
 
 bench: setup  ## measure accept, delivery and storage on this machine
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+chaos: setup  ## kill, stop, fill and flood a server of its own, and count what became of the messages
+	@$(BIN)/python benchmarks/chaos.py $(ARGS)
 
 lock: .venv/bin/python  ## bring both lock files in line with pyproject.toml; ARGS=--upgrade for the newest
 	@$(PIP) uv
