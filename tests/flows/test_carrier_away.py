@@ -74,7 +74,7 @@ def test_all_go_out_in_order_when_the_carrier_is_there(tmp_path: Path, url: str,
         for message_id in ids:
             api.final(message_id)
         check_told_once(api, ids)
-        assert took < 2.5, f"{took:.1f} s after the bind"
+        assert took < 5, f"{took:.1f} s after the bind: a second until the next look, the rest is for a busy machine"
         server.close_clients()
         server.stop()
         away.stop()
