@@ -1,6 +1,7 @@
 """The log: one form for everything that a process says, request ids, and neither secrets nor what people wrote."""
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -238,3 +239,17 @@ def break_it(port: int, data: Path, table: str, path: str, body: Any) -> str:
     status, headers, answer = ask(port, "POST", path, body, "alice", KEY)
     assert (status, answer["response_code"]) == (500, "INTERNAL_SERVER_ERROR")
     return headers["x-request-id"]
+
+
+def test_a_log_that_cannot_be_written_ends_nobody(log: Callable[..., io.StringIO]) -> None:
+    """Its disk is full when the database's is; the thread that writes the database must go on."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    log("info", "json", Full())
+    structlog.get_logger("test").error("something.failed")

@@ -4,12 +4,14 @@ What an exception says may quote anything (a database quotes the row that it ref
 above the level `debug`. Libraries that log in the standard way are heard from warnings up.
 """
 
+import contextlib
 import logging
 import re
 import sys
 import threading
 import traceback
 from types import TracebackType
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -48,12 +50,28 @@ def configure(level: str, form: str) -> None:
     structlog.configure(
         processors=[*steps, last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Sink(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     _hear_libraries([*([_first_line] if discreet else []), *steps], last)
     sys.excepthook = _unexpected
     threading.excepthook = _unexpected_in_thread
+
+
+class _Sink:
+    """Standard error, unless it cannot be written: a full disk or a lost terminal must not end who wanted to log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _hear_libraries(steps: list[Processor], last: Processor) -> None:
