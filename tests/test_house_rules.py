@@ -20,6 +20,7 @@ HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
     ("errors", "fields", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
+    ("limited",),
     ("db", "transports"),
     ("queue", "audit", "carriers"),
     ("billing", "files", "accounts"),
@@ -88,6 +89,7 @@ HTTP_NEEDS = {
     "db": "transactions, and the answers that are kept under an Idempotency-Key",
     "errors": "refusals",
     "fields": "the fields of envelope and page",
+    "limited": "a line in the log when a limit refuses somebody",
     "services": "what it hands to the handlers",
 }
 """Room or module of the house -> what http needs of it. Everything else is a feature's."""

@@ -22,6 +22,9 @@ WORDS = {
 }
 """How a text looks that stands for another type; for a flag, in any case. Space around it makes no difference."""
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some programs put before UTF-8. A reader may ignore it (RFC 8259, 8.1)."""
+
 MOST_FAULTS = 100
 """Bad fields that an answer names; a body of nothing but faults would otherwise make an answer larger than itself."""
 
@@ -42,7 +45,10 @@ def decode(raw: bytes, kind: type[T]) -> T:
         except (msgspec.ValidationError, UnicodeDecodeError):
             pass
         except (msgspec.DecodeError, RecursionError) as problem:
+            if raw.startswith(BYTE_ORDER_MARK) and not raw.startswith(BYTE_ORDER_MARK * 2):
+                return decode(raw[len(BYTE_ORDER_MARK) :], kind)
             raise _not_json(problem) from None
+    raw = raw.removeprefix(BYTE_ORDER_MARK)
     try:
         fields = msgspec.json.decode(raw or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:

@@ -23,11 +23,11 @@ from heliograph.errors import (
     MethodNotAllowed,
     NotFound,
     TooLarge,
-    Unauthorized,
 )
-from heliograph.http import envelope, idempotency
+from heliograph.http import envelope, host, idempotency
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
+from heliograph.http.logins import Logins, network
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route
 from heliograph.http.throttle import Limits
@@ -85,8 +85,10 @@ class Server:
         settings = services.settings
         self._services = services
         self._matcher = Matcher(routes)
-        self._authenticator = Authenticator(services.database, services.vault)
-        self._calls, self._logins = limits.calls, limits.logins
+        authenticator = Authenticator(services.database, services.vault)
+        self._known = authenticator.known
+        self._logins = Logins(authenticator, limits)
+        self._calls, self._guarded = limits.calls, limits.logins
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
@@ -99,6 +101,7 @@ class Server:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         extra: Headers = [JSON, (b"x-request-id", request_id.encode())]
         try:
+            host.check(scope, headers)
             if b"origin" in headers:
                 extra += await self._cors(headers[b"origin"])
             if scope["method"] == "OPTIONS":
@@ -141,19 +144,11 @@ class Server:
     ) -> Principal | None:
         client = scope["client"][0] if scope.get("client") else ""
         if route.access is None:
-            limit = self._logins if route.endpoint.guarded else self._calls
-            extra += await limit.hit(route.at, client)
+            limit = self._guarded if route.endpoint.guarded else self._calls
+            extra += await limit.hit(route.at, network(client))
             return None
         header = headers.get(b"authorization", b"")
-        who = self._authenticator.known(header) or await self._authenticator.by_key(header)
-        if who is None:
-            # Only passwords can be guessed: a good key gets in however many others fail from the same address.
-            await self._logins.check(client)
-            try:
-                who = await self._authenticator.by_password(header)
-            except Unauthorized:
-                extra += await self._logins.hit(client)
-                raise
+        who = self._known(header) or await self._logins.prove(header, client, extra)
         extra += await self._calls.hit(route.at, str(who.user_id))
         try:
             _admit(route, who)

@@ -1,5 +1,6 @@
 """The ASGI application: the API below /v3, its document, health, and stored files."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from heliograph.http import openapi
+from heliograph.errors import BadRequest
+from heliograph.http import host, openapi
 from heliograph.http.route import Section
 from heliograph.http.server import Server
 
@@ -54,7 +56,16 @@ def application(
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
-        api = scope["type"] == "http" and (path.startswith("/v3/") or path == "/v3") and path not in PAGES
-        await (server if api else pages)(scope, receive, send)
+        if "//" in path:  # from clients that put a path behind a base URL with a slash at its end
+            path = scope["path"] = re.sub("/{2,}", "/", path)
+        if (path.startswith("/v3/") or path == "/v3") and path not in PAGES:
+            await server(scope, receive, send)
+            return
+        try:
+            host.check(scope, dict(scope["headers"]))
+        except BadRequest as refused:
+            await JSONResponse(refused.data, refused.status)(scope, receive, send)
+            return
+        await pages(scope, receive, send)
 
     return entrance
