@@ -90,6 +90,7 @@ HTTP_NEEDS = {
     "errors": "refusals",
     "fields": "the fields of envelope and page",
     "limited": "a line in the log when a limit refuses somebody",
+    "settings": "how large bodies may be",
     "services": "what it hands to the handlers",
 }
 """Room or module of the house -> what http needs of it. Everything else is a feature's."""

@@ -65,6 +65,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "pretty", "json"], Meta(description="auto: pretty on a terminal, JSON otherwise.")
     ] = "auto"
     max_body: Annotated[int, Meta(ge=1024, description="Largest request body, in bytes.")] = 8 * 1024 * 1024
+    body_memory: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Bytes of large bodies that are in memory at once, half of it for one account; what finds no "
+            "room is answered with 503. At least two of the largest bodies have room.",
+        ),
+    ] = 64 * 1024 * 1024
     rate_limit: Annotated[
         str,
         Meta(pattern=_LIMIT, description="Requests that one account may make to one endpoint, as '6000/minute'."),

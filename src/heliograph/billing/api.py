@@ -291,7 +291,7 @@ def change_settings(req: Request, body: RechargeSettings) -> Reply:
     return Reply(_state(req))
 
 
-@endpoint("Thank you.", Thanks, refuses=(Unavailable,))
+@endpoint("Thank you.", Thanks, refuses=(Unavailable,), most_body=256 * 1024)
 async def take_event(req: Request) -> Reply:
     """Take news of the payment gateway, with its signature. An addition to the contract."""
     try:

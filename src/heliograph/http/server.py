@@ -24,7 +24,7 @@ from heliograph.errors import (
     NotFound,
     TooLarge,
 )
-from heliograph.http import envelope, host, idempotency
+from heliograph.http import bodies, envelope, host, idempotency, loose
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
 from heliograph.http.logins import Logins, network
@@ -92,7 +92,9 @@ class Server:
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
-        self._turn = asyncio.Semaphore(1)
+        self._turn, self._decoding = asyncio.Semaphore(1), asyncio.Semaphore(1)
+        self._most = {route: bodies.most(route, settings) for route in routes}
+        self._room = bodies.Room(max(settings.body_memory, 2 * settings.max_body, 2 * settings.max_upload))
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +123,6 @@ class Server:
     ) -> bytes:
         route, params = self._matcher.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
-        body = await self._body(receive, headers, route)
         req = Request(
             route=route,
             request_id=request_id,
@@ -129,12 +130,12 @@ class Server:
             query=_query(scope["query_string"]),
             headers=headers,
             scheme=scope.get("scheme", "http"),
-            body=body,
+            body=b"",
             services=self._services,
         )
         req.enter(None, who)
         try:
-            return await self._run(req)
+            return await self._answered(req, receive)
         finally:
             if who is not None and b"origin" in headers:
                 self._keep_own(extra, headers[b"origin"], req.who)
@@ -158,27 +159,29 @@ class Server:
             _admit(route, who)
         return who
 
-    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes], route: Route) -> bytes:
-        settings = self._services.settings
-        most = settings.max_upload if route.endpoint.uploads else settings.max_body
-        length = headers.get(b"content-length", b"0")
+    async def _answered(self, req: Request, receive: Receive) -> bytes:
+        most = self._most[req.route]
+        length = req.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise TooLarge
         message = await receive()
         body = message.get("body", b"")
-        if not message.get("more_body"):
-            return bytes(body)
-        pieces = [body]
-        size = len(body)
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest({"body": "The connection was lost before the end of the body."})
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > most:
-                raise TooLarge
-        return b"".join(pieces)
+        if message.get("more_body") or len(body) > bodies.UNCOUNTED:
+            return await self._large(req, receive, message, most)
+        if len(body) > most:
+            raise TooLarge
+        req.body = bytes(body)
+        return await self._run(req)
+
+    async def _large(self, req: Request, receive: Receive, message: MutableMapping[str, Any], most: int) -> bytes:
+        """What comes in pieces or is large: it is counted, and decoded beside the event loop."""
+        kind = req.route.endpoint.body
+        with self._room.lent(req.who.user_id if req.route.access is not None else 0) as loan:
+            req.body = await _collected(receive, message, most, loan)
+            if len(req.body) > loose.LARGE and kind is not None and not req.header("content-type").startswith("multi"):
+                async with self._decoding:
+                    await asyncio.to_thread(req.decode_ahead, kind)
+            return await self._run(req)
 
     async def _run(self, req: Request) -> bytes:
         endpoint, database = req.route.endpoint, self._services.database
@@ -343,6 +346,22 @@ def _query(raw: bytes) -> Mapping[str, str]:
         return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
     except (UnicodeDecodeError, ValueError):
         raise BadRequest(message="The query string cannot be read.") from None
+
+
+async def _collected(receive: Receive, message: MutableMapping[str, Any], most: int, loan: bodies.Loan) -> bytes:
+    """The whole of a body, `message` being its first piece. Raises TooLarge, Unavailable, BadRequest."""
+    pieces = []
+    while True:
+        if message["type"] == "http.disconnect":
+            raise BadRequest({"body": "The connection was lost before the end of the body."})
+        piece = message.get("body", b"")
+        if loan.size + len(piece) > most:
+            raise TooLarge
+        loan.grow(len(piece))
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
