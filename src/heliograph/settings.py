@@ -96,6 +96,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     cors_origins: Annotated[str, Meta(description="Origins that browsers may call from, by commas; * for any.")] = ""
+    registration: Annotated[
+        Literal["auto", "closed", "open"],
+        Meta(description="Whether strangers may make accounts by POST /account; auto: only in sandbox mode."),
+    ] = "auto"
     new_accounts: Annotated[
         Literal["active", "verify"],
         Meta(description="verify: a registered account sends nothing until it has verified a phone number."),
@@ -113,10 +117,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trial_credit: Annotated[
         str,
         Meta(
-            pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$",
-            description="Credit of a newly registered account, in its currency.",
+            pattern=r"^([0-9]{1,9}(\.[0-9]{1,6})?)?$",
+            description="Credit of a newly registered account, in its currency; empty: 5.00 in sandbox mode, or none.",
         ),
-    ] = "5.00"
+    ] = ""
+    codes_per_number: Annotated[
+        int, Meta(ge=1, description="Verification codes that are sent to one phone number within a day.")
+    ] = 10
+    codes_per_address: Annotated[
+        int, Meta(ge=1, description="Verification codes that are asked for from one address within a day.")
+    ] = 100
+    codes_per_day: Annotated[int, Meta(ge=1, description="Verification codes that the house sends within a day.")] = (
+        1000
+    )
+    reminders_per_address: Annotated[
+        int, Meta(ge=1, description="Forgotten usernames and passwords that one address asks for within a day.")
+    ] = 100
+    reminders_per_day: Annotated[
+        int, Meta(ge=1, description="Mails for forgotten usernames and passwords that the house sends within a day.")
+    ] = 1000
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5
@@ -203,6 +222,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     number_grace_days: Annotated[
         int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
     ] = 7
+
+    @property
+    def strict(self) -> bool:
+        """Whether passwords must be good ones."""
+        return self.mode == "production"
+
+    @property
+    def registers(self) -> bool:
+        """Whether strangers may make accounts."""
+        return self.registration == "open" or (self.registration == "auto" and self.mode == "sandbox")
+
+    @property
+    def first_credit(self) -> str:
+        """Credit of a newly registered account."""
+        return self.trial_credit or ("5.00" if self.mode == "sandbox" else "0")
 
     @property
     def private_webhooks(self) -> bool:

@@ -57,6 +57,7 @@ def endpoint(
     before_activation: bool = False,
     refuses: tuple[type[ApiError], ...] = (),
     most_body: int = 0,
+    daily: str = "",
     summary: str = "",
 ) -> Callable[[Handler], Endpoint]:
     """Make a handler an endpoint, a row of routes.py. What the values mean: `Endpoint`.
@@ -87,6 +88,7 @@ def endpoint(
             before_activation=before_activation,
             refuses=refuses,
             most_body=most_body,
+            daily=daily,
         )
 
     return decorate

@@ -93,6 +93,8 @@ class Server:
         self._numbers = itertools.count(1)
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
         self._turn, self._decoding = asyncio.Semaphore(1), asyncio.Semaphore(1)
+        names = {route.endpoint.daily for route in routes} - {""}
+        self._daily = {name: limits.daily(name, getattr(settings, name)) for name in names}
         self._most = {route: bodies.most(route, settings) for route in routes}
         self._room = bodies.Room(max(settings.body_memory, 2 * settings.max_body, 2 * settings.max_upload))
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
@@ -123,6 +125,8 @@ class Server:
     ) -> bytes:
         route, params = self._matcher.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
+        if route.endpoint.daily:
+            await self._daily[route.endpoint.daily].hit(network(scope["client"][0] if scope.get("client") else ""))
         req = Request(
             route=route,
             request_id=request_id,
