@@ -34,6 +34,7 @@ LEVELS = (
     ("api", "web"),
     ("routes", "seed", "background"),
     ("app",),
+    ("connections",),
     ("process",),
     ("demo", "doctor", "commands"),
     ("cli", "__main__"),

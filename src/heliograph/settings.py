@@ -73,6 +73,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "room is answered with 503. At least two of the largest bodies have room.",
         ),
     ] = 64 * 1024 * 1024
+    connections: Annotated[
+        int, Meta(ge=16, description="Connections that are open at once; fewer when the system allows fewer files.")
+    ] = 4096
+    connections_per_address: Annotated[
+        int,
+        Meta(ge=8, description="Connections from one address (a /64 of IPv6), half of all at most; not of a proxy."),
+    ] = 1024
+    head_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Seconds that a request's headers may take to arrive; the first ones, since the connection.",
+        ),
+    ] = 15
+    body_seconds: Annotated[
+        int, Meta(ge=1, description="Seconds that a body may take to arrive, and one more for each 64 kB of it.")
+    ] = 60
     rate_limit: Annotated[
         str,
         Meta(pattern=_LIMIT, description="Requests that one account may make to one endpoint, as '6000/minute'."),
