@@ -18,6 +18,7 @@ from heliograph.db.engine import Tx
 from heliograph.errors import (
     ApiError,
     BadRequest,
+    Conflict,
     Forbidden,
     InternalError,
     MethodNotAllowed,
@@ -119,6 +120,10 @@ class Server:
             log.exception("request.failed", request=request_id, path=scope["path"])
             status, body = 500, envelope.failure(InternalError())
         await _answer(send, status, body, extra)
+
+    async def count(self, at: str, client: str) -> Headers:
+        """Count a page that a stranger asks for; the x-ratelimit headers. Raises TooManyRequests."""
+        return await self._calls.hit(at, network(client))
 
     async def _handle(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], request_id: str, extra: Headers
@@ -316,9 +321,18 @@ def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> b
         return _wrap(req, work())
     before = idempotency.recall(tx, req, key)
     if before is not None:
-        return before
+        return _opened(req, before)
     answer = _wrap(req, work())
-    idempotency.remember(tx, req, key, answer)
+    # An answer can show an API key; whoever reads the table, or a copy of it, must not find one there.
+    idempotency.remember(tx, req, key, req.services.vault.seal(answer.decode()).encode())
+    return answer
+
+
+def _opened(req: Request, kept: bytes) -> bytes:
+    """An answer as it was given. One that begins as JSON was kept before answers were sealed. Raises Conflict."""
+    answer = kept if kept.startswith(b"{") else req.services.vault.unseal(kept.decode()).encode()
+    if not answer:
+        raise Conflict("The answer to this Idempotency-Key was sealed with another secret, and cannot be read.")
     return answer
 
 
