@@ -106,7 +106,7 @@ def _check_size(raw: bytes) -> None:
         bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
         if bare.count(b'"') <= 2 * MOST_VALUES and _marks(b"".join(bare.split(b'"')[::2])) <= MOST_VALUES:
             return
-    raise BadRequest({"body": f"The body has more than {MOST_VALUES} values."})
+    raise BadRequest({"body": f"The body is too large: it has more than {MOST_VALUES} values."})
 
 
 def _marks(raw: bytes) -> int:
