@@ -204,7 +204,8 @@ class Server:
             if handler.gather is not None:
                 await self._check_again(req)
                 req.gathered = await handler.gather(req, body)
-            item = handler.prepare(req, body)
+            large = len(req.body) > loose.LARGE  # then both ends of the work are done beside the event loop
+            item = await asyncio.to_thread(handler.prepare, req, body) if large else handler.prepare(req, body)
             async with self._turn if handler.large(item) else contextlib.nullcontext():
                 if key is not None:
                     who = req.who
@@ -212,6 +213,8 @@ class Server:
                         lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who))
                     )
                 result = await database.write_merged(self._merge(handler), (req, item))
+            if large:
+                return await asyncio.to_thread(lambda: _wrap(req, handler.render(req, result)))
             return _wrap(req, handler.render(req, result))
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req))
