@@ -27,6 +27,7 @@ HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
     ("errors", "fields", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
+    ("limited",),
     ("db", "transports"),
     ("queue", "audit", "carriers"),
     ("billing", "files", "accounts"),
@@ -40,6 +41,7 @@ LEVELS = (
     ("api", "web"),
     ("routes", "seed", "background"),
     ("app",),
+    ("connections",),
     ("process",),
     ("demo", "doctor", "commands"),
     ("cli", "__main__"),
@@ -111,6 +113,8 @@ HTTP_NEEDS = {
     "db": "transactions, and the answers that are kept under an Idempotency-Key",
     "errors": "refusals",
     "fields": "the fields of envelope and page",
+    "limited": "a line in the log when a limit refuses somebody",
+    "settings": "how large bodies may be",
     "services": "what it hands to the handlers",
 }
 """Room or module of the house -> what http needs of it. Everything else is a feature's."""

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from heliograph import audit, carriers, logs, process
 from heliograph import demo as demonstration
 from heliograph import doctor as examination
-from heliograph.accounts import account
+from heliograph.accounts import account, passwords
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
@@ -236,6 +236,8 @@ def create(
     new = _new_account(username, email, api_key, password, credit, country)
     new = msgspec.structs.replace(new, currency=currency.upper() if currency else None)
     options = where.load()
+    if password is not None and (fault := passwords.fault(password, options.strict)):
+        raise Problem(fault)
 
     def work(tx: Tx) -> dict[str, Any]:
         vault = Vault.open(options.secret, options.data)

@@ -22,6 +22,7 @@ import uvloop
 
 from heliograph import carriers
 from heliograph.app import House, build, web
+from heliograph.connections import Gate, raise_file_limit
 from heliograph.settings import Settings, SettingsError
 
 GRACE = 30
@@ -108,9 +109,12 @@ class Server(uvicorn.Server):
     """uvicorn around a house: nothing is answered before the house stands, and it stands until the last answer."""
 
     def __init__(self, options: Settings, started: "asyncio.Future[House]") -> None:
+        self._gate = Gate(options, raise_file_limit())
+        protocol: Any = self._gate  # uvicorn calls it as it calls a class of protocols
         super().__init__(
             uvicorn.Config(
                 _nobody,
+                http=protocol,
                 lifespan="off",
                 ws="none",
                 log_config=None,
@@ -140,7 +144,11 @@ class Server(uvicorn.Server):
                 self.config.app = web(house)
                 self._house.set_result(house)
                 log.info("server.listening", url=self.url, mode=options.mode, role=options.role)
-                await self._serve(listeners)
+                watching = asyncio.create_task(self._gate.watch())
+                try:
+                    await self._serve(listeners)
+                finally:
+                    watching.cancel()
         log.info("server.stopped")
 
     @contextlib.contextmanager

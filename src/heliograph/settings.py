@@ -65,6 +65,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "pretty", "json"], Meta(description="auto: pretty on a terminal, JSON otherwise.")
     ] = "auto"
     max_body: Annotated[int, Meta(ge=1024, description="Largest request body, in bytes.")] = 8 * 1024 * 1024
+    body_memory: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Bytes of large bodies that are in memory at once, half of it for one account; what finds no "
+            "room is answered with 503. At least two of the largest bodies have room.",
+        ),
+    ] = 64 * 1024 * 1024
+    connections: Annotated[
+        int, Meta(ge=16, description="Connections that are open at once; fewer when the system allows fewer files.")
+    ] = 4096
+    connections_per_address: Annotated[
+        int,
+        Meta(ge=8, description="Connections from one address (a /64 of IPv6), half of all at most; not of a proxy."),
+    ] = 1024
+    head_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Seconds that a request's headers may take to arrive; the first ones, since the connection.",
+        ),
+    ] = 15
+    body_seconds: Annotated[
+        int, Meta(ge=1, description="Seconds that a body may take to arrive, and one more for each 64 kB of it.")
+    ] = 60
     rate_limit: Annotated[
         str,
         Meta(pattern=_LIMIT, description="Requests that one account may make to one endpoint, as '6000/minute'."),
@@ -88,6 +113,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     cors_origins: Annotated[str, Meta(description="Origins that browsers may call from, by commas; * for any.")] = ""
+    registration: Annotated[
+        Literal["auto", "closed", "open"],
+        Meta(description="Whether strangers may make accounts by POST /account; auto: only in sandbox mode."),
+    ] = "auto"
     new_accounts: Annotated[
         Literal["active", "verify"],
         Meta(description="verify: a registered account sends nothing until it has verified a phone number."),
@@ -105,10 +134,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trial_credit: Annotated[
         str,
         Meta(
-            pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$",
-            description="Credit of a newly registered account, in its currency.",
+            pattern=r"^([0-9]{1,9}(\.[0-9]{1,6})?)?$",
+            description="Credit of a newly registered account, in its currency; empty: 5.00 in sandbox mode, or none.",
         ),
-    ] = "5.00"
+    ] = ""
+    codes_per_number: Annotated[
+        int, Meta(ge=1, description="Verification codes that are sent to one phone number within a day.")
+    ] = 10
+    codes_per_address: Annotated[
+        int, Meta(ge=1, description="Verification codes that are asked for from one address within a day.")
+    ] = 100
+    codes_per_day: Annotated[int, Meta(ge=1, description="Verification codes that the house sends within a day.")] = (
+        1000
+    )
+    reminders_per_address: Annotated[
+        int, Meta(ge=1, description="Forgotten usernames and passwords that one address asks for within a day.")
+    ] = 100
+    reminders_per_day: Annotated[
+        int, Meta(ge=1, description="Mails for forgotten usernames and passwords that the house sends within a day.")
+    ] = 1000
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5
@@ -202,6 +246,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     number_grace_days: Annotated[
         int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
     ] = 7
+
+    @property
+    def strict(self) -> bool:
+        """Whether passwords must be good ones."""
+        return self.mode == "production"
+
+    @property
+    def registers(self) -> bool:
+        """Whether strangers may make accounts."""
+        return self.registration == "open" or (self.registration == "auto" and self.mode == "sandbox")
+
+    @property
+    def first_credit(self) -> str:
+        """Credit of a newly registered account."""
+        return self.trial_credit or ("5.00" if self.mode == "sandbox" else "0")
 
     @property
     def private_webhooks(self) -> bool:

@@ -186,7 +186,7 @@ def test_a_currency_without_prices_is_refused(server: Running) -> None:
 
 
 def test_the_prices_of_the_operator_decide(tmp_path: Path) -> None:
-    server = Running(tmp_path, mode="production", secret="x" * 40, trial_credit="0.25")
+    server = Running(tmp_path, mode="production", secret="x" * 40, trial_credit="0.25", registration="open")
     rates = 'version = "1"\nsource = "test"\n[EUR.sms.message]\n"*" = "0.1000"\n'
     server.write(lambda tx: tariff.import_rates(tx, rates))
     refused = register(server)
@@ -200,7 +200,8 @@ def test_the_prices_of_the_operator_decide(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "abc", "-1", "1e3", "1.1234567", "1 000", "NaN", "1" * 10])
 def test_a_trial_credit_that_is_none_stops_the_start(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not text:
-        assert load(data=".").trial_credit == "5.00"
+        assert load(data=".").first_credit == "5.00"
+        assert load(data=".", mode="production", secret="x" * 40).first_credit == "0"
         return
     with pytest.raises(SettingsError, match="trial"):
         load(trial_credit=text)

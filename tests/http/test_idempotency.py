@@ -1,6 +1,7 @@
 """Idempotency-Key: one request, however often it comes and through however many doors."""
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from heliograph.accounts import account
+from heliograph.accounts.vault import Vault
 from heliograph.billing.commission import Terms
 from heliograph.db import engine
 from heliograph.db.database import Database
@@ -18,6 +20,7 @@ from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route
 from support.server import Answer, Api, Running
+from support.unjudged import ask_once
 
 NUMBER = "+61491570006"
 BODY = {"messages": [{"to": NUMBER, "body": "once"}]}
@@ -222,3 +225,25 @@ def test_old_answers_are_forgotten_in_slices(migrated_url: str, tmp_path: Path) 
         await database.close()
 
     asyncio.run(scenario())
+
+
+def test_kept_answers_are_sealed(server: Running, api: Api) -> None:
+    first = send(api, "sealed")
+    rows = "SELECT answer FROM idempotency WHERE user_id = ?"
+    kept = server.read(lambda tx: [str(row[0]) for row in tx.driver(rows, [api.user_id]).fetchall()])
+    assert len(kept) == 1
+    assert NUMBER not in kept[0]
+    assert "{" not in kept[0]
+    update = "UPDATE idempotency SET answer = ? WHERE user_id = ?"
+    server.write(lambda tx: tx.driver(update, ['{"kept": "before"}', api.user_id]) and None)
+    assert send_raw(api, "sealed") == b'{"kept": "before"}'
+    server.write(lambda tx: tx.driver(update, [Vault(b"another secret").seal("{}"), api.user_id]) and None)
+    assert send(api, "sealed").status == 409
+    server.write(lambda tx: tx.driver(update, [kept[0], api.user_id]) and None)
+    assert send(api, "sealed").raw == first.raw
+
+
+def send_raw(api: Api, key: str) -> bytes:
+    """No document knows this answer."""
+    _, answer, _ = ask_once(api, "POST", "/v3/sms/send", json.dumps(BODY).encode(), **{"Idempotency-Key": key})
+    return json.dumps(answer).encode()

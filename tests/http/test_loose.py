@@ -287,7 +287,7 @@ def test_doubled_keys_mean_the_last() -> None:
             b'{"text":"a\nb"}',
             b'{"text":"\x00"}',
         ),
-        *('{"number":1}'.encode("utf-16"), b'\xef\xbb\xbf{"number":1}', b'{"number":1e400}', b'{"number":-}', b"   "),
+        *('{"number":1}'.encode("utf-16"), b'\xbb\xbf{"number":1}', b'{"number":1e400}', b'{"number":-}', b"   "),
     ],
 )
 def test_what_is_no_json_is_refused(raw: bytes) -> None:

@@ -36,7 +36,8 @@ class Running:
 
     def __init__(self, data: Path, database: str = "", **options: Any) -> None:
         # A slow machine may let more than the default of 5 seconds pass between two sends that are meant to be twins.
-        options = {"login_limit": "100000/minute", "throttle_seconds": 60, **options}
+        daily = ("codes_per_address", "codes_per_day", "reminders_per_address", "reminders_per_day")
+        options = {"login_limit": "100000/minute", "throttle_seconds": 60, **dict.fromkeys(daily, 10**6), **options}
         self.options = settings.load(data=data, database=database, host="127.0.0.1", port=0, **options)
         self._ready = threading.Event()
         self._clients: list[Api] = []

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from heliograph import audit, phone
-from heliograph.accounts import account, preferences
+from heliograph.accounts import account, passwords, preferences
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.referrals import referral
 from heliograph.accounts.vault import Vault, hash_password
@@ -25,7 +25,8 @@ from heliograph.media import MEDIA
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
-LONGEST_NAME, SHORTEST_PASSWORD, LONGEST_PASSWORD = 200, 4, 200
+LONGEST_NAME = 200
+CLOSED = "Registration is closed. Ask the operator of this server for an account."
 CALLED = ("user_first_name", "user_last_name", "account_name")
 S = TypeVar("S", bound="OwnSubaccount")
 
@@ -34,7 +35,9 @@ class Registration(msgspec.Struct):
     """Body of POST /account."""
 
     username: Annotated[str, about("2 to 100 letters, digits or . @ + - _, in any case; nobody else's.", "jane")]
-    password: Annotated[str, about("4 to 200 characters.", "a long sentence")]
+    password: Annotated[
+        str, about("4 to 200 characters; in production mode 8 at least, and no common one.", "a long sentence")
+    ]
     user_phone: RegionalPhone
     user_email: Mail
     user_first_name: str
@@ -166,12 +169,14 @@ class Usage(msgspec.Struct):
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
-@endpoint("Successfully created an account.", NewAccountAnswer, guarded=True)
+@endpoint("Successfully created an account.", NewAccountAnswer, guarded=True, refuses=(Forbidden,))
 async def register(req: Request, body: Registration) -> Reply:
-    """Create an account with trial credit."""
+    """Create an account with trial credit. In production mode registration is closed until the operator opens it."""
     settings, vault = req.services.settings, req.services.vault
-    trial = prices.micros(settings.trial_credit)
-    new = await new_account(body, active=settings.new_accounts == "active", credit_micros=trial)
+    if not settings.registers:
+        raise Forbidden(CLOSED)
+    trial = prices.micros(settings.first_credit)
+    new = await new_account(body, settings.strict, active=settings.new_accounts == "active", credit_micros=trial)
 
     def registered(tx: Tx) -> Reply:
         user_id = account.create(tx, vault, new)
@@ -185,11 +190,11 @@ async def register(req: Request, body: Registration) -> Reply:
     return await req.services.database.write(registered)
 
 
-async def new_account(registration: Registration, **more: Any) -> NewAccount:
-    """The account that a registration asks for, with `more` about it. Raises BadRequest."""
+async def new_account(registration: Registration, strict: bool, **more: Any) -> NewAccount:
+    """The account that a registration asks for, with `more` about it; `strict`: in production. Raises BadRequest."""
     country = registration.country.strip().upper()
     number = phone.parse(registration.user_phone, country)
-    faults = _faults(registration, country)
+    faults = _faults(registration, country, strict)
     if number is None:
         faults["user_phone"] = "User phone must be a valid phone number."
     if faults or number is None:
@@ -208,12 +213,12 @@ async def new_account(registration: Registration, **more: Any) -> NewAccount:
     )
 
 
-def _faults(registration: Registration, country: str) -> dict[str, str]:
+def _faults(registration: Registration, country: str, strict: bool) -> dict[str, str]:
     """What is wrong with a registration, apart from its phone number."""
     faults = {name: fault for name in CALLED if (fault := faulty_name(name, getattr(registration, name)))}
     if not NAME.fullmatch(registration.username):
         faults["username"] = "Username must have 2 to 100 letters, digits or . @ + - _."
-    if fault := faulty_password(registration.password):
+    if fault := passwords.fault(registration.password, strict):
         faults["password"] = fault
     if not is_address(registration.user_email):
         faults["user_email"] = "User email must be an email address."
@@ -226,12 +231,6 @@ def faulty_name(field: str, name: str) -> str:
     """What is wrong with a name of a person or a company, or nothing."""
     fine = 0 < len(name.strip()) <= LONGEST_NAME
     return "" if fine else f"{label(field)} must have 1 to {LONGEST_NAME} characters."
-
-
-def faulty_password(password: str) -> str:
-    """What is wrong with a password, or nothing."""
-    fine = SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD
-    return "" if fine else f"Password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters."
 
 
 @endpoint("Here's your account", AccountAnswer, before_activation=True)

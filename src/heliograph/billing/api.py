@@ -292,7 +292,7 @@ def change_settings(req: Request, body: RechargeSettings) -> Reply:
     return Reply(_state(req))
 
 
-@endpoint("Thank you.", Thanks)
+@endpoint("Thank you.", Thanks, most_body=256 * 1024)
 async def take_event(req: Request) -> Reply:
     """Take news of the payment gateway, with its signature. An addition to the contract."""
     try:

@@ -15,6 +15,7 @@ from heliograph.db.database import Database
 from heliograph.errors import Unauthorized
 
 REMEMBERED = 60.0
+GOOD = 86400.0
 MOST = 10_000
 
 
@@ -30,31 +31,36 @@ class Authenticator:
         self._vault = vault
         self._pepper = os.urandom(32)
         self._known: dict[bytes, tuple[Principal, float]] = {}
+        self._good: dict[bytes, float] = {}
         self._slow = asyncio.Semaphore(4)
 
     def known(self, header: bytes) -> Principal | None:
         """The principal of a header that was right within the last minute."""
-        who, until = self._known.get(self._digest(header), (None, 0.0))
+        who, until = self._known.get(self.digest(header), (None, 0.0))
         return who if until > time.monotonic() else None
 
-    def _digest(self, header: bytes) -> bytes:
+    def was_good(self, header: bytes) -> bool:
+        """Whether a header was right within the last day. It may be wrong by now."""
+        return self._good.get(self.digest(header), 0.0) > time.monotonic()
+
+    def digest(self, header: bytes) -> bytes:
+        """What a header is remembered by."""
         return hashlib.blake2b(header, key=self._pepper, digest_size=32).digest()
 
     async def by_key(self, header: bytes) -> Principal | None:
         """The principal whose API key a header holds, or None."""
-        try:
-            username, secret = _credentials(header.decode("latin-1"))
-        except Unauthorized:
-            return None
-        who = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))
-        return who and self._remembered(header, who)
+        for username, secret in readings(header):
+            who = await self._database.read(lambda tx: account.by_key(tx, self._vault, username, secret))  # noqa: B023
+            if who is not None:
+                return self._remembered(header, who)
+        return None
 
-    async def by_password(self, header: bytes) -> Principal:
-        """The principal whose account password a header holds. Raises Unauthorized.
+    async def by_password(self, header: bytes, reading: int = 0) -> Principal:
+        """The principal whose account password a header holds, read in one of its `readings`. Raises Unauthorized.
 
         Nobody's password takes as long to be wrong as somebody's, so that time does not tell which names exist.
         """
-        username, password = _credentials(header.decode("latin-1"))
+        username, password = readings(header)[reading]
         who = await self._database.read(lambda tx: account.with_password(tx, username))
         async with self._slow:
             right = await asyncio.to_thread(lambda: password_matches(who.proof if who else _nobody(), password))
@@ -63,9 +69,12 @@ class Authenticator:
         return self._remembered(header, who)
 
     def _remembered(self, header: bytes, who: Principal) -> Principal:
+        now, mark = time.monotonic(), self.digest(header)
         if len(self._known) >= MOST:
             self._known.clear()
-        self._known[self._digest(header)] = (who, time.monotonic() + REMEMBERED)
+        if len(self._good) >= MOST:
+            self._good.clear()
+        self._known[mark], self._good[mark] = (who, now + REMEMBERED), now + GOOD
         return who
 
 
@@ -74,15 +83,24 @@ def _nobody() -> str:
     return hash_password(os.urandom(16).hex())
 
 
-def _credentials(header: str) -> tuple[str, str]:
-    """(username, secret). Raises Unauthorized for anything that is not `Basic|Bearer base64(user:secret)`."""
-    scheme, _, encoded = header.strip().partition(" ")
-    if scheme.lower() not in ("basic", "bearer"):
-        raise Unauthorized
+def readings(header: bytes) -> list[tuple[str, str]]:
+    """(username, secret) as UTF-8, then as Latin-1, if that is another one; none of what is no Basic or Bearer.
+
+    RFC 7617 leaves the charset open: browsers and curl write UTF-8, requests and urllib3 Latin-1.
+    """
+    scheme, _, encoded = header.strip().partition(b" ")
+    if scheme.lower() not in (b"basic", b"bearer"):
+        return []
     try:
-        username, colon, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (NotBase64, UnicodeDecodeError, ValueError):
-        raise Unauthorized from None
-    if not colon or not username or not secret or "\x00" in username + secret:
-        raise Unauthorized
-    return username, secret
+        raw = b64decode(encoded.strip(), validate=True)
+    except (NotBase64, ValueError):
+        return []
+    found = []
+    for charset in ("utf-8",) if raw.isascii() else ("utf-8", "latin-1"):
+        try:
+            username, _, secret = raw.decode(charset).partition(":")
+        except UnicodeDecodeError:
+            continue
+        if username and secret and "\x00" not in username + secret:
+            found.append((username, secret))
+    return found

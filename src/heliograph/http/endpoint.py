@@ -56,6 +56,8 @@ def endpoint(
     guarded: bool = False,
     before_activation: bool = False,
     refuses: tuple[type[ApiError], ...] = (),
+    most_body: int = 0,
+    daily: str = "",
     summary: str = "",
 ) -> Callable[[Handler], Endpoint]:
     """Make a handler an endpoint, a row of routes.py. What the values mean: `Endpoint`.
@@ -85,6 +87,8 @@ def endpoint(
             guarded=guarded,
             before_activation=before_activation,
             refuses=refuses,
+            most_body=most_body,
+            daily=daily,
         )
 
     return decorate

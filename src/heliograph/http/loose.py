@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -22,11 +22,24 @@ WORDS = {
 }
 """How a text looks that stands for another type; for a flag, in any case. Space around it makes no difference."""
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some programs put before UTF-8. A reader may ignore it (RFC 8259, 8.1)."""
+
+LARGE = 64 * 1024
+"""Bytes of a body from which on it is looked at before it is decoded, and decoded beside the event loop."""
+
+MOST_VALUES = 100_000
+"""Values in a large body: a thousand messages with every field have a tenth of it. Eight megabytes can hold millions,
+and each takes time and a hundred bytes of memory.
+"""
+
 MOST_FAULTS = 100
 """Bad fields that an answer names; a body of nothing but faults would otherwise make an answer larger than itself."""
 
 _DIGITS = re.compile(r"\s*([+-]?[0-9]+)(\.0*)?\s*")
 _NUMBER = re.compile(rf"\s*({WORDS['number']})\s*")
+_MANY_DIGITS = re.compile(rb"\d{16}")
+SLICE = 256 * 1024
 _LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{16}")
 """Exact JSON may hold numbers that no database column does; they are looked at one by one."""
 
@@ -36,13 +49,18 @@ def decode(raw: bytes, kind: type[T]) -> T:
 
     Unknown fields are ignored. Raises BadRequest: not JSON, not an object, or a sentence for each bad field.
     """
-    if b"\\u0000" not in raw and not _LONG_NUMBER.search(raw):
+    if len(raw) > LARGE:
+        _check_size(raw)
+    if b"\\u0000" not in raw and not _has_long_number(raw):
         try:
             return _decoder(kind).decode(raw or b"{}")
         except (msgspec.ValidationError, UnicodeDecodeError):
             pass
         except (msgspec.DecodeError, RecursionError) as problem:
+            if raw.startswith(BYTE_ORDER_MARK) and not raw.startswith(BYTE_ORDER_MARK * 2):
+                return decode(raw[len(BYTE_ORDER_MARK) :], kind)
             raise _not_json(problem) from None
+    raw = raw.removeprefix(BYTE_ORDER_MARK)
     try:
         fields = msgspec.json.decode(raw or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
@@ -64,6 +82,35 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     if kind not in _decoders:
         _decoders[kind] = msgspec.json.Decoder(kind)
     return _decoders[kind]
+
+
+def _has_long_number(raw: bytes) -> bool:
+    """Whether there may be one. A large body is searched in slices, between which other threads have their turn, and
+    for digits alone, wherever they stand: what the exact expression does with a megabyte of spaces takes too long.
+    """
+    if len(raw) <= LARGE:
+        return _LONG_NUMBER.search(raw) is not None
+    slices = range(0, len(raw), SLICE)
+    return any(_MANY_DIGITS.search(raw, start, start + SLICE + 15) for start in slices)
+
+
+def _check_size(raw: bytes) -> None:
+    """Refuse a body with too many values. Raises BadRequest.
+
+    Every step is one pass in C, so that a thread that does it lets others in between. A comma or a bracket in a text
+    counts only when there are so many of them that the texts have to be taken out.
+    """
+    if _marks(raw) <= MOST_VALUES:
+        return
+    if raw.count(b"\\\\") <= MOST_VALUES:
+        bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+        if bare.count(b'"') <= 2 * MOST_VALUES and _marks(b"".join(bare.split(b'"')[::2])) <= MOST_VALUES:
+            return
+    raise BadRequest({"body": f"The body is too large: it has more than {MOST_VALUES} values."})
+
+
+def _marks(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def _not_json(problem: Exception) -> BadRequest:
@@ -125,22 +172,38 @@ def flag(value: Any) -> bool:
 
 def _struct(fields: dict[str, Any], kind: Any, path: str, faults: dict[str, str]) -> Any:
     values = {}
-    for field, inner in _fields(kind):
+    for field, inner, most in _fields(kind):
         name = path + field.encode_name
         value = fields.get(field.encode_name, msgspec.UNSET)
         if value is msgspec.UNSET or value is None or (value == "" and not _takes_text(inner)):
             if field.required:
                 faults[name] = required(name)
             continue
+        if most is not None and isinstance(value, list) and len(value) > most:
+            faults[name] = f"{label(name)} must have at most {most} entries."
+            continue
         values[field.name] = _value(value, inner, name, faults)
     return kind(**values) if not faults else None
 
 
 @cache
-def _fields(kind: Any) -> Sequence[tuple[msgspec.structs.FieldInfo, Any]]:
-    """The fields of a struct with their bare types: what Annotated says of them is for the API document."""
-    bare = get_type_hints(kind)
-    return [(field, bare[field.name]) for field in msgspec.structs.fields(kind)]
+def _fields(kind: Any) -> Sequence[tuple[msgspec.structs.FieldInfo, Any, int | None]]:
+    """The fields of a struct with their bare types and, of lists, how many entries they may have.
+
+    What else Annotated says of them is for the API document.
+    """
+    bare, told = get_type_hints(kind), get_type_hints(kind, include_extras=True)
+    return [(field, bare[field.name], most_entries(told[field.name])) for field in msgspec.structs.fields(kind)]
+
+
+def most_entries(kind: Any) -> int | None:
+    """How many entries a list may have, as its `Meta` says by max_length or maxItems."""
+    for meta in get_args(kind)[1:] if get_origin(kind) is Annotated else ():
+        if isinstance(meta, msgspec.Meta):
+            most = meta.max_length if meta.max_length is not None else (meta.extra_json_schema or {}).get("maxItems")
+            if most is not None:
+                return int(most)
+    return None
 
 
 def _takes_text(kind: Any) -> bool:

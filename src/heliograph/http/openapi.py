@@ -42,7 +42,7 @@ REFUSALS: dict[type[ApiError], str] = {
     errors.Conflict: "The Idempotency-Key was used for another request, or that request has not ended yet.",
     errors.TooLarge: "The body is larger than the server reads.",
     errors.TooManyRequests: "Too many calls, or too many wrong credentials from this address.",
-    errors.Unavailable: "What stands behind the answer is away; the same request may go through later.",
+    errors.Unavailable: "What stands behind the answer is away, or too busy; the same request may go through later.",
 }
 FAULTS = {"field": "Field must be an integer."}
 
@@ -193,6 +193,7 @@ def _refused(route: Route) -> list[type[ApiError]]:
         errors.Conflict: route.endpoint.spends,
         errors.TooLarge: route.method in ("POST", "PUT"),
         errors.TooManyRequests: True,
+        errors.Unavailable: route.method in ("POST", "PUT"),
     }
     return [error for error in REFUSALS if possible.get(error) or error in route.endpoint.refuses]
 

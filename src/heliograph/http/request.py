@@ -23,7 +23,20 @@ class Request:
     `gathered` is what the `gather` of a merged handler has fetched.
     """
 
-    __slots__ = ("_tx", "_who", "body", "gathered", "headers", "id", "params", "query", "route", "scheme", "services")
+    __slots__ = (
+        "_ahead",
+        "_tx",
+        "_who",
+        "body",
+        "gathered",
+        "headers",
+        "id",
+        "params",
+        "query",
+        "route",
+        "scheme",
+        "services",
+    )
 
     def __init__(
         self,
@@ -46,6 +59,7 @@ class Request:
         self.body = body
         self.services = services
         self.gathered: Any = None
+        self._ahead: tuple[Any, Any] | None = None
         self._tx: Tx | None = None
         self._who: Principal | None = None
 
@@ -79,7 +93,19 @@ class Request:
 
     def decode(self, kind: type[T]) -> T:
         """The body as `kind`, loose types made exact. Raises BadRequest."""
+        if self._ahead is not None and self._ahead[0] is kind:
+            if isinstance(self._ahead[1], BadRequest):
+                raise self._ahead[1]
+            done: T = self._ahead[1]
+            return done
         return loose.decode(self.body, kind)
+
+    def decode_ahead(self, kind: type[T]) -> None:
+        """Decode the body now, in whatever thread this is; `decode` gives what came of it."""
+        try:
+            self._ahead = kind, loose.decode(self.body, kind)
+        except BadRequest as refused:
+            self._ahead = kind, refused
 
     def number(self, name: str, missing: str = "Record not found.") -> int:
         """An integer out of the path; anything else names no record. Raises NotFound."""

@@ -33,7 +33,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     A `paged` endpoint is a list that is paged, searched and sorted; `query` are its further parameters. `spends`: it
     accepts an Idempotency-Key. `uploads`: its body may have the size of a file, and be a form. `guarded`: strangers
     could use it to guess or to flood, so it is limited like failed logins. `before_activation`: an account that is not
-    activated yet may use it. `refuses`: refusals that no other property tells of.
+    activated yet may use it. `refuses`: refusals that no other property tells of. `most_body`: bytes of its body, where
+    what bodies.py makes of its kind does not fit. `daily`: the setting that says how often one address may call it
+    within a day.
     """
 
     handler: Any
@@ -51,6 +53,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool
     before_activation: bool
     refuses: tuple[type[ApiError], ...]
+    most_body: int
+    daily: str
 
 
 class Route:

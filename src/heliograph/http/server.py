@@ -18,16 +18,17 @@ from heliograph.db.engine import Tx
 from heliograph.errors import (
     ApiError,
     BadRequest,
+    Conflict,
     Forbidden,
     InternalError,
     MethodNotAllowed,
     NotFound,
     TooLarge,
-    Unauthorized,
 )
-from heliograph.http import envelope, idempotency
+from heliograph.http import bodies, envelope, host, idempotency, loose
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
+from heliograph.http.logins import Logins, network
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route
 from heliograph.http.throttle import Limits
@@ -85,12 +86,18 @@ class Server:
         settings = services.settings
         self._services = services
         self._matcher = Matcher(routes)
-        self._authenticator = Authenticator(services.database, services.vault)
-        self._calls, self._logins = limits.calls, limits.logins
+        authenticator = Authenticator(services.database, services.vault)
+        self._known = authenticator.known
+        self._logins = Logins(authenticator, limits)
+        self._calls, self._guarded = limits.calls, limits.logins
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
-        self._turn = asyncio.Semaphore(1)
+        self._turn, self._decoding = asyncio.Semaphore(1), asyncio.Semaphore(1)
+        names = {route.endpoint.daily for route in routes} - {""}
+        self._daily = {name: limits.daily(name, getattr(settings, name)) for name in names}
+        self._most = {route: bodies.most(route, settings) for route in routes}
+        self._room = bodies.Room(max(settings.body_memory, 2 * settings.max_body, 2 * settings.max_upload))
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +106,7 @@ class Server:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         extra: Headers = [JSON, (b"x-request-id", request_id.encode())]
         try:
+            host.check(scope, headers)
             if b"origin" in headers:
                 extra += await self._cors(headers[b"origin"])
             if scope["method"] == "OPTIONS":
@@ -113,12 +121,17 @@ class Server:
             status, body = 500, envelope.failure(InternalError())
         await _answer(send, status, body, extra)
 
+    async def count(self, at: str, client: str) -> Headers:
+        """Count a page that a stranger asks for; the x-ratelimit headers. Raises TooManyRequests."""
+        return await self._calls.hit(at, network(client))
+
     async def _handle(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], request_id: str, extra: Headers
     ) -> bytes:
         route, params = self._matcher.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
-        body = await self._body(receive, headers, route)
+        if route.endpoint.daily:
+            await self._daily[route.endpoint.daily].hit(network(scope["client"][0] if scope.get("client") else ""))
         req = Request(
             route=route,
             request_id=request_id,
@@ -126,12 +139,12 @@ class Server:
             query=_query(scope["query_string"]),
             headers=headers,
             scheme=scope.get("scheme", "http"),
-            body=body,
+            body=b"",
             services=self._services,
         )
         req.enter(None, who)
         try:
-            return await self._run(req)
+            return await self._answered(req, receive)
         finally:
             if who is not None and b"origin" in headers:
                 self._keep_own(extra, headers[b"origin"], req.who)
@@ -141,19 +154,11 @@ class Server:
     ) -> Principal | None:
         client = scope["client"][0] if scope.get("client") else ""
         if route.access is None:
-            limit = self._logins if route.endpoint.guarded else self._calls
-            extra += await limit.hit(route.at, client)
+            limit = self._guarded if route.endpoint.guarded else self._calls
+            extra += await limit.hit(route.at, network(client))
             return None
         header = headers.get(b"authorization", b"")
-        who = self._authenticator.known(header) or await self._authenticator.by_key(header)
-        if who is None:
-            # Only passwords can be guessed: a good key gets in however many others fail from the same address.
-            await self._logins.check(client)
-            try:
-                who = await self._authenticator.by_password(header)
-            except Unauthorized:
-                extra += await self._logins.hit(client)
-                raise
+        who = self._known(header) or await self._logins.prove(header, client, extra)
         extra += await self._calls.hit(route.at, str(who.user_id))
         try:
             _admit(route, who)
@@ -163,27 +168,29 @@ class Server:
             _admit(route, who)
         return who
 
-    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes], route: Route) -> bytes:
-        settings = self._services.settings
-        most = settings.max_upload if route.endpoint.uploads else settings.max_body
-        length = headers.get(b"content-length", b"0")
+    async def _answered(self, req: Request, receive: Receive) -> bytes:
+        most = self._most[req.route]
+        length = req.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise TooLarge
         message = await receive()
         body = message.get("body", b"")
-        if not message.get("more_body"):
-            return bytes(body)
-        pieces = [body]
-        size = len(body)
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest({"body": "The connection was lost before the end of the body."})
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > most:
-                raise TooLarge
-        return b"".join(pieces)
+        if message.get("more_body") or len(body) > bodies.UNCOUNTED:
+            return await self._large(req, receive, message, most)
+        if len(body) > most:
+            raise TooLarge
+        req.body = bytes(body)
+        return await self._run(req)
+
+    async def _large(self, req: Request, receive: Receive, message: MutableMapping[str, Any], most: int) -> bytes:
+        """What comes in pieces or is large: it is counted, and decoded beside the event loop."""
+        kind = req.route.endpoint.body
+        with self._room.lent(req.who.user_id if req.route.access is not None else 0) as loan:
+            req.body = await _collected(receive, message, most, loan)
+            if len(req.body) > loose.LARGE and kind is not None and not req.header("content-type").startswith("multi"):
+                async with self._decoding:
+                    await asyncio.to_thread(req.decode_ahead, kind)
+            return await self._run(req)
 
     async def _run(self, req: Request) -> bytes:
         endpoint, database = req.route.endpoint, self._services.database
@@ -197,7 +204,8 @@ class Server:
             if handler.gather is not None:
                 await self._check_again(req)
                 req.gathered = await handler.gather(req, body)
-            item = handler.prepare(req, body)
+            large = len(req.body) > loose.LARGE  # then both ends of the work are done beside the event loop
+            item = await asyncio.to_thread(handler.prepare, req, body) if large else handler.prepare(req, body)
             async with self._turn if handler.large(item) else contextlib.nullcontext():
                 if key is not None:
                     who = req.who
@@ -205,6 +213,8 @@ class Server:
                         lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who))
                     )
                 result = await database.write_merged(self._merge(handler), (req, item))
+            if large:
+                return await asyncio.to_thread(lambda: _wrap(req, handler.render(req, result)))
             return _wrap(req, handler.render(req, result))
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req))
@@ -314,9 +324,18 @@ def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> b
         return _wrap(req, work())
     before = idempotency.recall(tx, req, key)
     if before is not None:
-        return before
+        return _opened(req, before)
     answer = _wrap(req, work())
-    idempotency.remember(tx, req, key, answer)
+    # An answer can show an API key; whoever reads the table, or a copy of it, must not find one there.
+    idempotency.remember(tx, req, key, req.services.vault.seal(answer.decode()).encode())
+    return answer
+
+
+def _opened(req: Request, kept: bytes) -> bytes:
+    """An answer as it was given. One that begins as JSON was kept before answers were sealed. Raises Conflict."""
+    answer = kept if kept.startswith(b"{") else req.services.vault.unseal(kept.decode()).encode()
+    if not answer:
+        raise Conflict("The answer to this Idempotency-Key was sealed with another secret, and cannot be read.")
     return answer
 
 
@@ -348,6 +367,22 @@ def _query(raw: bytes) -> Mapping[str, str]:
         return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
     except (UnicodeDecodeError, ValueError):
         raise BadRequest(message="The query string cannot be read.") from None
+
+
+async def _collected(receive: Receive, message: MutableMapping[str, Any], most: int, loan: bodies.Loan) -> bytes:
+    """The whole of a body, `message` being its first piece. Raises TooLarge, Unavailable, BadRequest."""
+    pieces = []
+    while True:
+        if message["type"] == "http.disconnect":
+            raise BadRequest({"body": "The connection was lost before the end of the body."})
+        piece = message.get("body", b"")
+        if loan.size + len(piece) > most:
+            raise TooLarge
+        loan.grow(len(piece))
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:

@@ -74,10 +74,10 @@ class SharedThrottle:
         headers = await self._ask(FixedWindowRateLimiter.hit, key)
         return await self._own.hit(*key) if headers is None else headers
 
-    async def check(self, *key: str) -> None:
-        """Refuse when the limit is reached, without counting. Raises TooManyRequests."""
-        if await self._ask(FixedWindowRateLimiter.test, key) is None:
-            await self._own.check(*key)
+    async def give_back(self, *key: str) -> None:
+        """Take back one call that was counted."""
+        if await self._store.ask(lambda limiter: limiter.hit(self._limit, self._name, *key, cost=-1)) is None:
+            await self._own.give_back(*key)
 
     async def _ask(self, act: Callable[..., Awaitable[bool]], key: tuple[str, ...]) -> Headers | None:
         """The headers after `act`, or None while the store is away. Raises TooManyRequests."""

@@ -1,17 +1,24 @@
 """The ASGI application: the API below /v3, its document, health, and stored files."""
 
+import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from heliograph.http import openapi
+from heliograph.errors import BadRequest, TooManyRequests
+from heliograph.http import envelope, host, openapi
 from heliograph.http.route import Section
 from heliograph.http.server import Server
 
+ELSEWHERE = "https://heliograph.invalid"
+"""Stands in the document for the server's address (RFC 6761, 6.4: nobody has it)."""
 PAGES = ("/v3/openapi.json", "/v3/docs")
 
 
@@ -37,10 +44,36 @@ def application(
 
     async def described(request: Request) -> Response:
         base = public_url.rstrip("/") or str(request.base_url).rstrip("/")
-        return JSONResponse(openapi.document(sections, base))
+        return await _page(request, document(base), "application/json")
 
     async def browsable(request: Request) -> Response:
-        return HTMLResponse(openapi.page())
+        return await _page(request, page(), "text/html; charset=utf-8")
+
+    @cache
+    def page() -> bytes:
+        return openapi.page().encode()
+
+    @cache
+    def halves() -> list[bytes]:
+        """The document before and after its server's address: it is made once, for whatever name it is asked under."""
+        return msgspec.json.encode(openapi.document(sections, ELSEWHERE)).split(ELSEWHERE.encode())
+
+    def document(base: str) -> bytes:
+        return msgspec.json.encode(base)[1:-1].join(halves())
+
+    async def _page(request: Request, body: bytes, kind: str) -> Response:
+        """A page that a client may keep; it is limited like a call of the API. Raises nothing."""
+        try:
+            counted = await server.count(request.url.path, request.client.host if request.client else "")
+        except TooManyRequests as refused:
+            return Response(envelope.failure(refused), refused.status, refused.headers, "application/json")
+        tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+        headers = {name.decode(): value.decode() for name, value in counted}
+        headers |= {"etag": tag, "cache-control": "no-cache", "vary": "Host"}
+        known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+        if tag in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type=kind)
 
     pages = Starlette(
         routes=[
@@ -54,7 +87,16 @@ def application(
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
-        api = scope["type"] == "http" and (path.startswith("/v3/") or path == "/v3") and path not in PAGES
-        await (server if api else pages)(scope, receive, send)
+        if "//" in path:  # from clients that put a path behind a base URL with a slash at its end
+            path = scope["path"] = re.sub("/{2,}", "/", path)
+        if (path.startswith("/v3/") or path == "/v3") and path not in PAGES:
+            await server(scope, receive, send)
+            return
+        try:
+            host.check(scope, dict(scope["headers"]))
+        except BadRequest as refused:
+            await JSONResponse(refused.data, refused.status)(scope, receive, send)
+            return
+        await pages(scope, receive, send)
 
     return entrance

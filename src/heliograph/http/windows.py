@@ -17,8 +17,8 @@ class Throttle(Protocol):
         """Count a call; the x-ratelimit headers. Raises TooManyRequests with Retry-After."""
         ...
 
-    async def check(self, *key: str) -> None:
-        """Refuse when the limit is reached, without counting. Raises TooManyRequests."""
+    async def give_back(self, *key: str) -> None:
+        """Take back one call that was counted."""
         ...
 
 
@@ -30,6 +30,7 @@ class OwnThrottle:
         self._most = int(amount)
         self._seconds = SECONDS[unit]
         self._windows: dict[tuple[str, ...], list[float]] = {}
+        self._full = MOST_WINDOWS
         self._limit_header = (b"x-ratelimit-limit", amount.encode())
 
     async def hit(self, *key: str) -> Headers:
@@ -45,16 +46,16 @@ class OwnThrottle:
             raise too_many(headers)
         return headers
 
-    async def check(self, *key: str) -> None:
-        """Refuse when the limit is reached, without counting. Raises TooManyRequests."""
-        now = time.time()
+    async def give_back(self, *key: str) -> None:
+        """Take back one call that was counted."""
         window = self._windows.get(key)
-        if window is not None and window[0] > now and window[1] >= self._most:
-            raise too_many(self._headers(0, window[0] - now))
+        if window is not None and window[1] > 0:
+            window[1] -= 1
 
     def _open(self, key: tuple[str, ...], now: float) -> list[float]:
-        if len(self._windows) >= MOST_WINDOWS:
+        if len(self._windows) >= self._full:
             self._windows = {known: window for known, window in self._windows.items() if window[0] > now}
+            self._full = max(MOST_WINDOWS, 2 * len(self._windows))  # else a crowd would have them walked at each call
         window = self._windows[key] = [now + self._seconds, 0]
         return window
 

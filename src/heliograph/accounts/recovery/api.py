@@ -6,8 +6,8 @@ from typing import Annotated
 import msgspec
 
 from heliograph import audit, phone
-from heliograph.accounts import account
-from heliograph.accounts.api import LONGEST_NAME, AccountBase, faulty_password, profile
+from heliograph.accounts import account, passwords
+from heliograph.accounts.api import LONGEST_NAME, AccountBase, profile
 from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
@@ -110,18 +110,19 @@ class ProvenAccount(AccountBase, kw_only=True):
     subaccount: ProvenSubaccount = msgspec.field(name="_subaccount")
 
 
-@endpoint("Verification sent.", CodeSent, before_activation=True)
+@endpoint("Verification sent.", CodeSent, before_activation=True, daily="codes_per_address")
 def send_code(req: Request, body: Verification) -> Reply:
     """Send a code to a phone number, to prove that it is the account's."""
     if not req.who.is_main:
         raise Forbidden
     number = _number_of(body)
-    code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, number.number)
+    settings = req.services.settings
+    code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, settings, number.number)
     if code is None:
         raise TooManyRequests(headers={"retry-after": str(tokens.WINDOW)})
     _text(req, number, code)
     audit.record(req.tx, req.who.user_id, req.who.api_username, "phone.code_sent", number.number)
-    token = code if req.services.settings.mode == "sandbox" else ""  # facts J5
+    token = code if settings.mode == "sandbox" else ""  # facts J5
     return Reply(CodeSent(number.number, "sms", body.country.strip().upper(), token))
 
 
@@ -183,7 +184,7 @@ def _proved(tx: Tx, req: Request) -> Reply | None:
     return Reply(ProvenAccount(**same, subaccount=subaccount, unsubscribe_mail=0, setting_beta=0))
 
 
-@endpoint("An email notification has been sent.", Nothing, guarded=True)
+@endpoint("An email notification has been sent.", Nothing, guarded=True, daily="reminders_per_address")
 def forgot_username(req: Request, body: ForgottenUsername) -> Reply:
     """Mail the usernames to whoever has this address or number. The answer never says whether anybody has."""
     email, number = body.email.strip(), body.phone_number.strip()
@@ -195,7 +196,7 @@ def forgot_username(req: Request, body: ForgottenUsername) -> Reply:
     return Reply([])
 
 
-@endpoint("An email notification has been sent.", Nothing, guarded=True)
+@endpoint("An email notification has been sent.", Nothing, guarded=True, daily="reminders_per_address")
 def forgot_password(req: Request, body: ForgottenPassword) -> Reply:
     """Mail a key for a new password. The answer never says whether there is such a user."""
     reminders.ask_password(req.tx, body.username.strip()[:LONGEST_NAME])
@@ -205,7 +206,7 @@ def forgot_password(req: Request, body: ForgottenPassword) -> Reply:
 @endpoint("Your password has been updated.", Nothing, guarded=True)
 async def set_password(req: Request, body: NewPassword) -> Reply:
     """Set a new password with the key out of the mail."""
-    fault = faulty_password(body.password)
+    fault = passwords.fault(body.password, req.services.settings.strict)
     if fault:
         raise BadRequest({"password": fault})
     key, vault, database = body.activation_token.strip().upper(), req.services.vault, req.services.database

@@ -49,7 +49,7 @@ def _send_names(tx: Tx, vault: Vault, settings: Settings, rows: Sequence[Mapping
     for row in rows:
         names.setdefault((row["user_id"], row["email"]), []).append(row["api_username"])
     for (user_id, address), known in names.items():
-        if address and tokens.issue(tx, vault, user_id, tokens.USERNAME) is not None:
+        if address and tokens.issue(tx, vault, user_id, tokens.USERNAME, settings) is not None:
             text = (
                 "Somebody, we hope you, asked for the username of your account."
                 f" If it was not you, do nothing.\n\n{chr(10).join(known)}\n"
@@ -61,7 +61,7 @@ def _send_names(tx: Tx, vault: Vault, settings: Settings, rows: Sequence[Mapping
 def _send_key(tx: Tx, vault: Vault, settings: Settings, login: Login) -> None:
     if not login.email:
         return  # the account that the server itself sends from
-    key = tokens.issue(tx, vault, login.user_id, tokens.PASSWORD, str(login.subaccount_id))
+    key = tokens.issue(tx, vault, login.user_id, tokens.PASSWORD, settings, str(login.subaccount_id))
     if key is None:
         return
     text = (

@@ -7,10 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from heliograph.accounts.vault import Vault, new_key
-from heliograph.clock import HOUR
+from heliograph.clock import DAY, HOUR
 from heliograph.db.engine import Tx
 from heliograph.db.tables import tokens
+from heliograph.limited import Bites
+from heliograph.settings import Settings
 
+_bites = Bites("house.sent_enough_today")
 PHONE, PASSWORD, USERNAME = "phone", "password", "username"
 """Purposes of messages to users. A reminder of the username holds no secret, but is limited like the others."""
 
@@ -25,16 +28,15 @@ MOST_ISSUED, WINDOW = 5, HOUR
 many seconds."""
 
 
-def issue(tx: Tx, vault: Vault, user_id: int, purpose: str, target: str = "") -> str | None:
-    """A new secret; None when enough have been sent.
+def issue(tx: Tx, vault: Vault, user_id: int, purpose: str, settings: Settings, target: str = "") -> str | None:
+    """A new secret; None when enough have been sent, to this user, to this number, or by the whole house.
 
     `target` is the phone number to prove, or the id of the subaccount that gets a new password. A new code takes the
     place of the one before. Keys stay good beside each other: a stranger who asks for new ones must not be able to
     invalidate the owner's.
     """
-    tx.execute(tokens.delete().where(tokens.c.created_at <= tx.now - WINDOW))
-    mine = _of(user_id, purpose, target if purpose == PASSWORD else None)
-    if _count(tx, mine) >= MOST_ISSUED or (purpose == PHONE and _count(tx, tokens.c.target == target) >= MOST_ISSUED):
+    tx.execute(tokens.delete().where(tokens.c.created_at <= tx.now - DAY))
+    if _enough(tx, user_id, purpose, settings, target):
         return None
     if purpose == PHONE:
         _void(tx, user_id, purpose)
@@ -51,6 +53,26 @@ def issue(tx: Tx, vault: Vault, user_id: int, purpose: str, target: str = "") ->
         )
     )
     return secret
+
+
+def _enough(tx: Tx, user_id: int, purpose: str, settings: Settings, target: str) -> bool:
+    recent = tokens.c.created_at > tx.now - WINDOW
+    mine = _of(user_id, purpose, target if purpose == PASSWORD else None)
+    if _count(tx, mine & recent) >= MOST_ISSUED:
+        return True
+    if purpose != PHONE:
+        mails = _count(tx, tokens.c.purpose.in_((USERNAME, PASSWORD)))
+        return mails >= settings.reminders_per_day and _bitten("reminders", mails)
+    to_number = (tokens.c.purpose == PHONE) & (tokens.c.target == target)
+    if _count(tx, to_number & recent) >= MOST_ISSUED or _count(tx, to_number) >= settings.codes_per_number:
+        return True
+    codes = _count(tx, tokens.c.purpose == PHONE)
+    return codes >= settings.codes_per_day and _bitten("codes", codes)
+
+
+def _bitten(what: str, sent: int) -> bool:
+    _bites.bite(what=what, sent=sent)
+    return True
 
 
 def use_code(tx: Tx, vault: Vault, user_id: int, code: str) -> str | None:

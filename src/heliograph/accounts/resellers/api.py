@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from heliograph import audit, phone
-from heliograph.accounts import account, api
+from heliograph.accounts import account, api, passwords
 from heliograph.accounts.api import Registration
 from heliograph.accounts.resellers import client
 from heliograph.accounts.vault import hash_password
@@ -78,7 +78,7 @@ def view_all(req: Request) -> Reply:
 @endpoint("New reseller has been added.", api.NewAccountAnswer)
 async def create(req: Request, body: Registration) -> Reply:
     """Create a client. It starts without credit: the reseller gives it some."""
-    new = await api.new_account(body)
+    new = await api.new_account(body, req.services.settings.strict)
 
     def work(tx: Tx) -> Reply:
         reseller = account.current(tx, req.who)
@@ -104,7 +104,7 @@ async def update(req: Request, body: ClientChanges) -> Reply:
     def work(tx: Tx) -> Reply:
         reseller = account.current(tx, req.who)
         client.find(tx, reseller.user_id, key)
-        values = _checked(body, account.row(tx, key)["country"])
+        values = _checked(body, account.row(tx, key)["country"], req.services.settings.strict)
         if hashed:
             values["password_hash"] = hashed
         row = client.update(tx, reseller.user_id, key, values)
@@ -167,7 +167,7 @@ def _answer(tx: Tx, req: Request, row: Mapping[str, Any]) -> api.NewAccountAnswe
     return api.NewAccountAnswer(**api.profile(tx, req.services.vault, row["user_id"], row["subaccount_id"]))
 
 
-def _checked(body: ClientChanges, country: str) -> dict[str, Any]:
+def _checked(body: ClientChanges, country: str, strict: bool) -> dict[str, Any]:
     """The columns to store of a client of this country. Raises BadRequest."""
     country = (body.country or country).strip().upper()
     number = phone.parse(body.user_phone, country) if body.user_phone is not None else None
@@ -175,7 +175,7 @@ def _checked(body: ClientChanges, country: str) -> dict[str, Any]:
         "username": body.username is not None
         and not api.NAME.fullmatch(body.username)
         and "Username must have 2 to 100 letters, digits or . @ + - _.",
-        "password": body.password is not None and api.faulty_password(body.password),
+        "password": body.password is not None and passwords.fault(body.password, strict),
         "user_email": body.user_email is not None
         and not is_address(body.user_email)
         and "User email must be an email address.",

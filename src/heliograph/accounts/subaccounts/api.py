@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 
 from heliograph import phone
-from heliograph.accounts import account
-from heliograph.accounts.api import NAME, OwnSubaccount, faulty_password, subaccount
+from heliograph.accounts import account, passwords
+from heliograph.accounts.api import NAME, OwnSubaccount, subaccount
 from heliograph.accounts.subaccounts import subaccount as subaccounts
 from heliograph.accounts.vault import hash_password
 from heliograph.db.engine import Tx
@@ -142,7 +142,7 @@ def _key(req: Request) -> int:
 async def _values(req: Request, body: SubaccountChanges) -> dict[str, Any]:
     """The columns to store. Raises BadRequest."""
     values = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
-    _check(values)
+    _check(values, req.services.settings.strict)
     if "phone_number" in values:
         values["phone_number"] = phone.kept(values["phone_number"], req.who.country)
     for name in ("share_campaigns", *(f"access_{flag}" for flag in ACCESS_FLAGS)):
@@ -153,21 +153,21 @@ async def _values(req: Request, body: SubaccountChanges) -> dict[str, Any]:
     return values
 
 
-def _check(values: Mapping[str, Any]) -> None:
+def _check(values: Mapping[str, Any], strict: bool) -> None:
     """Raises BadRequest with a sentence for each bad field."""
-    faults = {name: fault for name, text in values.items() if (fault := _fault(name, text))}
+    faults = {name: fault for name, text in values.items() if (fault := _fault(name, text, strict))}
     if faults:
         raise BadRequest({name: f"{label(name)} {fault}" for name, fault in faults.items()})
 
 
-def _fault(name: str, text: Any) -> str:
+def _fault(name: str, text: Any, strict: bool) -> str:
     """What is wrong with a value, or nothing."""
     if name in LONGEST and len(text) > LONGEST[name]:
         return f"must have at most {LONGEST[name]} characters."
     if name == "api_username" and not NAME.fullmatch(text):
         return "must have 2 to 100 letters, digits or . @ + - _."
     if name == "password":
-        return faulty_password(text).removeprefix("Password ")
+        return passwords.fault(text, strict).removeprefix("Password ")
     if name == "email" and not is_address(text):
         return "must be an email address."
     if name == "phone_number" and phone.kept(text, "AU") is None:

@@ -1,0 +1,120 @@
+"""Connections that ask for nothing, or for something without an end: they are few, and they end."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.raw import Got, basic, opened, receive, send, until_closed
+from support.server import Running
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Running]:
+    server = Running(tmp_path, head_seconds=1, body_seconds=1, connections=40, connections_per_address=10)
+    yield server
+    server.close_clients()
+    server.stop()
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: loc", HEALTH + b"\r\n" + HEALTH])
+def test_a_head_that_does_not_end_is_given_up(brief: Running, sent: bytes) -> None:
+    with opened(brief) as wire:
+        wire.sendall(sent)
+        until_closed(wire)
+
+
+def test_a_head_that_trickles_is_given_up(brief: Running) -> None:
+    """Each byte on time, and all of them never."""
+    with opened(brief) as wire:
+        wire.settimeout(0.1)
+        wire.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+        ended = False
+        until = time.monotonic() + 60
+        while not ended and time.monotonic() < until:
+            try:
+                wire.sendall(b"x")
+                ended = wire.recv(1000)[:12] in (b"", b"HTTP/1.1 408")
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+        assert ended
+
+
+def test_a_body_that_does_not_end_is_given_up(brief: Running) -> None:
+    api = brief.account()
+    head = b"POST /v3/sms/price HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+    with opened(brief) as wire:
+        wire.sendall(head + basic(api.username.encode(), api.key.encode()) + b'\r\n{"messages":')
+        until_closed(wire)
+    assert api.call("GET", "/account").status == 200
+
+
+def test_an_idle_connection_may_stay(brief: Running) -> None:
+    """While another one is given up, this one waits for its next request."""
+    with opened(brief) as idle, opened(brief) as slow:
+        idle.sendall(HEALTH + b"\r\n")
+        assert receive(idle).status == 200
+        slow.sendall(b"G")
+        until_closed(slow)
+        idle.sendall(HEALTH + b"\r\n")
+        assert receive(idle).status == 200
+
+
+def test_one_address_does_not_have_all_connections(brief: Running) -> None:
+    with opened(brief) as first:
+        first.sendall(HEALTH + b"\r\n")
+        assert receive(first).status == 200
+        others = [socket.create_connection(("127.0.0.1", brief.port), timeout=60) for _ in range(12)]
+        refused = [wire for wire in others if b"503" in _first_line(wire)]
+        assert len(refused) >= 3
+        first.sendall(HEALTH + b"\r\n")
+        assert receive(first).status == 200
+        for wire in others:
+            wire.close()
+    assert _sooner_or_later(brief).status == 200
+
+
+def _first_line(wire: socket.socket) -> bytes:
+    """What a connection is told before it asks; one that may ask is told that it is too slow."""
+    return until_closed(wire)[:30]
+
+
+def _sooner_or_later(server: Running) -> Got:
+    """The first answer that is no refusal: the server hears of a closed connection a moment later."""
+    while True:
+        try:
+            found = send(server, HEALTH)
+        except ConnectionError:
+            continue
+        if found.status != 503:
+            return found
+
+
+def test_a_trusted_proxy_has_as_many_as_it_likes(tmp_path: Path) -> None:
+    server = Running(tmp_path, connections=40, connections_per_address=8, trusted_proxies="127.0.0.0/8")
+    wires = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(20)]
+    for wire in wires:
+        wire.sendall(HEALTH + b"\r\n")
+    assert [receive(wire).status for wire in wires] == [200] * 20
+    for wire in wires:
+        wire.close()
+    server.stop()
+
+
+def test_headers_without_an_end_are_refused(brief: Running) -> None:
+    with opened(brief) as wire:
+        try:
+            wire.sendall(HEALTH)
+            for number in range(300_000):
+                wire.sendall(b"X-%d: y\r\n" % number)
+        except OSError:
+            pass
+        else:
+            pytest.fail("three megabytes of headers were taken")
+    assert send(brief, HEALTH).status == 200
