@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph import carriers, phone, routes, seed
+from heliograph.accounts.consent_page import ConsentPage
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
 from heliograph.background import Background
@@ -79,7 +80,7 @@ class House:
         )
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
-        actions = Actions(options, self.channels)
+        actions = Actions(options, self.vault, self.channels)
         self.hooks = Hooks(
             self.channels, actions.on_receipt, actions.on_inbound, number.owner, audience.opted_out_since
         )
@@ -231,4 +232,5 @@ def web(house: House) -> Any:
     async def stored(request: Request) -> Response:
         return await download(house.database, house.files, request)
 
-    return site.application(server, routes.SECTIONS, options.public_url, house.ready, stored)
+    agree = ConsentPage(house.database, house.vault)
+    return site.application(server, routes.SECTIONS, options.public_url, house.ready, stored, agree.show, agree.confirm)

@@ -140,8 +140,8 @@ class Bench:
     def __init__(self, tx: Tx, folder: Path, clock: Clock, **options: Any) -> None:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
-        self.actions = Actions(self.settings, channels(self.settings, FolderStore(folder)))
         self.vault = Vault.open("", folder)
+        self.actions = Actions(self.settings, self.vault, channels(self.settings, FolderStore(folder)))
         self.user = self.account("bench")
 
     def account(self, name: str, **more: Any) -> int:

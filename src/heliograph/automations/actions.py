@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from heliograph.accounts import account, preferences
+from heliograph.accounts import account, consent, preferences
 from heliograph.accounts.account import Principal
 from heliograph.accounts.preferences import Mailing
+from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
 from heliograph.channels.audience import for_members, refuse_opted_out
 from heliograph.channels.sms.channel import NAME as SMS
@@ -47,8 +48,9 @@ log = structlog.get_logger(__name__)
 class Actions:
     """Runs the rules of receipts and of arriving messages."""
 
-    def __init__(self, settings: Settings, channels: Mapping[str, Channel]) -> None:
+    def __init__(self, settings: Settings, vault: Vault, channels: Mapping[str, Channel]) -> None:
         self._settings = settings
+        self._vault = vault
         self._channels = channels
 
     def on_receipt(self, tx: Tx, message: Message, receipt: rows.Receipt) -> bool:
@@ -70,7 +72,7 @@ class Actions:
                 body = f"Message to {message.recipient}: {receipt.status_text}"
                 self._sms(tx, message, SmsMessage(to=address, body=body, source=FORWARD))
         subject = f"Delivery report for {message.recipient}: {receipt.status}"
-        self._mail(tx, mail_to, subject, lambda: _report_text(message, receipt, wants))
+        self._mail(tx, message.user_id, mail_to, subject, lambda: _report_text(message, receipt, wants))
         return polled
 
     def on_inbound(self, tx: Tx, arrived: rows.Inbound, original: Message | None) -> bool:
@@ -110,7 +112,8 @@ class Actions:
             elif action == "AUTO_REPLY":
                 self._auto_reply(tx, rule["body"] or address, arrived, list_id)
         sender = f"{arrived.sender}@{self._settings.reply_domain}"
-        self._mail(tx, mail_to, f"Reply from {arrived.sender}", lambda: _reply_text(arrived, wants), sender)
+        subject = f"Reply from {arrived.sender}"
+        self._mail(tx, arrived.user_id, mail_to, subject, lambda: _reply_text(arrived, wants), sender)
         return polled
 
     def _create_contact(self, tx: Tx, rule: Mapping[str, Any], arrived: rows.Inbound) -> None:
@@ -149,11 +152,24 @@ class Actions:
         refuse_opted_out(tx, who, drafts)
         self._send(tx, who, arrived, drafts)
 
-    def _mail(self, tx: Tx, to: Sequence[str], subject: str, text: Callable[[], str], sender: str = "") -> None:
+    def _mail(
+        self, tx: Tx, user_id: int, to: Sequence[str], subject: str, text: Callable[[], str], sender: str = ""
+    ) -> None:
         """Mail to each of these addresses once. What is none (an account may have none, a message any) gets nothing."""
         for address in dict.fromkeys(to):
-            if is_address(address):
+            if is_address(address) and self._may_mail(tx, user_id, address):
                 mail.enqueue(tx, sender or self._settings.mail_from, address, subject, text())
+
+    def _may_mail(self, tx: Tx, user_id: int, address: str) -> bool:
+        """Whether mails of an account may go to an address; who has not agreed to them is asked instead.
+
+        In sandbox mode no mail leaves by default, and whoever tries the rules must see what they do.
+        """
+        if self._settings.mode != "production" or consent.allows(tx, user_id, address):
+            return True
+        asked = consent.ask(tx, self._vault, self._settings, user_id, address)
+        log.info("rule.mail_withheld", user=user_id, asked=asked)
+        return False
 
     def _sms(self, tx: Tx, event: Message | rows.Inbound, given: SmsMessage) -> None:
         """Send one SMS in the account's name."""

@@ -1,4 +1,4 @@
-"""The ASGI application: the API below /v3, its document, health, and stored files."""
+"""The ASGI application: the API below /v3, its document, health, stored files, and links out of mails."""
 
 import hashlib
 import re
@@ -20,6 +20,7 @@ from heliograph.http.server import Server
 ELSEWHERE = "https://heliograph.invalid"
 """Stands in the document for the server's address (RFC 6761, 6.4: nobody has it)."""
 PAGES = ("/v3/openapi.json", "/v3/docs")
+Page = Callable[[Request], Awaitable[Response]]
 
 
 def application(
@@ -27,16 +28,16 @@ def application(
     sections: Sequence[Section],
     public_url: str,
     ready: Callable[[], Awaitable[Mapping[str, bool]]],
-    download: Callable[[Request], Awaitable[Response]],
+    download: Page,
+    ask: Page,
+    confirm: Page,
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
-    process needs and whether it has it; `download` answers for /files/{file_id}.
+    process needs and whether it has it; `download` answers for /files/{file_id}, `ask` and `confirm` for GET and POST
+    of /confirm/{token}.
     """
-
-    async def healthz(request: Request) -> Response:
-        return PlainTextResponse("ok\n")
 
     async def readyz(request: Request) -> Response:
         state = await ready()
@@ -77,9 +78,11 @@ def application(
 
     pages = Starlette(
         routes=[
-            Route("/healthz", healthz),
+            Route("/healthz", _healthz),
             Route("/readyz", readyz),
             Route("/files/{file_id}", download),
+            Route("/confirm/{token}", _counted(server, "/confirm", ask)),
+            Route("/confirm/{token}", _counted(server, "/confirm", confirm), methods=["POST"]),
             Route("/v3/openapi.json", described),
             Route("/v3/docs", browsable),
         ]
@@ -100,3 +103,20 @@ def application(
         await pages(scope, receive, send)
 
     return entrance
+
+
+async def _healthz(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _counted(server: Server, at: str, page: Page) -> Page:
+    """A page of strangers that is limited like a call of the API, all its addresses together."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            await server.count(at, request.client.host if request.client else "")
+        except TooManyRequests as refused:
+            return PlainTextResponse(f"{refused.message}\n", refused.status, refused.headers)
+        return await page(request)
+
+    return answer

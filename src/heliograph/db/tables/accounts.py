@@ -125,6 +125,21 @@ tokens = Table(
 )
 """Secrets sent to users; an empty hash is that of a used one. Rows stay for as long as they count against a limit."""
 
+mail_consents = Table(
+    "mail_consents",
+    metadata,
+    Column("user_id", BigInteger, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("token_hash", Text),
+    Column("asked_at", BigInteger, nullable=False, index=True),
+    Column("confirmed_at", BigInteger),
+    PrimaryKeyConstraint("user_id", "address"),
+    UniqueConstraint("token_hash"),
+)
+"""Addresses, in small letters, whose owners were asked for an account's mails; without `confirmed_at` the answer is
+awaited. A link that was used has no hash any more.
+"""
+
 audit = Table(
     "audit",
     metadata,
