@@ -225,6 +225,46 @@ def test_nobody_is_asked_twice_in_a_week(emptied_url: str) -> None:
     at_a_desk(emptied_url, work)
 
 
+def test_processes_that_ask_at_once_send_one_mail(emptied_url: str) -> None:
+    settings = Settings(**PRODUCTION)
+
+    async def run() -> None:
+        clock = Clock()
+        databases = [Database(emptied_url, clock=clock) for _ in range(3)]
+        user = await databases[0].write(lambda tx: Desk(tx, clock).account())
+        for number in range(10):
+            address = f"{number}@example.org"
+            asked = await asyncio.gather(
+                *(one.write(lambda tx: consent.ask(tx, VAULT, settings, user, address)) for one in databases)  # noqa: B023
+            )
+            assert sorted(asked) == [False, False, True]
+        sent = await databases[0].read(lambda tx: tx.driver("SELECT COUNT(*) FROM jobs").fetchone()[0])
+        assert sent == 10
+        for one in databases:
+            await one.close()
+
+    asyncio.run(run())
+
+
+def test_a_link_that_is_used_twice_at_once_works_once(emptied_url: str) -> None:
+    async def run() -> None:
+        clock = Clock()
+        databases = [Database(emptied_url, clock=clock) for _ in range(3)]
+
+        def asked(tx: Tx) -> str:
+            desk = Desk(tx, clock)
+            desk.ask(desk.account(), "a@example.org")
+            return desk.token()
+
+        token = await databases[0].write(asked)
+        good = await asyncio.gather(*(one.write(lambda tx: consent.confirm(tx, VAULT, token)) for one in databases))
+        assert sorted(good) == [False, False, True]
+        for one in databases:
+            await one.close()
+
+    asyncio.run(run())
+
+
 def test_only_the_case_of_ascii_makes_no_difference(emptied_url: str) -> None:
     def work(desk: Desk) -> None:
         user = desk.account()
