@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, TypeVar
 
-import structlog
 from sqlalchemy import make_url
 
 from heliograph.db import dialect
 from heliograph.db.engine import Clock, Connector, Tx, clock_of
 from heliograph.db.file import File
 from heliograph.db.health import ERRORS, Health, reason
+from heliograph.db.log import Log
 from heliograph.db.tables import epochs
 from heliograph.db.writer import DEADLINE, Writer
 from heliograph.errors import DatabaseAway
@@ -33,7 +33,7 @@ that its file stops growing. The writer has to wait meanwhile, so the limit is l
 FRESH = 1.0
 """Seconds for which a commit tells whether writing works."""
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 class Database:
@@ -114,18 +114,23 @@ class Database:
         told = ""
         while not self._closing.wait(CHECKPOINT_EVERY):
             try:
-                if self._file is not None:
-                    self._file.look_inside()
+                self._look_inside()
                 _, pages, _ = connector.run(self.dialect.checkpoint)
+                self._look_inside()
                 if pages > LONGEST_LOG:
                     connector.run(self.dialect.impatient)
                     connector.run(self.dialect.restart)
                 told = ""
             except Exception as problem:  # noqa: BLE001 - it is tried again; meanwhile the log only grows
                 if told != (told := reason(problem)):
-                    log.warning("database.no_checkpoint", error=repr(problem))
+                    log.tell("warning", "database.no_checkpoint", error=repr(problem))
                 connector.reset()
         connector.close()
+
+    def _look_inside(self) -> None:
+        """Both before the log is copied, since it must not get into another's file, and after, to know what is ours."""
+        if self._file is not None:
+            self._file.look_inside()
 
     def _woken(self, names: set[str]) -> None:
         for name in names:

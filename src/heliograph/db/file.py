@@ -7,18 +7,21 @@ it commits is gone with the process.
 import os
 import threading
 
-import structlog
-
+from heliograph.db.log import Log
 from heliograph.errors import DatabaseAway
 
 LOOK = 0.05
 """Seconds between two looks at the folder. Each costs two system calls, so not every commit can have its own."""
 
-MAGIC = b"SQLite format 3\0"
-CHANGES = slice(24, 28)
-"""Where the header of 100 octets counts changes (SQLite file format, section 1.3.5). The number only grows."""
+MAGIC, LOG_MAGIC = b"SQLite format 3\0", b"\x37\x7f\x06"
+"""What the file and its log begin with."""
 
-log = structlog.get_logger(__name__)
+GROWTH = slice(24, 32)
+"""Where the header counts changes of connections that take turns, and then pages (SQLite file format, 1.3.5, 1.3.6). As
+one number they only grow: VACUUM gives pages back, but counts as a change.
+"""
+
+log = Log(__name__)
 _lock = threading.Lock()
 _held: dict[tuple[int, int], tuple[int, int]] = {}
 """(device, inode) -> (descriptor, how many use it)."""
@@ -35,9 +38,8 @@ class File:
         self._log = os.path.realpath(path) + "-wal"
         self._inode = _inode(_stat(path))
         self._log_inode: Inode | None = None
-        self._log_size = 0
         self._descriptor = -1 if self._inode is None else _hold(path, self._inode)
-        self._changes = -1
+        self._growth = -1
         self._overwritten = False
         self.next_look = 0.0
 
@@ -52,24 +54,26 @@ class File:
         """Raises DatabaseAway when another file lies in the place, or none."""
         why = self._strange()
         if why and not self.gone:
-            log.critical("database.gone", why=why, what_now="Nothing is written until the process is started again.")
+            log.tell("critical", "database.gone", why=why, what_now="Nothing more is written until a new start.")
         self.gone = why
         if why:
             raise DatabaseAway(why)
 
     def look_inside(self) -> None:
-        """The same as `look`, and sees also what somebody else has written into the file."""
+        """The same as `look`, and sees also what somebody else has written into the file or its log."""
         if self._descriptor >= 0:
             header = os.pread(self._descriptor, 100, 0)
-            changes = int.from_bytes(header[CHANGES], "big") if header.startswith(MAGIC) else -1
-            self._overwritten |= changes < self._changes
-            self._changes = max(changes, self._changes)
+            growth = int.from_bytes(header[GROWTH], "big") if header.startswith(MAGIC) else -1
+            self._overwritten |= growth < self._growth
+            self._growth = max(growth, self._growth)
+        if self._log_inode is not None:
+            self._overwritten |= not _is_log(self._log)
         self.look()
 
     def forget_log(self) -> None:
         """After the last connection is closed: SQLite removes its log with it, and the next one makes another."""
         if not self.gone:
-            self._log_inode, self._log_size = None, 0
+            self._log_inode = None
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -84,12 +88,21 @@ class File:
             self._inode = found
         if found != self._inode:
             return f"{self._path} was {'deleted or moved' if found is None else 'replaced by another file'}"
-        if self._log_inode is not None:
-            entry = _stat(self._log)
-            if entry is None or _inode(entry) != self._log_inode or entry.st_size < self._log_size:
-                return f"{self._log} was deleted, replaced or cut off"
-            self._log_size = entry.st_size
-        return f"{self._path} was overwritten" if self._overwritten else ""
+        if self._log_inode is not None and _inode(_stat(self._log)) != self._log_inode:
+            return f"{self._log} was deleted or replaced"
+        return f"{self._path} or its log was overwritten" if self._overwritten else ""
+
+
+def _is_log(path: str) -> bool:
+    """Whether the log, if there is one, begins as such: SQLite may cut it off as a whole, and then begins it anew.
+
+    SQLite has no locks on it, so it may be closed again.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(len(LOG_MAGIC)) in (LOG_MAGIC, b"")
+    except OSError:
+        return True
 
 
 def _stat(path: str) -> os.stat_result | None:
