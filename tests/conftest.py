@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from heliograph.db import migrate
@@ -16,6 +18,12 @@ from support.sockets import loopback_only
 # How long an example takes says something of the machine, and nothing of the code.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log_to_stderr() -> None:
+    """What servers log in their threads must not stand in what a command prints."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -169,7 +169,7 @@ def view_card(req: Request) -> Reply:
     return Reply(ShownCard(card["display_number"], card["expiry_month"], card["expiry_year"], card["name"]))
 
 
-@endpoint("Your payment info has been updated.", CardToken, refuses=(Unavailable,))
+@endpoint("Your payment info has been updated.", CardToken)
 async def change_card(req: Request, body: PaymentInfo) -> Reply:
     """Change the card that the account pays with. Its number goes to the payment provider and nowhere else."""
     card = _card(body)
@@ -198,7 +198,7 @@ def view_packages(req: Request) -> Reply:
     return Reply(Packages(packages, currency, currency))
 
 
-@endpoint("", Purchase, spends=True, refuses=(Unavailable,))
+@endpoint("", Purchase, spends=True)
 async def purchase(req: Request) -> Reply:
     """Buy a package. Repeated while its outcome is not known, or with the same key, it is the same purchase."""
     key = req.number("package_id", "Package record not found.")
@@ -236,7 +236,7 @@ def view_transaction(req: Request) -> Reply:
     return Reply(_transaction(payments.transaction(req.tx, req.who.user_id, req.params["transaction_id"])))
 
 
-@endpoint("Download your invoice here.", InvoiceLink, refuses=(Unavailable,))
+@endpoint("Download your invoice here.", InvoiceLink)
 async def make_invoice(req: Request) -> Reply:
     """Make the invoice of a transaction as PDF. An addition to the contract."""
     user_id, key, settings = req.who.user_id, req.params["transaction_id"], req.services.settings

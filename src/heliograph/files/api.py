@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from python_multipart.multipart import Field, File, create_form_parser
 
-from heliograph.errors import BadRequest, TooManyRequests, Unavailable, required
+from heliograph.errors import BadRequest, TooManyRequests, required
 from heliograph.fields import UnixTime, about
 from heliograph.files import store as files
 from heliograph.files.convert import Busy
@@ -48,7 +48,7 @@ class SentFile(msgspec.Struct, frozen=True):
     target: str
 
 
-@endpoint("Your file has been uploaded.", Uploaded, body=Upload, query=(CONVERT,), uploads=True, refuses=(Unavailable,))
+@endpoint("Your file has been uploaded.", Uploaded, body=Upload, query=(CONVERT,), uploads=True)
 async def upload(req: Request) -> Reply:
     """Upload a file. It is converted for its purpose and kept for a while."""
     file = await asyncio.to_thread(_sent_file, req)

@@ -193,7 +193,7 @@ def _refused(route: Route) -> list[type[ApiError]]:
         errors.Conflict: route.endpoint.spends,
         errors.TooLarge: route.method in ("POST", "PUT"),
         errors.TooManyRequests: True,
-        errors.Unavailable: route.method in ("POST", "PUT"),
+        errors.Unavailable: True,
     }
     return [error for error in REFUSALS if possible.get(error) or error in route.endpoint.refuses]
 

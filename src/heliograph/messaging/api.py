@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heliograph.db.engine import Tx
-from heliograph.errors import BadRequest, NotFound, Unavailable
+from heliograph.errors import BadRequest, NotFound
 from heliograph.fields import Nothing
 from heliograph.files import store as files
 from heliograph.http import paging, search
@@ -63,7 +63,7 @@ def viewing(channel: str, sheet: Sheet) -> Endpoint:
 def exporting(channel: str) -> Endpoint:
     """A channel's export: its history as CSV in the file store, answered as a link."""
 
-    @endpoint("Download your file here.", Export, query=(FILENAME, *DATES), refuses=(Unavailable,))
+    @endpoint("Download your file here.", Export, query=(FILENAME, *DATES))
     async def export_history(req: Request) -> Reply:
         """Export the history as a CSV file."""
         name = files.safe_name(req.query.get("filename", ""), "export.csv")
