@@ -31,7 +31,7 @@ that its file stops growing. The writer has to wait meanwhile, so the limit is l
 """
 
 FRESH = 1.0
-"""Seconds for which a commit tells whether writing works."""
+"""Seconds for which it is believed that writing works, or does not."""
 
 log = Log(__name__)
 
@@ -78,12 +78,13 @@ class Database:
         return asyncio.get_running_loop().run_in_executor(self._pool, self._read, run, monotonic() + DEADLINE)
 
     async def ready(self) -> bool:
-        """Whether writing works: what the commits of the last second said, or one that is made to find out."""
-        if self._health.tried_at < monotonic() - FRESH:
+        """Whether writing works: what was seen within the last second, or what comes of writing something now."""
+        if self._health.proved_at < monotonic() - FRESH:
             try:
                 await asyncio.wait_for(self.write(_try), 5)
             except (DatabaseAway, TimeoutError):
                 return False
+            self._health.works()
         return self._health.writes
 
     def on_wake(self, name: str, listener: Callable[[], None]) -> None:

@@ -80,6 +80,9 @@ class Dialect:
     """
     impatient = "PRAGMA busy_timeout = 100"
     """Limit a restart of the log to 100 ms of waiting for readers, since the writer waits with it."""
+    has_written = "SELECT total_changes() > 0"
+    """Whether there is something to commit. SQLite counts for each connection, but this is asked of new ones only."""
+
     clock = ""
     """How the server's clock is read; "" without a server: the machine's clock is the only one."""
 
@@ -135,6 +138,7 @@ class PostgreSQL(Dialect):
     begin_migration = ("BEGIN", "SELECT pg_advisory_xact_lock(7213001)")
     version = "SHOW server_version"
     checkpoint = restart = impatient = ""
+    has_written = "SELECT txid_current_if_assigned() IS NOT NULL"
     clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
     def sql(self, text: str) -> str:

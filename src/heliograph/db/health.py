@@ -29,15 +29,15 @@ def reason(problem: BaseException) -> str:
 
 
 class Health:
-    """Shared by the connections of a process. `writes`: whether the last commit went well.
+    """Shared by the connections of a process. `writes`: whether writing works, as was seen last.
 
-    `tried_at` is when that was, by `time.monotonic`.
+    `proved_at` is when that was proved, by `time.monotonic`.
     """
 
     def __init__(self, file: File | None = None) -> None:
         self.file = file
         self.writes = True
-        self.tried_at = float("-inf")
+        self.proved_at = float("-inf")
         self._closed_until = float("-inf")
         self._why = ""
         self._open = 0
@@ -67,23 +67,21 @@ class Health:
         self._closed_until, self._why = monotonic() + PAUSE, why
         return DatabaseAway(why)
 
-    def written(self, starved: str) -> None:
-        """Note a commit; `starved` says why the database had no room for a part of it, if so.
-
-        Raises DatabaseAway when the file that it went into is not the database any more.
-        """
-        self.tried_at = now = monotonic()
-        if self.file is not None and now >= self.file.next_look:
+    def written(self) -> None:
+        """After a commit: raises DatabaseAway when the file that it went into is not the database any more."""
+        if self.file is not None and (now := monotonic()) >= self.file.next_look:
             self.file.look_after_commit(now)
-        if starved:
-            self.failed(starved)
-        elif not self.writes:
+
+    def works(self) -> None:
+        """Note that something was written, and not only a transaction ended in which nothing was."""
+        self.proved_at = monotonic()
+        if not self.writes:
             self.writes = True
             log.tell("info", "database.back")
 
     def failed(self, why: str) -> None:
-        """Note that nothing could be written."""
-        self.tried_at = monotonic()
+        """Note that something could not be written."""
+        self.proved_at = monotonic()
         if self.writes:
             self.writes = False
             log.tell("error", "database.away", why=why)

@@ -204,14 +204,17 @@ class Writer:
         for unit in units:
             kept += self._run_unit(tx, unit, alone)
         if kept or not alone:
+            proof = not self._health.writes and tx.driver(tx.dialect.has_written).fetchone()[0]
             self._committing = True
             tx.driver("COMMIT")
-            self._health.written(self._starved)
+            self._health.written()
+            if proof:
+                self._health.works()
         else:
             tx.driver("ROLLBACK")
             tx.wakes.clear()
-            if self._starved:
-                self._health.failed(self._starved)
+        if self._starved:
+            self._health.failed(self._starved)
         return tx.wakes
 
     def _run_unit(self, tx: Tx, unit: list[Piece], alone: bool) -> int:
