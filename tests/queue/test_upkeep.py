@@ -42,7 +42,7 @@ def test_every_slice_of_every_duty_is_done_again_and_again(
 
     asyncio.run(scenario())
     assert done[:10] == [*["sliced"] * 3, "broken", "last", *["sliced"] * 3, "broken", "last"]
-    assert "upkeep.failed" in capsys.readouterr().out
+    assert "upkeep.failed" in capsys.readouterr().err
 
 
 def test_it_can_be_stopped_before_it_was_started(migrated_url: str) -> None:
