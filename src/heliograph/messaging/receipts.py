@@ -123,6 +123,7 @@ def _by_transport(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
     """Change the messages that these receipts (all with a key) speak of; the keys of those that became final."""
+    joined = sorted(joined, key=_key)  # in one order, so that two processes do not lock each other out
     messages = message.load(tx, {_key(receipt) for receipt in joined})
     last: dict[Key, Receipt] = {}
     events = []
@@ -138,10 +139,7 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
         if receipt.state == "delivered":
             if row.units > 1 and not channel.late_failures and not _first_of_its_part(tx, row, receipt):
                 continue
-            row.receipts_left -= 1
-            if row.receipts_left > 0:
-                sql = "UPDATE messages SET receipts_left = ? WHERE user_id = ? AND message_id = ?"
-                tx.driver(sql, [row.receipts_left, *key])
+            if _one_less(tx, row) > 0:
                 continue
         row.status = message.COMPLETED if receipt.state == "delivered" else message.FAILED
         last[key] = receipt
@@ -161,6 +159,18 @@ def _is_over(row: Message, receipt: Receipt, channel: Channel) -> bool:
     if row.status == message.COMPLETED:
         return not channel.late_failures or receipt.state == "delivered"
     return row.status in (message.FAILED, message.CANCELLED)
+
+
+def _one_less(tx: Tx, row: Message) -> int:
+    """How many receipts a message waits for after this one. Another process may count one of its parts meanwhile."""
+    if row.units == 1 and row.receipts_left <= 1:
+        return 0
+    sql = (
+        "UPDATE messages SET receipts_left = receipts_left - 1 WHERE user_id = ? AND message_id = ?"
+        " RETURNING receipts_left"
+    )
+    (row.receipts_left,) = tx.driver(sql, [*row.key]).fetchone()
+    return row.receipts_left
 
 
 def _first_of_its_part(tx: Tx, row: Message, receipt: Receipt) -> bool:
