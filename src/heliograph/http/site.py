@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from heliograph.errors import BadRequest, TooManyRequests
+from heliograph.errors import BadRequest, TooManyRequests, Unavailable
 from heliograph.http import envelope, host, openapi
 from heliograph.http.route import Section
 from heliograph.http.server import Server
@@ -35,8 +35,7 @@ def application(
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
-    process needs and whether it has it; `download` answers for /files/{file_id}, `ask` and `confirm` for GET and POST
-    of /confirm/{token}.
+    process needs and whether it has it; `download` is /files/{file_id}, `ask` and `confirm` are /confirm/{token}.
     """
 
     async def readyz(request: Request) -> Response:
@@ -85,7 +84,8 @@ def application(
             Route("/confirm/{token}", _counted(server, "/confirm", confirm), methods=["POST"]),
             Route("/v3/openapi.json", described),
             Route("/v3/docs", browsable),
-        ]
+        ],
+        exception_handlers={Unavailable: _away},
     )
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
@@ -120,3 +120,9 @@ def _counted(server: Server, at: str, page: Page) -> Page:
         return await page(request)
 
     return answer
+
+
+async def _away(request: Request, problem: Exception) -> Response:
+    """What a page answers while the database or the file store is away."""
+    assert isinstance(problem, Unavailable)
+    return PlainTextResponse(f"{problem.message}\n", problem.status, problem.headers)
