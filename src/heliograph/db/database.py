@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import make_url
 
 from heliograph.db import dialect
 from heliograph.db.engine import Clock, Connector, Tx, clock_of
 from heliograph.db.file import File
 from heliograph.db.health import ERRORS, Health, reason
-from heliograph.db.log import Log
 from heliograph.db.tables import epochs
 from heliograph.db.writer import DEADLINE, Writer
 from heliograph.errors import DatabaseAway
@@ -33,7 +33,7 @@ that its file stops growing. The writer has to wait meanwhile, so the limit is l
 FRESH = 1.0
 """Seconds for which it is believed that writing works, or does not."""
 
-log = Log(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Database:
@@ -124,7 +124,7 @@ class Database:
                 told = ""
             except Exception as problem:  # noqa: BLE001 - it is tried again; meanwhile the log only grows
                 if told != (told := reason(problem)):
-                    log.tell("warning", "database.no_checkpoint", error=repr(problem))
+                    log.warning("database.no_checkpoint", error=repr(problem))
                 connector.reset()
         connector.close()
 

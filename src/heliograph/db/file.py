@@ -7,7 +7,8 @@ it commits is gone with the process.
 import os
 import threading
 
-from heliograph.db.log import Log
+import structlog
+
 from heliograph.errors import DatabaseAway
 
 LOOK = 0.05
@@ -21,7 +22,7 @@ GROWTH = slice(24, 32)
 one number they only grow: VACUUM gives pages back, but counts as a change.
 """
 
-log = Log(__name__)
+log = structlog.get_logger(__name__)
 _lock = threading.Lock()
 _held: dict[tuple[int, int], tuple[int, int]] = {}
 """(device, inode) -> (descriptor, how many use it)."""
@@ -54,7 +55,7 @@ class File:
         """Raises DatabaseAway when another file lies in the place, or none."""
         why = self._strange()
         if why and not self.gone:
-            log.tell("critical", "database.gone", why=why, what_now="Nothing more is written until a new start.")
+            log.critical("database.gone", why=why, what_now="Nothing more is written until a new start.")
         self.gone = why
         if why:
             raise DatabaseAway(why)

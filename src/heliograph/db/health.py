@@ -5,10 +5,10 @@ import threading
 from time import monotonic
 
 import psycopg
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from heliograph.db.file import File
-from heliograph.db.log import Log
 from heliograph.errors import DatabaseAway
 
 PAUSE = 1.0
@@ -19,7 +19,7 @@ not one after the other when each has waited for a server that is gone.
 ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
 """What the drivers raise, by themselves and through SQLAlchemy."""
 
-log = Log(__name__)
+log = structlog.get_logger(__name__)
 
 
 def reason(problem: BaseException) -> str:
@@ -77,11 +77,11 @@ class Health:
         self.proved_at = monotonic()
         if not self.writes:
             self.writes = True
-            log.tell("info", "database.back")
+            log.info("database.back")
 
     def failed(self, why: str) -> None:
         """Note that something could not be written."""
         self.proved_at = monotonic()
         if self.writes:
             self.writes = False
-            log.tell("error", "database.away", why=why)
+            log.error("database.away", why=why)

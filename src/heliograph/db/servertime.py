@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from heliograph.db.log import Log
+import structlog
 
 REFRESH = 5.0
 """Seconds after which a measurement is repeated: a round trip in so many thousand."""
@@ -11,7 +11,7 @@ REFRESH = 5.0
 MOST_DIFFERENCE = 2.0
 """Seconds that this machine's clock may differ from the server's before somebody is told."""
 
-log = Log(__name__)
+log = structlog.get_logger(__name__)
 
 
 def measured(ask: Callable[[], float]) -> float:
@@ -58,4 +58,4 @@ class ServerTime:
         different = self._machine - self._offset
         if (abs(different) > MOST_DIFFERENCE) != self._told:
             self._told = not self._told
-            log.tell("warning", "database.other_clock", seconds_ahead=round(different, 1), differs=self._told)
+            log.warning("database.other_clock", seconds_ahead=round(different, 1), differs=self._told)

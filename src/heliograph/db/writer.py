@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+import structlog
+
 from heliograph.db.engine import QUICK, Connector, Tx
 from heliograph.db.health import Health, reason
-from heliograph.db.log import Log
 from heliograph.errors import DatabaseAway
 
 MOST_PIECES = 256
@@ -30,7 +31,7 @@ that would be done twice.
 """
 
 NEVER = float("inf")
-log = Log(__name__)
+log = structlog.get_logger(__name__)
 
 Merge = Callable[[Tx, list[Any]], Sequence[Any]]
 
@@ -170,7 +171,7 @@ class Writer:
         if isinstance(problem, DatabaseAway):
             self._health.failed(problem.why)
         else:
-            log.tell("error", "database.commit_failed", error=repr(problem))
+            log.error("database.commit_failed", error=repr(problem))
         return problem
 
     def _in_time(self, batch: list[Piece], now: float) -> list[Piece]:
@@ -182,7 +183,7 @@ class Writer:
 
     def _refuse(self, late: Sequence[Piece]) -> None:
         if late:
-            log.tell("warning", "database.too_late", pieces=len(late))
+            log.warning("database.too_late", pieces=len(late))
         for piece in late:
             piece.failure = DatabaseAway(f"nothing could be written for {DEADLINE:.0f} seconds")
 
