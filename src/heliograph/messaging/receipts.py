@@ -87,7 +87,7 @@ def join_parked(tx: Tx, hooks: Hooks, limit: int = 500) -> bool:
 def store(tx: Tx, arrived: Sequence[Receipt], hooks: Hooks) -> int:
     """Take receipts from a transport: join each to its message, or park it until the hand-over is recorded.
 
-    Returns how many were parked.
+    They are dated by the database's clock: the machines of several workers differ. Returns how many were parked.
     """
     keys = _keys(tx, {(receipt.transport, receipt.remote_id) for receipt in arrived if receipt.key is None})
     joined = []
@@ -95,9 +95,10 @@ def store(tx: Tx, arrived: Sequence[Receipt], hooks: Hooks) -> int:
     for receipt in arrived:
         key = receipt.key or keys.get((receipt.transport, receipt.remote_id))
         if key is not None:
-            joined.append(receipt if receipt.key else msgspec.structs.replace(receipt, key=key))
+            joined.append(msgspec.structs.replace(receipt, key=key, at=tx.now))
         else:
-            parked.append((receipt.transport, receipt.remote_id, msgspec.json.encode(receipt).decode(), tx.now))
+            arrived_now = msgspec.structs.replace(receipt, at=tx.now)
+            parked.append((receipt.transport, receipt.remote_id, msgspec.json.encode(arrived_now).decode(), tx.now))
     tx.insert_rows("parked_receipts", ("transport", "remote_id", "payload", "at"), parked)
     if joined:
         apply(tx, joined, hooks)
