@@ -7,6 +7,7 @@ import csv
 import io
 import itertools
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ NUMBERS = itertools.count(1)
 LATER = 10 * 24 * 3600
 
 
-class Conformance:
+class Conformance(ABC):
     """`channel`: its name. `price`: the key of the price in the entries of send and price."""
 
     channel: str
@@ -156,9 +157,9 @@ class Conformance:
         assert details[1].startswith("Not taken by scripted: busy.")
         assert details[2] == "Taken by scripted: queued as 7."
 
+    @abstractmethod
     def carried(self, outgoing: Outgoing, body: str) -> None:
         """Check what the transport got for a message."""
-        raise NotImplementedError
 
     # Reported
 
