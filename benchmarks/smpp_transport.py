@@ -50,7 +50,7 @@ class Counter:
     async def on_part(self, part: Part, join: Join) -> None:
         raise AssertionError(part)
 
-    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+    async def on_overdue_parts(self, transport: str, age: float, most: int, join: Join) -> None:
         """There are no parts."""
 
 

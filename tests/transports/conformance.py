@@ -113,10 +113,10 @@ class Recorder:
         if len(came) == part.total:
             self._give(part.key, join)
 
-    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+    async def on_overdue_parts(self, transport: str, age: float, most: int, join: Join) -> None:
         excess = len(self.parts) - most
         for rank, (key, came) in enumerate(list(self.parts.items())):
-            if rank < excess or min(part.at for part in came.values()) <= before:
+            if rank < excess or min(part.at for part in came.values()) <= time.time() - age:
                 self._give(key, join)
 
     def _give(self, key: PartsKey, join: Join) -> None:

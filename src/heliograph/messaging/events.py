@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
 from heliograph.db.database import Database
@@ -49,16 +50,20 @@ class StoredEvents:
 
     async def on_inbound(self, message: Inbound) -> None:
         """Store an MO; one that is for no account is logged without its text."""
-        stored = await self._database.write(lambda tx: inbound.store(tx, message, self._hooks), urgent=False)
+
+        def store(tx: Tx) -> str | None:
+            return inbound.store(tx, msgspec.structs.replace(message, at=tx.now), self._hooks)
+
+        stored = await self._database.write(store, urgent=False)
         _tell(None if stored else message)
 
     async def on_part(self, part: Part, join: Join) -> None:
         """Store a part of an MO, together with those that wait; and the MO, when this was the last part."""
         _tell(await self._database.write_merged(self._store_parts, (part, join), urgent=False))
 
-    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+    async def on_overdue_parts(self, transport: str, age: float, most: int, join: Join) -> None:
         """Store what is overdue as far as it came. All are tried; raises what the first failed with."""
-        old = await self._database.read(lambda tx: parts.overdue(tx, transport, before, most))
+        old = await self._database.read(lambda tx: parts.overdue(tx, transport, tx.clock - age, most))
         results: list[Inbound | BaseException | None] = []
         for some in chunks(old, OVERDUE_AT_ONCE):
             results += await asyncio.gather(*(self._give_up(long_id, join) for long_id in some), return_exceptions=True)

@@ -1,8 +1,9 @@
 """What a message is: its statuses, the moves between them, its timeline."""
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
+from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
 from heliograph.messaging.rows import Key, Message
 
@@ -36,19 +37,31 @@ class Code:
 
 COLUMNS = Message.__struct_fields__
 
-_last_seq = 0
+_last: WeakKeyDictionary[Dialect, int] = WeakKeyDictionary()
+"""The newest number of a timeline in each open database (each has a dialect of its own)."""
+
+SET_BACK = 60 * 10**9
+"""Nanoseconds that a clock may be behind the newest event for numbers to go on from there; more: it was set back."""
 
 
-def sequence() -> int:
-    """Nanoseconds, strictly rising in this process: the order of events of one message."""
-    global _last_seq
-    _last_seq = max(_last_seq + 1, time.time_ns())
-    return _last_seq
+def _sequence(tx: Tx, count: int) -> range:
+    """Numbers for `count` events: the time of the transaction in nanoseconds, rising also within one moment."""
+    first = int(tx.clock * 1e9)
+    newest = _last.get(tx.dialect, 0)
+    if first <= newest < first + SET_BACK:
+        first = newest + 1
+    _last[tx.dialect] = first + count - 1
+    return range(first, first + count)
 
 
 def record(tx: Tx, events: Sequence[tuple[int, str, str, str]]) -> None:
     """Append to timelines: rows of (user_id, message_id, status, detail). `detail` is for the customer to read."""
-    rows = [(user_id, key, sequence(), status, detail[:1000]) for user_id, key, status, detail in events]
+    if not events:
+        return
+    rows = [
+        (user_id, key, number, status, detail[:1000])
+        for number, (user_id, key, status, detail) in zip(_sequence(tx, len(events)), events, strict=True)
+    ]
     tx.insert_rows("message_events", ("user_id", "message_id", "seq", "status", "detail"), rows)
 
 

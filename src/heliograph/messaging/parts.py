@@ -44,7 +44,7 @@ def store(tx: Tx, arrived: Sequence[tuple[Part, Join]], hooks: Hooks) -> list[In
     return found
 
 
-def overdue(tx: Tx, transport: str, before: int, most: int) -> list[str]:
+def overdue(tx: Tx, transport: str, before: float, most: int) -> list[str]:
     """Ids of incomplete messages whose first part came until `before` (Unix seconds), and of the oldest beyond `most`.
 
     Their parts were acknowledged and nobody sends them again, so what there is must not be lost.
@@ -98,7 +98,7 @@ def _lock(tx: Tx, part: Part) -> str:
         " VALUES (?, ?, ?, ?, ?, ?, 0, ?)"
         " ON CONFLICT (transport, sender, recipient, reference, total, whole) DO UPDATE SET at = long_inbound.at"
         " RETURNING long_id",
-        [new_ids(1, tx.clock)[0], *part.key, part.at],
+        [new_ids(1, tx.clock)[0], *part.key, tx.now],
     ).fetchone()
     return str(long_id)
 
@@ -109,7 +109,7 @@ def _put(tx: Tx, long_id: str, part: Part) -> int:
         "INSERT INTO inbound_parts (long_id, number, form, octets, at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (long_id, number) DO UPDATE"
         " SET form = excluded.form, octets = excluded.octets, at = excluded.at",
-        [long_id, part.number, part.form, b64encode(part.octets).decode(), part.at],
+        [long_id, part.number, part.form, b64encode(part.octets).decode(), tx.now],
     )
     (count,) = tx.driver("SELECT count(*) FROM inbound_parts WHERE long_id = ?", [long_id]).fetchone()
     return int(count)

@@ -149,7 +149,10 @@ Join = Callable[[Sequence[Part]], Inbound]
 
 
 class Events(Protocol):
-    """Where a transport reports. What was given is stored when the call returns: acknowledge to the peer after that."""
+    """Where a transport reports. What was given is stored when the call returns: acknowledge to the peer after that.
+
+    It is dated by the database's clock, and not by the `at` of this machine: several workers serve one carrier.
+    """
 
     async def on_receipts(self, receipts: Sequence[Receipt]) -> None: ...
 
@@ -162,10 +165,10 @@ class Events(Protocol):
         """
         ...
 
-    async def on_overdue_parts(self, transport: str, before: int, most: int, join: Join) -> None:
+    async def on_overdue_parts(self, transport: str, age: float, most: int, join: Join) -> None:
         """Store the incomplete messages of a transport as far as they came, and keep their parts no longer.
 
-        Those whose first part came until `before` (Unix seconds), and the oldest beyond `most`.
+        Those whose first part came `age` seconds ago or earlier, and the oldest beyond `most`.
         """
         ...
 

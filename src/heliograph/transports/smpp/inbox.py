@@ -1,6 +1,7 @@
 """What a carrier delivers: receipts and messages, stored first and acknowledged after. Knows nothing of submits."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -57,7 +58,7 @@ class Inbox:
         self._recall = recall
         self._join = partial(whole, default=options.alphabet)
         self._parts_timeout = parts_timeout
-        self._opened = int(time.time())
+        self._opened = asyncio.get_running_loop().time()
         self._unlooked = 0
         self._waiting: deque[Delivery] = deque()
         self._paused: set[Session] = set()
@@ -89,9 +90,9 @@ class Inbox:
         None is overdue before the carrier had its time to bring the rest, also after a long stop of this process.
         """
         self._unlooked = 0
-        now = time.time()
-        before = int(now - self._parts_timeout) if now >= self._opened + self._parts_timeout else 0
-        given_up = self._events.on_overdue_parts(self._name, before, MOST_INCOMPLETE, self._join)
+        had_its_time = asyncio.get_running_loop().time() >= self._opened + self._parts_timeout
+        age = self._parts_timeout if had_its_time else math.inf
+        given_up = self._events.on_overdue_parts(self._name, age, MOST_INCOMPLETE, self._join)
         await self._status(given_up, "smpp.parts_not_given_up")
 
     async def _work(self) -> None:
