@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from heliograph.limited import Bites
+from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
 RESERVE = 256
@@ -97,7 +97,7 @@ class Gate:
             parsed = ipaddress.ip_address(client[0].partition("%")[0] if client else "")
         except ValueError:
             return False
-        return any(parsed in network for network in self._proxies)
+        return any(parsed in proxies for proxies in self._proxies)
 
 
 class Connection(HttpToolsProtocol):
@@ -116,7 +116,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Count it, and refuse it when there are too many."""
         super().connection_made(transport)
-        self.address = _network(self.client[0]) if self.client else ""
+        self.address = network(self.client[0]) if self.client else ""
         if not self._gate.enter(self):
             self._refuse(b"503 Service Unavailable", b"retry-after: 5\r\n")
 
@@ -189,16 +189,3 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: bytes, more: bytes) -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"connection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
-
-
-def _network(host: str) -> str:
-    """What counts as one address: the /64 of an IPv6 address, which one subscriber has whole."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64"
-    return host

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from heliograph.accounts.vault import hash_password
-from heliograph.http.logins import network
 from heliograph.http.throttle import ACCOUNTS, KEYS
 from heliograph.http.windows import MOST_WINDOWS, OwnThrottle
+from heliograph.limited import network
 from support.raw import basic, send
 from support.server import Running
 

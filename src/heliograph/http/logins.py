@@ -7,15 +7,13 @@ as one that tries many. Keys are looked up before: whoever has a good one waits 
 
 import asyncio
 import hashlib
-import ipaddress
-from functools import lru_cache
 
 from heliograph.accounts.account import Principal
 from heliograph.errors import TooManyRequests, Unauthorized
 from heliograph.http.auth import Authenticator, readings
 from heliograph.http.throttle import Limits
 from heliograph.http.windows import Headers, Throttle
-from heliograph.limited import Bites
+from heliograph.limited import Bites, network
 
 _bites = Bites("logins.limited")
 
@@ -93,15 +91,3 @@ async def _count(throttle: Throttle, *key: str) -> Headers:
 def _mark(username: str) -> str:
     """A name of any length as a key of a window."""
     return hashlib.blake2b(username.lower().encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-
-
-@lru_cache(maxsize=10_000)
-def network(client: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has whole."""
-    try:
-        address = ipaddress.ip_address(client.partition("%")[0])
-    except ValueError:
-        return client
-    if address.version == 6 and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -28,11 +28,12 @@ from heliograph.errors import (
 from heliograph.http import bodies, envelope, host, idempotency, loose
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
-from heliograph.http.logins import Logins, network
+from heliograph.http.logins import Logins
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route
 from heliograph.http.throttle import Limits
 from heliograph.http.windows import Headers
+from heliograph.limited import network
 from heliograph.services import Services
 
 Scope = MutableMapping[str, Any]
