@@ -215,9 +215,10 @@ async def _transport(name: str, transport: TransportOptions) -> Finding:
     what = f"transport {name}"
     if isinstance(transport, SandboxOptions):
         return Finding(what, True, f"built-in carrier for {transport.medium}")
-    where = f"{transport.host}:{transport.port}"
+    host, port = transport.address
+    where = f"{host}:{port}"
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(transport.host, transport.port), PATIENCE)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), PATIENCE)
     except TimeoutError:
         return Finding(what, False, f"{where} does not answer")
     except OSError as problem:

@@ -306,6 +306,11 @@ class SmppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     dest_ton: Annotated[int, Meta(ge=0, le=7, description="TON of the recipient; 1: international.")] = 1
     dest_npi: Annotated[int, Meta(ge=0, le=18, description="NPI of the recipient; 1: E.164.")] = 1
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) of the carrier."""
+        return self.host, self.port
+
 
 class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="smtp", tag_field="kind"):
     """[transports.NAME] kind = "smtp": a mail relay."""
@@ -324,6 +329,57 @@ class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the relay.")] = 30.0
     connections: Annotated[int, Meta(ge=1, le=100, description="Connections kept open to the relay.")] = 2
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) of the relay."""
+        return self.host, self.port
+
+
+Mm7Optional = Literal[
+    "ServiceCode", "MessageClass", "TimeStamp", "ExpiryDate", "DeliveryReport", "ReadReply", "Priority"
+]
+
+
+class Mm7Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mm7", tag_field="kind"):
+    """[transports.NAME] kind = "mm7": a carrier's MMSC, reached by MM7 (3GPP TS 23.140)."""
+
+    url: Annotated[str, Meta(pattern="^https?://[^ ]+$", description="Where the MMSC takes messages.")]
+    username: Annotated[str, Meta(description="Name for HTTP Basic; empty: without a login.")] = ""
+    password: Annotated[str, Meta(description="Password for HTTP Basic.")] = ""
+    tls_ca: Annotated[str, Meta(description="PEM file of the authority to trust; empty: the system's.")] = ""
+    vasp_id: Annotated[str, Meta(description="VASPID, from the carrier.")] = ""
+    vas_id: Annotated[str, Meta(description="VASID, from the carrier.")] = ""
+    service_code: Annotated[str, Meta(description="ServiceCode, only when the carrier asks for one.")] = ""
+    release: Annotated[
+        str,
+        Meta(
+            pattern="^(REL-[0-9]+-MM7-[0-9]+-[0-9]+|https?://[^ ]+)$",
+            description="Release of the schema, as REL-5-MM7-1-0, or a namespace as the carrier writes it.",
+        ),
+    ] = "REL-6-MM7-1-4"
+    version: Annotated[str, Meta(description="MM7Version; empty: the one of the release.")] = ""
+    sender_form: Annotated[
+        Literal["auto", "number", "short-code"],
+        Meta(description="Element of the sender; auto: ShortCode up to 8 digits, else Number."),
+    ] = "auto"
+    plus: Annotated[bool, Meta(description="Numbers begin with a plus.")] = True
+    omit: Annotated[tuple[Mm7Optional, ...], Meta(description="Optional elements that the carrier refuses.")] = ()
+    read_reply: Annotated[bool, Meta(description="Ask for a report when the message is read.")] = False
+    connections: Annotated[int, Meta(ge=1, le=256, description="Requests at once.")] = 8
+    timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for an answer.")] = 30.0
+    retry: Annotated[
+        tuple[int, ...],
+        Meta(description="StatusCodes after which a message is tried again; any other refusal is final."),
+    ] = (3000, 3500, 3510, 4000, 4006)
+    inbound_username: Annotated[str, Meta(description="Name that the carrier shows when it reports.")] = ""
+    inbound_password: Annotated[str, Meta(description="Password that it shows; empty: it may not report.")] = ""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) of the MMSC."""
+        parsed = urlsplit(self.url)
+        return parsed.hostname or "", parsed.port or (443 if parsed.scheme == "https" else 80)
+
 
 class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sandbox", tag_field="kind"):
     """[transports.NAME] kind = "sandbox": the built-in carrier of a medium."""
@@ -331,7 +387,7 @@ class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     medium: Annotated[Medium, Meta(description="What it carries.")] = msgspec.field(default=DEFAULT, name="channel")
 
 
-TransportOptions = SmppOptions | SmtpOptions | SandboxOptions
+TransportOptions = SmppOptions | SmtpOptions | Mm7Options | SandboxOptions
 
 
 class RouteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

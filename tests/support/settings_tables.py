@@ -33,6 +33,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "must be given"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
+    if isinstance(field.default, tuple):
+        return f"`{list(field.default)}`"
     return f"`{field.default}`" if str(field.default) else "empty"
 
 
@@ -41,8 +43,11 @@ def _value(hint: Any) -> tuple[str, str]:
     meta = Meta()
     if get_origin(hint) is Annotated:
         hint, meta = get_args(hint)
+    several = get_origin(hint) is tuple
+    if several:
+        hint = get_args(hint)[0]
     choices = get_args(hint) if get_origin(hint) is Literal else ()
-    value = ", ".join(f"`{choice}`" for choice in choices) or NAMES[hint]
+    value = ("list of " if several else "") + (", ".join(f"`{choice}`" for choice in choices) or NAMES[hint])
     if meta.gt is not None:
         value += f" above {meta.gt}"
     if meta.ge is not None:

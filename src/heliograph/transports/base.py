@@ -37,7 +37,23 @@ class Mail(msgspec.Struct, frozen=True):
     reply_to: str | None = None
 
 
-Content = SmsText | Mail
+class Media(msgspec.Struct, frozen=True):
+    """A file of a multimedia message. `name` is a file name of letters, digits and a dot; `content_type` is MIME."""
+
+    name: str
+    content_type: str
+    octets: bytes
+
+
+class Mms(msgspec.Struct, frozen=True):
+    """A multimedia message: a subject and a text (either may be empty) and its files."""
+
+    subject: str
+    text: str
+    media: tuple[Media, ...]
+
+
+Content = SmsText | Mail | Mms
 """What a transport carries: one struct for each medium that has a transport."""
 
 
@@ -105,7 +121,7 @@ class Receipt(msgspec.Struct, frozen=True):
 class Inbound(msgspec.Struct, frozen=True):
     """A message that arrived (MO). Long messages are whole here: the transport put the parts together.
 
-    `details` is what only its channel knows (the pages of a fax).
+    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS.
     """
 
     transport: str
@@ -115,6 +131,7 @@ class Inbound(msgspec.Struct, frozen=True):
     body: str
     at: int
     details: dict[str, Any] | None = None
+    media: tuple[Media, ...] = ()
 
 
 PartsKey = tuple[str, str, str, int, int]

@@ -6,13 +6,26 @@ from typing import Any
 import msgspec
 
 from heliograph.media import Medium
-from heliograph.settings import SandboxOptions, Settings, SmppOptions, SmtpOptions
+from heliograph.settings import Mm7Options, SandboxOptions, Settings, SmppOptions, SmtpOptions
 from heliograph.transports.base import Transport
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.mailsink import mail_folder
 from heliograph.transports.sandbox.sms import SandboxSms
 from heliograph.transports.smpp.transport import SmppTransport
 from heliograph.transports.smtp.transport import SmtpTransport
+
+
+def _mm7(name: str, options: Mm7Options) -> Transport:
+    from heliograph.transports.mm7.transport import Mm7Transport
+
+    return Mm7Transport(name, options)
+
+
+def _sandbox_mms(name: str, settings: Settings) -> Transport:
+    from heliograph.transports.sandbox.mms import SandboxMms
+    from heliograph.transports.sandbox.mmsc import mms_folder
+
+    return SandboxMms(name, mms_folder(settings.data))
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -29,12 +42,14 @@ class Kind(msgspec.Struct, frozen=True):
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name),
     "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
+    "mms": _sandbox_mms,
 }
 """The built-in carrier of each medium that has one."""
 
 KINDS: dict[str, Kind] = {
     "smpp": Kind(SmppOptions, lambda options: ("sms",), lambda name, options, settings: SmppTransport(name, options)),
     "smtp": Kind(SmtpOptions, lambda options: ("email",), lambda name, options, settings: SmtpTransport(name, options)),
+    "mm7": Kind(Mm7Options, lambda options: ("mms",), lambda name, options, settings: _mm7(name, options)),
     "sandbox": Kind(
         SandboxOptions,
         lambda options: (options.medium,),
