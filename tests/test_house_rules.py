@@ -59,6 +59,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
+    "transports/table.py heliograph.transports.mm7.inbox": "the same",
     "transports/table.py heliograph.transports.mm7.transport": "an XML library that servers without MMS do not need",
     "transports/table.py heliograph.transports.sandbox.mms": "an XML library and a web server, for sandboxes alone",
     "transports/table.py heliograph.transports.sandbox.mmsc": "the same",

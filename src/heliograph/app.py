@@ -40,9 +40,10 @@ from heliograph.numbers import number
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
 from heliograph.services import Services
-from heliograph.settings import Carriers, Settings, TransportOptions
+from heliograph.settings import Settings
 from heliograph.transports import table
 from heliograph.transports.base import Transport
+from heliograph.transports.options import Carriers, TransportOptions
 from heliograph.webhooks.fetch import WebClient
 
 QUIET = 5.0

@@ -23,7 +23,8 @@ from heliograph.db import dialect
 from heliograph.db.health import reason
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.process import url
-from heliograph.settings import SandboxOptions, Settings, SettingsError, TransportOptions
+from heliograph.settings import Settings, SettingsError
+from heliograph.transports.options import SandboxOptions, TransportOptions
 
 __all__ = ["Finding", "examine", "reason"]
 

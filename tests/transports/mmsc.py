@@ -5,9 +5,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from heliograph.settings import Mm7Options
 from heliograph.transports.base import Media, MessageKey, Mms, Outgoing
 from heliograph.transports.mm7.transport import Mm7Transport
+from heliograph.transports.options import Mm7Options
 from transports.conformance import Recorder, until
 
 PICTURE = Media(

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from heliograph.settings import Mm7Options
-from heliograph.transports.base import Failed, Media, Mms, Outcome, Retry, Sent
+from heliograph.transports.base import Failed, Media, Mms, Outcome, Retry, Sent, Told
+from heliograph.transports.http.client import AWAY, LATER
 from heliograph.transports.mm7 import envelope
 from heliograph.transports.mm7.envelope import SCHEMAS, Dialect, Malformed
-from heliograph.transports.mm7.inbox import READ, Inbox
+from heliograph.transports.mm7.inbox import READ, Mm7Inbox
 from heliograph.transports.mm7.package import opened, packed
-from heliograph.transports.mm7.transport import AWAY, LATER, submit_request
+from heliograph.transports.mm7.transport import submit_request
+from heliograph.transports.options import Mm7Options
 from transports.conformance import Recorder, run
 from transports.mmsc import PICTURE, an_mms, answering, http, transport
 
@@ -39,12 +40,12 @@ def said(code: int, words: str = "Words", message_id: str = "", *, fault: bool =
         (http(said(4000, "Later"), more="Retry-After: 7\r\n"), Retry(7.0, "4000 Later", 4000)),
         (http(said(4006, "Away", fault=True), "500 Error"), Retry(LATER, "4006 Away", 4006)),
         (http(said(4001, "Who?", fault=True), "500 Error"), Failed(4001, "4001 Who?")),
-        (http(b"", "503 Busy", more="Retry-After: 3\r\n"), Retry(3.0, "The MMSC answered HTTP 503", 503)),
-        (http(b"", "429 Slowly"), Retry(LATER, "The MMSC answered HTTP 429", 429)),
-        (http(b"", "404 Nothing"), Failed(404, "The MMSC answered HTTP 404")),
+        (http(b"", "503 Busy", more="Retry-After: 3\r\n"), Retry(3.0, "The carrier answered HTTP 503", 503)),
+        (http(b"", "429 Slowly"), Retry(LATER, "The carrier answered HTTP 429", 429)),
+        (http(b"", "404 Nothing"), Failed(404, "The carrier answered HTTP 404")),
         (http(b"<html/>"), Retry(AWAY, "The MMSC gave an answer that is no MM7", 200, maybe_sent=True)),
         (http(said(12345)), Retry(AWAY, "The MMSC gave an answer that is no MM7", 200, maybe_sent=True)),
-        (b"", Retry(AWAY, "The MMSC did not answer", maybe_sent=True)),
+        (b"", Retry(AWAY, "The carrier did not answer", maybe_sent=True)),
     ],
 )
 def test_what_an_answer_means(answer: bytes, outcome: Outcome) -> None:
@@ -172,7 +173,7 @@ def report(status: str = "Retrieved", name: str = "DeliveryReportReq", message_i
 
 async def receive(octets: bytes, kind: str = "text/xml") -> tuple[Any, Recorder]:
     events = Recorder()
-    return await Inbox("mmsc", OPTIONS).receive(kind, octets, events), events
+    return await Mm7Inbox("mmsc", OPTIONS).receive(Told("POST", "", {"content-type": kind}, octets), events), events
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_a_report_that_cannot_be_stored_is_not_acknowledged() -> None:
     events = Recorder()
     events.failures.append(RuntimeError("the database is away"))
     with pytest.raises(RuntimeError):
-        asyncio.run(Inbox("mmsc", OPTIONS).receive("text/xml", report(), events))
+        asyncio.run(Mm7Inbox("mmsc", OPTIONS).receive(Told("POST", "", {}, report()), events))
 
 
 @pytest.mark.parametrize(
@@ -300,12 +301,12 @@ def test_what_is_broken_is_refused_and_stored_nowhere(kind: str, octets: bytes) 
     ],
 )
 def test_who_may_report(header: str, admitted: bool) -> None:
-    assert Inbox("mmsc", OPTIONS).admits(header) is admitted
+    assert Mm7Inbox("mmsc", OPTIONS).admits(header) is admitted
 
 
 def test_without_a_password_nobody_may_report() -> None:
     header = "Basic " + base64.b64encode(b":").decode()
-    assert not Inbox("mmsc", Mm7Options("http://mmsc.test/")).admits(header)
+    assert not Mm7Inbox("mmsc", Mm7Options("http://mmsc.test/")).admits(header)
 
 
 def test_a_message_that_stands_at_a_wrong_place_is_told() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from heliograph.settings import Mm7Options
 from heliograph.transports.base import Outgoing
 from heliograph.transports.mm7.transport import Mm7Transport
+from heliograph.transports.options import Mm7Options
 from heliograph.transports.sandbox import mms
 from heliograph.transports.sandbox.mms import SandboxMms
 from heliograph.transports.sandbox.mmsc import SimulatedMmsc

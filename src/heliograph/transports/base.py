@@ -4,7 +4,7 @@ Transports know messages and the wire. They know nothing of accounts, money or t
 value (`Sent`, `Retry`, `Failed`); an exception out of `send` is a bug.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -38,11 +38,15 @@ class Mail(msgspec.Struct, frozen=True):
 
 
 class Media(msgspec.Struct, frozen=True):
-    """A file of a multimedia message. `name` is a file name of letters, digits and a dot; `content_type` is MIME."""
+    """A file of a multimedia message. `name` is a file name of letters, digits and a dot; `content_type` is MIME.
+
+    `url` is where a carrier can fetch it, if it can.
+    """
 
     name: str
     content_type: str
     octets: bytes
+    url: str = ""
 
 
 class Mms(msgspec.Struct, frozen=True):
@@ -161,6 +165,23 @@ class Part(msgspec.Struct, frozen=True):
         return self.transport, self.sender, self.recipient, self.reference, self.total
 
 
+class Told(msgspec.Struct, frozen=True):
+    """A request by which a carrier reports over HTTP. Names of headers are in small letters."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    octets: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a carrier is answered over HTTP."""
+
+    status: int
+    content_type: str
+    octets: bytes
+
+
 Join = Callable[[Sequence[Part]], Inbound]
 """Makes a message of its parts, which are ordered and perhaps not all there. Pure and quick: a transaction is open."""
 
@@ -187,6 +208,18 @@ class Events(Protocol):
 
         Those whose first part came `age` seconds ago or earlier, and the oldest beyond `most`.
         """
+        ...
+
+
+class Inbox(Protocol):
+    """The receiving end of a transport whose carrier reports by requests of its own."""
+
+    def admits(self, authorization: str) -> bool:
+        """Whether a request with this Authorization header may come in."""
+        ...
+
+    async def receive(self, told: Told, events: Events) -> Answer:
+        """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
         ...
 
 

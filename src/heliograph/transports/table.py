@@ -6,8 +6,11 @@ from typing import Any
 import msgspec
 
 from heliograph.media import Medium
-from heliograph.settings import Mm7Options, SandboxOptions, Settings, SmppOptions, SmtpOptions
-from heliograph.transports.base import Transport
+from heliograph.settings import Settings
+from heliograph.transports.base import Inbox, Transport
+from heliograph.transports.http import template
+from heliograph.transports.http.transport import TemplateInbox, TemplateTransport
+from heliograph.transports.options import HttpOptions, Mm7Options, SandboxOptions, SmppOptions, SmtpOptions
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.mailsink import mail_folder
 from heliograph.transports.sandbox.sms import SandboxSms
@@ -21,6 +24,12 @@ def _mm7(name: str, options: Mm7Options) -> Transport:
     return Mm7Transport(name, options)
 
 
+def _mm7_inbox(name: str, options: Mm7Options) -> Inbox:
+    from heliograph.transports.mm7.inbox import Mm7Inbox
+
+    return Mm7Inbox(name, options)
+
+
 def _sandbox_mms(name: str, settings: Settings) -> Transport:
     from heliograph.transports.sandbox.mms import SandboxMms
     from heliograph.transports.sandbox.mmsc import mms_folder
@@ -31,12 +40,16 @@ def _sandbox_mms(name: str, settings: Settings) -> Transport:
 class Kind(msgspec.Struct, frozen=True):
     """A kind of transport: its options in heliograph.toml, what it carries, and how one is made.
 
-    `media` gets the options, `make` a name, the options and the settings.
+    `media` gets the options, `make` a name, the options and the settings. `inbox` makes what receives the requests of
+    a carrier that reports by requests of its own. `fault` finds what is wrong with options that each by itself are
+    right: (key, sentence).
     """
 
     options: type[msgspec.Struct]
     media: Callable[[Any], tuple[Medium, ...]]
     make: Callable[[str, Any, Settings], Transport]
+    inbox: Callable[[str, Any], Inbox] | None = None
+    fault: Callable[[Any], tuple[str, str] | None] = lambda options: None
 
 
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
@@ -49,7 +62,14 @@ BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
 KINDS: dict[str, Kind] = {
     "smpp": Kind(SmppOptions, lambda options: ("sms",), lambda name, options, settings: SmppTransport(name, options)),
     "smtp": Kind(SmtpOptions, lambda options: ("email",), lambda name, options, settings: SmtpTransport(name, options)),
-    "mm7": Kind(Mm7Options, lambda options: ("mms",), lambda name, options, settings: _mm7(name, options)),
+    "mm7": Kind(Mm7Options, lambda options: ("mms",), lambda name, options, settings: _mm7(name, options), _mm7_inbox),
+    "http": Kind(
+        HttpOptions,
+        lambda options: options.carries,
+        lambda name, options, settings: TemplateTransport(name, options),
+        TemplateInbox,
+        template.fault,
+    ),
     "sandbox": Kind(
         SandboxOptions,
         lambda options: (options.medium,),

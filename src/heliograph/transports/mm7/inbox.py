@@ -4,21 +4,18 @@ Knows no socket: whoever listens gives the octets of a request and gets those of
 after what it said is stored.
 """
 
-import hmac
 import time
-from base64 import b64decode
-from binascii import Error
 from datetime import datetime
-from typing import NamedTuple
 
 import structlog
 
-from heliograph.settings import Mm7Options
-from heliograph.transports.base import Events, Inbound, Mms, Receipt, ReceiptState
+from heliograph.transports.base import Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
+from heliograph.transports.http.transport import admits
 from heliograph.transports.mm7 import envelope
 from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree
 from heliograph.transports.mm7.package import opened
 from heliograph.transports.mm7.transport import dialect_of
+from heliograph.transports.options import Mm7Options
 
 STATES: dict[str, ReceiptState] = {
     "Retrieved": "delivered",
@@ -39,15 +36,7 @@ XML = "text/xml; charset=utf-8"
 log = structlog.get_logger(__name__)
 
 
-class Answer(NamedTuple):
-    """An HTTP answer."""
-
-    status: int
-    content_type: str
-    octets: bytes
-
-
-class Inbox:
+class Mm7Inbox:
     """The receiving end of one MM7 transport."""
 
     def __init__(self, name: str, options: Mm7Options) -> None:
@@ -56,20 +45,13 @@ class Inbox:
         self._dialect = dialect_of(options)
 
     def admits(self, authorization: str) -> bool:
-        """Whether a request may come in: HTTP Basic, with the credentials that the options name for it."""
-        expected = f"{self._options.inbound_username}:{self._options.inbound_password}".encode()
-        scheme, _, given = authorization.partition(" ")
-        try:
-            shown = b64decode(given.strip(), validate=True)
-        except (Error, ValueError):
-            return False
-        known = hmac.compare_digest(shown, expected)
-        return known and scheme.lower() == "basic" and bool(self._options.inbound_password)
+        """Whether a request may come in."""
+        return admits(self._options, authorization)
 
-    async def receive(self, content_type: str, octets: bytes, events: Events) -> Answer:
+    async def receive(self, told: Told, events: Events) -> Answer:
         """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
         try:
-            soap, message = opened(content_type, octets)
+            soap, message = opened(told.headers.get("content-type", ""), told.octets)
             request = envelope.read(soap, self._dialect.namespace)
             if request.name == "DeliveryReportReq":
                 await events.on_receipts([self._report(request)])

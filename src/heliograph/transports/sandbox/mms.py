@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from heliograph.settings import Mm7Options
-from heliograph.transports.base import Events
-from heliograph.transports.mm7.inbox import Inbox
-from heliograph.transports.mm7.transport import LOOK_AGAIN, Mm7Transport
+from heliograph.transports.base import Events, Told
+from heliograph.transports.http.client import LOOK_AGAIN
+from heliograph.transports.mm7.inbox import Mm7Inbox
+from heliograph.transports.mm7.transport import Mm7Transport
+from heliograph.transports.options import Mm7Options
 from heliograph.transports.sandbox.mmsc import Listener, SimulatedMmsc
 
 LAST_REPORTS = 5.0
@@ -26,7 +27,7 @@ class SandboxMms(Mm7Transport):
         options = Mm7Options("http://127.0.0.1/", inbound_username="mmsc", inbound_password=password)
         super().__init__(name, options, look_again=look_again)
         self.mmsc = mmsc or SimulatedMmsc(folder)
-        self._inbox = Inbox(name, self._options)
+        self._inbox = Mm7Inbox(name, self._options)
         self._listener: Listener | None = None
 
     async def open(self, events: Events) -> None:
@@ -35,8 +36,9 @@ class SandboxMms(Mm7Transport):
         async def receive(request: web.Request) -> web.Response:
             if not self._inbox.admits(request.headers.get("Authorization", "")):
                 return web.Response(status=401)
-            kind = request.headers.get("Content-Type", "")
-            answer = await self._inbox.receive(kind, await request.read(), events)
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            told = Told(request.method, request.query_string, headers, await request.read())
+            answer = await self._inbox.receive(told, events)
             return web.Response(status=answer.status, body=answer.octets, headers={"Content-Type": answer.content_type})
 
         self._listener = Listener(receive)
