@@ -13,8 +13,9 @@ from aiohttp import web
 
 from heliograph.transports.base import Failed, Media, MessageKey, Mms, Outcome, Outgoing, Retry, Sent, SmsText, Told
 from heliograph.transports.http.client import LATER
+from heliograph.transports.http.inbox import TemplateInbox
 from heliograph.transports.http.template import fault, filled, found
-from heliograph.transports.http.transport import TemplateInbox, TemplateTransport
+from heliograph.transports.http.transport import TemplateTransport
 from heliograph.transports.options import HttpOptions, HttpReceipts, HttpReplies
 from heliograph.transports.sandbox.mmsc import Listener
 from transports.conformance import Conformance, Fate, Peer, Recorder, run, sms, until

@@ -8,8 +8,7 @@ import msgspec
 from heliograph.media import Medium
 from heliograph.settings import Settings
 from heliograph.transports.base import Inbox, Transport
-from heliograph.transports.http import template
-from heliograph.transports.http.transport import TemplateInbox, TemplateTransport
+from heliograph.transports.late import LateTransport
 from heliograph.transports.options import HttpOptions, Mm7Options, SandboxOptions, SmppOptions, SmtpOptions
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.mailsink import mail_folder
@@ -28,6 +27,24 @@ def _mm7_inbox(name: str, options: Mm7Options) -> Inbox:
     from heliograph.transports.mm7.inbox import Mm7Inbox
 
     return Mm7Inbox(name, options)
+
+
+def _template(name: str, options: HttpOptions) -> Transport:
+    from heliograph.transports.http.transport import TemplateTransport
+
+    return TemplateTransport(name, options)
+
+
+def _template_fault(options: HttpOptions) -> tuple[str, str] | None:
+    from heliograph.transports.http import template
+
+    return template.fault(options)
+
+
+def _template_inbox(name: str, options: HttpOptions) -> Inbox:
+    from heliograph.transports.http.inbox import TemplateInbox
+
+    return TemplateInbox(name, options)
 
 
 def _sandbox_mms(name: str, settings: Settings) -> Transport:
@@ -55,7 +72,7 @@ class Kind(msgspec.Struct, frozen=True):
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name),
     "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
-    "mms": _sandbox_mms,
+    "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
 }
 """The built-in carrier of each medium that has one."""
 
@@ -66,9 +83,9 @@ KINDS: dict[str, Kind] = {
     "http": Kind(
         HttpOptions,
         lambda options: options.carries,
-        lambda name, options, settings: TemplateTransport(name, options),
-        TemplateInbox,
-        template.fault,
+        lambda name, options, settings: _template(name, options),
+        _template_inbox,
+        _template_fault,
     ),
     "sandbox": Kind(
         SandboxOptions,

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from heliograph.transports.base import Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
-from heliograph.transports.http.transport import admits
+from heliograph.transports.http.inbox import admits
 from heliograph.transports.mm7 import envelope
 from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree
 from heliograph.transports.mm7.package import opened

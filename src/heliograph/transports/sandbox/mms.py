@@ -41,11 +41,10 @@ class SandboxMms(Mm7Transport):
             answer = await self._inbox.receive(told, events)
             return web.Response(status=answer.status, body=answer.octets, headers={"Content-Type": answer.content_type})
 
-        self._listener = Listener(receive)
+        options = msgspec.structs.replace(self._options, url=f"http://127.0.0.1:{await self.mmsc.start()}/")
+        self._options, self._listener = options, Listener(receive)
         port = await self._listener.start()
-        options = self._options
         self.mmsc.report_to = (f"http://127.0.0.1:{port}/", options.inbound_username, options.inbound_password)
-        self._options = msgspec.structs.replace(options, url=f"http://127.0.0.1:{await self.mmsc.start()}/")
         await super().open(events)
 
     async def close(self) -> None:
