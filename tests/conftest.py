@@ -10,7 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from heliograph.db import migrate
+from heliograph.db import dialect, migrate
 from support import postgres
 from support.server import Api, Running
 from support.sockets import loopback_only
@@ -24,6 +24,14 @@ settings.load_profile("patient")
 def _log_to_stderr() -> None:
     """What servers log in their threads must not stand in what a command prints."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """In this process nothing has to survive a power cut. In those that tests start it has, as in real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialect, "SYNCHRONOUS", "synchronous=OFF")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -112,7 +112,9 @@ def database(server_url: str, template: str | None = None) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     original = make_url(template).database if template else "template1"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        # Copying files is three times as fast as writing what is in them to a log (which came with version 15).
+        how = " STRATEGY file_copy" if connection.info.server_version >= 150000 else ""
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}" + how)
         connection.execute(create.format(sql.Identifier(name), sql.Identifier(original or "")))
         try:
             yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
