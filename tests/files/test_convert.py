@@ -55,7 +55,7 @@ def rows(made: Converted) -> list[list[str]]:
     return list(csv.reader(io.StringIO(made.data.decode(), newline="")))
 
 
-@pytest.mark.parametrize("target", ["fax", "post"])
+@pytest.mark.parametrize("target", ["fax", pytest.param("post", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["rtf", "doc", "docx"])
 def test_a_document_becomes_a4(kind: str, target: str) -> None:
     documents.needs_office()
