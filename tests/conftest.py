@@ -22,8 +22,12 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def _log_to_stderr() -> None:
-    """What servers log in their threads must not stand in what a command prints."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    """What servers log in their threads must not stand in what a command prints. Tracebacks are plain: to draw one with
+    the values of all variables takes as long as many tests.
+    """
+    *processors, _ = structlog.get_config()["processors"]
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, console], logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session", autouse=True)
