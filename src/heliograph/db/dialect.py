@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -235,9 +236,12 @@ def path_of(address: str) -> str:
     return "" if url.get_backend_name() != "sqlite" or path == ":memory:" or path.startswith("file:") else path
 
 
+@lru_cache(maxsize=16)
 def engine(address: str, *, readonly: bool | None = None) -> tuple[Engine, Dialect]:
     """An engine in autocommit mode (BEGIN and COMMIT are ours, see writer.py) and its dialect.
 
+    Each connector opens connections of its own, but those to one database share an engine: it compiles a statement
+    once, and not once for each reader.
     `readonly` is None for what takes long, as a migration. SQLite gets WAL with synchronous=FULL: an accepted message
     survives a power cut.
     """
