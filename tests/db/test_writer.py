@@ -71,10 +71,10 @@ async def hold(database: Database) -> threading.Event:
 
     def wait(tx: Tx) -> None:
         began.set()
-        assert go.wait(10)
+        assert go.wait(60)
 
     holding = database.write(wait)
-    await asyncio.to_thread(began.wait, 10)
+    await asyncio.to_thread(began.wait, 60)
     holding.add_done_callback(lambda done: done.result())
     return go
 

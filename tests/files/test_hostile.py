@@ -208,8 +208,8 @@ def running(program: str) -> list[int]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process ended within some seconds (an orphan may be a zombie until init looks)."""
-    end = time.monotonic() + 10
+    """Whether a process ended within a minute, on a busy machine (an orphan may be a zombie until init looks)."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
