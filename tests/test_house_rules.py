@@ -55,10 +55,22 @@ ONE_FILE_FEATURES = {"statistics.py", "reference.py", "delivery_issues.py"}
 """Features so small that one file holds what api.py and the noun hold elsewhere."""
 
 IMPORTS_INSIDE_FUNCTIONS = {
+    "__main__.py heliograph.cli": "the collector is switched off before it",
     "app.py heliograph.billing.gateways.stripe": "half a second and an SDK that most servers do not use",
+    "app.py heliograph.files.bucket": "a client for S3 that most servers do not use",
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
+    "billing/invoice.py heliograph.billing.lettering": "the same",
+    "billing/invoice.py reportlab.pdfgen.canvas": "a tenth of a second that a server without invoices can save",
+    "cli.py heliograph.demo": "an HTTP client, which takes a tenth of a second",
+    "cli.py heliograph.doctor": "the same",
+    "db/dialect.py heliograph.db.postgres": "the driver, a twentieth of a second that a server on SQLite can save",
+    "db/migrate.py heliograph.db.upgrades": "Alembic, a tenth of a second that is needed once for each version",
+    "files/worker.py heliograph.files.images": "each process converts one file, most of them without pictures",
+    "files/worker.py heliograph.files.paper": "the same, without pages",
+    "files/worker.py heliograph.files.sheets": "the same, without tables",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
+    "webhooks/fetch.py aiohttp": "a tenth of a second that a server without pushes can save",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""

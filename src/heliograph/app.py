@@ -23,7 +23,6 @@ from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
 from heliograph.files.attach import Attachments
-from heliograph.files.bucket import BucketStore
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
@@ -57,7 +56,11 @@ def database_url(options: Settings) -> str:
 
 def file_store(options: Settings) -> FileStore:
     """Where the bytes of files are kept. Raises SettingsError."""
-    return BucketStore(options) if options.file_store else FolderStore(options.data / "files")
+    if not options.file_store:
+        return FolderStore(options.data / "files")
+    from heliograph.files.bucket import BucketStore  # with a client for S3
+
+    return BucketStore(options)
 
 
 class House:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -12,16 +11,10 @@ from typing import Annotated, Any, NoReturn
 
 import cyclopts
 import msgspec
-import psycopg
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
 from cyclopts import Parameter
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
 from heliograph import audit, carriers, logs, process
-from heliograph import demo as demonstration
-from heliograph import doctor as examination
 from heliograph.accounts import account, passwords
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
@@ -44,9 +37,10 @@ from heliograph.commands.base import (
     option,
     within,
 )
+from heliograph.db import health
 from heliograph.db import migrate as migrations
 from heliograph.db.engine import Tx
-from heliograph.errors import ApiError
+from heliograph.errors import ApiError, Unfit
 from heliograph.mailaddress import is_address
 from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
@@ -98,10 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ApiError as refused:
         detail = " ".join(refused.data.values()) if isinstance(refused.data, dict) else ""
         _fail(detail or refused.message)
-    except (CommandError, RevisionError) as problem:
+    except Unfit as problem:
         _fail(f"The database does not fit this version of the program: {problem}.")
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as problem:
-        _fail(f"The database cannot be used: {examination.reason(problem)}.")
+    except health.errors() as problem:
+        _fail(f"The database cannot be used: {health.reason(problem)}.")
     except FileExistsError as problem:
         _fail(f"{problem.filename} is no folder.")
     except OSError as problem:
@@ -146,6 +140,8 @@ def demo(
     where: Store = STORE,
 ) -> None:
     """Start, send a first SMS through the public API, and watch it travel."""
+    from heliograph import demo as demonstration  # with an HTTP client, as doctor below
+
     options = where.load(port=port, role="all")
     logs.configure("warning", options.log_format)
     process.run(demonstration.run(options, stay=serve))
@@ -452,6 +448,8 @@ def migrate(*, where: Store = STORE, as_json: AsJson = False) -> None:
 @app.command
 def doctor(*, where: Everything = EVERYTHING, as_json: AsJson = False) -> None:
     """Say what is installed, configured and reachable. The exit code is 1 when something is wrong."""
+    from heliograph import doctor as examination
+
     options = where.load()
     found = asyncio.run(examination.examine(options, database_url(options)))
     rows = [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found]

@@ -158,3 +158,7 @@ class Status:
     """The rates have no price for the message; the reason is in the log."""
     OPTED_OUT = "OPTED_OUT"
     """An addition: the recipient is in the account's Opt-Out List."""
+
+
+class Unfit(Exception):
+    """The database is of another version of the program; the text says why. No request ever meets it."""

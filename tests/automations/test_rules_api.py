@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.server import Api
+from support.server import ONE_DATABASE, Api
 
 INBOUND, RECEIPTS = "/automations/sms/inbound", "/automations/sms/receipts"
 KEYS = {INBOUND: "inbound_rule_id", RECEIPTS: "receipt_rule_id"}
@@ -155,6 +155,7 @@ def test_bad_match_types(api: Api, value: Any) -> None:
     refused(api, "POST", RECEIPTS, {**GOOD, "match_type": value}, "match_type")
 
 
+@ONE_DATABASE
 @both
 @pytest.mark.parametrize(
     ("action", "address"),

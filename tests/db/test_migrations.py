@@ -85,6 +85,13 @@ def test_migrating_again_changes_nothing(migrated_url: str) -> None:
     assert migrate.upgrade(migrated_url) == []
 
 
+def test_the_newest_migration_is_the_one_that_alembic_runs_last() -> None:
+    """Its id is read off the files' names, so that an up-to-date database is known without Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.newest()]
+
+
 def test_accounts_from_before_get_an_opt_out_list_and_its_rule(tmp_path: Path) -> None:
     """Revision 0004 gives them what later accounts are born with."""
     address = f"sqlite:///{tmp_path / 'old.db'}"

@@ -21,7 +21,7 @@ from support.http_walk import (
     own,
     parameters,
 )
-from support.server import Answer, Api, Running
+from support.server import ONE_DATABASE, Answer, Api, Running
 
 WITHOUT_MORE = {"/search/contacts-lists": 400, "/recharge/credit-card": 404}
 """Lists that need a word to look for, or a record that a new account has not."""
@@ -85,6 +85,7 @@ def put(body: Any, name: str, value: Any) -> Any:
     return body
 
 
+@ONE_DATABASE
 @cases(lambda route: route.access is not None)
 def test_nobody_comes_in_without_credentials(server: Running, route: Route) -> None:
     for user, key in (("", ""), ("nobody", "nothing")):
@@ -106,6 +107,7 @@ def change(server: Running, sql: str, **values: Any) -> None:
     server.write(work)
 
 
+@ONE_DATABASE
 @cases(lambda route: route.access is not None)
 def test_a_dead_key_opens_no_route(server: Running, api: Api, route: Route) -> None:
     api.get("/account")  # the server remembers it
@@ -118,6 +120,7 @@ def switch(server: Running, api: Api, route: Route, on: int) -> None:
     change(server, f"UPDATE subaccounts SET access_{route.access} = :on WHERE user_id = :user", on=on, user=api.user_id)
 
 
+@ONE_DATABASE
 @cases(lambda route: bool(route.access))
 def test_without_the_flag_a_subaccount_is_forbidden_at_once(server: Running, api: Api, route: Route) -> None:
     api.get("/account")
@@ -136,6 +139,7 @@ def test_with_the_flag_a_subaccount_is_allowed_at_once(server: Running, api: Api
     assert api.call(route.method, path, body_of(route)).status != 403
 
 
+@ONE_DATABASE
 @cases(lambda route: route.access is not None)
 def test_a_banned_account_is_forbidden(server: Running, api: Api, route: Route) -> None:
     api.get("/account")
@@ -143,6 +147,7 @@ def test_a_banned_account_is_forbidden(server: Running, api: Api, route: Route) 
     assert api.call(route.method, dummy(route), body_of(route)).status == 403
 
 
+@ONE_DATABASE
 @cases(lambda route: route.method == "GET" and not parameters(route.paths[0]))
 def test_slashes_at_the_end_make_no_difference(api: Api, route: Route) -> None:
     for path in route.paths:
@@ -150,6 +155,7 @@ def test_slashes_at_the_end_make_no_difference(api: Api, route: Route) -> None:
         assert statuses == {WITHOUT_MORE.get(path, 200)}
 
 
+@ONE_DATABASE
 @cases(lambda route: len(route.paths) > 1)
 def test_every_spelling_is_the_same_endpoint(api: Api, route: Route) -> None:
     """Nothing is made by the call, since nobody has the id or nothing is in the body."""
@@ -182,6 +188,7 @@ def test_every_list_is_paged_and_searched(api: Api, route: Route) -> None:
             assert api.call("GET", f"{path}?order_by={field}:{way}&q={field}:*").status == 200
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.at)
 def test_verbs_that_a_path_does_not_have_are_named(api: Api, route: Route) -> None:
     path = dummy(route)
