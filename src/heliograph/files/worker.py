@@ -12,6 +12,7 @@ import msgspec
 
 from heliograph.files import confine, images, kinds, office, paper, sheets
 from heliograph.files.task import CONTACTS, Outcome, Refused, Task
+from heliograph.files.text import text_of
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     if kind not in kinds.OFFICE:
         confine.leave_files(folder)  # what only LibreOffice needs
     if task.target == "csv":
-        return sheets.to_csv(data, kind), Outcome("csv")
+        return sheets.to_csv(data, kind, task.code_page), Outcome("csv")
     if task.target == CONTACTS:
         return sheets.to_lines(data, kind, task.code_page), Outcome("csv")
     if task.target == "mms":
@@ -51,7 +52,7 @@ def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     if kind in kinds.IMAGES:
         data = images.to_pages(data, kind, paper.PAPER[task.target], paper.MOST_PAGES[task.target])
     elif kind in kinds.OFFICE:
-        text = kinds.text_of(data) if kind == "txt" else None
+        text = text_of(data, task.code_page) if kind == "txt" else None
         data = office.to_pdf(data if text is None else text.encode(), kind, folder, task.soffice)
     document, pages = paper.fit(data, task.target)
     return document, Outcome("pdf", pages)
