@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
+from itertools import pairwise
 
 import msgspec
 
@@ -38,6 +39,7 @@ _COMPARE = {
     "=": lambda a, b: a == b,
     "<>": lambda a, b: a != b,
 }
+_DIGITS = ("\x000", "\0#", "\0?")
 _PLAIN = frozenset(("", "general", "@", "0", "#", "#,##0", "standard"))
 
 
@@ -68,12 +70,12 @@ def plain(value: float) -> str:
 
 def shown(value: float, code: str) -> str:
     """A number as the format `code` shows it; as `plain` for formats of dates, fractions and other things."""
-    sections = _sections(code)
+    sections = _sections(code) if shapes(code) else ()
     if not sections or abs(value) >= 1e100:
         return plain(value)
     section, signed = _chosen(sections, value)
     pieces = section.pieces
-    if not any(piece in ("\0" + one) for piece in pieces for one in ("0", "#", "?", "general") if piece[:1] == "\0"):
+    if not any(piece in _DIGITS or piece == "\0general" for piece in pieces):
         return plain(value)
     number = abs(Decimal(format(value, ".15g"))).scaleb(2 * pieces.count("\0%"))
     sign = "-" if value < 0 and signed else ""
@@ -95,7 +97,7 @@ def _chosen(sections: Sequence[_Section], value: float) -> tuple[_Section, bool]
 def _filled(pieces: Sequence[str], number: Decimal) -> str:
     """The pieces with the digits of a number in their places."""
     dot = pieces.index("\0.") if "\0." in pieces else len(pieces)
-    places = [at for at, piece in enumerate(pieces) if piece in ("\0" + "0", "\0#", "\0?")]
+    places = [at for at, piece in enumerate(pieces) if piece in _DIGITS]
     after = [at for at in places if at > dot]
     rounded = number.quantize(Decimal(1).scaleb(-len(after)), ROUND_HALF_UP)
     whole, _, decimals = format(rounded, "f").partition(".")
@@ -104,11 +106,11 @@ def _filled(pieces: Sequence[str], number: Decimal) -> str:
     before = [at for at in places if at < dot]
     for at in reversed(before):
         digit, rest = rest[-1:], rest[:-1]
-        made[at] = digit or ("0" if pieces[at] == "\0" + "0" else "")
+        made[at] = digit or ("0" if pieces[at] == "\x000" else "")
     if before:
         made[before[0]] = rest + made[before[0]]
     shown = len(decimals)
-    while shown and pieces[after[shown - 1]] != "\0" + "0" and decimals[shown - 1] == "0":
+    while shown and pieces[after[shown - 1]] != "\x000" and decimals[shown - 1] == "0":
         shown -= 1
     for position, at in enumerate(after):
         made[at] = decimals[position] if position < shown else ""
@@ -126,7 +128,7 @@ def _sections(code: str) -> tuple[_Section, ...]:
     condition = None
     for mark in (*_TOKEN.findall(code), ";"):
         if mark == ";":
-            if any(piece == "\0," for piece in _trailing(pieces)):
+            if _divides(pieces):
                 return ()
             sections.append(_Section(tuple(piece for piece in pieces if piece != "\0,"), condition))
             pieces, condition = [], None
@@ -144,11 +146,9 @@ def _sections(code: str) -> tuple[_Section, ...]:
     return tuple(sections)
 
 
-def _trailing(pieces: Sequence[str]) -> Sequence[str]:
-    """What directly follows the last digit of the whole number: commas there divide it by thousands."""
-    end = pieces.index("\0.") if "\0." in pieces else len(pieces)
-    last = max((at for at in range(end) if pieces[at] in ("\0" + "0", "\0#", "\0?")), default=end)
-    return pieces[last + 1 : last + 2]
+def _divides(pieces: Sequence[str]) -> bool:
+    """Whether a comma stands behind the last digit: then a thousandth of the number is shown."""
+    return any(one == "\0," and after not in _DIGITS for one, after in pairwise((*pieces, "")))
 
 
 def _piece(mark: str) -> str | None:

@@ -27,7 +27,7 @@ _STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 _ODF = "urn:oasis:names:tc:opendocument:xmlns:"
 _PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _GROUPED = re.compile(r"\d{1,3}(?:[., \u00a0\u202f']\d{3})+")
-_ODS_NUMBER = re.compile(r"(\D{0,20})(\d[\d., \u00a0\u202f'()/-]{0,60})(\D{0,20})")
+_ODS_NUMBER = re.compile(r"(\D{0,20})(\d(?:[\d., \u00a0\u202f'()/-]{0,60}\d)?)(\D{0,20})")
 
 Shape = Callable[[float], str]
 """Makes of a number what is shown of it."""
@@ -189,7 +189,8 @@ class _Table(_Reader):
         self._cells: dict[int, Shape] = {}
         self._repeated = 0
         self._value = ""
-        self._shown: list[str] | None = None
+        self._shown: list[str] = []
+        self._noted = False
 
     def start(self, name: str, given: dict[str, str]) -> None:
         tag = name.removeprefix(_ODF)
@@ -204,11 +205,10 @@ class _Table(_Reader):
             self._repeated = _times(given, "columns")
             self._value = given.get(f"{_ODF}office:1.0 value", "")
             self._shown = []
-        elif tag == "office:1.0 annotation":
-            self._shown = None
+        self._noted = tag.startswith("office:1.0 annotation") or (self._noted and "table-cell" not in tag)
 
     def text(self, text: str) -> None:
-        if self._shown is not None and self._value and len(self._shown) < 20:
+        if self._value and not self._noted and len(self._shown) < 20:
             self._shown.append(text)
 
     def end(self, name: str) -> None:
@@ -224,7 +224,9 @@ class _Table(_Reader):
                 end = min(self._column + self._repeated, MOST_COLUMNS)
                 self._cells.update(dict.fromkeys(range(self._column, end), shape))
             self._column += self._repeated
-            self._value, self._shown = "", None
+            self._value = ""
+        elif tag == "office:1.0 annotation":
+            self._noted = False
         elif tag == "table:1.0 table-row":
             if self._cells:
                 self.rows.append(Shapes(self._row, self._next - 1, self._cells))

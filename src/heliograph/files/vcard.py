@@ -14,8 +14,8 @@ import msgspec
 
 from heliograph.files.text import BROKEN, HEAD, is_utf_8, opened, utf_16
 
-LONGEST = 32_768
-"""Bytes of a line, unfolded, that are kept: only a photograph is longer, and nobody reads it."""
+LONGEST = 4096
+"""Bytes of a line, unfolded, that are kept: only photographs and notes are longer, and nobody reads them here."""
 
 LONGEST_HEAD = 1000
 """Bytes of a line in which a colon is looked for that is not within quotes."""
