@@ -252,36 +252,36 @@ def _slice(start: int, end: int, rows: Sequence[Row], fields: Sequence[str | Non
     good: list[Good] = []
     noted: list[Note] = []
     for line, row in rows:
-        flaw = row if isinstance(row, Flawed) else None
         cells = row.cells if isinstance(row, Flawed) else row
+        said = [row.reason] if isinstance(row, Flawed) else []
+        refused = isinstance(row, Flawed) and not row.usable
         try:
-            if flaw and not flaw.usable:
-                raise BadRequest({})
-            contact_, without = _contact(_named(cells, fields, country), country)
-            good.append(contact_)
-            said, refused = [without], False
+            if not refused:
+                made, without = _contact(_named(cells, fields, country), country)
+                good.append(made)
+                said += without
         except BadRequest as fault:
-            said, refused = list(fault.data.values()), True
-        reason = " ".join(filter(None, (flaw.reason if flaw else "", *said)))
-        if reason:
-            noted.append(Note(line, reason, ",".join(cells)[:500].replace("\x00", ""), refused))
+            said += fault.data.values()
+            refused = True
+        if said:
+            noted.append(Note(line, " ".join(said), ",".join(cells)[:500].replace("\x00", ""), refused))
     return Slice(start, end, good, noted)
 
 
-def _contact(named: dict[str, str | None], country: str) -> tuple[Good, str]:
+def _contact(named: dict[str, str | None], country: str) -> tuple[Good, list[str]]:
     """A row as it is stored; and what was left out of it: a bad address or fax number costs no good phone number.
 
     Raises BadRequest: the row cannot be stored.
     """
     try:
-        return (named, contact.columns(named, country)), ""
+        return (named, contact.columns(named, country)), []
     except BadRequest as fault:
         if not named.get("phone_number") or not fault.data.keys() <= {"email", "fax_number"}:
             raise
         bad = fault.data
     rest = {name: value for name, value in named.items() if name not in bad}
     names = " and ".join(label(name).lower() for name in bad)
-    return (rest, contact.columns(rest, country)), f"Imported without {names}: {' '.join(bad.values())}"
+    return (rest, contact.columns(rest, country)), [f"Imported without {names}: {' '.join(bad.values())}"]
 
 
 def _named(cells: Sequence[str], fields: Sequence[str | None], country: str) -> dict[str, str | None]:

@@ -222,7 +222,9 @@ class _Whole:
     def __init__(self, delimiter: str) -> None:
         self._delimiter = delimiter
         self._padded = delimiter + " "
-        self._strict = csv.reader((), delimiter=delimiter, skipinitialspace=True, strict=True).dialect
+        self._waiting: list[str] = []
+        some = iter(self._waiting.pop, None)  # an IndexError where another line is needed
+        self._reader = csv.reader(some, delimiter=delimiter, skipinitialspace=True, strict=True)
 
     def cells(self, line: str) -> list[str] | None:
         """The cells; None for a line that is no row by itself, or not written properly."""
@@ -231,9 +233,10 @@ class _Whole:
             if self._padded in line or line.startswith(" "):
                 return [cell.lstrip(" ") for cell in cells]
             return cells
+        self._waiting.append(line)
         try:
-            return next(csv.reader((line,), self._strict))
-        except csv.Error:
+            return next(self._reader)
+        except (csv.Error, IndexError):
             return None
 
     def forgiven(self, line: str) -> list[str]:
