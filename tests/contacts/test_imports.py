@@ -130,6 +130,33 @@ def test_refused_rows_can_be_downloaded(api: Api) -> None:
     assert known["user_id"] == api.user_id
 
 
+def test_what_is_left_out_of_a_row_is_said(api: Api) -> None:
+    """The good number is imported, what is bad beside it changes nothing, and the report has both kinds of rows."""
+    list_id = made(api)
+    api.post(f"/lists/{list_id}/contacts", {"phone_number": "+61491570156", "email": "old@example.com"})
+    text = b"+61491570006 ::: +61491570157,nobody,Smith &amp; Co,x\n0491570156,a@,Bea,y\nbad,b@example.com,z,z\n"
+    with site(text) as url:
+        row = ended(api, list_id, start(api, list_id, url, ["phone", "email"]))
+    counts = [row[f"rows_{kind}"] for kind in ("done", "added", "updated", "partial", "refused")]
+    assert counts == [3, 1, 1, 2, 1]
+    without = "Imported without email: Email must be an email address."
+    assert row["partial"] == [{"line": 1, "reason": without}, {"line": 2, "reason": without}]
+    assert row["refused"] == [{"line": 3, "reason": "Phone number must be a valid phone number."}]
+    report = fetched(api, f"/files/{row['error_file_url'].partition('/files/')[2]}").decode()
+    assert [line[:3] for line in report.splitlines()[1:]] == ["1,I", "2,I", "3,P"]
+    found = api.get(f"/lists/{list_id}/contacts")["data"]
+    assert [(one["phone_number"], one["email"]) for one in found] == [
+        ("+61491570156", "old@example.com"),
+        ("+61491570006", None),
+    ]
+
+
+def test_a_web_page_that_is_called_a_sheet_is_refused_once(api: Api) -> None:
+    row, found = imported(api, b"<html><body><table><tr><td>+61491570006</td></tr></table></body></html>")
+    assert (row["state"], row["rows_refused"], found) == ("failed", 0, [])
+    assert row["error"].startswith("The file is HTML, XML or SVG, whatever its name says.")
+
+
 def test_long_cells_cost_their_rows_and_no_time(api: Api) -> None:
     """Spaces around a cell are none of it. Before, a cell of many spaces held up every request for seconds."""
     spaces = " " * 30_000
