@@ -39,6 +39,9 @@ TRIES_TO_FETCH = 3
 HOLD_EVERY = jobs.LEASE / 3
 """Seconds between two renewals of the lease of a job whose fetch or conversion takes long."""
 
+BESIDE = frozenset(contact.REACHABLE) - {"phone_number"}
+"""What is left out of a row when it is bad and the phone number is good."""
+
 GONE = "The file is no longer there."
 
 Download = Callable[[str, IO[bytes]], Awaitable[tuple[str | None, bool]]]
@@ -276,7 +279,7 @@ def _contact(named: dict[str, str | None], country: str) -> tuple[Good, list[str
     try:
         return (named, contact.columns(named, country)), []
     except BadRequest as fault:
-        if not named.get("phone_number") or not fault.data.keys() <= {"email", "fax_number"}:
+        if not named.get("phone_number") or not fault.data.keys() <= BESIDE:
             raise
         bad = fault.data
     rest = {name: value for name, value in named.items() if name not in bad}

@@ -94,7 +94,7 @@ def _fit(opener: Opener, tried: Dialect, width: int) -> tuple[tuple[float, bool,
     """(how well the rows look when they are cut like this, how many cells they usually have)."""
     counts: Counter[int] = Counter()
     keys = 0
-    for _, cells in islice(rows(opener, tried, Limits(300, 500)), SAMPLED):
+    for _, cells in islice(rows(opener, tried, Limits(300, 10_000)), SAMPLED):
         if not isinstance(cells, Flawed):
             counts[len(cells)] += 1
             keys += any(_KEY.fullmatch(cell.strip()) for cell in cells)
