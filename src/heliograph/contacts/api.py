@@ -19,7 +19,7 @@ from heliograph.http.route import Query
 from heliograph.webhooks.fetch import check_url
 
 LONGEST_NAME = 255
-SHOWN_REFUSALS = 100
+SHOWN_NOTES = 100
 UPDATED_AFTER = unix_time("updated_after", "Unix time in seconds; what has not changed since is left out.")
 WORD = Query(
     "q", "A part of a name, a number or an address.", {"type": "string", "maxLength": search.LONGEST}, key="word"
@@ -135,8 +135,8 @@ class ContactEntry(msgspec.Struct):
     list_name: str = msgspec.field(name="_list_name")
 
 
-class Refusal(msgspec.Struct):
-    """A row of a file that was not imported."""
+class RowNote(msgspec.Struct):
+    """A row of a file that was not imported, or not all of it."""
 
     line: int
     reason: str
@@ -151,8 +151,10 @@ class ImportEntry(msgspec.Struct):
     rows_done: int
     rows_added: int
     rows_updated: int
+    rows_partial: int
     rows_refused: int
-    refused: list[Refusal]
+    refused: list[RowNote]
+    partial: list[RowNote]
     error: str | None
     error_file_url: str | None
     created_at: int
@@ -400,13 +402,14 @@ def view_import(req: Request) -> Reply:
     """View how far an import is. An addition to the contract."""
     key = req.number("import_id", imports.NO_RECORD)
     row = imports.find(req.tx, req.who.user_id, _list_id(req), key)
-    some = imports.refusals(req.tx, key, -1, SHOWN_REFUSALS)
+    refused, partly = (imports.notes(req.tx, key, -1, SHOWN_NOTES, refused=one) for one in (True, False))
     values = {name: row[name] for name in ImportEntry.__struct_fields__ if name in row}
     file_id = row["error_file_id"]
     return Reply(
         ImportEntry(
             **values,
-            refused=[Refusal(one["line"], one["reason"]) for one in some],
+            refused=[RowNote(one["line"], one["reason"]) for one in refused],
+            partial=[RowNote(one["line"], one["reason"]) for one in partly],
             error_file_url=f"{req.base_url}/files/{file_id}" if file_id else None,
         )
     )

@@ -12,6 +12,7 @@ import msgspec
 
 from heliograph.files import confine, kinds, office
 from heliograph.files.task import CONTACTS, Outcome, Refused, Task
+from heliograph.files.text import text_of
 
 
 def main() -> None:
@@ -47,8 +48,8 @@ def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     if task.target in ("csv", CONTACTS):
         from heliograph.files import sheets
 
-        table = sheets.to_csv(data, kind) if task.target == "csv" else sheets.to_lines(data, kind, task.code_page)
-        return table, Outcome("csv")
+        make = sheets.to_csv if task.target == "csv" else sheets.to_lines
+        return make(data, kind, task.code_page), Outcome("csv")
     from heliograph.files import images
 
     if task.target == "mms":
@@ -59,7 +60,7 @@ def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     if kind in kinds.IMAGES:
         data = images.to_pages(data, kind, paper.PAPER[task.target], paper.MOST_PAGES[task.target])
     elif kind in kinds.OFFICE:
-        text = kinds.text_of(data) if kind == "txt" else None
+        text = text_of(data, task.code_page) if kind == "txt" else None
         data = office.to_pdf(data if text is None else text.encode(), kind, folder, task.soffice)
     document, pages = paper.fit(data, task.target)
     return document, Outcome("pdf", pages)

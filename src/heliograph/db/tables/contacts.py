@@ -91,6 +91,7 @@ imports = Table(
     Column("rows_done", BigInteger, nullable=False),
     Column("rows_added", BigInteger, nullable=False),
     Column("rows_updated", BigInteger, nullable=False),
+    Column("rows_partial", BigInteger, nullable=False, server_default="0"),
     Column("rows_refused", BigInteger, nullable=False),
     Column("error", Text),
     Column("error_file_id", Text),
@@ -108,6 +109,8 @@ import_refusals = Table(
     Column("line", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("content", Text, nullable=False),
+    Column("partial", SmallInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("import_id", "line"),
     sqlite_with_rowid=False,
 )
+"""`partial` is 1 for a row that was imported, but not all of it."""
