@@ -26,7 +26,20 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "fields", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
+    (
+        "errors",
+        "fields",
+        "media",
+        "clock",
+        "ids",
+        "mailaddress",
+        "settings",
+        "written",
+        "phone",
+        "countries",
+        "logs",
+        "terminal",
+    ),
     ("limited",),
     ("db", "transports"),
     ("queue", "audit", "carriers"),
@@ -57,6 +70,7 @@ ONE_FILE_FEATURES = {"statistics.py", "reference.py", "delivery_issues.py"}
 IMPORTS_INSIDE_FUNCTIONS = {
     "app.py heliograph.billing.gateways.stripe": "half a second and an SDK that most servers do not use",
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
+    "countries.py pycountry": "names that a server rarely needs",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
