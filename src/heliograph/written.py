@@ -43,7 +43,9 @@ class _Characters(dict[int, str]):
 _characters = _Characters()
 _characters.update({code: _characters[code] for code in range(128)})
 
-_SIMPLE = re.compile(r"\+?[0-9][0-9 ()-]*+")
+_SIMPLE = re.compile(r"\(?\+?[0-9][0-9 ()-]*+")
+"""What most numbers are like, and needs no second look."""
+
 _SPELT = re.compile(
     r"([0-9][0-9 ()./-]*+)"
     r"((?:;ext=|,* *(?:ext(?:ensi[oó]n|n)?|x(?:tn?)?|#|int|anexo|доб)[.:]?|,,+|, |;) *[0-9]{1,6}#?)?",
@@ -76,7 +78,9 @@ def dialled(text: str) -> str | None:
     """
     if len(text) > LONGEST:
         return None
-    plain = text if _SIMPLE.fullmatch(text) else _without_words(_out_of_uri(text.translate(_characters).strip()))
+    if _SIMPLE.fullmatch(text):
+        return _PUNCTUATION.sub("", text)
+    plain = _without_words(_out_of_uri(text.translate(_characters).strip()))
     body = plain.lstrip(_BEFORE)
     plus = "+" if "+" in plain[: len(plain) - len(body)] else ""
     body = body.rstrip(_BEHIND)
