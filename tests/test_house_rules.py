@@ -26,7 +26,20 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "fields", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
+    (
+        "errors",
+        "fields",
+        "media",
+        "clock",
+        "ids",
+        "mailaddress",
+        "settings",
+        "written",
+        "phone",
+        "countries",
+        "logs",
+        "terminal",
+    ),
     ("limited",),
     ("db", "transports"),
     ("queue", "audit", "carriers"),
@@ -68,6 +81,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "files/worker.py heliograph.files.images": "each process converts one file, most of them without pictures",
     "files/worker.py heliograph.files.paper": "the same, without pages",
     "files/worker.py heliograph.files.sheets": "the same, without tables",
+    "countries.py pycountry": "names that a server rarely needs",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
     "webhooks/fetch.py aiohttp": "a tenth of a second that a server without pushes can save",

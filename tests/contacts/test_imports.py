@@ -106,6 +106,37 @@ def test_formats(api: Api, name: str) -> None:
     assert contacts == [("+61491570006", "Zoë", "Müller"), ("+61491570156", "Li", last)]
 
 
+def test_the_country_of_a_row(server: Running) -> None:
+    """By its code, its name in English or in its own language, or a usual abbreviation; none is guessed (H9)."""
+    rows = {
+        "7012345678,Asha,India": "+917012345678",
+        "7012345679,Asha,भारत": "+917012345679",
+        "07400123456,Ann,UK": "+447400123456",
+        "0551234567,Ali,KSA": "+966551234567",
+        "0151 23456789,Eva,Deutschland": "+4915123456789",
+        "0412345678,Bea,aus": "+61412345678",
+        "2025550142,Cid,": "+12025550142",
+        "+917012345670,Dee,Atlantis": "+917012345670",
+        "7012345671,Eve,Wakanda": "Phone number has no country: Wakanda is no name and no ISO 3166 code of a country.",
+        "4155550143,Fay,Singapore": "Phone number must be a valid phone number of SG, or have its calling code.",
+    }
+    row, found = imported(
+        server.account(country="US"), "\n".join(rows).encode(), ["phone", "first_name", "address_country"]
+    )
+    assert [one["phone_number"] for one in found] == [one for one in rows.values() if one.startswith("+")]
+    refused = [(at, one) for at, one in enumerate(rows.values(), 1) if not one.startswith("+")]
+    assert [(one["line"], one["reason"]) for one in row["refused"]] == refused
+
+
+def test_two_spellings_of_a_number_are_one_contact(api: Api) -> None:
+    row, found = imported(api, b"+5491123456789,Ana\n+541123456789,Eva\n+5215512345678,Luz\n+525512345678,Sol\n")
+    assert [row[f"rows_{kind}"] for kind in ("added", "updated")] == [2, 2]
+    assert [(one["phone_number"], one["first_name"]) for one in found] == [
+        ("+541123456789", "Eva"),
+        ("+525512345678", "Sol"),
+    ]
+
+
 def test_cards(api: Api) -> None:
     cards = "BEGIN:VCARD\nVERSION:3.0\nN:Diaz;Ellen;;;\nFN:Ellen Diaz\nTEL;TYPE=CELL:0491 570 006\nEND:VCARD\n"
     row, found = imported(api, (cards + "BEGIN:VCARD\nVERSION:3.0\nFN:Nobody\nN:;;;;\nEND:VCARD\n").encode(), ["phone"])

@@ -23,7 +23,7 @@ from heliograph.messaging import accept, rows
 from heliograph.messaging import message as messages
 from heliograph.messaging.channel import Channel, Draft, Order
 from heliograph.messaging.rows import Message
-from heliograph.phone import msisdn
+from heliograph.phone import identity, msisdn
 from heliograph.queue import mail
 from heliograph.settings import Settings
 from heliograph.webhooks import outgoing, payloads
@@ -186,7 +186,8 @@ class Actions:
     def _send(self, tx: Tx, who: Principal, event: Message | rows.Inbound, drafts: Sequence[Draft]) -> None:
         """Accept what a rule writes; a refusal (no credit, a bad number) ends it here."""
         # A message is not forwarded back to its sender.
-        drafts = [draft for draft in drafts if draft.source != FORWARD or draft.recipient != event.sender]
+        sender = identity(event.sender)
+        drafts = [draft for draft in drafts if draft.source != FORWARD or identity(draft.recipient) != sender]
         order = Order(
             principal=who,
             channel=self._channels[SMS],

@@ -29,6 +29,8 @@ LONGEST = {
 }
 """Characters of the texts of a rule."""
 
+LONGEST_SHORT_CODE = 6
+
 
 class Field(NamedTuple):
     """A field of a rule: its type in answers and in bodies, what it is for, an example, what a body may choose from."""
@@ -133,8 +135,8 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
     named = {name: getattr(body, name) for name in family.fields if getattr(body, name) is not None}
     if "action_address" in named:
         named["action_address"] = named["action_address"].strip()
-    if named.get("dedicated_number") == "":
-        named["dedicated_number"] = "*"
+    if "dedicated_number" in named:
+        named["dedicated_number"] = _watched(named["dedicated_number"], req.who.country)
     rule = {**{name: before.get(name) for name in family.fields}, **named}
     faults = {
         name: f"{label(name)} must be at most {most} characters."
@@ -159,6 +161,12 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
     if "enabled" in named:
         named["enabled"] = int(named["enabled"])
     return named
+
+
+def _watched(number: str, country: str) -> str:
+    """The number that a rule watches, as it is given; a national one in E.164, as messages come in; "*" for none."""
+    known = phone.parse(number, country) if phone.parse(number) is None and len(number) > LONGEST_SHORT_CODE else None
+    return known.number if known else number or "*"
 
 
 def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:

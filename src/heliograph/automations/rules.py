@@ -1,6 +1,5 @@
 """Rules of an account: stored, found, matched."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from sqlalchemy import Select, select
 from heliograph.db.engine import Tx
 from heliograph.db.tables import rules
 from heliograph.errors import NotFound
+from heliograph.phone import identity
 
 MOST_FIRING = 10
 """At most this many matching rules fire for one event, in the order of their making (facts D9, E)."""
@@ -81,18 +81,13 @@ def matching_receipt(tx: Tx, user_id: int, family: str, code: str) -> list[Mappi
 
 def matching_inbound(tx: Tx, user_id: int, family: str, number: str, text: str) -> list[Mapping[str, Any]]:
     """The rules that an arriving text to this number meets; case does not matter."""
-    body = text.strip().lower()
+    body, written_to = text.strip().lower(), identity(number)
     return [
         rule
         for rule in _enabled(tx, user_id, family)
-        if _digits(rule["dedicated_number"]) in ("*", _digits(number))
+        if identity(rule["dedicated_number"]) in ("*", written_to)
         and _found(rule["message_search_type"], (rule["message_search_term"] or "").strip().lower(), body)
     ][:MOST_FIRING]
-
-
-def _digits(number: str) -> str:
-    """A number without its plus and without what people write between digits; letters of a sender ID in small."""
-    return re.sub(r"[\s+()./-]", "", number).lower()
 
 
 def _found(kind: int, term: str, body: str) -> bool:

@@ -42,13 +42,16 @@ def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | Non
 
 def opted_out(tx: Tx, user_id: int, recipients: Iterable[str]) -> set[str]:
     """Those of the recipients (numbers in E.164, mail addresses) that are in the account's Opt-Out List."""
-    numbers = {digits: one for one in recipients if (digits := msisdn(one)) is not None}
-    addresses = {one.lower(): one for one in recipients if "@" in one}
+    numbers = {one: digits for one in recipients if (digits := msisdn(one)) is not None}
+    addresses = {one: one.lower() for one in recipients if "@" in one}
     if not numbers and not addresses:
         return set()
     list_id = lists.opt_out_list(tx, user_id)
-    gone = {numbers[digits] for digits in contact.numbers_in(tx, list_id, numbers)}
-    return gone | {addresses[one] for one in contact.addresses_in(tx, list_id, addresses)}
+    said_no = contact.numbers_in(tx, list_id, numbers.values())
+    written_no = contact.addresses_in(tx, list_id, addresses.values())
+    return {one for one, digits in numbers.items() if digits in said_no} | {
+        one for one, address in addresses.items() if address in written_no
+    }
 
 
 def opted_out_since(tx: Tx, rows: Sequence[Message]) -> set[Key]:

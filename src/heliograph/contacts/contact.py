@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from heliograph import phone
+from heliograph import countries, phone
 from heliograph.contacts import lists
 from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
@@ -49,8 +49,8 @@ Row = Mapping[str, Any]
 def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING) -> dict[str, Any]:
     """The columns of a contact that gets these fields; None or absent: as in `before`, or empty.
 
-    National numbers are those of the contact's country if that is an ISO code, or else of `country`. Raises BadRequest
-    with a sentence for each bad field.
+    National numbers are those of the contact's country, if it has one, or else of `country`. Raises BadRequest with a
+    sentence for each bad field.
     """
     made = {name: before.get(name, "" if name in NAMES else None) for name in _STORED}
     faults: dict[str, str] = {}
@@ -84,13 +84,14 @@ def _number(text: str | None, own: str | None, country: str, name: str, faults: 
     """E.164 of a number, or None with a note in `faults`."""
     if not text:
         return None
-    code = (own or "").upper()
-    found = phone.parse(text, code) if code in phone.COUNTRIES else None
-    found = found or phone.parse(text, country)
-    if found is None:
-        faults[name] = f"{label(name)} must be a valid phone number."
-        return None
-    return found.number
+    code = countries.code(own) if own else country
+    found = phone.parse(text, code)
+    if found is None and code == countries.UNKNOWN and own:
+        faults[name] = f"{label(name)} has no country: {own[:40]} is no name and no ISO 3166 code of a country."
+    elif found is None:
+        home = f" of {code}, or have its calling code" if own else ""
+        faults[name] = f"{label(name)} must be a valid phone number{home}."
+    return found.number if found else None
 
 
 def of(list_id: int, *, updated_after: int | None = None) -> Select[Any]:

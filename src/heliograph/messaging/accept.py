@@ -27,8 +27,8 @@ from heliograph.queue import claim
 BULK = 50
 """A request with more messages than this is queued behind single messages."""
 
-Fingerprint = tuple[int, str, str, str]
-"""(user_id, channel, recipient, body): what must not be sent twice within the throttle."""
+Fingerprint = tuple[int, str, str | int, str]
+"""(user_id, channel, recipient as its msisdn if it has one, body): what must not be sent twice within the throttle."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ def _judge(
             if asked not in costs:
                 costs[asked] = _cost(order, rates, *asked)
             cost = costs[asked]
-            fingerprint = (user_id, channel, draft.recipient, draft.body)
+            fingerprint = (user_id, channel, msisdn(draft.recipient) or draft.recipient, draft.body)
             if cost is None:
                 status = Status.SOMETHING_IS_WRONG
             elif throttle and recent.get(fingerprint, 0) >= now - throttle:
@@ -127,7 +127,7 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
     if not window or not numbers:
         return {}
     sent = tx.driver_in(
-        "SELECT user_id, channel, recipient, body, date FROM messages"
+        "SELECT user_id, channel, msisdn, body, date FROM messages"
         " WHERE date >= ? AND date <= ? AND msisdn IN ({}) ORDER BY date",
         [tx.now - window, tx.now + dates.FAR_AHEAD],
         numbers,

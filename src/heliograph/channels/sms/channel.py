@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from heliograph import phone
+from heliograph import countries, phone
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
@@ -40,7 +40,8 @@ FARTHEST = 124 * 24 * 3600
 """A schedule may lie four months ahead (facts F10)."""
 
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
-_DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
+LONGEST_SHORT_CODE = 6
+_SHORT_CODE = re.compile(rf"[0-9]{{1,{LONGEST_SHORT_CODE}}}")
 
 
 class Sms:
@@ -65,7 +66,8 @@ class Sms:
         self._unicode = settings.unicode_sms == "always"
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
-            self._shared.setdefault(_country(number), []).append(number)
+            known = phone.parse(number)
+            self._shared.setdefault(known.country if known else "", []).append(known.number if known else number)
         self.shared = [number for numbers in self._shared.values() for number in numbers]
 
     def draft(self, who: Principal, given: SmsMessage, now: float) -> Draft:
@@ -84,12 +86,13 @@ class Sms:
             return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
         if not given.to:
             return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
-        number = phone.parse(given.to, (given.country or who.country).upper())
+        country = (given.country or "").strip()
+        number = phone.parse(given.to, countries.code(country) if country else who.country)
         if number is None or number.country == NO_COUNTRY:
             return _refuse(draft, Status.INVALID_RECIPIENT)
         draft.recipient, draft.country = number.number, number.country
         draft.carrier = phone.carrier(number)
-        sender = self._sender(draft, who.numbers)
+        sender = self._sender(draft, who)
         if sender is None:
             return _refuse(draft, Status.INVALID_SENDER_ID)
         draft.sender = sender
@@ -134,22 +137,24 @@ class Sms:
         """The newest message from the number that was written to, to the number that wrote."""
         return inbound.by_number(tx, arrived, holder)
 
-    def _sender(self, draft: Draft, own: Sequence[str]) -> str | None:
-        """The sender ID as it goes out, None for an invalid one (facts F1, F2).
+    def _sender(self, draft: Draft, who: Principal) -> str | None:
+        """The sender ID as it goes out, None for an invalid one (facts F1, F2). Numbers are in E.164, national ones are
+        those of the account's country.
 
         When none is given, a number that the account has bought, one of the recipient's country if there is one; an
         account without numbers shares those of the house.
         """
-        given = draft.sender.strip()
+        given, own = draft.sender.strip(), who.numbers
         if not given:
             near = [number for number in own if _country(number) == draft.country] if own else []
             pool = near or own or self._shared.get(draft.country) or self.shared
             return pool[zlib.crc32(draft.recipient.encode()) % len(pool)] if pool else None
-        if _DIGITS.fullmatch(given):
-            return given
         compact = re.sub(r"[\s()-]", "", given)
-        if _DIGITS.fullmatch(compact):
+        if _SHORT_CODE.fullmatch(compact):
             return compact
+        if sum(map(str.isdecimal, given)) > LONGEST_SHORT_CODE and not any(map(str.isalpha, given)):
+            number = phone.parse(given, who.country)
+            return number.number if number else None
         return given if _ALPHANUMERIC.fullmatch(given) else None
 
 

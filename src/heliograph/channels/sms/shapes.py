@@ -52,7 +52,7 @@ class SmsMessage(msgspec.Struct, kw_only=True):
     )
     list_id: Annotated[int | None, about("A contact list, in place of `to`.")] = None
     country: Annotated[
-        str | None, about("ISO 3166 code of the country of a national number; by default, the account's.")
+        str | None, about("The country of a national number: ISO 3166 code or name; by default, the account's.")
     ] = None
     from_email: Annotated[str | None, about("Where replies are mailed to.")] = None
 
