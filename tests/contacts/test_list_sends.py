@@ -179,7 +179,7 @@ def test_stop_moves_the_contact_out_of_the_list_it_was_reached_by(api: Api) -> N
 
 
 def move(api: Api, source: int | None, target: int, number: str = NUMBER) -> None:
-    api.server.write(lambda tx: contact.move_sender(tx, api.user_id, number, source, target))
+    api.server.write(lambda tx: contact.move(tx, api.user_id, number, source, target))
 
 
 def test_a_sender_of_no_list_is_noted_only_in_an_opt_out_list(api: Api) -> None:

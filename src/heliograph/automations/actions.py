@@ -16,7 +16,7 @@ from heliograph.channels.audience import for_members, refuse_opted_out
 from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.shapes import SmsMessage
 from heliograph.clock import HOUR
-from heliograph.contacts import audience, contact
+from heliograph.contacts import audience, contact, lists, optout
 from heliograph.db.engine import Tx
 from heliograph.mailaddress import is_address
 from heliograph.messaging import accept, rows
@@ -99,7 +99,7 @@ class Actions:
             elif action in ("EMAIL_FIXED", "EMAIL_USER"):
                 mail_to.append(address if action == "EMAIL_FIXED" else named or _mail_of(tx, arrived, original))
             elif action == "MOVE_CONTACT":
-                contact.move_sender(tx, arrived.user_id, arrived.sender, list_id, int(address))
+                self._move(tx, rule, arrived, list_id)
             elif action in LEARNED:
                 self._create_contact(tx, rule, arrived)
                 if action.endswith("_EMAIL"):
@@ -116,12 +116,21 @@ class Actions:
         self._mail(tx, arrived.user_id, mail_to, subject, lambda: _reply_text(arrived, wants), sender)
         return polled
 
+    def _move(self, tx: Tx, rule: Mapping[str, Any], arrived: rows.Inbound, list_id: int | None) -> None:
+        """The sender changes lists; into the Opt-Out List by opting out. Source: facts E, G9."""
+        into = int(rule["action_address"])
+        if into == lists.opt_out_list(tx, arrived.user_id):
+            key = arrived.original_message_id or None
+            optout.opt_out(tx, arrived.user_id, arrived.sender, f"Rule {rule['rule_name']}", message_id=key)
+        else:
+            contact.move(tx, arrived.user_id, arrived.sender, list_id, into)
+
     def _create_contact(self, tx: Tx, rule: Mapping[str, Any], arrived: rows.Inbound) -> None:
         """The sender enters a list, with what the text says of a name and an address. Source: facts E."""
         action, list_id = rule["action"], int(rule["action_address"])
         said = said_of_oneself(rule, arrived.body)
         known = {name: said[name] for name in LEARNED[action] if name in said}
-        contact.enter_sender(tx, arrived.user_id, arrived.sender, list_id, known)
+        contact.enter(tx, arrived.user_id, arrived.sender, list_id, known)
 
     def _auto_reply(self, tx: Tx, text: str, arrived: rows.Inbound, list_id: int | None) -> None:
         """Answer the sender by a text that may have placeholders (facts E, G1)."""

@@ -111,3 +111,21 @@ import_refusals = Table(
     PrimaryKeyConstraint("import_id", "line"),
     sqlite_with_rowid=False,
 )
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("opt_out_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("msisdn", BigInteger),
+    Column("event", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("message_id", Text),
+    Column("list_id", BigInteger),
+    Column("date_added", BigInteger, nullable=False),
+    Index(None, "user_id", "opt_out_id"),
+    Index(None, "user_id", "msisdn"),
+)
+"""Who opted out or in again, and why; rows are only added. `list_id`: the list that the contact left and comes back to.
+"""
