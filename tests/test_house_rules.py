@@ -26,7 +26,20 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "fields", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
+    (
+        "errors",
+        "fields",
+        "media",
+        "clock",
+        "ids",
+        "mailaddress",
+        "settings",
+        "phone",
+        "texts",
+        "countries",
+        "logs",
+        "terminal",
+    ),
     ("limited",),
     ("db", "transports"),
     ("queue", "audit", "carriers"),

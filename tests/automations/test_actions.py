@@ -12,10 +12,11 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
-from heliograph.automations.actions import HOUR, Actions
+from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import ledger
 from heliograph.channels.table import channels
+from heliograph.clock import HOUR
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.files.folder import FolderStore

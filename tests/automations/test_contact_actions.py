@@ -8,7 +8,8 @@ import pytest
 
 from automations.test_actions import CUSTOMER, DELIVERED, ECHO, OTHER, OURS, Bench, mails, on_bench, rule
 from heliograph.accounts import account
-from heliograph.automations.actions import MOST_IN_A_GROUP, said_of_oneself
+from heliograph.automations.actions import said_of_oneself
+from heliograph.automations.sending import MOST_IN_A_GROUP
 from heliograph.contacts import contact, lists
 from support import quiet
 from support.server import Api, Running

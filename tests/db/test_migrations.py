@@ -14,6 +14,7 @@ from sqlalchemy import inspect
 
 from heliograph.db import dialect, migrate
 from heliograph.db.tables import metadata
+from heliograph.texts import folded
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -111,6 +112,28 @@ def test_accounts_from_before_get_an_opt_out_list_and_its_rule(tmp_path: Path) -
         found = connection.exec_driver_sql(sql).fetchall()
     engine.dispose()
     assert [tuple(row) for row in found] == [(user, "Opt-Out List", 1, "MOVE_CONTACT", "STOP") for user in (7, 8)]
+
+
+def test_contacts_from_before_are_found_by_their_words_in_any_form(database_url: str) -> None:
+    """Revision 0014 folds what they are searched by; until then it was in small letters only."""
+    engine, _ = dialect.engine(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    texts = ("plain ann", "stra\u00dfe ann", "i\u0307pek z\u0307ak", "\u017b\u00f3\u0142\u0107".lower())
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        revision = ScriptDirectory.from_config(config).get_revision("0014").down_revision
+        command.upgrade(config, str(revision))
+        columns = [one["name"] for one in inspect(connection).get_columns("contacts") if not one["nullable"]]
+        for number, text in enumerate(texts, 1):
+            own = {"contact_id": str(number), "place": str(number), "keywords": f"'{text}'"}
+            values = ", ".join(own.get(name, "0") for name in columns)
+            connection.exec_driver_sql(f"INSERT INTO contacts ({', '.join(columns)}) VALUES ({values})")
+    migrate.upgrade(database_url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT keywords FROM contacts ORDER BY contact_id").scalars().all()
+    engine.dispose()
+    assert found == [folded(text) for text in texts] != list(texts)
 
 
 @pytest.mark.parametrize("statements", [1, 12, 90])

@@ -7,11 +7,11 @@ import msgspec
 
 from heliograph import phone
 from heliograph.automations import rules
-from heliograph.automations.families import ACTIONS, OF_LISTS, Family
+from heliograph.automations.families import ACTIONS, OF_LISTS, UNSERVED, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest, label, required
-from heliograph.fields import Nothing, about
+from heliograph.fields import about
 from heliograph.http import search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
@@ -118,10 +118,10 @@ def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
         values = _checked(req, family, body, before)
         return Reply(render(rules.update(req.tx, req.who.user_id, family.name, key, values)))
 
-    @endpoint(family.deleted, Nothing, summary=f"Delete a rule for {family.title}")
+    @endpoint(family.deleted, family.gone_type, summary=f"Delete a rule for {family.title}")
     def delete(req: Request) -> Reply:
         rules.delete(req.tx, req.who.user_id, family.name, key_of(req))
-        return Reply([])
+        return Reply(family.gone)
 
     one = f"{family.path}/{{{family.key}:int}}"
     places = (f"GET {family.path}", f"POST {family.path}", f"GET {one}", f"PUT {one}", f"DELETE {one}")
@@ -145,7 +145,7 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
         if not str(rule[name] or "").strip():
             faults[name] = required(name)
     if rule["action"] and rule["action"] not in ACTIONS:
-        faults["action"] = f"Action must be one of {', '.join(ACTIONS)}."
+        faults["action"] = UNSERVED.get(str(rule["action"]), f"Action must be one of {', '.join(ACTIONS)}.")
     if rule.get("message_search_type") not in (None, 0, 1, 2, 3):
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
     if rule.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):

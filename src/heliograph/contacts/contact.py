@@ -17,6 +17,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import BadRequest, Forbidden, NotFound, label
 from heliograph.mailaddress import is_address
+from heliograph.texts import folded
 
 NO_RECORD = "Contact record not found."
 LONGEST = 255
@@ -76,7 +77,7 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
         raise BadRequest(faults)
     made["msisdn"] = phone.msisdn(made["phone_number"] or "")
     known = (made["first_name"], made["last_name"], made["organization_name"], *(made[name] for name in REACHABLE))
-    made["keywords"] = " ".join(filter(None, known)).lower()
+    made["keywords"] = folded(" ".join(filter(None, known)))
     return made
 
 

@@ -10,14 +10,35 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import opt_outs
 from heliograph.messaging import message
 from heliograph.phone import msisdn
+from heliograph.texts import letters
 
 OUT, IN = "opt_out", "opt_in"
 LONGEST_CAUSE = 300
+LONGEST_WISH = 160
+"""Characters of a text that may say nothing but a word, with what surrounds it."""
+
 COLUMNS = {
     name: opt_outs.c[name]
     for name in ("opt_out_id", "recipient", "event", "cause", "message_id", "list_id", "date_added")
 }
 """What the record can be searched and sorted by."""
+
+
+class Wishes:
+    """The words that opt out, or in again, when they are all that a text says; each as a list by commas."""
+
+    def __init__(self, out: str, back: str) -> None:
+        self.out = _words(out)
+        self._back = _words(back)
+
+    def of(self, text: str) -> str | None:
+        """OUT, IN, or None: the text says something else. Only its letters count, without case and accents."""
+        said = letters(text) if len(text) <= LONGEST_WISH else ""
+        return OUT if said in self.out else IN if said in self._back else None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(filter(None, map(letters, text.split(","))))
 
 
 def opt_out(tx: Tx, user_id: int, recipient: str, cause: str, *, message_id: str | None = None) -> bool:

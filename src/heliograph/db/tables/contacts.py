@@ -72,7 +72,7 @@ contacts = Table(
     sqlite_autoincrement=True,
 )
 """`place` only grows within a list and has gaps where contacts were removed. `keywords` is the text that is searched,
-in small letters, since SQLite can only fold the case of ASCII.
+in the form of `texts.folded`: SQLite can only fold the case of ASCII.
 """
 
 imports = Table(
