@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
+from heliograph.contacts import cleaning, contact, imports, keyword, lists, optout, sheets
 from heliograph.db.dialect import chunks
 from heliograph.errors import BadRequest, required
-from heliograph.fields import Nothing, about
+from heliograph.fields import Nothing, UnixText, about
 from heliograph.files import store as files
 from heliograph.http import paging, search
 from heliograph.http.endpoint import endpoint
@@ -157,6 +157,18 @@ class ImportEntry(msgspec.Struct):
     error_file_url: str | None
     created_at: int
     finished_at: int | None
+
+
+class OptOut(msgspec.Struct):
+    """An entry of the record of opt-outs. An addition to the contract."""
+
+    opt_out_id: int
+    recipient: Annotated[str, about("The number in E.164 format, or the email address.", "+61411111111")]
+    event: Annotated[str, about("opt_out, or opt_in for who opted in again.", "opt_out")]
+    cause: Annotated[str, about("What it came from.", "Reply STOP")]
+    message_id: Annotated[str | None, about("The message that was answered, or whose link was used.", None)]
+    list_id: Annotated[int | None, about("The list that the contact left, or came back to.", None)]
+    date_added: UnixText
 
 
 class Found(msgspec.Struct):
@@ -410,6 +422,17 @@ def view_import(req: Request) -> Reply:
             error_file_url=f"{req.base_url}/files/{file_id}" if file_id else None,
         )
     )
+
+
+@endpoint("Here are your opt-outs.", OptOut, paged=True)
+def view_opt_outs(req: Request) -> Reply:
+    """View who opted out or in again, and why; the newest first. An addition to the contract."""
+
+    def render(row: Row) -> OptOut:
+        values = {name: row[name] for name in OptOut.__struct_fields__}
+        return OptOut(**values | {"date_added": str(row["date_added"])})
+
+    return search.page(req, optout.of(req.who.user_id), optout.COLUMNS, ("opt_out_id", True), render)
 
 
 @endpoint("Here are some search result.", FoundPage, query=(WORD, *PAGING))
