@@ -18,6 +18,11 @@ MOST_MARKS = 30
 """Combining marks in a row that are kept. No writing has more (UAX #15, Stream-Safe Text Format)."""
 
 
+def visible(text: str) -> str:
+    """A text without what cannot be seen."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
+
+
 def normal(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     """A text in a normalization form of Unicode (UAX #15), without what goes beyond MOST_MARKS.
 
@@ -41,7 +46,7 @@ def folded(text: str) -> str:
     accents composed or not, any blanks; what cannot be seen counts for nothing. Accents count.
     """
     if not text.isascii():
-        text = normal("NFKC", _UNSEEN.sub("", text))
+        text = normal("NFKC", visible(text))
         # A Turkish capital i with a dot is an i with a dot above once it is folded; the one without a dot stays.
         marked = normal("NFD", text.casefold()).replace("i\u0307", "i").replace("\u0131", "i")
         text = normal("NFKC", marked)
@@ -69,7 +74,7 @@ def after(term: str, text: str) -> str:
 
     The term is looked for in the form of `folded`; what follows is as it was written, but for what cannot be seen.
     """
-    pieces = _PIECES.findall(normal("NFC", _UNSEEN.sub("", text)).strip())
+    pieces = _PIECES.findall(normal("NFC", visible(text)).strip())
     forms = [folded(piece) or " " for piece in pieces]
     sought = folded(term)
     at = "".join(forms).find(sought) if sought else -1
