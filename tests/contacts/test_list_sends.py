@@ -246,6 +246,9 @@ MEMBER = {
             "(first name) (email) (Cust. 5) {nothing} (First Name",
         ),
         ("((First Name))", "(Ann)"),
+        ("(First\u00a0Name) {first\u202fname} {LAST\u200bNAME} (Cust.\u00a01) {custom\u2009 2}", "Ann Ann Lee c1 c2"),
+        ("(First\nName) (First    Name) (FirstName)", "(First\nName) (First    Name) (FirstName)"),
+        ("{F\u0130RST NAME}{f\u0131rstname}{la\u017ftname}", "AnnAnnLee"),
     ],
 )
 def test_placeholders(text: str, written: str) -> None:

@@ -166,7 +166,8 @@ def _conclude(tx: Tx, event: Event, matching: Sequence[Rule], done: Sequence[Don
     return any(rule["action"] == "POLL" for rule in matching)
 
 
-_EDGES = " \t\r\n,.;:!-"
+_EDGES = " \t\r\n,.;:!?-\"'`()[]{}<>\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a"
+"""What stands around words."""
 
 
 def said_of_oneself(rule: Rule, text: str) -> dict[str, str]:

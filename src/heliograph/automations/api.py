@@ -150,7 +150,7 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
     if rule.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
         faults["webhook_type"] = "Webhook type must be post, get or json."
-    if not faults and {"action", "action_address", "body"} & named.keys():
+    if not faults and {"action", "action_address", "body", "dedicated_number"} & named.keys():
         faults |= _address_faults(req, rule)
     if abs(named.get("match_type") or 0) > 2**31:
         faults["match_type"] = "Match type is out of range."
@@ -174,8 +174,15 @@ def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
     body = (rule.get("body") or "").strip()
     if action in OF_LISTS and action.endswith("_EMAIL") and body and not is_address(body):
         return {"body": "Body must be the email address that the message goes to, or empty."}
-    if action == "SMS" and phone.parse(address) is None:
-        return {"action_address": "Action address must be a phone number in E.164 format."}
+    if action == "SMS" and (fault := _forwarding_fault(phone.parse(address), rule)):
+        return {"action_address": fault}
     if action == "AUTO_REPLY" and not (address or body):
         return {"action_address": "Give the text of the reply in body or action_address."}
     return {}
+
+
+def _forwarding_fault(to: phone.Phone | None, rule: Mapping[str, Any]) -> str | None:
+    if to is None:
+        return "Action address must be a phone number in E.164 format."
+    watched = phone.parse(rule.get("dedicated_number") or "")
+    return "Action address must not be the number that the rule watches." if watched == to else None

@@ -58,7 +58,8 @@ class RuleSms:
         def address(member: audience.Member) -> SmsMessage:  # a stranger's text: its placeholders are not filled
             return msgspec.structs.replace(given, to=member["phone_number"])
 
-        reachable = [one for one in members if one["phone_number"] and one["phone_number"] != event.party]
+        party = msisdn(event.party)
+        reachable = [one for one in members if one["phone_number"] and one["msisdn"] != party]
         drafts = for_members(who, self._sms, list_id, reachable, address, tx.clock)
         refuse_opted_out(tx, who, drafts)
         return self._send(tx, who, event, drafts)
@@ -70,7 +71,7 @@ class RuleSms:
 
     def _send(self, tx: Tx, who: Principal, event: Event, drafts: Sequence[Draft]) -> str:
         """Accept what a rule writes; a refusal (no credit, a bad number) ends it here."""
-        onward = [draft for draft in drafts if draft.source != FORWARD or draft.recipient not in event.barred]
+        onward = [draft for draft in drafts if not _goes_back(draft, event)]
         kept = self._below_the_cap(tx, who.user_id, onward)
         order = Order(principal=who, channel=self._sms, request_id="", drafts=kept, throttle=self._throttle)
         (fates,) = accept.accept(tx, [order])
@@ -96,3 +97,9 @@ class RuleSms:
                 log.warning("rule.capped", user=user_id, source=source)
             kept += below
         return kept
+
+
+def _goes_back(draft: Draft, event: Event) -> bool:
+    """Whether a message would go to the number that was written to, or one that is passed on to where it came from."""
+    to = msisdn(draft.recipient)
+    return to == msisdn(event.ours) or (draft.source == FORWARD and to in map(msisdn, event.barred))

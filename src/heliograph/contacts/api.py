@@ -16,6 +16,7 @@ from heliograph.http.endpoint import endpoint
 from heliograph.http.parameters import PAGING, unix_time
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Query
+from heliograph.texts import folded
 from heliograph.webhooks.fetch import check_url
 
 LONGEST_NAME = 255
@@ -439,8 +440,8 @@ def view_opt_outs(req: Request) -> Reply:
 def search_all(req: Request) -> Reply:
     """Search for contacts and lists. Contacts come first."""
     window = paging.window(req)
-    word = req.query.get("q", "").strip()
-    if not word:
+    word = req.query.get("q", "")
+    if not folded(word):
         raise BadRequest({"q": required("q")})
     if len(word) > search.LONGEST:
         raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})
