@@ -112,7 +112,7 @@ class Actions:
             return Done("nothing, since it is for arriving messages")
         if action == "URL":
             outgoing.push(tx, event.user_id, address, rule["webhook_type"] or "post", event.payload())
-            return Done(f"a call of {address}")
+            return Done("a call of its URL")  # which may hold secrets
         if action == "EMAIL_FIXED":
             return Done(mail_to=address)
         if action == "EMAIL_USER":
