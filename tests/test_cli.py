@@ -30,6 +30,7 @@ COMMANDS = [
     ["account", "opt-out"],
     ["account", "payout"],
     ["audit"],
+    ["optouts"],
     ["issues", "list"],
     ["issues", "answer"],
     ["issues", "resolve"],

@@ -36,6 +36,7 @@ LEVELS = (
         "settings",
         "written",
         "phone",
+        "texts",
         "countries",
         "logs",
         "terminal",

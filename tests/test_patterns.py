@@ -20,7 +20,6 @@ import pytest
 from test_house_rules import trees
 
 MADE_AT_RUN_TIME = {
-    "automations/actions.py said_of_oneself": "a text, escaped, and at most one repetition at its end",
     "carriers.py _line": "a key of the operator's own file, escaped",
     "http/server.py __init__": "paths of the house's own route table",
     "phone.py _rules": "rules of phonenumbers; they see at most 19 digits",

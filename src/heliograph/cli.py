@@ -72,6 +72,7 @@ accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
+app.command(account_commands.read_opt_outs, name="optouts")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -98,6 +98,7 @@ CONTACTS = Section(
     Route(28, "PUT /lists/{list_id:int}/remove-duplicates", contacts.remove_duplicates, "contacts"),
     Route(29, "POST /lists/{list_id:int}/import", contacts.start_import, "contacts"),
     Route(0, "GET /lists/{list_id:int}/imports/{import_id:int}", contacts.view_import, "contacts"),
+    Route(0, "GET /opt-outs", contacts.view_opt_outs, "contacts"),
     Route(125, "GET /search/contacts-lists", contacts.search_all, "contacts"),
 )
 
@@ -112,6 +113,7 @@ SMS = Section(
     Route(131, "PUT /sms/receipts-read", sms.receipts.read, "sms"),
     Route(132, "POST /sms/inbound", sms.inbound.test, "sms"),
     Route(133, "GET /sms/inbound", sms.inbound.view_all, "sms"),
+    Route(0, "GET /sms/inbound/{original_message_id}", sms.inbound.view_answer, "sms"),
     Route(134, "PUT /sms/inbound-read", sms.inbound.read, "sms"),
     Route(135, "PUT /sms/inbound-read/{message_id}", sms.inbound.read_one, "sms"),
     Route(136, "PUT /sms/{message_id}/cancel", sms.cancel, "sms"),

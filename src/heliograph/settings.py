@@ -186,6 +186,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rule_forwards: Annotated[
         int, Meta(ge=0, description="SMS that rules of one account forward to one number within an hour.")
     ] = 100
+    opt_out_words: Annotated[
+        str,
+        Meta(
+            description="Words (by commas) that opt out when they are the whole text of a reply, in any case, with or "
+            "without accents; -: none."
+        ),
+    ] = (
+        "STOP,STOPALL,UNSUBSCRIBE,CANCEL,END,QUIT,REVOKE,OPTOUT,"
+        "ARRET,DESABONNER,DESABONNEMENT,DESINSCRIRE,DESINSCRIPTION,ANNULER,ARRETER,FIN,"
+        "STOPP,ABMELDEN,ABBESTELLEN,KÜNDIGEN,KUENDIGEN,BEENDEN,ENDE,"
+        "ALTO,BAJA,PARAR,CANCELAR,DETENER,PARE,SAIR,REMOVER,DESCADASTRAR,FIM,"
+        "AFMELDEN,UITSCHRIJVEN,OPZEGGEN,STOPPEN,EINDE,"
+        "FERMA,FERMARE,BASTA,CANCELLA,CANCELLAMI,DISISCRIVI,DISISCRIVIMI,ANNULLA"
+    )
+    opt_in_words: Annotated[str, Meta(description="The same of the words that undo an opt-out; -: none.")] = (
+        "START,UNSTOP"
+    )
+    opt_out_reply: Annotated[
+        str,
+        Meta(description="Text that confirms an opt-out, once a day and number, at the account's price; empty: none."),
+    ] = ""
+    opt_in_reply: Annotated[str, Meta(description="The same for who opts in again.")] = ""
     mail_from: Annotated[str, Meta(description="Sender address of mails that the server writes.")] = (
         "heliograph@localhost.localdomain"
     )

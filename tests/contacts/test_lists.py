@@ -3,6 +3,7 @@
 import threading
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -372,8 +373,25 @@ def test_a_keyword_finds_contacts_and_lists_on_one_page(api: Api) -> None:
     for word, total in (("%C3%A9cole", 1), ("J%C3%9CRGEN", 1), ("570%20006", 1), ("100%25", 1), ("_", 0), ("acme", 1)):
         assert (word, api.get(f"/search/contacts-lists?q={word}")["total"]) == (word, total)
     assert api.server.account().get("/search/contacts-lists?q=gorne")["data"] == []
-    for query in ("", "?q=", "?q=%20", "?q=a%00b"):
+    for query in ("", "?q=", "?q=%20", "?q=%E2%80%8B", "?q=a%00b"):
         assert api.call("GET", f"/search/contacts-lists{query}").status == 400
+
+
+def test_a_keyword_is_found_in_any_form_of_its_letters(api: Api) -> None:
+    list_id = made(api, "Çal\u0131şkanlar İPEK")
+    added(
+        api,
+        list_id,
+        phone_number=NUMBER,
+        first_name="Strauß",
+        last_name="Nun\u0303ez",
+        organization_name="\uff21\uff23ME",
+    )
+    words = {"STRAUSS": 1, "straußnu": 0, "nuñez": 1, "ÑEZ": 1, "n\u0303e": 1, "acme": 1, "ipek": 1, "\u0131pek": 1}
+    words |= {"ÇALIŞKANLAR": 1, "c\u0327al": 1, "strau\u00adß  nu": 1, "calis": 0, "strauss": 1}
+    for word, total in words.items():
+        found = api.get(f"/search/contacts-lists?q={quote(word)}")
+        assert (word, found["total"]) == (word, total)
 
 
 def test_a_search_pages_over_the_border_between_contacts_and_lists(api: Api) -> None:

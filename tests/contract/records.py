@@ -94,8 +94,16 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post("/automations/sms/receipts", RULE)["receipt_rule_id"],
         "message_id": lambda: message(api, path),
+        "original_message_id": lambda: answered(api),
     }
     return str(makers[key]())
+
+
+def answered(api: Api) -> str:
+    """The id of a message that was answered."""
+    key = str(api.send("+61491999007", f"Hello {time.time_ns()}")["message_id"])
+    api.until(lambda: api.call("GET", f"/sms/inbound/{key}").status == 200)
+    return key
 
 
 def message(api: Api, path: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, inspect
 from heliograph import phone
 from heliograph.db import dialect, migrate
 from heliograph.db.tables import metadata
+from heliograph.texts import folded
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -151,6 +152,28 @@ def test_numbers_from_before_get_the_key_of_their_subscriber(database_url: str) 
     assert new[:4] == [541123456789, 541123456789, 525512345678, 525512345678]
     assert [row[0] for row in rows(database_url, "SELECT msisdn FROM contacts ORDER BY contact_id")] == new
     assert [row[0] for row in rows(database_url, "SELECT msisdn FROM messages ORDER BY ordinal")] == new
+
+
+def test_contacts_from_before_are_found_by_their_words_in_any_form(database_url: str) -> None:
+    """Revision 0014 folds what they are searched by; until then it was in small letters only."""
+    engine, _ = dialect.engine(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    texts = ("plain ann", "stra\u00dfe ann", "i\u0307pek z\u0307ak", "\u017b\u00f3\u0142\u0107".lower())
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        revision = ScriptDirectory.from_config(config).get_revision("0014").down_revision
+        command.upgrade(config, str(revision))
+        columns = [one["name"] for one in inspect(connection).get_columns("contacts") if not one["nullable"]]
+        for number, text in enumerate(texts, 1):
+            own = {"contact_id": str(number), "place": str(number), "keywords": f"'{text}'"}
+            values = ", ".join(own.get(name, "0") for name in columns)
+            connection.exec_driver_sql(f"INSERT INTO contacts ({', '.join(columns)}) VALUES ({values})")
+    migrate.upgrade(database_url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT keywords FROM contacts ORDER BY contact_id").scalars().all()
+    engine.dispose()
+    assert found == [folded(text) for text in texts] != list(texts)
 
 
 @pytest.mark.parametrize("statements", [1, 12, 90])

@@ -61,6 +61,7 @@ def loading(api: Api) -> int:
 
 MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/inbound-read/", "message_id", arrived),
+    ("/sms/inbound/", "original_message_id", records.answered),
     ("/sms/receipts/", "message_id", delivered),
     ("/sms/{message_id}/cancel", "message_id", scheduled),
     ("/sms/{message_id}/timeline", "message_id", delivered),

@@ -7,11 +7,11 @@ import msgspec
 
 from heliograph import phone
 from heliograph.automations import rules
-from heliograph.automations.families import ACTIONS, OF_LISTS, Family
+from heliograph.automations.families import ACTIONS, OF_LISTS, UNSERVED, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest, label, required
-from heliograph.fields import Nothing, about
+from heliograph.fields import about
 from heliograph.http import search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
@@ -120,10 +120,10 @@ def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
         values = _checked(req, family, body, before)
         return Reply(render(rules.update(req.tx, req.who.user_id, family.name, key, values)))
 
-    @endpoint(family.deleted, Nothing, summary=f"Delete a rule for {family.title}")
+    @endpoint(family.deleted, family.gone_type, summary=f"Delete a rule for {family.title}")
     def delete(req: Request) -> Reply:
         rules.delete(req.tx, req.who.user_id, family.name, key_of(req))
-        return Reply([])
+        return Reply(family.gone)
 
     one = f"{family.path}/{{{family.key}:int}}"
     places = (f"GET {family.path}", f"POST {family.path}", f"GET {one}", f"PUT {one}", f"DELETE {one}")
@@ -147,12 +147,12 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
         if not str(rule[name] or "").strip():
             faults[name] = required(name)
     if rule["action"] and rule["action"] not in ACTIONS:
-        faults["action"] = f"Action must be one of {', '.join(ACTIONS)}."
+        faults["action"] = UNSERVED.get(str(rule["action"]), f"Action must be one of {', '.join(ACTIONS)}.")
     if rule.get("message_search_type") not in (None, 0, 1, 2, 3):
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
     if rule.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
         faults["webhook_type"] = "Webhook type must be post, get or json."
-    if not faults and {"action", "action_address", "body"} & named.keys():
+    if not faults and {"action", "action_address", "body", "dedicated_number"} & named.keys():
         faults |= _address_faults(req, rule)
     if abs(named.get("match_type") or 0) > 2**31:
         faults["match_type"] = "Match type is out of range."
@@ -182,8 +182,15 @@ def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
     body = (rule.get("body") or "").strip()
     if action in OF_LISTS and action.endswith("_EMAIL") and body and not is_address(body):
         return {"body": "Body must be the email address that the message goes to, or empty."}
-    if action == "SMS" and phone.parse(address) is None:
-        return {"action_address": "Action address must be a phone number in E.164 format."}
+    if action == "SMS" and (fault := _forwarding_fault(phone.parse(address), rule)):
+        return {"action_address": fault}
     if action == "AUTO_REPLY" and not (address or body):
         return {"action_address": "Give the text of the reply in body or action_address."}
     return {}
+
+
+def _forwarding_fault(to: phone.Phone | None, rule: Mapping[str, Any]) -> str | None:
+    if to is None:
+        return "Action address must be a phone number in E.164 format."
+    watched = phone.parse(rule.get("dedicated_number") or "")
+    return "Action address must not be the number that the rule watches." if watched == to else None

@@ -1,4 +1,4 @@
-"""Commands about accounts that exist: change one, choose what opt-outs bind, read the audit log."""
+"""Commands about accounts that exist: change one, choose what opt-outs bind, read the records that are kept of it."""
 
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from heliograph.accounts import account, preferences
 from heliograph.accounts.preferences import OperatorChanges
 from heliograph.billing import prices
 from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
+from heliograph.contacts import optout
 from heliograph.db.engine import Tx
 from heliograph.process import Problem
 from heliograph.terminal import moment, show, table
@@ -127,6 +128,34 @@ def opt_out(
     show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
 
 
+def check_limit(limit: int) -> None:
+    """Refuse a number of entries that nobody can mean. Raises Problem."""
+    if not 0 < limit <= 100_000:
+        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100000.")
+
+
+def read_opt_outs(
+    username: Username,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Most entries to show.")] = 100,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show who opted out of an account's messages, or in again, and why; newest first."""
+    check_limit(limit)
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        names = ("date_added", *(name for name in optout.COLUMNS if name != "date_added"))
+        found = optout.listing(tx, named(tx, username)["user_id"], limit)
+        return [{name: row[name] for name in names} for row in found]
+
+    found = within(where.load(), work)
+    rows = [{**row, "at": moment(row["date_added"]), "message": row["message_id"] or ""} for row in found]
+    shown = table(rows, ("at", "recipient", "event", "cause", "message"))
+    show(as_json, found, shown if rows else "Nobody has opted out.")
+
+
 def read_audit(
     username: Annotated[str | None, Parameter(help="The account; without one, all of them.")] = None,
     /,
@@ -136,8 +165,7 @@ def read_audit(
     as_json: AsJson = False,
 ) -> None:
     """Show who changed what about access and money, newest first."""
-    if not 0 < limit <= 100_000:
-        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100000.")
+    check_limit(limit)
 
     def work(tx: Tx) -> list[dict[str, Any]]:
         name = named(tx, username)["username"] if username else None

@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import msgspec
 
-from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
+from heliograph.contacts import cleaning, contact, imports, keyword, lists, optout, sheets
 from heliograph.db.dialect import chunks
 from heliograph.errors import BadRequest, required
-from heliograph.fields import Nothing, about
+from heliograph.fields import Nothing, UnixText, about
 from heliograph.files import store as files
 from heliograph.http import paging, search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.parameters import PAGING, unix_time
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Query
+from heliograph.texts import folded
 from heliograph.webhooks.fetch import check_url
 
 LONGEST_NAME = 255
@@ -159,6 +160,18 @@ class ImportEntry(msgspec.Struct):
     error_file_url: str | None
     created_at: int
     finished_at: int | None
+
+
+class OptOut(msgspec.Struct):
+    """An entry of the record of opt-outs. An addition to the contract."""
+
+    opt_out_id: int
+    recipient: Annotated[str, about("The number in E.164 format, or the email address.", "+61411111111")]
+    event: Annotated[str, about("opt_out, or opt_in for who opted in again.", "opt_out")]
+    cause: Annotated[str, about("What it came from.", "Reply STOP")]
+    message_id: Annotated[str | None, about("The message that was answered, or whose link was used.", None)]
+    list_id: Annotated[int | None, about("The list that the contact left, or came back to.", None)]
+    date_added: UnixText
 
 
 class Found(msgspec.Struct):
@@ -415,12 +428,23 @@ def view_import(req: Request) -> Reply:
     )
 
 
+@endpoint("Here are your opt-outs.", OptOut, paged=True)
+def view_opt_outs(req: Request) -> Reply:
+    """View who opted out or in again, and why; the newest first. An addition to the contract."""
+
+    def render(row: Row) -> OptOut:
+        values = {name: row[name] for name in OptOut.__struct_fields__}
+        return OptOut(**values | {"date_added": str(row["date_added"])})
+
+    return search.page(req, optout.of(req.who.user_id), optout.COLUMNS, ("opt_out_id", True), render)
+
+
 @endpoint("Here are some search result.", FoundPage, query=(WORD, *PAGING))
 def search_all(req: Request) -> Reply:
     """Search for contacts and lists. Contacts come first."""
     window = paging.window(req)
-    word = req.query.get("q", "").strip()
-    if not word:
+    word = req.query.get("q", "")
+    if not folded(word):
         raise BadRequest({"q": required("q")})
     if len(word) > search.LONGEST:
         raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})

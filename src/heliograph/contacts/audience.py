@@ -12,6 +12,7 @@ from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
 from heliograph.messaging.rows import Key, Message
 from heliograph.phone import msisdn
+from heliograph.texts import letters
 
 _COLUMNS = (
     "contact_id",
@@ -83,9 +84,12 @@ def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member
     return min(found, key=lambda row: (row["list_id"] != list_id, row["contact_id"]), default={})
 
 
+_BLANK = r"[ \t\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]"
+"""What may stand between the words of a placeholder: editors put no-break spaces there, and what cannot be seen."""
+
 _PLACEHOLDER = re.compile(
-    r"\((?P<round>First Name|Last Name|Cust(?:om)?\.? ?[1-4]|Company Name|Email|Phone)\)"
-    r"|\{(?P<curly>(?i:first ?name|last ?name|custom(?:string)? ?[1-4]|company ?name|email|phone))\}"
+    rf"\((?P<round>(?:First|Last|Company){_BLANK}{{1,3}}Name|Cust(?:om)?\.?{_BLANK}{{0,3}}[1-4]|Email|Phone)\)"
+    rf"|\{{(?P<curly>(?i:(?:first|last|company){_BLANK}{{0,3}}name|custom(?:string)?{_BLANK}{{0,3}}[1-4]|email|phone))\}}"
 )
 """Placeholders in curly brackets are taken in any case, since both were seen. Round brackets also occur in ordinary
 texts, so there the case has to match.
@@ -108,5 +112,5 @@ def personal(text: str) -> Callable[[Member], str]:
 
 
 def _field(found: re.Match[str]) -> str:
-    name = re.sub(r"[ .]", "", found["round"] or found["curly"]).lower()
+    name = letters(found["round"] or found["curly"])
     return _FIELDS.get(name) or f"custom_{name[-1]}"

@@ -186,6 +186,7 @@ class InboundEndpoints(NamedTuple):
 
     test: Endpoint
     view_all: Endpoint
+    view_answer: Endpoint
     read: Endpoint
     read_one: Endpoint
 
@@ -210,6 +211,15 @@ def inbound(channel: str) -> InboundEndpoints:
         total, rows = polling.inbound(req.tx, req.who.user_id, channel, window.offset, window.limit)
         return Reply(paging.page(req, window, total, rows, shapes.inbound_entry))
 
+    @endpoint("Here are your data.", InboundEntry)
+    def view_answer(req: Request) -> Reply:
+        """View the newest answer to a message, read or not, by the id of that message. Source: clients 2."""
+        key = req.params["original_message_id"].upper()
+        row = polling.answer(req.tx, req.who.user_id, channel, key) if key else None
+        if row is None:
+            raise NotFound(NO_RECORD)
+        return Reply(shapes.inbound_entry(row))
+
     @endpoint("Inbound messages have been marked as read.", Nothing)
     def read(req: Request, body: DateBefore) -> Reply:
         """Mark inbound messages as read, up to a time."""
@@ -223,7 +233,7 @@ def inbound(channel: str) -> InboundEndpoints:
             raise NotFound(NO_RECORD)
         return Reply(1)
 
-    return InboundEndpoints(test, view_all, read, read_one)
+    return InboundEndpoints(test, view_all, view_answer, read, read_one)
 
 
 def _target(req: Request, body: TargetUrl) -> str:

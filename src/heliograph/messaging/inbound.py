@@ -45,6 +45,8 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     )
     row.unread = int(hooks.on_inbound(tx, row, original))
     tx.insert_rows("inbound", COLUMNS, [msgspec.structs.astuple(row)])
+    if row.unread:
+        message.record(tx, [(user_id, row.message_id, message.RECEIVED, message.LISTED)])
     tally = usage.Tally()
     tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
     tally.write(tx)

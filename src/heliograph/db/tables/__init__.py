@@ -15,7 +15,7 @@ from heliograph.db.tables.accounts import (
     users,
 )
 from heliograph.db.tables.base import metadata
-from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports
+from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.messages import (
     counters,
@@ -77,6 +77,7 @@ __all__ = [
     "messages",
     "metadata",
     "number_pool",
+    "opt_outs",
     "owned_numbers",
     "parked_receipts",
     "payments",

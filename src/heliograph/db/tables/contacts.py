@@ -72,7 +72,7 @@ contacts = Table(
     sqlite_autoincrement=True,
 )
 """`place` only grows within a list and has gaps where contacts were removed. `keywords` is the text that is searched,
-in small letters, since SQLite can only fold the case of ASCII.
+in the form of `texts.folded`: SQLite can only fold the case of ASCII.
 """
 
 imports = Table(
@@ -114,3 +114,21 @@ import_refusals = Table(
     sqlite_with_rowid=False,
 )
 """`partial` is 1 for a row that was imported, but not all of it."""
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("opt_out_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("msisdn", BigInteger),
+    Column("event", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("message_id", Text),
+    Column("list_id", BigInteger),
+    Column("date_added", BigInteger, nullable=False),
+    Index(None, "user_id", "opt_out_id"),
+    Index(None, "user_id", "msisdn"),
+)
+"""Who opted out or in again, and why; rows are only added. `list_id`: the list that the contact left and comes back to.
+"""
