@@ -134,7 +134,7 @@ def without_nulls(value: Any) -> Any:
 @pytest.mark.parametrize("route", [route for route in TABLE if route.number], ids=lambda route: route.at)
 def test_it_describes_the_contracts_own_examples(route: Route) -> None:
     """Keys and types. Our answers may have more keys, and a price that was seen as text is text (exceptions.py)."""
-    example = oracle.endpoints()[route.number - 1].response
+    example = oracle.endpoints()[route.number - 1].example
     if route.number == 126:
         for message in (example := json.loads(json.dumps(example)))["data"]["messages"]:
             message["message_price"] = str(message["message_price"])

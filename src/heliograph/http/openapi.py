@@ -52,6 +52,10 @@ HEADERS = {
     "x-ratelimit-remaining": ("Calls that are left in this window.", "integer"),
     "ratelimit-reset": ("Seconds until the next window.", "integer"),
 }
+IGNORED = {
+    "description": "Fields of `q` and `order_by` that were ignored; not there when there are none.",
+    "schema": {"type": "string"},
+}
 RETRY = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
 
 
@@ -174,11 +178,13 @@ def _responses(route: Route, answer: Schema) -> dict[str, Any]:
         response_msg={"examples": [message]} if message else {},
         data=_data(route.endpoint, answer),
     )
-    good = {
+    good: dict[str, Any] = {
         "description": message or "Done.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS},
         "content": {"application/json": {"schema": schema}},
     }
+    if route.endpoint.paged:
+        good["headers"] = {**good["headers"], "x-search-ignored": IGNORED}
     refusals = {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in _refused(route)}
     return {"200": good, **refusals}
 

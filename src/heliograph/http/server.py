@@ -25,7 +25,7 @@ from heliograph.errors import (
     NotFound,
     TooLarge,
 )
-from heliograph.http import bodies, envelope, host, idempotency, loose
+from heliograph.http import bodies, envelope, host, idempotency, loose, search
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
 from heliograph.http.logins import Logins
@@ -42,6 +42,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 JSON = (b"content-type", b"application/json")
+EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After, X-Search-Ignored"
 NO_QUERY: Mapping[str, str] = {}
 
 
@@ -145,7 +146,10 @@ class Server:
         )
         req.enter(None, who)
         try:
-            return await self._answered(req, receive)
+            answer = await self._answered(req, receive)
+            if req.ignored:
+                extra.append(search.header(req.ignored))
+            return answer
         finally:
             if who is not None and b"origin" in headers:
                 self._keep_own(extra, headers[b"origin"], req.who)
@@ -262,7 +266,7 @@ class Server:
             (b"access-control-allow-origin", named),
             (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
             (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
-            (b"access-control-expose-headers", b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After"),
+            (b"access-control-expose-headers", EXPOSED),
             (b"access-control-max-age", b"600"),
             (b"vary", b"Origin"),
         ]

@@ -12,7 +12,7 @@ from heliograph.db.tables import messages, subaccounts
 from heliograph.messaging import counters
 
 COLUMNS: Columns = {
-    "date": Shown(messages.c.ordinal, messages.c.date),
+    "date": Shown(messages.c.date, messages.c.date, exact=messages.c.ordinal),
     "schedule": messages.c.schedule,
     "to": messages.c.recipient,
     "from": messages.c.sender,
