@@ -29,6 +29,7 @@ from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
 from heliograph.http import site
+from heliograph.http.pages import Demo
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.messaging.channel import Channel
@@ -233,4 +234,7 @@ def web(house: House) -> Any:
         return await download(house.database, house.files, request)
 
     agree = ConsentPage(house.database, house.vault)
-    return site.application(server, routes.SECTIONS, options.public_url, house.ready, stored, agree.show, agree.confirm)
+    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
+    return site.application(
+        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm
+    )

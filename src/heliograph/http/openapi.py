@@ -1,8 +1,7 @@
-"""OpenAPI 3.1 of the route table and the structs, and a page to browse it that loads nothing from elsewhere."""
+"""OpenAPI 3.1 of the route table and the structs."""
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -236,8 +235,3 @@ def _refusal(error: type[ApiError]) -> dict[str, Any]:
     if error in (errors.TooManyRequests, errors.Unavailable):
         response["headers"] = {"retry-after": RETRY}
     return response
-
-
-def page() -> str:
-    """The browsable page; it reads ./openapi.json."""
-    return files("heliograph.http").joinpath("docs.html").read_text(encoding="utf-8")
