@@ -51,13 +51,13 @@ def application(
         return public_url.rstrip("/") or str(request.base_url).rstrip("/")
 
     async def described(request: Request) -> Response:
-        return await _page(request, document(base(request)), {"content-type": "application/json"})
+        return await _page(server, request, document(base(request)), {"content-type": "application/json"})
 
     async def browsable(request: Request) -> Response:
-        return await _page(request, pages.docs(demo), _html("docs.html"))
+        return await _page(server, request, pages.docs(demo), _html("docs.html"))
 
     async def start(request: Request) -> Response:
-        return await _page(request, pages.start(base(request), demo), _html("start.html"))
+        return await _page(server, request, pages.start(base(request), demo), _html("start.html"))
 
     @cache
     def halves() -> list[bytes]:
@@ -66,20 +66,6 @@ def application(
 
     def document(base: str) -> bytes:
         return msgspec.json.encode(base)[1:-1].join(halves())
-
-    async def _page(request: Request, body: bytes, more: Mapping[str, str]) -> Response:
-        """A page that a client may keep; it is limited like a call of the API. Raises nothing."""
-        try:
-            counted = await server.count(request.url.path, request.client.host if request.client else "")
-        except TooManyRequests as refused:
-            return Response(envelope.failure(refused), refused.status, refused.headers, "application/json")
-        tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-        headers = {name.decode(): value.decode() for name, value in counted}
-        headers |= {"etag": tag, "cache-control": "no-cache", "vary": "Host", **more}
-        known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-        if tag in known or "*" in known:
-            return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers)
 
     site = Starlette(
         routes=[
@@ -113,6 +99,21 @@ def application(
         await site(scope, receive, send)
 
     return entrance
+
+
+async def _page(server: Server, request: Request, body: bytes, more: Mapping[str, str]) -> Response:
+    """A page that a client may keep; it is limited like a call of the API. Raises nothing."""
+    try:
+        counted = await server.count(request.url.path, request.client.host if request.client else "")
+    except TooManyRequests as refused:
+        return Response(envelope.failure(refused), refused.status, refused.headers, "application/json")
+    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    headers = {name.decode(): value.decode() for name, value in counted}
+    headers |= {"etag": tag, "cache-control": "no-cache", "vary": "Host", **more}
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers)
 
 
 def _html(name: str) -> dict[str, str]:
