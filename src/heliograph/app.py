@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliograph import carriers, phone, routes, seed
+from heliograph import phone, routes, seed
 from heliograph.accounts.consent_page import ConsentPage
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
@@ -214,10 +214,8 @@ def gateway(options: Settings) -> Gateway:
     return ManualGateway(sandbox=options.mode == "sandbox")
 
 
-async def build(options: Settings) -> House:
-    """Open everything that the settings name. Raises SettingsError."""
-    found = carriers.read(options) if options.role != "api" else Carriers()
-    options.data.mkdir(parents=True, exist_ok=True)
+async def build(options: Settings, found: Carriers) -> House:
+    """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
     return House(options, found, Database(database_url(options)))
 
