@@ -28,6 +28,7 @@ from heliograph.errors import (
 from heliograph.http import bodies, envelope, host, idempotency, loose, search
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
+from heliograph.http.hints import Hints
 from heliograph.http.logins import Logins
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route
@@ -42,7 +43,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 JSON = (b"content-type", b"application/json")
-EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After, X-Search-Ignored"
+EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After, X-Search-Ignored, X-Not-Built"
 NO_QUERY: Mapping[str, str] = {}
 
 
@@ -100,6 +101,7 @@ class Server:
         self._daily = {name: limits.daily(name, getattr(settings, name)) for name in names}
         self._most = {route: bodies.most(route, settings) for route in routes}
         self._room = bodies.Room(max(settings.body_memory, 2 * settings.max_body, 2 * settings.max_upload))
+        self._hints = Hints(services.database, routes) if settings.mode == "sandbox" else None
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,6 +119,8 @@ class Server:
             status, body = 200, await self._handle(scope, receive, headers, request_id, extra)
         except ApiError as refused:
             status, body = refused.status, envelope.failure(refused)
+            if self._hints is not None:
+                extra += await self._hints.tell(refused, scope, request_id)
             extra += [(name.encode(), value.encode("latin-1")) for name, value in refused.headers.items()]
         except Exception:
             log.exception("request.failed", request=request_id, path=scope["path"])
