@@ -61,12 +61,14 @@ packages:
 
 # The build backend comes from the lock as well (--no-build-isolation), so that nothing unpinned is ever fetched.
 .venv/.run-installed: requirements.lock pyproject.toml | .venv/bin/python
-	@echo 'Installing into .venv ...'
-	@$(PIP) --require-hashes -r requirements.lock
+	@echo 'Installing what the program needs into .venv; the first time this takes minutes.'
+	@$(BIN)/python scripts/install.py requirements.lock
+	@echo 'Installing the program ...'
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # clicksend-client is only published as source: --use-pep517 builds it with the setuptools of the lock.
 .venv/.dev-installed: requirements-dev.lock .venv/.run-installed
-	@$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements-dev.lock
+	@echo 'Installing what developing and testing need ...'
+	@$(BIN)/python scripts/install.py requirements-dev.lock --no-build-isolation --use-pep517
 	@touch $@

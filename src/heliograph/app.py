@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliograph import carriers, phone, routes, seed
+from heliograph import phone, routes, seed
 from heliograph.accounts.consent_page import ConsentPage
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
@@ -28,6 +28,7 @@ from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
 from heliograph.http import site
+from heliograph.http.pages import Demo
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.messaging.channel import Channel
@@ -216,10 +217,8 @@ def gateway(options: Settings) -> Gateway:
     return ManualGateway(sandbox=options.mode == "sandbox")
 
 
-async def build(options: Settings) -> House:
-    """Open everything that the settings name. Raises SettingsError."""
-    found = carriers.read(options) if options.role != "api" else Carriers()
-    options.data.mkdir(parents=True, exist_ok=True)
+async def build(options: Settings, found: Carriers) -> House:
+    """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
     return House(options, found, Database(database_url(options)))
 
@@ -236,4 +235,7 @@ def web(house: House) -> Any:
         return await download(house.database, house.files, request)
 
     agree = ConsentPage(house.database, house.vault)
-    return site.application(server, routes.SECTIONS, options.public_url, house.ready, stored, agree.show, agree.confirm)
+    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
+    return site.application(
+        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm
+    )

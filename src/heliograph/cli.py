@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import issues, money
+from heliograph.commands import issues, messages, money
 from heliograph.commands.base import (
     EVERYTHING,
     PLACE,
@@ -45,7 +45,7 @@ from heliograph.mailaddress import is_address
 from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
 from heliograph.settings import SettingsError
-from heliograph.terminal import complain, moment, say, show, table
+from heliograph.terminal import complain, moment, out, say, show, table
 from heliograph.transports.sandbox import mailsink
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
@@ -62,12 +62,15 @@ app = cyclopts.App(
     help="A self-hosted messaging platform that speaks the ClickSend REST API v3.",
     help_epilogue="More options are read from the environment: see docs/settings.md.",
 )
-accounts = cyclopts.App(name="account", help="Accounts: make them, give them credit.")
+accounts = cyclopts.App(name="account", help="Accounts: make them, show them, give them credit.")
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
 hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
-for part in (accounts, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers):
+for part in (accounts, messages.app, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers):
     app.command(part)
+accounts.command(account_commands.list_accounts, name="list")
+accounts.command(account_commands.show_account, name="show")
+accounts.command(account_commands.show_key, name="key")
 accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
@@ -122,9 +125,16 @@ def serve(
     where: Everything = EVERYTHING,
 ) -> None:
     """Run the server."""
-    options = where.load(host=host, port=port, role=role)
+    options = where.anywhere(host=host, port=port, role=role)
     logs.configure(options.log_level, options.log_format)
-    process.run(process.work(options) if options.role == "worker" else process.serve(options))
+    if options.role == "worker":
+        process.run(process.work(options))
+    elif options.mode == "sandbox" and out.is_terminal:
+        from heliograph import demo as demonstration
+
+        process.run(demonstration.serve(options))
+    else:
+        process.run(process.serve(options))
 
 
 @app.command
@@ -143,7 +153,7 @@ def demo(
     """Start, send a first SMS through the public API, and watch it travel."""
     from heliograph import demo as demonstration  # with an HTTP client, as doctor below
 
-    options = where.load(port=port, role="all")
+    options = where.anywhere(port=port, role="all")
     logs.configure("warning", options.log_format)
     process.run(demonstration.run(options, stay=serve))
 
@@ -440,7 +450,7 @@ def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
 @app.command
 def migrate(*, where: Store = STORE, as_json: AsJson = False) -> None:
     """Bring the database to the newest tables."""
-    options = where.load()
+    options = where.anywhere()
     options.data.mkdir(parents=True, exist_ok=True)
     done = migrations.upgrade(database_url(options))
     show(as_json, {"ran": done}, f"Ran {', '.join(done)}." if done else "Nothing to do.")
@@ -451,7 +461,7 @@ def doctor(*, where: Everything = EVERYTHING, as_json: AsJson = False) -> None:
     """Say what is installed, configured and reachable. The exit code is 1 when something is wrong."""
     from heliograph import doctor as examination
 
-    options = where.load()
+    options = where.anywhere()
     found = asyncio.run(examination.examine(options, database_url(options)))
     rows = [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found]
     marks = [Text("fine", "green") if finding.fine else Text("wrong", "bold red") for finding in found]

@@ -217,8 +217,8 @@ def test_lists_are_paged_searched_and_sorted(api: Api, path: str) -> None:
     names = [row["rule_name"] for row in api.get(f"{path}?order_by=rule_name:desc&limit=100")["data"]]
     assert names == sorted(names, reverse=True)
     answer = api.call("GET", f"{path}?q=colour:red")
-    assert (answer.status, list(answer.data)) == (400, ["q"])
-    assert "rule_name" in answer.data["q"]
+    assert (answer.status, answer.data["total"]) == (200, 17)
+    assert answer.headers["x-search-ignored"] == "colour"
 
 
 def test_the_families_are_apart(api: Api) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from heliograph.accounts import account
+from heliograph.http import search
 from heliograph.http.route import Route
 from support.http_walk import (
     BODY_IDS,
@@ -170,7 +171,7 @@ def test_every_spelling_is_the_same_endpoint(api: Api, route: Route) -> None:
 
 
 @cases(lambda route: route.endpoint.paged)
-def test_every_list_is_paged_and_searched(api: Api, route: Route) -> None:
+def test_every_list_is_paged_and_searched(api: Api, monkeypatch: pytest.MonkeyPatch, route: Route) -> None:
     path = fill(route.paths[0], {name: maker(route.paths[0], name)(api) for name in parameters(route.paths[0])})
     page = api.get(path)
     assert set(page) == {
@@ -178,14 +179,20 @@ def test_every_list_is_paged_and_searched(api: Api, route: Route) -> None:
     }
     assert [page[name] for name in ("per_page", "current_page")] == [15, 1]
     assert api.get(path + "?page=2&limit=1000")["per_page"] == 100
-    for query in ("page=x", "limit=1.5", "q=no_such_field:1", "order_by=no_such_field", "operator=NOT"):
+    for query in ("page=x", "limit=1.5", "operator=NOT"):
         answer = api.call("GET", f"{path}?{query}")
         assert (answer.status, list(answer.data)) == (400, [query.partition("=")[0]])
-    known = re.search(r"Known fields: (.*)\.", api.call("GET", path + "?q=no_such_field:1").data["q"])
-    assert known
-    for field in known[1].split(", "):
+    assert "x-search-ignored" not in api.call("GET", path).headers
+    answer = api.call("GET", f"{path}?q=field_name,no_such_field:1&order_by=no_such_order,x:desc")
+    assert answer.headers["x-search-ignored"] == "field_name, no_such_field, no_such_order, x"
+    assert answer.data["data"] == page["data"]
+    read, known = search.read, []
+    monkeypatch.setattr(search, "read", lambda req, columns: (known.append(columns), read(req, columns))[1])
+    assert api.get(f"{path}?q=field_name") == page
+    for field in known[0]:
         for way in ("asc", "desc"):
-            assert api.call("GET", f"{path}?order_by={field}:{way}&q={field}:*").status == 200
+            answer = api.call("GET", f"{path}?order_by={field}:{way}&q={field}:*")
+            assert (answer.status, "x-search-ignored" in answer.headers) == (200, False)
 
 
 @ONE_DATABASE

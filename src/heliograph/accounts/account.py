@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.tables import (
     ACCESS_FLAGS,
+    balances,
     clients,
     contact_lists,
     owned_numbers,
@@ -374,6 +375,24 @@ def profile(tx: Tx, user_id: int, subaccount_id: int) -> tuple[Mapping[str, Any]
 def find(tx: Tx, username: str) -> Mapping[str, Any] | None:
     """The row of a user by its name, in any case."""
     return tx.row(select(users).where(users.c.username == username.lower()))
+
+
+def listing(tx: Tx) -> Sequence[Mapping[str, Any]]:
+    """Every user with its balance (`micros`), in the order in which they were made."""
+    joined = select(users, balances.c.micros).join_from(users, balances, users.c.user_id == balances.c.user_id)
+    return tx.rows(joined.order_by(users.c.user_id))
+
+
+def logins(tx: Tx, user_id: int) -> Sequence[Mapping[str, Any]]:
+    """The rows of a user's subaccounts, the main one first."""
+    mine = (subaccounts.c.user_id == user_id) & subaccounts.c.deleted_at.is_(None)
+    return tx.rows(select(subaccounts).where(mine).order_by(subaccounts.c.is_main.desc(), subaccounts.c.subaccount_id))
+
+
+def login(tx: Tx, api_username: str) -> Mapping[str, Any] | None:
+    """The row of a subaccount by its API username, in any case; None for none, and for one that was deleted."""
+    is_it = (subaccounts.c.api_username == api_username.lower()) & subaccounts.c.deleted_at.is_(None)
+    return tx.row(select(subaccounts).where(is_it))
 
 
 def renew_webhook_secret(tx: Tx, user_id: int, secret: str) -> str:

@@ -262,7 +262,7 @@ def view_contacts(req: Request) -> Reply:
     parent = lists.find(req.tx, req.who.user_id, _list_id(req))
     list_id, render = parent["list_id"], partial(_contact_entry, list_name=parent["list_name"])
     after = req.unix_time("updated_after")
-    if search.asked(req):
+    if search.asked(req, contact.SEARCHED):
         base = contact.of(list_id, updated_after=after)
         return search.page(req, base, contact.SEARCHED, ("contact_id", False), render)
     if after is not None:

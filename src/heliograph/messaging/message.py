@@ -119,6 +119,11 @@ def find(tx: Tx, user_id: int, message_id: str) -> Message | None:
     return load(tx, [(user_id, message_id)]).get((user_id, message_id))
 
 
+def owners(tx: Tx, message_id: str) -> list[int]:
+    """The user_ids of the accounts that have a message of this id: one, or none."""
+    return [row[0] for row in tx.driver("SELECT user_id FROM messages WHERE message_id = ?", [message_id]).fetchall()]
+
+
 def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:
     """How many messages of a source an account has sent to each of these numbers (msisdn) since a Unix time."""
     found = tx.driver_in(
