@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,6 +23,18 @@ PAGES = ("/v3/openapi.json", "/v3/docs")
 Page = Callable[[Request], Awaitable[Response]]
 
 
+class ShortPages(Protocol):
+    """An ASGI application for paths right below the root."""
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of them."""
+        ...
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        ...
+
+
 def application(
     server: Server,
     sections: Sequence[Section],
@@ -31,11 +43,13 @@ def application(
     download: Page,
     ask: Page,
     confirm: Page,
+    short: ShortPages,
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
-    process needs and whether it has it; `download` is /files/{file_id}, `ask` and `confirm` are /confirm/{token}.
+    process needs and whether it has it; `download` is /files/{file_id}, `ask` and `confirm` are /confirm/{token},
+    `short` what is right below the root.
     """
 
     async def readyz(request: Request) -> Response:
@@ -100,7 +114,7 @@ def application(
         except BadRequest as refused:
             await JSONResponse(refused.data, refused.status)(scope, receive, send)
             return
-        await pages(scope, receive, send)
+        await (short if short.serves(path) else pages)(scope, receive, send)
 
     return entrance
 

@@ -1,12 +1,25 @@
-"""A short link as a channel makes it: code, kind, target."""
+"""A short link as a channel makes it: code, kind, target. Nothing here knows the database."""
 
+import secrets
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
+
+from heliograph.settings import Settings
 
 Kind = Literal["url", "stop"]
 URL: Kind = "url"
 """It leads to a target, and its clicks are counted."""
 STOP: Kind = "stop"
 """It leads to the page on which its recipient opts out."""
+
+ALPHABET = "23456789bcdfghjkmnpqrstvwxyzBCDFGHJKLMNPQRSTVWXYZ"
+"""Characters of codes. All of them are one septet in GSM 03.38, so that a code never changes what a text costs. Without
+vowels a code is no word, nor the path of another page; without 0, 1 and l it can be read out.
+"""
+SHORTEST_CODE, LONGEST_CODE = 6, 16
+"""Characters. Codes of all lengths are known, also of those that an earlier setting made."""
+
+_draw = secrets.SystemRandom().choices
 
 
 class NewLink(NamedTuple):
@@ -15,3 +28,54 @@ class NewLink(NamedTuple):
     code: str
     kind: Kind
     target: str = ""
+
+
+def new_code(length: int) -> str:
+    """A code that nobody can guess."""
+    return "".join(_draw(ALPHABET, k=length))
+
+
+class Shortener:
+    """Makes links. Each has a code of its own and is as long as any other, so that parts and price are known before.
+
+    `domain` is the host of links, with its port if it has one; "" when the house was not told any: then there are none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.domain = settings.links_at
+        self._length = settings.link_code_length
+
+    def new(self, kind: Kind, target: str = "") -> NewLink:
+        """Another link of this kind."""
+        return NewLink(new_code(self._length), kind, target)
+
+    def shown(self, link: NewLink) -> str:
+        """How it stands in a text: without a scheme."""
+        return f"{self.domain}/{link.code}"
+
+
+Mask = tuple[int, tuple[tuple[int, int], ...]]
+"""The length of a text, and where codes stand in it (from, to)."""
+
+
+def mask(body: str, links: Iterable[NewLink]) -> Mask:
+    """Where the codes of links stand in a text."""
+    found = set()
+    for link in links:
+        at = body.find(link.code)
+        while at >= 0:
+            found.add((at, at + len(link.code)))
+            at = body.find(link.code, at + 1)
+    return len(body), tuple(sorted(found))
+
+
+def without(body: str, codes: Mask) -> str:
+    """A text without what stands where another has codes: then two are the same that differ in nothing else."""
+    length, places = codes
+    if len(body) != length:
+        return body
+    kept, at = [], 0
+    for start, end in places:
+        kept.append(body[at:start])
+        at = end
+    return "\0".join([*kept, body[at:]])
