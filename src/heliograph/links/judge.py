@@ -38,13 +38,19 @@ class Country:
     def of(self, address: str) -> str:
         """ISO 3166 code of the country of an address; "" when it is not known, or is no address."""
         try:
-            found = self._file.get(address)
+            found = self._file.get(_plain(address))
         except ValueError:
             return ""
         if not isinstance(found, Mapping):
             return ""
         country = found.get("country_code") or found.get("country") or ""
         return str(country.get("iso_code", "") if isinstance(country, Mapping) else country)
+
+
+def _plain(address: str) -> str:
+    """An address without its zone; an IPv4 address that is mapped into IPv6 as itself."""
+    address = address.partition("%")[0]
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 def is_ahead(headers: Mapping[bytes, bytes]) -> bool:
