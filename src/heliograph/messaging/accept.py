@@ -199,6 +199,7 @@ def _enter_links(tx: Tx, linked: Sequence[tuple[Order, Accepted]]) -> None:
     for (place, link), code in changed.items():
         draft = linked[place][1].draft
         draft.body = draft.body.replace(link.code, code)
+        draft.links = tuple(one._replace(code=code) if one is link else one for one in draft.links)
 
 
 def _linked(order: Order, fate: Accepted) -> register.Linked:
