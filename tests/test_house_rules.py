@@ -32,6 +32,7 @@ LEVELS = (
         "media",
         "clock",
         "ids",
+        "htmlpage",
         "mailaddress",
         "webaddress",
         "settings",
@@ -72,6 +73,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
+    "links/judge.py crawleruseragents": "patterns that only a server whose links are opened needs",
+    "links/judge.py ua_parser": "a seventh of a second that only a server whose links are opened needs",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""

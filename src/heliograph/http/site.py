@@ -102,6 +102,12 @@ def application(
         exception_handlers={Unavailable: _away},
     )
 
+    return _entrance(server, short, pages)
+
+
+def _entrance(server: Server, short: ShortPages, pages: Any) -> Any:
+    """The application that hands each request to the API, to a short page, or to one of the others."""
+
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if "//" in path:  # from clients that put a path behind a base URL with a slash at its end
