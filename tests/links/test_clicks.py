@@ -105,9 +105,13 @@ def test_the_file_of_countries_is_what_its_origin_says() -> None:
     assert f"{len(content)} bytes" in origin
 
 
-def test_a_file_of_countries_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="HELIOGRAPH_COUNTRY_FILE"):
+def test_a_file_of_countries_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="HELIOGRAPH_COUNTRY_FILE.*no such file"):
         load(country_file=str(tmp_path / "none.mmdb"))
+    path = tmp_path / "text.mmdb"
+    path.write_text("AU\n")
+    with pytest.raises(SettingsError, match="HELIOGRAPH_COUNTRY_FILE.*cannot be read"):
+        judge.Country(str(path))
 
 
 class Away:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import maxminddb
 
+from heliograph.settings import SettingsError
+
 LONGEST_AGENT = 512
 """Characters of a User-Agent that are looked at: what browsers send is shorter, and a thousand patterns see it."""
 
-AHEAD = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+AHEAD = frozenset((b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
 """Headers by which browsers say that they fetch a page before anybody has asked for it."""
 
 OWN_FILE = Path(__file__).parent / "countries" / "iptoasn-country.mmdb"
@@ -30,10 +32,16 @@ class Client(NamedTuple):
 
 
 class Country:
-    """Countries of addresses out of a file in the MaxMind DB format: ours, GeoLite2's or one like them."""
+    """Countries of addresses out of a file in the MaxMind DB format: ours, GeoLite2's or one like them.
+
+    Raises SettingsError: the file is no such one.
+    """
 
     def __init__(self, path: str = "") -> None:
-        self._file = maxminddb.open_database(path or OWN_FILE)
+        try:
+            self._file = maxminddb.open_database(path or OWN_FILE)
+        except (maxminddb.InvalidDatabaseError, OSError) as problem:
+            raise SettingsError(f"HELIOGRAPH_COUNTRY_FILE={path!r} cannot be read: {problem}") from None
 
     def of(self, address: str) -> str:
         """ISO 3166 code of the country of an address; "" when it is not known, or is no address."""
@@ -55,6 +63,8 @@ def _plain(address: str) -> str:
 
 def is_ahead(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request says of itself that nobody has asked for the page yet."""
+    if AHEAD.isdisjoint(headers):
+        return False
     said = b" ".join(headers.get(name, b"") for name in AHEAD).lower()
     return b"prefetch" in said or b"preview" in said or b"prerender" in said
 

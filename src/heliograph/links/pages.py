@@ -121,8 +121,8 @@ class LinkPages:
         name = await self._database.read(lambda tx: consent.public_name(tx, link.user_id))
         return page(
             "No more messages?",
-            f"<p>Messages that <b>{escape(name)}</b> sends to its lists will not reach {_hidden(link.recipient)} any"
-            " more.</p>\n"
+            f"<p><b>{escape(name)}</b> sends messages like this one to a list, and {_hidden(link.recipient)} is on it."
+            " Press the button, and it gets no more of them.</p>\n"
             '<form method="post"><button>Stop these messages</button></form>\n'
             "<p>If you want to go on getting them, close this page.</p>",
         )
