@@ -106,11 +106,11 @@ def test_the_file_of_countries_is_what_its_origin_says() -> None:
 
 
 def test_a_file_of_countries_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="HELIOGRAPH_COUNTRY_FILE.*no such file"):
+    with pytest.raises(SettingsError, match=r"HELIOGRAPH_COUNTRY_FILE.*no such file"):
         load(country_file=str(tmp_path / "none.mmdb"))
     path = tmp_path / "text.mmdb"
     path.write_text("AU\n")
-    with pytest.raises(SettingsError, match="HELIOGRAPH_COUNTRY_FILE.*cannot be read"):
+    with pytest.raises(SettingsError, match=r"HELIOGRAPH_COUNTRY_FILE.*cannot be read"):
         judge.Country(str(path))
 
 

@@ -61,9 +61,9 @@ class Visitor:
                 status = await _status(session, method, url)
                 if visit == "confirm" and status == 200:
                     status = await _status(session, "POST", url)
-            log.info("smsc.visited", url=url, visit=visit, status=status)
+            log.info("smsc.visited", visit=visit, status=status)
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            log.warning("smsc.not_visited", url=url, visit=visit, problem=str(problem) or type(problem).__name__)
+            log.warning("smsc.not_visited", visit=visit, problem=str(problem) or type(problem).__name__)
 
 
 async def _status(session: aiohttp.ClientSession, method: str, url: str) -> int:
