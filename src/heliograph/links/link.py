@@ -18,8 +18,9 @@ vowels a code is no word, nor the path of another page; without 0, 1 and l it ca
 """
 SHORTEST_CODE, LONGEST_CODE = 6, 16
 """Characters. Codes of all lengths are known, also of those that an earlier setting made."""
-
-_draw = secrets.SystemRandom().choices
+_CHARACTERS = bytes(ord(ALPHABET[number % len(ALPHABET)]) for number in range(256))
+_SURPLUS = bytes(range(256 // len(ALPHABET) * len(ALPHABET), 256))
+"""Octets to characters; those of the surplus would make some characters likelier."""
 
 
 class NewLink(NamedTuple):
@@ -31,8 +32,11 @@ class NewLink(NamedTuple):
 
 
 def new_code(length: int) -> str:
-    """A code that nobody can guess."""
-    return "".join(_draw(ALPHABET, k=length))
+    """A code that nobody can guess: each character is as likely as any other."""
+    code = b""
+    while len(code) < length:
+        code += secrets.token_bytes(2 * length).translate(_CHARACTERS, _SURPLUS)
+    return code[:length].decode("ascii")
 
 
 class Shortener:

@@ -75,7 +75,7 @@ def _judge(
             if asked not in costs:
                 costs[asked] = _cost(order, rates, *asked)
             cost = costs[asked]
-            fingerprint = (user_id, channel, draft.recipient, _plain(draft))
+            fingerprint = (user_id, channel, draft.recipient, _plain(draft) if draft.links else draft.body)
             if cost is None:
                 status = Status.SOMETHING_IS_WRONG
             elif throttle and recent.get(fingerprint, 0) >= now - throttle:
@@ -145,8 +145,8 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
 
 
 def _plain(draft: Draft) -> str:
-    """What a text is compared by: the codes of its links are other ones each time."""
-    return without(draft.body, mask(draft.body, draft.links)) if draft.links else draft.body
+    """What a text with links is compared by: their codes are other ones each time."""
+    return without(draft.body, mask(draft.body, draft.links))
 
 
 def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
