@@ -20,6 +20,8 @@ ADDITIONS = {
     ("PUT", "/recharge/auto-recharge"): "the same",
     ("GET", "/recharge/transactions/{transaction_id}/invoice"): "an account's bookkeeping needs a document",
     ("POST", "/recharge/events"): "the payment gateway tells how a charge ended whose answer was lost",
+    ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
+    ("GET", "/short-url/tracking/{long_url_id}"): "the same",
 }
 
 
