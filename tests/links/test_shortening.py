@@ -11,7 +11,7 @@ from heliograph.accounts.account import Principal
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText, ShortenedText
 from heliograph.errors import Status
-from heliograph.links.link import ALPHABET, NewLink, mask, new_code, without
+from heliograph.links.link import ALPHABET, NewLink, codes_at, mask, new_code, without
 from heliograph.messaging.channel import Draft
 from heliograph.settings import Settings
 from links.telephone import TARGET, ask, paths, quick
@@ -172,11 +172,14 @@ def test_codes_cannot_be_guessed() -> None:
 def test_texts_are_compared_without_their_codes() -> None:
     links = [NewLink("bcdfghj", "url"), NewLink("kmnpqrs", "stop")]
     here = mask("a/bcdfghj b/kmnpqrs a/bcdfghj", links)
-    same = without("a/2345678 b/3456789 a/2345678", here)
-    assert same == without("a/bcdfghj b/kmnpqrs a/bcdfghj", here)
-    for other in ("a/2345678 c/3456789 a/2345678", "a/2345678 b/3456789 a/23456789", ""):
-        assert without(other, here) != same
-    assert without("text", mask("text", [])) == "text"
+    targets = {"bcdfghj": "T", "2345678": "T", "9876543": "U"}
+    same = without("a/2345678 b/3456789 a/2345678", here, targets)
+    assert same == without("a/bcdfghj b/kmnpqrs a/bcdfghj", here, targets)
+    for other in ("a/2345678 c/3456789 a/2345678", "a/9876543 b/3456789 a/9876543", "a/2345678 b/3456789", ""):
+        assert without(other, here, targets) != same
+    assert without("text", mask("text", []), {}) == "text"
+    assert codes_at("a/2345678 b/3456789 a/2345678", here) == ["2345678", "3456789", "2345678"]
+    assert codes_at("short", here) == []
 
 
 def test_a_price_is_that_of_the_text_with_its_link(sqlite_server: Running) -> None:
@@ -218,3 +221,4 @@ def test_the_same_text_twice_is_throttled_whatever_its_link_is_called(server: Ru
     assert (first, again, other) == ("SUCCESS", "THROTTLED", "SUCCESS")
     assert [entry["status"] for entry in quick(api, f"C {TARGET}", f"C {TARGET}")] == ["SUCCESS", "THROTTLED"]
     assert quick(api, f"A {TARGET}", to="+61491570156")[0]["status"] == "SUCCESS"
+    assert [entry["status"] for entry in quick(api, f"A {TARGET}&b=1", f"A {TARGET}&b=2")] == ["SUCCESS", "SUCCESS"]

@@ -54,18 +54,6 @@ def contact(api: Api) -> int:
     return int(api.post(f"/lists/{listed(api)}/contacts", {"phone_number": PLAIN})["contact_id"])
 
 
-def shortened(api: Api) -> str:
-    """A message with a short link."""
-    body = {"messages": [{"to": PLAIN, "body": "https://example.com/"}], "shorten_urls": True}
-    return str(api.post("/sms/send", body)["messages"][0]["message_id"])
-
-
-def long_url(api: Api) -> str:
-    """What a short link leads to."""
-    answer = api.call("GET", f"/short-url/statistics/quick_sms/{shortened(api)}")
-    return str(answer.body["data"][0]["long_url_id"])
-
-
 def loading(api: Api) -> int:
     """An import, of a file that nobody has."""
     return int(api.post(f"/lists/{listed(api)}/import", IMPORT)["id"])
@@ -88,8 +76,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/recharge/transactions/", "transaction_id", records.transaction),
     ("/exports/", "export_id", records.export),
     ("/short-url/statistics/", "source", lambda api: "quick_sms"),
-    ("/short-url/statistics/", "source_id", shortened),
-    ("/short-url/tracking/", "long_url_id", long_url),
+    ("/short-url/statistics/", "source_id", records.shortened),
+    ("/short-url/tracking/", "long_url_id", records.long_url),
     ("/automations/sms/inbound/", "inbound_rule_id", lambda api: made_rule(api, "inbound")),
     ("/automations/sms/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt")),
 ]

@@ -1,7 +1,7 @@
 """A short link as a channel makes it: code, kind, target. Nothing here knows the database."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from heliograph.settings import Settings
@@ -73,13 +73,17 @@ def mask(body: str, links: Iterable[NewLink]) -> Mask:
     return len(body), tuple(sorted(found))
 
 
-def without(body: str, codes: Mask) -> str:
-    """A text without what stands where another has codes: then two are the same that differ in nothing else."""
-    length, places = codes
-    if len(body) != length:
+def codes_at(body: str, places: Mask) -> list[str]:
+    """What stands in a text where another of the same length has codes."""
+    return [body[start:end] for start, end in places[1]] if len(body) == places[0] else []
+
+
+def without(body: str, places: Mask, targets: Mapping[str, str]) -> str:
+    """A text with the targets of links in place of their codes; these are where another text has them."""
+    if len(body) != places[0]:
         return body
     kept, at = [], 0
-    for start, end in places:
-        kept.append(body[at:start])
+    for start, end in places[1]:
+        kept += [body[at:start], targets.get(body[start:end], "")]
         at = end
     return "\0".join([*kept, body[at:]])

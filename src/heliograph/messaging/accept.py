@@ -18,7 +18,7 @@ from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.ids import new_ids
 from heliograph.links import register
-from heliograph.links.link import Mask, mask, without
+from heliograph.links.link import Mask, codes_at, mask, without
 from heliograph.messaging import counters, dates, message
 from heliograph.messaging.channel import Accepted, Charge, Draft, Order
 from heliograph.messaging.message import Code
@@ -30,7 +30,7 @@ BULK = 50
 """A request with more messages than this is queued behind single messages."""
 
 Fingerprint = tuple[int, str, str, str]
-"""(user_id, channel, recipient, body without the codes of links): what must not be sent twice within the throttle."""
+"""(user_id, channel, recipient, body with targets for codes): what must not be sent twice within the throttle."""
 
 log = structlog.get_logger(__name__)
 
@@ -139,14 +139,15 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
         if draft.links:
             masks.setdefault(draft.recipient, set()).add(mask(draft.body, draft.links))
     found = {(row[0], row[1], row[2], row[3]): row[4] for row in sent}
-    for user_id, channel, recipient, body, date in sent if masks else ():
-        found |= {(user_id, channel, recipient, without(body, one)): date for one in masks.get(recipient, ())}
-    return found
+    known = [(row, one) for row in sent for one in masks.get(row[2], ())] if masks else []
+    there = register.find(tx, {code for row, one in known for code in codes_at(row[3], one)})
+    targets = {code: link.url for code, link in there.items()}
+    return found | {(row[0], row[1], row[2], without(row[3], one, targets)): row[4] for row, one in known}
 
 
 def _plain(draft: Draft) -> str:
-    """What a text with links is compared by: their codes are other ones each time."""
-    return without(draft.body, mask(draft.body, draft.links))
+    """What a text with links is compared by: their codes are other ones each time, and say where they lead."""
+    return without(draft.body, mask(draft.body, draft.links), {link.code: link.target for link in draft.links})
 
 
 def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
