@@ -18,7 +18,7 @@ from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.table import channels
-from heliograph.contacts import audience
+from heliograph.contacts import audience, optout
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
@@ -31,6 +31,8 @@ from heliograph.http import site
 from heliograph.http.pages import Demo
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
+from heliograph.links.clicks import Clicks
+from heliograph.links.pages import LinkPages
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
@@ -78,6 +80,7 @@ class House:
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
         self.router = Router([], {})
+        self.clicks = Clicks(database, options.country_file)
         self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
         self.attachments = Attachments(
             database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
@@ -140,6 +143,7 @@ class House:
         for result in await asyncio.gather(*loops, *transports, return_exceptions=True):
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
+        await self.clicks.stop()
         await self.web.close()
         await self.converter.close()
         await self.limits.close()
@@ -236,6 +240,7 @@ def web(house: House) -> Any:
 
     agree = ConsentPage(house.database, house.vault)
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
+    short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
     return site.application(
-        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm
+        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, short
     )

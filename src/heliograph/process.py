@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 import uvicorn
 import uvloop
@@ -24,7 +25,7 @@ from heliograph import carriers
 from heliograph.app import House, build, database_url, web
 from heliograph.connections import Gate, raise_file_limit
 from heliograph.db import holder
-from heliograph.settings import Carriers, Settings, SettingsError
+from heliograph.settings import Carriers, Settings, SettingsError, reached
 
 GRACE = 30
 """Seconds that requests under way get to end."""
@@ -141,7 +142,8 @@ class Server(uvicorn.Server):
             listeners = sockets or listen(options.host, options.port)
             for listener in listeners:
                 listening.enter_context(listener)
-            self.url = url(options.host, listeners[0].getsockname()[1])
+            options = msgspec.structs.replace(options, port=listeners[0].getsockname()[1])
+            self.url = url(options.host, options.port)
             async with _standing(options, self._again, self.url) as house:
                 self.config.app = web(house)
                 self._house.set_result(house)
@@ -278,5 +280,4 @@ def cannot_listen(host: str, port: int, problem: Exception) -> Problem:
 
 def url(host: str, port: int) -> str:
     """Where a server that listens on `host` is reached from this machine."""
-    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104
-    return f"http://{reached or (f'[{host}]' if ':' in host else host)}:{port}"
+    return f"http://{reached(host)}:{port}"

@@ -18,6 +18,7 @@ from heliograph.channels.sms import api as sms
 from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
+from heliograph.links import api as links
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -156,6 +157,13 @@ STATISTICS = Section(
     *(Route(0, f"GET /statistics/{name}", statistics.viewing(name), "reporting") for name in statistics.OTHERS),
 )
 
+SHORT_LINKS = Section(
+    "Short links",
+    "How often the links in messages were opened, and with what.",
+    Route(0, "GET /short-url/statistics/{source}/{source_id}", links.view_statistics, "reporting"),
+    Route(0, "GET /short-url/tracking/{long_url_id}", links.view_tracking, "reporting"),
+)
+
 DELIVERY_ISSUES = Section(
     "Delivery issues",
     "Messages that did not arrive as they should have.",
@@ -185,6 +193,7 @@ SECTIONS = (
     NUMBERS,
     UPLOADS_AND_EXPORTS,
     STATISTICS,
+    SHORT_LINKS,
     DELIVERY_ISSUES,
     COUNTRIES_AND_TIMEZONES,
 )

@@ -70,6 +70,19 @@ def export(api: Api) -> str:
     return str(link.partition("/files/")[2].partition("?")[0])
 
 
+def shortened(api: Api) -> str:
+    """The id of a message with a short link."""
+    message = {"to": "+61491570006", "body": f"https://example.com/{time.time_ns()}"}
+    sent = api.post("/sms/send", {"messages": [message], "shorten_urls": True})
+    return str(sent["messages"][0]["message_id"])
+
+
+def long_url(api: Api) -> str:
+    """What a short link leads to."""
+    answer = api.call("GET", f"/short-url/statistics/quick_sms/{shortened(api)}")
+    return str(answer.body["data"][0]["long_url_id"])
+
+
 def record(api: Api, path: str, key: str, list_id: str) -> str:
     """The id of a new record that a path with this parameter is about; contacts and imports are of a list."""
     contacts = f"/lists/{list_id}/contacts"
@@ -88,6 +101,9 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "month": lambda: "4",
         "activation_token": lambda: code(api),
         "export_id": lambda: export(api),
+        "source": lambda: "quick_sms",
+        "source_id": lambda: shortened(api),
+        "long_url_id": lambda: long_url(api),
         "contact_id": lambda: api.post(contacts, {"phone_number": "+61491570006"})["contact_id"],
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
         "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],

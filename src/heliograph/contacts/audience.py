@@ -10,6 +10,7 @@ from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
+from heliograph.links import literals
 from heliograph.messaging.rows import Key, Message
 from heliograph.phone import msisdn
 from heliograph.texts import letters
@@ -95,6 +96,9 @@ _PLACEHOLDER = re.compile(
 texts, so there the case has to match.
 """
 
+_WITH_LITERALS = re.compile(f"{_PLACEHOLDER.pattern}|{literals.PATTERN}")
+"""One pattern, so that one pass fills both: what is filled in is searched for neither."""
+
 _FIELDS = {
     "firstname": "first_name",
     "lastname": "last_name",
@@ -104,13 +108,20 @@ _FIELDS = {
 }
 
 
-def personal(text: str) -> Callable[[Member], str]:
-    """A function that writes `text` to a member. Placeholders: facts G1, G2, G3; a missing value leaves nothing."""
-    if not _PLACEHOLDER.search(text):
+def personal(text: str, *, links: bool = False) -> Callable[[Member], str]:
+    """A function that writes `text` to a member. Placeholders: facts G1, G2, G3; a missing value leaves nothing.
+
+    With `links`, also literals of short links (links/literals.py): the member then has what stands for each kind.
+    """
+    pattern = _WITH_LITERALS if links else _PLACEHOLDER
+    if not pattern.search(text):
         return lambda _: text
-    return lambda member: _PLACEHOLDER.sub(lambda found: member.get(_field(found)) or "", text)
+    return lambda member: pattern.sub(lambda found: member.get(_field(found)) or "", text)
 
 
 def _field(found: re.Match[str]) -> str:
-    name = letters(found["round"] or found["curly"])
+    name = found["round"] or found["curly"]
+    if name is None:
+        return str(found.lastgroup)
+    name = letters(name)
     return _FIELDS.get(name) or f"custom_{name[-1]}"

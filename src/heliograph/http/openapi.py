@@ -170,13 +170,7 @@ def _header(text: str, kind: str) -> dict[str, Any]:
 
 def _responses(route: Route, answer: Schema) -> dict[str, Any]:
     message = route.endpoint.response_msg
-    schema = _filled(
-        Envelope,
-        http_code={"const": 200},
-        response_code={"const": "SUCCESS"},
-        response_msg={"examples": [message]} if message else {},
-        data=_data(route.endpoint, answer),
-    )
+    schema = answer if route.endpoint.bare else _enveloped(route.endpoint, answer)
     good: dict[str, Any] = {
         "description": message or "Done.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS},
@@ -186,6 +180,17 @@ def _responses(route: Route, answer: Schema) -> dict[str, Any]:
         good["headers"] = {**good["headers"], "x-search-ignored": IGNORED}
     refusals = {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in _refused(route)}
     return {"200": good, **refusals}
+
+
+def _enveloped(endpoint: Endpoint, answer: Schema) -> Schema:
+    message = endpoint.response_msg
+    return _filled(
+        Envelope,
+        http_code={"const": 200},
+        response_code={"const": "SUCCESS"},
+        response_msg={"examples": [message]} if message else {},
+        data=_data(endpoint, answer),
+    )
 
 
 def _refused(route: Route) -> list[type[ApiError]]:

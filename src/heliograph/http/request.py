@@ -132,4 +132,3 @@ class Reply(msgspec.Struct, frozen=True):
 
     data: Any = None
     message: str | None = None
-    bare: bool = False

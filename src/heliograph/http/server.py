@@ -364,7 +364,7 @@ def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal)
 
 
 def _wrap(req: Request, reply: Reply) -> bytes:
-    if reply.bare:
+    if req.route.endpoint.bare:
         return envelope.encode(reply.data)
     return envelope.success(reply.message or req.route.endpoint.response_msg, reply.data)
 

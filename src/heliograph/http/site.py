@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -26,6 +26,18 @@ START = ("/v3", "/v3/")
 Page = Callable[[Request], Awaitable[Response]]
 
 
+class ShortPages(Protocol):
+    """An ASGI application for paths right below the root."""
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of them."""
+        ...
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        ...
+
+
 def application(
     server: Server,
     sections: Sequence[Section],
@@ -35,12 +47,13 @@ def application(
     download: Page,
     ask: Page,
     confirm: Page,
+    short: ShortPages,
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
     process needs and whether it has it; the pages show the credentials of `demo`. `download` is /files/{file_id}, `ask`
-    and `confirm` are /confirm/{token}.
+    and `confirm` are /confirm/{token}, `short` what is right below the root.
     """
 
     async def readyz(request: Request) -> Response:
@@ -83,6 +96,12 @@ def application(
         exception_handlers={Unavailable: _away},
     )
 
+    return _entrance(server, short, site)
+
+
+def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
+    """The application that hands each request to the API, to a short page, or to one of the others."""
+
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if "//" in path:  # from clients that put a path behind a base URL with a slash at its end
@@ -96,7 +115,7 @@ def application(
         except BadRequest as refused:
             await JSONResponse(refused.data, refused.status)(scope, receive, send)
             return
-        await site(scope, receive, send)
+        await (short if short.serves(path) else site)(scope, receive, send)
 
     return entrance
 

@@ -27,7 +27,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
-    "sms": lambda name, settings: SandboxSms(name),
+    "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
     "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
 }
 """The built-in carrier of each medium that has one."""

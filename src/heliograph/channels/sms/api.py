@@ -41,7 +41,9 @@ def _answer(req: Request, fates: list[Accepted], render: Callable[[Accepted], Se
     )
 
 
-send, price = sending_and_pricing(NAME, SendSms, SendSmsAnswer, _sent, _priced, most=shapes.MOST_MESSAGES)
+send, price = sending_and_pricing(
+    NAME, SendSms, SendSmsAnswer, _sent, _priced, most=shapes.MOST_MESSAGES, asked=SendSms.asked
+)
 view_history = api.viewing(NAME, shapes.SHEET)
 export_history = api.exporting(NAME)
 cancel, cancel_all = api.cancelling(NAME, answer=Null)

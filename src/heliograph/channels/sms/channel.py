@@ -5,17 +5,20 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
-from heliograph import countries, phone
+from heliograph import countries, phone, webaddress
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
 from heliograph.channels.sms.senders import refuse_foreign
-from heliograph.channels.sms.shapes import DELIVERED, SHEET, SmsMessage
+from heliograph.channels.sms.shapes import DELIVERED, SHEET, CampaignText, ShortenedText, SmsMessage
 from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
+from heliograph.links import literals
+from heliograph.links.link import URL, NewLink, Shortener
 from heliograph.media import Medium
 from heliograph.messaging import inbound
 from heliograph.messaging.channel import Charge, Draft, Order, Words
@@ -36,8 +39,13 @@ _CHARGES = tuple((Charge("message", units),) for units in range(MOST_PARTS + 1))
 NO_COUNTRY = "001"
 """What satellite and other global networks have for a country: there is no price for it."""
 
+LONGEST_SHORTENED = 250
+"""Characters of a URL that `shorten_urls` takes (facts G6); a longer one stays as it is."""
+
 FARTHEST = 124 * 24 * 3600
 """A schedule may lie four months ahead (facts F10)."""
+
+log = structlog.get_logger(__name__)
 
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
 LONGEST_SHORT_CODE = 6
@@ -64,6 +72,7 @@ class Sms:
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
         self._unicode = settings.unicode_sms == "always"
+        self._shortener = Shortener(settings)
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
             known = phone.parse(number)
@@ -99,6 +108,12 @@ class Sms:
         if not selection.allows(who, draft.country, self._home_only):
             draft.units = 0
             return _refuse(draft, Status.COUNTRY_NOT_ENABLED)
+        links: tuple[NewLink, ...] = ()
+        if type(given) is not SmsMessage:
+            body, links = self._linked(given, body)
+        if links and not self._shortener.domain:
+            log.warning("links.no_domain", why="HELIOGRAPH_LINK_DOMAIN is not set, so no message can have a link.")
+            return _refuse(draft, Status.SOMETHING_IS_WRONG)
         if not (who.unicode or self._unicode):
             body = segments.plain(body[: MOST_PARTS * 1000])  # far more than fits: each character is looked at
         if not body.strip():
@@ -110,6 +125,8 @@ class Sms:
         draft.body, draft.units = measured.text, measured.count
         draft.encoding = UCS2 if measured.unicode else GSM
         draft.schedule = schedule
+        if links:
+            draft.links = tuple(link for link in links if link.code in measured.text)
         if phone.is_test(number.number):
             draft.free, draft.units = True, 0
         draft.awaits = draft.units
@@ -117,13 +134,30 @@ class Sms:
         return draft
 
     def personal(self, given: SmsMessage) -> Callable[[Member], SmsMessage]:
-        """A message to a list, addressed to the phone number of one contact."""
-        write = audience.personal(given.body or "")
+        """A message to a list, addressed to the phone number of one contact; a campaign's has links of its own."""
+        kinds = sorted(literals.found(given.body or "")) if isinstance(given, CampaignText) else []
+        write = audience.personal(given.body or "", links=bool(kinds))
 
         def address(member: Member) -> SmsMessage:
-            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=write(member))
+            to = member["phone_number"] or ""
+            if not kinds:
+                return msgspec.structs.replace(given, list_id=None, to=to, body=write(member))
+            assert isinstance(given, CampaignText)
+            links = tuple(self._shortener.new(kind, given.url_to_shorten if kind == URL else "") for kind in kinds)
+            shown: dict[str, str] = {link.kind: self._shortener.shown(link) for link in links}
+            return msgspec.structs.replace(given, list_id=None, to=to, body=write({**member, **shown}), links=links)
 
         return address
+
+    def _linked(self, given: SmsMessage, body: str) -> tuple[str, tuple[NewLink, ...]]:
+        """The text as it goes out, and the short links in it."""
+        if isinstance(given, CampaignText):
+            return body, given.links
+        at = webaddress.first(body) if isinstance(given, ShortenedText) else None
+        if at is None or at.stop - at.start > LONGEST_SHORTENED or webaddress.problem(body[at]):
+            return body, ()
+        link = self._shortener.new(URL, body[at])
+        return body[: at.start] + self._shortener.shown(link) + body[at.stop :], (link,)
 
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         """Refuse the senders that belong to other accounts."""
