@@ -1,5 +1,5 @@
 # `make` alone lists what there is. Everything is installed into .venv; nothing is changed outside of this folder,
-# except that `make test` installs missing Debian packages when it may.
+# except that `make test` and `make test-slow` install missing Debian packages when they may.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= 2
@@ -10,10 +10,10 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
        --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench chaos lock clean packages
+.PHONY: help setup run demo test test-slow check bench chaos lock clean packages
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.run-installed  ## make .venv with what the program needs, and nothing else
 
@@ -23,8 +23,11 @@ run: setup  ## start the demo server: account, carriers, a first SMS
 demo: setup  ## the same, and end
 	@$(BIN)/heliograph demo $(ARGS)
 
-test: .venv/.dev-installed packages  ## all tests, on SQLite and on PostgreSQL; ARGS='-k ledger' for some
+test: .venv/.dev-installed packages  ## the tests, on SQLite and on PostgreSQL; ARGS='-k ledger' for some
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-slow: .venv/.dev-installed packages  ## the others: crashes under load, whole carriers, LibreOffice, every request twice
+	@$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 check: .venv/.dev-installed  ## format, lint, types, dead code, house rules
 	@$(BIN)/ruff format --check --quiet .
@@ -58,12 +61,14 @@ packages:
 
 # The build backend comes from the lock as well (--no-build-isolation), so that nothing unpinned is ever fetched.
 .venv/.run-installed: requirements.lock pyproject.toml | .venv/bin/python
-	@echo 'Installing into .venv ...'
-	@$(PIP) --require-hashes -r requirements.lock
+	@echo 'Installing what the program needs into .venv; the first time this takes minutes.'
+	@$(BIN)/python scripts/install.py requirements.lock
+	@echo 'Installing the program ...'
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # clicksend-client is only published as source: --use-pep517 builds it with the setuptools of the lock.
 .venv/.dev-installed: requirements-dev.lock .venv/.run-installed
-	@$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements-dev.lock
+	@echo 'Installing what developing and testing need ...'
+	@$(BIN)/python scripts/install.py requirements-dev.lock --no-build-isolation --use-pep517
 	@touch $@

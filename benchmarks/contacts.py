@@ -53,8 +53,8 @@ class Client:
         request = urllib.request.Request(self._base + path, data, {"Authorization": AUTH}, method=method)
         return json.loads(urllib.request.urlopen(request, timeout=600).read())["data"]
 
-    def load(self, rows: int, site: int) -> tuple[int, float, dict[str, Any]]:
-        """Import a new list; (its id, seconds, the import)."""
+    def load(self, rows: int | str, site: int) -> tuple[int, float, dict[str, Any]]:
+        """Import a new list from this path of the site; (its id, seconds, the import)."""
         list_id = self.call("POST", "/lists", {"list_name": f"{rows} contacts"})["list_id"]
         start = time.perf_counter()
         body = {"file_url": f"http://127.0.0.1:{site}/{rows}", "field_order": FIELDS}

@@ -98,9 +98,14 @@ def serve(data: Path, database: str, role: str = "api") -> Child:
 
 
 def wrk(port: int, path: str, connections: int, seconds: int, messages: int) -> dict[str, float]:
-    """The load: `requests`, `duration` in seconds, `p50` and `p99` in milliseconds."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(HERE / "send.lua")]
-    command += [f"http://127.0.0.1:{port}", "--", str(messages), AUTH, path]
+    """The load of sends: `requests`, `duration` in seconds, `p50` and `p99` in milliseconds."""
+    return load(port, connections, seconds, "send.lua", str(messages), AUTH, path)
+
+
+def load(port: int, connections: int, seconds: int, script: str, *arguments: str) -> dict[str, float]:
+    """The load that a script of wrk makes with these arguments."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(HERE / script)]
+    command += [f"http://127.0.0.1:{port}", "--", *arguments]
     found = re.search(r"RESULT (\{.*\})", subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found
     result: dict[str, float] = json.loads(found.group(1))

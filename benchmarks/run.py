@@ -1,15 +1,17 @@
-"""`make bench`: accept, end-to-end, history, claim and memory of a server on this machine, with ratios within this run.
+"""`make bench`: accept, end-to-end, redirects, history, claim and memory of a server here, with ratios within this run.
 
 Everything stays on loopback and ends by itself. Needs wrk (Debian package) for the load, and PostgreSQL for its part.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,8 @@ import storage
 from heliograph.app import database_url
 from heliograph.db.engine import Connector
 from heliograph.settings import load
-from machine import PROGRAM, Child, cpu_seconds, free_port, heliograph, serve, wrk
+from machine import AUTH, PROGRAM, Child, cpu_seconds, free_port, heliograph, serve, wrk
+from machine import load as load_of
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from support import postgres
@@ -134,6 +137,27 @@ def loads(kind: str, seconds: int, base: float) -> None:
         )
 
 
+def redirects(kind: str, seconds: int, base: float) -> None:
+    """Short links that are opened, each click counted: the codes of a thousand messages, one after the other."""
+    with databases(kind) as (url, _), tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        heliograph(data, url, "account", "create", "bench", "--api-key", "key", "--credit", "1000")
+        server = serve(data, url)
+        messages = [{"to": "+61491570006", "body": f"https://example.com/{number}"} for number in range(1000)]
+        body = json.dumps({"messages": messages, "shorten_urls": True}).encode()
+        asked = urllib.request.Request(f"http://127.0.0.1:{server.port}/v3/sms/send", body, {"Authorization": AUTH})
+        with urllib.request.urlopen(asked) as answer:
+            sent = json.load(answer)["data"]["messages"]
+        codes = ",".join(message["body"].rpartition("/")[2] for message in sent)
+        load_of(server.port, 64, 1, "links.lua", codes)  # to be warm
+        result = load_of(server.port, 64, seconds, "links.lua", codes)
+        rate = result["requests"] / result["duration"]
+        server.stop()
+    print(
+        f"{kind}, redirects, 64 connections: {rate:,.0f}/s ({rate / base:.2f} of the no-op, p99 {result['p99']:.0f} ms)"
+    )
+
+
 def sizes(kind: str, rows: int) -> None:
     few = min(10_000, rows)
     with databases(kind) as (url, _):
@@ -156,7 +180,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,sizes")
+    parser.add_argument("--parts", default="loads,redirects,sizes")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -166,6 +190,8 @@ def main() -> None:
     for kind in options.kinds.split(","):
         if "loads" in options.parts:
             loads(kind, options.seconds, base)
+        if "redirects" in options.parts:
+            redirects(kind, options.seconds, base)
         if "sizes" in options.parts:
             sizes(kind, options.rows)
 

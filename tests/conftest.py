@@ -10,7 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from heliograph.db import migrate
+from heliograph.db import dialect, migrate
 from support import postgres
 from support.server import Api, Running
 from support.sockets import loopback_only
@@ -22,8 +22,20 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def _log_to_stderr() -> None:
-    """What servers log in their threads must not stand in what a command prints."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    """What servers log in their threads must not stand in what a command prints. Tracebacks are plain: to draw one with
+    the values of all variables takes as long as many tests.
+    """
+    *processors, _ = structlog.get_config()["processors"]
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, console], logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """In this process nothing has to survive a power cut. In those that tests start it has, as in real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialect, "SYNCHRONOUS", "synchronous=OFF")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -109,17 +121,27 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgres_stock(postgres_url: str, postgres_template: str) -> Iterator[postgres.Stock]:
+    """Databases with the newest tables that are used again."""
+    stock = postgres.Stock(postgres_url, postgres_template)
+    yield stock
+    stock.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of a fresh database with the newest tables and no rows, once on SQLite and once on PostgreSQL."""
+    """URL of a database with the newest tables and no rows, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         path = tmp_path / "heliograph.db"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    template = request.getfixturevalue("postgres_template")
-    with postgres.database(request.getfixturevalue("postgres_url"), template) as url:
+    with request.getfixturevalue("postgres_stock").lent() as url:
         yield url
+
+
+emptied_url = migrated_url
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +149,3 @@ def postgres_of_the_file(postgres_url: str, postgres_template: str) -> Iterator[
     """URL of a PostgreSQL database with the newest tables, which the tests of a file share."""
     with postgres.database(postgres_url, postgres_template) as url:
         yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def emptied_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Like `migrated_url`, for tests that leave nothing behind but rows: to make a database takes PostgreSQL most of a
-    second, to empty one takes it 20 ms.
-    """
-    if request.param == "sqlite":
-        path = tmp_path / "heliograph.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-        return f"sqlite:///{path}"
-    url: str = request.getfixturevalue("postgres_of_the_file")
-    postgres.empty(url)
-    return url

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliograph import carriers, phone, routes, seed
+from heliograph import phone, routes, seed
 from heliograph.accounts.consent_page import ConsentPage
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
@@ -18,19 +18,21 @@ from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Gateway
 from heliograph.billing.gateways.manual import ManualGateway
 from heliograph.channels.table import channels
-from heliograph.contacts import audience
+from heliograph.contacts import audience, optout
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
 from heliograph.files.attach import Attachments
-from heliograph.files.bucket import BucketStore
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
 from heliograph.http import site
+from heliograph.http.pages import Demo
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
+from heliograph.links.clicks import Clicks
+from heliograph.links.pages import LinkPages
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
@@ -58,7 +60,11 @@ def database_url(options: Settings) -> str:
 
 def file_store(options: Settings) -> FileStore:
     """Where the bytes of files are kept. Raises SettingsError."""
-    return BucketStore(options) if options.file_store else FolderStore(options.data / "files")
+    if not options.file_store:
+        return FolderStore(options.data / "files")
+    from heliograph.files.bucket import BucketStore  # with a client for S3
+
+    return BucketStore(options)
 
 
 class House:
@@ -75,6 +81,7 @@ class House:
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
         self.router = Router([], {})
+        self.clicks = Clicks(database, options.country_file)
         self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
         self.attachments = Attachments(
             database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
@@ -137,6 +144,7 @@ class House:
         for result in await asyncio.gather(*loops, *transports, return_exceptions=True):
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
+        await self.clicks.stop()
         await self.web.close()
         await self.converter.close()
         await self.limits.close()
@@ -214,10 +222,8 @@ def gateway(options: Settings) -> Gateway:
     return ManualGateway(sandbox=options.mode == "sandbox")
 
 
-async def build(options: Settings) -> House:
-    """Open everything that the settings name. Raises SettingsError."""
-    found = carriers.read(options) if options.role != "api" else Carriers()
-    options.data.mkdir(parents=True, exist_ok=True)
+async def build(options: Settings, found: Carriers) -> House:
+    """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
     return House(options, found, Database(database_url(options)))
 
@@ -234,4 +240,8 @@ def web(house: House) -> Any:
         return await download(house.database, house.files, request)
 
     agree = ConsentPage(house.database, house.vault)
-    return site.application(server, routes.SECTIONS, options.public_url, house.ready, stored, agree.show, agree.confirm)
+    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
+    short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
+    return site.application(
+        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, short
+    )

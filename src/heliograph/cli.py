@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -12,23 +11,17 @@ from typing import Annotated, Any, NoReturn
 
 import cyclopts
 import msgspec
-import psycopg
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
 from cyclopts import Parameter
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
 from heliograph import audit, carriers, logs, process
-from heliograph import demo as demonstration
-from heliograph import doctor as examination
 from heliograph.accounts import account, passwords
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import issues, money
+from heliograph.commands import issues, links, messages, money
 from heliograph.commands.base import (
     EVERYTHING,
     PLACE,
@@ -44,14 +37,15 @@ from heliograph.commands.base import (
     option,
     within,
 )
+from heliograph.db import health
 from heliograph.db import migrate as migrations
 from heliograph.db.engine import Tx
-from heliograph.errors import ApiError
+from heliograph.errors import ApiError, Unfit
 from heliograph.mailaddress import is_address
 from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
 from heliograph.settings import SettingsError
-from heliograph.terminal import complain, moment, say, show, table
+from heliograph.terminal import complain, moment, out, say, show, table
 from heliograph.transports.sandbox import mailsink
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
@@ -68,16 +62,20 @@ app = cyclopts.App(
     help="A self-hosted messaging platform that speaks the ClickSend REST API v3.",
     help_epilogue="More options are read from the environment: see docs/settings.md.",
 )
-accounts = cyclopts.App(name="account", help="Accounts: make them, give them credit.")
+accounts = cyclopts.App(name="account", help="Accounts: make them, show them, give them credit.")
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
 hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
-for part in (accounts, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers):
+for part in (accounts, messages.app, carrier_routes, rates, hooks, issues.app, links.app, money.paid, money.numbers):
     app.command(part)
+accounts.command(account_commands.list_accounts, name="list")
+accounts.command(account_commands.show_account, name="show")
+accounts.command(account_commands.show_key, name="key")
 accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
+app.command(account_commands.read_opt_outs, name="optouts")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -98,10 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ApiError as refused:
         detail = " ".join(refused.data.values()) if isinstance(refused.data, dict) else ""
         _fail(detail or refused.message)
-    except (CommandError, RevisionError) as problem:
+    except Unfit as problem:
         _fail(f"The database does not fit this version of the program: {problem}.")
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as problem:
-        _fail(f"The database cannot be used: {examination.reason(problem)}.")
+    except health.errors() as problem:
+        _fail(f"The database cannot be used: {health.reason(problem)}.")
     except FileExistsError as problem:
         _fail(f"{problem.filename} is no folder.")
     except OSError as problem:
@@ -127,9 +125,16 @@ def serve(
     where: Everything = EVERYTHING,
 ) -> None:
     """Run the server."""
-    options = where.load(host=host, port=port, role=role)
+    options = where.anywhere(host=host, port=port, role=role)
     logs.configure(options.log_level, options.log_format)
-    process.run(process.work(options) if options.role == "worker" else process.serve(options))
+    if options.role == "worker":
+        process.run(process.work(options))
+    elif options.mode == "sandbox" and out.is_terminal:
+        from heliograph import demo as demonstration
+
+        process.run(demonstration.serve(options))
+    else:
+        process.run(process.serve(options))
 
 
 @app.command
@@ -146,7 +151,9 @@ def demo(
     where: Store = STORE,
 ) -> None:
     """Start, send a first SMS through the public API, and watch it travel."""
-    options = where.load(port=port, role="all")
+    from heliograph import demo as demonstration  # with an HTTP client, as doctor below
+
+    options = where.anywhere(port=port, role="all")
     logs.configure("warning", options.log_format)
     process.run(demonstration.run(options, stay=serve))
 
@@ -443,7 +450,7 @@ def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
 @app.command
 def migrate(*, where: Store = STORE, as_json: AsJson = False) -> None:
     """Bring the database to the newest tables."""
-    options = where.load()
+    options = where.anywhere()
     options.data.mkdir(parents=True, exist_ok=True)
     done = migrations.upgrade(database_url(options))
     show(as_json, {"ran": done}, f"Ran {', '.join(done)}." if done else "Nothing to do.")
@@ -452,7 +459,9 @@ def migrate(*, where: Store = STORE, as_json: AsJson = False) -> None:
 @app.command
 def doctor(*, where: Everything = EVERYTHING, as_json: AsJson = False) -> None:
     """Say what is installed, configured and reachable. The exit code is 1 when something is wrong."""
-    options = where.load()
+    from heliograph import doctor as examination
+
+    options = where.anywhere()
     found = asyncio.run(examination.examine(options, database_url(options)))
     rows = [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found]
     marks = [Text("fine", "green") if finding.fine else Text("wrong", "bold red") for finding in found]

@@ -1,4 +1,4 @@
-"""`heliograph demo`: the first SMS, sent through the public API and watched on its way."""
+"""`heliograph demo`: the first SMS, sent through the public API and watched on its way; and the card of a sandbox."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from heliograph.accounts import account
 from heliograph.app import House
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
-from heliograph.process import Problem, make_server
+from heliograph.process import Problem, Server, make_server
 from heliograph.seed import DEMO_KEY, DEMO_USER
 from heliograph.settings import Settings
 from heliograph.terminal import say
@@ -29,15 +29,11 @@ PATIENCE = 20.0
 async def run(options: Settings, *, stay: bool) -> None:
     """Start the server, send, show every step; `stay`: keep serving. Raises Problem, and what serving raises."""
     _check(options)
-    started: asyncio.Future[House] = asyncio.get_running_loop().create_future()
-    server = make_server(options, started)
-    serving = asyncio.ensure_future(server.serve())
-    waiting: set[asyncio.Future[Any]] = {serving, started}
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
+    server, serving, house = await _start(options)
+    if house is None:
         await serving
         return
-    tour = asyncio.ensure_future(_tour(server.url, started.result(), stay=stay))
+    tour = asyncio.ensure_future(_tour(server.url, house, stay=stay))
     await asyncio.wait({serving, tour}, return_when=asyncio.FIRST_COMPLETED)
     if not tour.done():  # Ctrl-C came first
         tour.cancel()
@@ -49,6 +45,25 @@ async def run(options: Settings, *, stay: bool) -> None:
     await serving
     if not tour.cancelled():
         tour.result()
+
+
+async def serve(options: Settings) -> None:
+    """Serve until a signal ends it, and show on the terminal how a sandbox is used. Raises as `process.serve` does."""
+    server, serving, house = await _start(options)
+    if house is not None:
+        _card(server.url)
+        say("\nServing until Ctrl-C.")
+    await serving
+
+
+async def _start(options: Settings) -> tuple[Server, asyncio.Future[None], House | None]:
+    """(server, what serves until its end, the house as soon as it stands; None when it has ended before)."""
+    started: asyncio.Future[House] = asyncio.get_running_loop().create_future()
+    server = make_server(options, started)
+    serving = asyncio.ensure_future(server.serve())
+    waiting: set[asyncio.Future[Any]] = {serving, started}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    return server, serving, None if serving.done() else started.result()
 
 
 def _check(options: Settings) -> None:

@@ -21,6 +21,7 @@ from heliograph import carriers
 from heliograph.app import file_store
 from heliograph.db import dialect
 from heliograph.db.health import reason
+from heliograph.db.holder import find
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.process import url
 from heliograph.settings import Settings, SettingsError
@@ -53,7 +54,7 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_office, options.soffice),
         await _limits(options.rate_limit_store),
         await asyncio.to_thread(_conversions, options.data.absolute()),
-        await _server(options),
+        await _server(options, database),
     ]
     path = carriers.path(options)
     try:
@@ -67,14 +68,15 @@ async def examine(options: Settings, database: str) -> list[Finding]:
 
 
 def _folder(folder: Path) -> Finding:
-    """The data folder, or the one that it would be made in."""
+    """Whether it is there and can be written."""
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not there.is_dir():
         return Finding("data folder", False, f"{there} is no folder")
     if not os.access(there, os.W_OK):
         return Finding("data folder", False, f"{there} cannot be written")
-    free = f"{shutil.disk_usage(there).free // 2**20:,} MB free"
-    return Finding("data folder", True, f"{folder} ({free if folder.exists() else 'made at the first start; ' + free})")
+    if not folder.exists():
+        return Finding("data folder", False, f"there is no {folder}; `heliograph serve` makes it")
+    return Finding("data folder", True, f"{folder} ({shutil.disk_usage(there).free // 2**20:,} MB free)")
 
 
 def _permissions(options: Settings, database: str) -> Finding:
@@ -196,20 +198,35 @@ async def _limits(store: str) -> Finding:
     return Finding("rate limits", True, f"{where} answers")
 
 
-async def _server(options: Settings) -> Finding:
-    """Whether a server runs at the configured address; it is no fault if none does."""
-    base = url(options.host, options.port)
+async def _server(options: Settings, database: str) -> Finding:
+    """Whether a server runs; it is no fault if none does. That of an SQLite database is found on any port."""
+    alone = bool(dialect.path_of(database))
+    holder = find(database)
+    if holder and not holder.url:
+        return Finding("server", True, f"{holder} only delivers")
+    base = holder.url if holder else url(options.host, options.port)
     try:
-        timeout = aiohttp.ClientTimeout(total=PATIENCE)
-        async with aiohttp.ClientSession(timeout=timeout) as client, client.get(base + "/readyz") as answer:
-            state = await answer.json()
+        state = await _readiness(base)
     except (aiohttp.ClientConnectionError, TimeoutError):
-        return Finding("server", True, f"none runs at {base}")
+        told = f"{holder} does not answer" if holder else f"none runs {'on this data' if alone else 'at ' + base}"
+        return Finding("server", not holder, told)
     except (aiohttp.ClientError, ValueError):
         return Finding("server", False, f"something else answers at {base}")
+    if alone and not holder:
+        return Finding("server", True, f"none runs on this data; the one at {base} has other data")
     missing = [name for name, good in state.items() if not good]
     told = f"runs at {base}, but is not ready: {', '.join(missing)}" if missing else f"runs at {base} and is ready"
-    return Finding("server", not missing, told)
+    return Finding("server", not missing, told + (f" (process {holder.pid})" if holder else ""))
+
+
+async def _readiness(base: str) -> dict[str, bool]:
+    """What a server says of itself. Raises aiohttp.ClientError, TimeoutError, ValueError."""
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with aiohttp.ClientSession(timeout=timeout) as client, client.get(base + "/readyz") as answer:
+        state = await answer.json()
+        if not isinstance(state, dict):
+            raise ValueError
+        return state
 
 
 async def _transport(name: str, transport: TransportOptions) -> Finding:

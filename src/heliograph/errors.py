@@ -155,6 +155,10 @@ class Status:
     MISSING_REQUIRED_FIELDS = "MISSING_REQUIRED_FIELDS"
     NOT_ENOUGH_PERMISSION_TO_LIST_ID = "NOT_ENOUGH_PERMISSION_TO_LIST_ID"
     SOMETHING_IS_WRONG = "SOMETHING_IS_WRONG"
-    """The rates have no price for the message; the reason is in the log."""
+    """The house cannot do it: the rates have no price, or links no domain; the reason is in the log."""
     OPTED_OUT = "OPTED_OUT"
     """An addition: the recipient is in the account's Opt-Out List."""
+
+
+class Unfit(Exception):
+    """The database is of another version of the program; the text says why. No request ever meets it."""

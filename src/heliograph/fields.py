@@ -26,3 +26,5 @@ CountryCode = Annotated[str, about("ISO 3166 code of two letters, in any case.",
 Price = Annotated[str, about("In units of the currency, four decimals.", "2.9400")]
 Amount = Annotated[str, about("In units of the currency, two decimals.", "20.00")]
 Nothing = Annotated[list[Any], Meta(description="Always an empty list.", max_length=0)]
+Null = Annotated[None, Meta(description="Always null.")]
+"""For answers without data where the live service has null and not the document's empty list: facts F12, clients 3."""

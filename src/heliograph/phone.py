@@ -5,13 +5,16 @@ library itself. Knows nothing of messages, accounts or prices.
 """
 
 import re
+import string
 from collections.abc import Callable
 from functools import cache, lru_cache
 
 import msgspec
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, PhoneNumberType
 from phonenumbers.phonemetadata import PhoneNumberDesc
+
+from heliograph import written
 
 COUNTRIES: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
 """ISO 3166 alpha-2 codes of all countries that have phone numbers."""
@@ -50,44 +53,118 @@ def is_test(number: str) -> bool:
 
 
 def msisdn(text: str) -> int | None:
-    """The digits of an E.164 number, which the tables are searched by; None for a text that is no such number."""
-    number = text[:1] == "+" and len(text) < 20 and text[1:].isdecimal()
-    return int(text) if number else None
+    """The key by which the tables find a subscriber: the digits of an E.164 number, spelt as `canonical` does.
+
+    None for a text that is no such number.
+    """
+    if text[:1] != "+" or len(text) >= 20 or not text[1:].isdecimal():
+        return None
+    return int(canonical(text) if text[1] == "5" else text)
 
 
-_LONGEST_TEXT = 64
+def canonical(number: str) -> str:
+    """One spelling for all that an E.164 number may have; most have just one. Source: facts H13.
+
+    Mexico's 1 before a mobile number ended in 2019, Argentina's 9 stands only in the international form, and Brazil put
+    a 9 before its mobile numbers of eight digits (those with 6, 8 and 9; some that begin with 7 stay as they were).
+    """
+    start, length = number[:4], len(number)
+    if length == 14 and start in ("+521", "+549"):
+        return number[:3] + number[4:]
+    if length == 13 and start[:3] == "+55" and number[5] in "689":
+        return f"{number[:5]}9{number[5:]}"
+    return number
+
+
+def spellings(number: str) -> set[str]:
+    """All spellings of the subscriber of an E.164 number."""
+    one = canonical(number)
+    others = {one}
+    if len(one) == 13 and one[:3] in ("+52", "+54"):
+        others.add(f"{one[:3]}{'1' if one[2] == '2' else '9'}{one[3:]}")
+    elif len(one) == 14 and one[:3] == "+55" and one[5] == "9" and one[6] in "689":
+        others.add(one[:5] + one[6:])
+    return others
+
+
+def identity(text: str) -> int | str:
+    """What all spellings of one number, short code or sender ID have in common: to compare them, not to show."""
+    found = parse(text)
+    key = msisdn(found.number) if found else None
+    return _SEPARATORS.sub("", text).lower() if key is None else key
+
+
 _E164 = re.compile(r"\+[1-9][0-9]{3,18}").fullmatch
-_PUNCTUATION = re.compile(r"[\s\-./()\u2010-\u2015\u200e\u200f\u202a-\u202e]+")
 _DIALLED = re.compile(r"\+?[0-9]{3,24}").fullmatch
+_SEPARATORS = re.compile(r"[\s+()./-]+")
+_MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+_SERVICES = frozenset(
+    {PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST, PhoneNumberType.PREMIUM_RATE, PhoneNumberType.UAN}
+)
 
 
 def parse(text: str, country: str | None = None) -> Phone | None:
     """The number that `text` means, dialled in `country` (ISO alpha-2) unless it is international; None: not valid.
 
-    Spaces, hyphens, dots, slashes and brackets may stand anywhere. "+" and "00" lead an international number; digits
-    alone are read as a number of `country`, and as an international number when they are not valid there. Letters,
-    extensions and several numbers in one text are refused. The document's test numbers are valid by definition.
+    How a number may be written is said by `written.dialled`. "+" and "00" lead an international number. Digits alone
+    are read as a number of `country`, and as an international number when they are not valid there; `_alone` says
+    what they are when they could be both. In a country without numbers (`countries.UNKNOWN`) they mean nothing. The
+    document's test numbers are valid by definition.
     """
     if _E164(text) and (found := exact(text)):
         return found
-    if len(text) > _LONGEST_TEXT:
+    dialled = text if _DIALLED(text) else written.dialled(text)
+    if dialled is None:
         return None
-    dialled = _PUNCTUATION.sub("", text)
-    if not _DIALLED(dialled):
-        return None
-    return _interpret(dialled, country.upper() if country else None)
+    where = country.upper() if country else None
+    return _interpret(dialled, where) if _DIALLED(dialled) else _in_letters(dialled, where)
 
 
 @lru_cache(maxsize=16384)
 def _interpret(dialled: str, country: str | None) -> Phone | None:
     if dialled.startswith("+"):
-        return exact(dialled) or _library(dialled, country)
+        return _abroad(dialled) or _library(dialled, country)
     if dialled.startswith("00"):
         # The exact form first: Brazil's and Colombia's own prefixes (00 and a carrier) would cut into other numbers.
         # The forgiving form last: "0011" is Australia's prefix, and would be taken for +1 and a trunk prefix 1.
         abroad = "+" + dialled[2:]
-        return exact(abroad) or _library(dialled, country) or _library(abroad, None)
-    return _library(dialled, country) or exact("+" + dialled)
+        return _abroad(abroad) or _library(dialled, country) or _library(abroad, None)
+    if country is not None and country not in COUNTRIES:
+        return None
+    return _alone(_library(dialled, country), _abroad("+" + dialled))
+
+
+def _alone(home: Phone | None, abroad: Phone | None) -> Phone | None:
+    """What digits alone mean that can be a number at home, or an international one without its plus.
+
+    Where a country has numbers of many lengths, 4915123978739 is a mobile number of Germany, and also a telephone of a
+    German town without its 0. The mobile one is meant; where that is not enough to tell them apart, none is taken.
+    """
+    if home is None or abroad is None or home.number == abroad.number or _is_mobile(home):
+        return home or abroad
+    at_home = abroad.country == home.country
+    if _is_mobile(abroad):
+        return abroad if at_home else None
+    return None if at_home else home
+
+
+def _is_mobile(found: Phone) -> bool:
+    """Whether a number can be of a mobile telephone."""
+    return phonenumbers.number_type(phonenumbers.parse(found.number)) in _MOBILE
+
+
+def _abroad(number: str) -> Phone | None:
+    """An international number as it stands, or a mobile one of Mexico without the 1 that it had before 2019."""
+    return exact(number) or (exact(canonical(number)) if number.startswith("+521") else None)
+
+
+def _in_letters(dialled: str, country: str | None) -> Phone | None:
+    """A number such as 1800FLOWERS: of a service, and none without its letters, which otherwise are a note."""
+    digits = phonenumbers.convert_alpha_characters_in_number(dialled)
+    found = _interpret(digits, country) if _DIALLED(digits) else None
+    if found is None or _interpret(dialled.rstrip(string.ascii_uppercase), country):
+        return None
+    return found if phonenumbers.number_type(phonenumbers.parse(found.number)) in _SERVICES else None
 
 
 def _library(dialled: str, country: str | None) -> Phone | None:
@@ -109,8 +186,8 @@ def kept(text: str, country: str) -> str | None:
     found = parse(text, country)
     if found:
         return found.number
-    digits = _PUNCTUATION.sub("", text)
-    if not re.fullmatch(r"[0-9]{6,12}", digits):
+    digits = written.dialled(text)
+    if digits is None or not re.fullmatch(r"[0-9]{6,12}", digits):
         return None
     return f"+{phonenumbers.country_code_for_region(country)}{digits.removeprefix('0')}"
 

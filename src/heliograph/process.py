@@ -16,14 +16,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 import uvicorn
 import uvloop
 
 from heliograph import carriers
-from heliograph.app import House, build, web
+from heliograph.app import House, build, database_url, web
 from heliograph.connections import Gate, raise_file_limit
-from heliograph.settings import Settings, SettingsError
+from heliograph.db import holder
+from heliograph.settings import Settings, SettingsError, reached
+from heliograph.transports.options import Carriers
 
 GRACE = 30
 """Seconds that requests under way get to end."""
@@ -135,12 +138,14 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, build the house, answer until `should_exit`, and close everything."""
         options = self._options
+        _refuse_a_second(options)  # here already: it may well have the port, too
         with self.capture_signals(), contextlib.ExitStack() as listening:
             listeners = sockets or listen(options.host, options.port)
             for listener in listeners:
                 listening.enter_context(listener)
-            self.url = url(options.host, listeners[0].getsockname()[1])
-            async with _standing(options, self._again) as house:
+            options = msgspec.structs.replace(options, port=listeners[0].getsockname()[1])
+            self.url = url(options.host, options.port)
+            async with _standing(options, self._again, self.url) as house:
                 self.config.app = web(house)
                 self._house.set_result(house)
                 log.info("server.listening", url=self.url, mode=options.mode, role=options.role)
@@ -162,10 +167,33 @@ async def _nobody(scope: Any, receive: Any, send: Any) -> None:
     raise RuntimeError("The house does not stand yet.")
 
 
+def _refuse_a_second(options: Settings) -> None:
+    """Raises Problem when another process works on this SQLite database, OSError."""
+    database = database_url(options)
+    if found := holder.find(database):
+        raise Problem(str(holder.Taken(database, found)))
+
+
 @contextlib.asynccontextmanager
-async def _standing(options: Settings, again: asyncio.Event) -> AsyncIterator[House]:
-    """A house that is open, and that reads heliograph.toml again whenever `again` is set."""
-    house = await build(options)
+async def _standing(options: Settings, again: asyncio.Event, url: str = "") -> AsyncIterator[House]:
+    """A house that is open, and that reads heliograph.toml again whenever `again` is set; `url` is where it answers.
+
+    Raises Problem when another process works on this SQLite database, and what building raises.
+    """
+    found = carriers.read(options) if options.role != "api" else Carriers()  # before anything is made
+    options.data.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as until_the_end:
+        try:
+            until_the_end.enter_context(holder.held(database_url(options), url))
+        except holder.Taken as taken:
+            raise Problem(str(taken)) from None
+        async with _open(options, found, again) as house:
+            yield house
+
+
+@contextlib.asynccontextmanager
+async def _open(options: Settings, found: Carriers, again: asyncio.Event) -> AsyncIterator[House]:
+    house = await build(options, found)
     over = False
 
     async def reread() -> None:
@@ -253,5 +281,4 @@ def cannot_listen(host: str, port: int, problem: Exception) -> Problem:
 
 def url(host: str, port: int) -> str:
     """Where a server that listens on `host` is reached from this machine."""
-    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104
-    return f"http://{reached or (f'[{host}]' if ':' in host else host)}:{port}"
+    return f"http://{reached(host)}:{port}"

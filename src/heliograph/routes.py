@@ -18,6 +18,7 @@ from heliograph.channels.sms import api as sms
 from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
+from heliograph.links import api as links
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -98,6 +99,7 @@ CONTACTS = Section(
     Route(28, "PUT /lists/{list_id:int}/remove-duplicates", contacts.remove_duplicates, "contacts"),
     Route(29, "POST /lists/{list_id:int}/import", contacts.start_import, "contacts"),
     Route(0, "GET /lists/{list_id:int}/imports/{import_id:int}", contacts.view_import, "contacts"),
+    Route(0, "GET /opt-outs", contacts.view_opt_outs, "contacts"),
     Route(125, "GET /search/contacts-lists", contacts.search_all, "contacts"),
 )
 
@@ -112,6 +114,7 @@ SMS = Section(
     Route(131, "PUT /sms/receipts-read", sms.receipts.read, "sms"),
     Route(132, "POST /sms/inbound", sms.inbound.test, "sms"),
     Route(133, "GET /sms/inbound", sms.inbound.view_all, "sms"),
+    Route(0, "GET /sms/inbound/{original_message_id}", sms.inbound.view_answer, "sms"),
     Route(134, "PUT /sms/inbound-read", sms.inbound.read, "sms"),
     Route(135, "PUT /sms/inbound-read/{message_id}", sms.inbound.read_one, "sms"),
     Route(136, "PUT /sms/{message_id}/cancel", sms.cancel, "sms"),
@@ -154,6 +157,13 @@ STATISTICS = Section(
     *(Route(0, f"GET /statistics/{name}", statistics.viewing(name), "reporting") for name in statistics.OTHERS),
 )
 
+SHORT_LINKS = Section(
+    "Short links",
+    "How often the links in messages were opened, and with what.",
+    Route(0, "GET /short-url/statistics/{source}/{source_id}", links.view_statistics, "reporting"),
+    Route(0, "GET /short-url/tracking/{long_url_id}", links.view_tracking, "reporting"),
+)
+
 DELIVERY_ISSUES = Section(
     "Delivery issues",
     "Messages that did not arrive as they should have.",
@@ -183,6 +193,7 @@ SECTIONS = (
     NUMBERS,
     UPLOADS_AND_EXPORTS,
     STATISTICS,
+    SHORT_LINKS,
     DELIVERY_ISSUES,
     COUNTRIES_AND_TIMEZONES,
 )

@@ -184,12 +184,49 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rule_forwards: Annotated[
         int, Meta(ge=0, description="SMS that rules of one account forward to one number within an hour.")
     ] = 100
+    opt_out_words: Annotated[
+        str,
+        Meta(
+            description="Words (by commas) that opt out when they are the whole text of a reply, in any case, with or "
+            "without accents; -: none."
+        ),
+    ] = (
+        "STOP,STOPALL,UNSUBSCRIBE,CANCEL,END,QUIT,REVOKE,OPTOUT,"
+        "ARRET,DESABONNER,DESABONNEMENT,DESINSCRIRE,DESINSCRIPTION,ANNULER,ARRETER,FIN,"
+        "STOPP,ABMELDEN,ABBESTELLEN,KÜNDIGEN,KUENDIGEN,BEENDEN,ENDE,"
+        "ALTO,BAJA,PARAR,CANCELAR,DETENER,PARE,SAIR,REMOVER,DESCADASTRAR,FIM,"
+        "AFMELDEN,UITSCHRIJVEN,OPZEGGEN,STOPPEN,EINDE,"
+        "FERMA,FERMARE,BASTA,CANCELLA,CANCELLAMI,DISISCRIVI,DISISCRIVIMI,ANNULLA"
+    )
+    opt_in_words: Annotated[str, Meta(description="The same of the words that undo an opt-out; -: none.")] = (
+        "START,UNSTOP"
+    )
+    opt_out_reply: Annotated[
+        str,
+        Meta(description="Text that confirms an opt-out, once a day and number, at the account's price; empty: none."),
+    ] = ""
+    opt_in_reply: Annotated[str, Meta(description="The same for who opts in again.")] = ""
     mail_from: Annotated[str, Meta(description="Sender address of mails that the server writes.")] = (
         "heliograph@localhost.localdomain"
     )
     reply_domain: Annotated[
         str, Meta(description="Domain of the addresses that replies by mail come from: <number>@domain.")
     ] = "sms.heliograph.localdomain"
+    link_domain: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)?$",
+            description="Host of short links (with a port if need be), which must lead to this server; empty: the host "
+            "of the public URL, or in sandbox mode the address that the server listens on.",
+        ),
+    ] = ""
+    link_code_length: Annotated[
+        int, Meta(ge=6, le=16, description="Characters of the code of a short link; five could be guessed.")
+    ] = 7
+    country_file: Annotated[
+        str,
+        Meta(description="MaxMind DB file of the countries of addresses, for clicks; empty: the one that comes along."),
+    ] = ""
     max_upload: Annotated[int, Meta(ge=1024, description="Largest body of an upload, in bytes.")] = 16 * 1024 * 1024
     upload_life: Annotated[
         int, Meta(ge=1, description="Seconds that an uploaded file lives, unless a message needs it longer.")
@@ -261,9 +298,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.trial_credit or ("5.00" if self.mode == "sandbox" else "0")
 
     @property
+    def links_at(self) -> str:
+        """Host of short links, with its port if it has one; "" when production mode was not told."""
+        known = self.link_domain or urlsplit(self.public_url).netloc.rpartition("@")[2]
+        return known if known or self.mode == "production" else f"{reached(self.host)}:{self.port}"
+
+    @property
     def private_webhooks(self) -> bool:
         """Whether a webhook may go to a private address."""
         return self.webhook_private == "allow" or (self.webhook_private == "auto" and self.mode == "sandbox")
+
+
+def reached(host: str) -> str:
+    """The host, as URLs have it, of a server that listens on `host`, seen from this machine."""
+    everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104
+    return everywhere or (f"[{host}]" if ":" in host else host)
 
 
 def load(**given: Any) -> Settings:
@@ -296,6 +345,8 @@ def load(**given: Any) -> Settings:
         raise SettingsError("HELIOGRAPH_STRIPE_KEY: the gateway stripe needs a secret key.")
     if settings.invoice_font and not Path(settings.invoice_font).is_file():
         raise SettingsError(f"HELIOGRAPH_INVOICE_FONT={settings.invoice_font!r}: no such file.")
+    if settings.country_file and not Path(settings.country_file).is_file():
+        raise SettingsError(f"HELIOGRAPH_COUNTRY_FILE={settings.country_file!r}: no such file.")
     return settings
 
 

@@ -57,6 +57,15 @@ def table(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
     return made
 
 
+def lines(values: Mapping[str, Any]) -> str:
+    """Names and values, a line each; further lines of a value stand below its first one."""
+    wide = max(map(len, values), default=0) + 2
+    texts = {
+        name: "" if value is None else str(value).replace("\n", "\n" + " " * wide) for name, value in values.items()
+    }
+    return "\n".join(f"{name:{wide}}{text}".rstrip() for name, text in texts.items())
+
+
 def moment(at: float) -> str:
     """A Unix time in the time zone of this machine."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -10,7 +10,7 @@ from heliograph import audit
 from heliograph.accounts import preferences
 from heliograph.accounts.preferences import Changes, OperatorChanges
 from support import program
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
 CHANGED = {
     "user_email": "new@example.com",
@@ -98,6 +98,7 @@ def test_a_request_that_is_prepared_again_stays_what_it_was(api: Api) -> None:
     assert api.get("/sms/history")["total"] == 3
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("field", "values"),
     [

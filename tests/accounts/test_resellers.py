@@ -8,7 +8,7 @@ import pytest
 
 from heliograph.billing import ledger
 from heliograph.db.tables import ACCESS_FLAGS
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
 _names = itertools.count(time.time_ns())
 PERSON = {
@@ -70,6 +70,7 @@ def test_other_currencies_are_converted(server: Running) -> None:
     assert (balance(reseller), balance(client)) == (74.8, 16.578947)
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "amount", [0, -5, "-5", 1.5, "1.5", "", None, "ten", True, [], 10**10, "1e400", float("1e300")]
 )

@@ -13,7 +13,7 @@ from heliograph.db.database import Database
 from heliograph.db.tables import ACCESS_FLAGS
 from heliograph.errors import Unauthorized
 from heliograph.webhooks.signature import new_secret
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
 GOOD = {
     "api_username": "good",
@@ -201,6 +201,7 @@ def test_bad_values_are_refused_by_name(api: Api, field: str, value: Any) -> Non
         assert (answer.status, set(answer.data)) == (400, {field}), answer.raw
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("field", GOOD)
 def test_fields_that_a_creation_needs(api: Api, field: str) -> None:
     for body in ({**GOOD, field: None}, {name: value for name, value in GOOD.items() if name != field}):

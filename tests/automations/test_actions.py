@@ -12,10 +12,11 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
-from heliograph.automations.actions import HOUR, Actions
+from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import ledger
 from heliograph.channels.table import channels
+from heliograph.clock import HOUR
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.files.folder import FolderStore
@@ -199,7 +200,15 @@ def on_bench(url: str, folder: Path, work: Callable[[Bench], None], **options: A
         *((3, "stop", body, True) for body in ("go on", "")),
         *((3, "stop", body, False) for body in ("stop", "do not Stop")),
         *((kind, term, body, True) for kind in (1, 2, 3) for term in (None, "", "  ") for body in ("text", "")),
-        *((1, "ŻÓŁĆ", body, True) for body in ("żółć!", "Żółć")),
+        *((1, "ŻÓŁĆ", body, True) for body in ("żółć!", "Żółć", "z\u0307o\u0301łc\u0301")),
+        *((1, "\u0130PTAL", body, True) for body in ("iptal", "IPTAL et", "\u0131ptal", "i\u0307ptal", '"iptal"')),
+        *(
+            (1, "stop", body, True)
+            for body in ('"Stop"', "(stop)", "“Stop” it", "s\u200btop", "\U0001d412TOP", "\u2066stop\u2069")
+        ),
+        *((2, "straße 5", body, True) for body in ("in der STRASSE\u00a05", "Stra\u00dfe  5")),
+        *((2, "arrêt", body, found) for body, found in (("l'ARRE\u0302T", True), ("arret", False))),
+        *((3, "\u0130ptal", body, found) for body, found in (("IPTAL", False), ("evet", True))),
         *((2, "100%", body, found) for body, found in (("save 100% now", True), ("save 100 now", False))),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 
 from automations.test_actions import CUSTOMER, DELIVERED, ECHO, OTHER, OURS, Bench, mails, on_bench, rule
 from heliograph.accounts import account
-from heliograph.automations.actions import MOST_IN_A_GROUP, said_of_oneself
+from heliograph.automations.actions import said_of_oneself
+from heliograph.automations.sending import MOST_IN_A_GROUP
 from heliograph.contacts import contact, lists
 from support import quiet
 from support.server import Api, Running
@@ -45,6 +46,12 @@ def texts(bench: Bench, to: str) -> list[str]:
         (1, "join", "JOIN Ann Lee", ("Ann", "Lee", "")),
         (1, "join", "Join: Ann van der Lee, ann@example.com!", ("Ann", "van der Lee", "ann@example.com")),
         (1, "join", "joining Ann", ("Ann", "", "")),
+        (1, "join", "JOIN:Ann", ("Ann", "", "")),
+        (1, "join", "“J\u200boin” Ann", ("Ann", "", "")),
+        (1, "kat\u0131l", "KATIL Şule Öz", ("Şule", "Öz", "")),
+        (2, "straße", "Die STRASSE: Ann", ("Ann", "", "")),
+        (1, "bei\u0301", "BEÍ A\u0301nn", ("Ánn", "", "")),
+        (2, "opt in", "I opt\u00a0in Ann", ("Ann", "", "")),
         (2, "join", "please join ann@example.com Ann", ("Ann", "", "ann@example.com")),
         (2, "join", "Ann wants to join", ("", "", "")),
         (2, "50%+", "the 50%+ Ann", ("Ann", "", "")),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.server import Api
+from support.server import ONE_DATABASE, Api
 
 INBOUND, RECEIPTS = "/automations/sms/inbound", "/automations/sms/receipts"
 KEYS = {INBOUND: "inbound_rule_id", RECEIPTS: "receipt_rule_id"}
@@ -124,7 +124,8 @@ def test_numbers_as_texts_and_texts_as_numbers(api: Api) -> None:
     made = api.post(INBOUND, {**GOOD, "message_search_type": "3", "message_search_term": 123, "rule_name": 7})
     assert (made["message_search_type"], made["message_search_term"], made["rule_name"]) == (3, "123", "7")
     assert api.post(INBOUND, {**GOOD, "message_search_type": 2.0, "dedicated_number": ""})["dedicated_number"] == "*"
-    assert api.post(INBOUND, {**GOOD, "dedicated_number": 61411111111})["dedicated_number"] == "61411111111"
+    for given, kept in ((61411111111, "61411111111"), ("0491 570 006", "+61491570006"), ("123 456", "123 456")):
+        assert api.post(INBOUND, {**GOOD, "dedicated_number": given})["dedicated_number"] == kept
     for match_type in (0, 1, 2, 3, 1234, -1):
         assert api.post(RECEIPTS, {**GOOD, "match_type": str(match_type)})["match_type"] == match_type
 
@@ -155,6 +156,7 @@ def test_bad_match_types(api: Api, value: Any) -> None:
     refused(api, "POST", RECEIPTS, {**GOOD, "match_type": value}, "match_type")
 
 
+@ONE_DATABASE
 @both
 @pytest.mark.parametrize(
     ("action", "address"),
@@ -163,7 +165,7 @@ def test_bad_match_types(api: Api, value: Any) -> None:
         *(("URL", value) for value in ("http://a b/", "https://hooks.example/" + "x" * 2000)),
         *(("EMAIL_FIXED", value) for value in (None, "", "jane", "jane@", "@x", "a@b@c", "a b@c", "<a@b>", "a@b\nc")),
         *(("EMAIL_FIXED", value) for value in ("x" * 65 + "@example.com", "a\u0001@b", "a;b@c", "a@[1.2.3.4]")),
-        *(("SMS", value) for value in (None, "", "0411111111", "+999", "jane@example.com", "+61491570006x5")),
+        *(("SMS", value) for value in (None, "", "0411111111", "+999", "jane@example.com", "+61491570006y5")),
         *(("AUTO_REPLY", value) for value in (None, "", "   ")),
     ],
 )
@@ -215,8 +217,8 @@ def test_lists_are_paged_searched_and_sorted(api: Api, path: str) -> None:
     names = [row["rule_name"] for row in api.get(f"{path}?order_by=rule_name:desc&limit=100")["data"]]
     assert names == sorted(names, reverse=True)
     answer = api.call("GET", f"{path}?q=colour:red")
-    assert (answer.status, list(answer.data)) == (400, ["q"])
-    assert "rule_name" in answer.data["q"]
+    assert (answer.status, answer.data["total"]) == (200, 17)
+    assert answer.headers["x-search-ignored"] == "colour"
 
 
 def test_the_families_are_apart(api: Api) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from heliograph import audit
 from heliograph.billing import ledger, payments
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
 ROBOT = {"name": "Roland Robot", "bank_name": "Robotic Banking"}
 CARD = {"number": "4242424242424242", "expiry_month": 5, "expiry_year": 2099, "cvc": "123", **ROBOT}
@@ -163,6 +163,7 @@ def test_others_transactions_do_not_exist(server: Running, api: Api) -> None:
     assert transactions(api) == []
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -50,12 +50,59 @@ def test_each_message_has_its_own_status(api: Api, entry: dict[str, Any], status
     assert found["queued_count"] == (2 if status == "SUCCESS" else 1)
 
 
+@pytest.mark.parametrize("path", ["/sms/price", "/sms/send"])
+def test_numbers_and_countries_as_people_and_programs_write_them(api: Api, path: str) -> None:
+    right: list[tuple[Any, str | None, str | None]] = [
+        ("628123456789.0", None, "+628123456789"),
+        (628123456789.0, None, "+628123456789"),
+        ("6.28123E+11", None, None),
+        (6.28123e11, None, None),
+        ("0491570006 0491570156", None, None),
+        ("tel:+61-491-570-006;ext=5", None, NUMBER),
+        ("٠٥٥١٢٣٤٥٦٧", "SA", "+966551234567"),
+        ("٠٥٥١٢٣٤٥٦٧", "ksa", "+966551234567"),
+        ("7012345678", "India", "+917012345678"),
+        ("7012345678", "भारत", "+917012345678"),
+        ("7012345678", "IND", "+917012345678"),
+        ("7012345678", "Atlantis", None),
+        ("61491570006", "Atlantis", None),
+        ("+61491570006", "Atlantis", NUMBER),
+        ("0491570006", " ", NUMBER),
+        ("+5215512345678", None, "+525512345678"),
+    ]
+    given = [{"to": to, "body": f"{at} {path}", "country": country} for at, (to, country, _) in enumerate(right)]
+    fates = api.post(path, {"messages": given})["messages"]
+    for fate, (to, _, number) in zip(fates, right, strict=True):
+        status = "INVALID_RECIPIENT" if number is None else "SUCCESS"
+        assert fate["status"] == status, to
+        assert number is None or fate["to"] == number
+
+
+def test_senders_as_people_write_them(api: Api) -> None:
+    right = {
+        **dict.fromkeys(("0491570156", "0491 570 156", "(0491) 570-156", "٠٤٩١٥٧٠١٥٦", "0491570156.0"), "+61491570156"),
+        **dict.fromkeys(("61491570156", "+61 491 570 156", "+61 (0)491 570 156", "++61491570156"), "+61491570156"),
+        **{one: one for one in ("1234", "123456", "0123", "Helio", "4YOU", "24&7", "+Plus")},
+        "123-456": "123456",
+        **dict.fromkeys(("04915701", "00491570156", "+0491570156", "123456789012345", "0491570156 0491570157"), ""),
+    }
+    given = [{"to": NUMBER, "body": f"from {sender}", "from": sender} for sender in right]
+    fates = api.post("/sms/price", {"messages": given})["messages"]
+    for fate, (sender, goes_out) in zip(fates, right.items(), strict=True):
+        seen = (fate["status"], fate["from"] if goes_out else "")
+        assert seen == ("SUCCESS" if goes_out else "INVALID_SENDER_ID", goes_out), sender
+
+
 def test_too_many_messages_none_and_the_most(api: Api) -> None:
     many = [{"to": NUMBER, "body": f"text {number}"} for number in range(1001)]
     for messages in (many, []):
         answer = api.call("POST", "/sms/send", {"messages": messages})
         assert (answer.status, list(answer.data)) == (400, ["messages"])
     assert api.post("/sms/send", {"messages": many[:1000]})["queued_count"] == 1000
+
+
+def test_the_same_text_to_another_spelling_is_throttled(api: Api) -> None:
+    assert [api.send(to, "same")["status"] for to in ("+5491123456789", "+541123456789")] == ["SUCCESS", "THROTTLED"]
 
 
 def test_the_same_text_to_the_same_number_is_throttled(api: Api) -> None:

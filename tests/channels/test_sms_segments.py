@@ -1,3 +1,7 @@
+# ruff: noqa: RUF001 - letters that are taken for others are what a part of this is about
+
+import time
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -5,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.channels.sms.segments import Segmented, measure, plain, split
+from heliograph.texts import visible
 
 # The two tables of the document: the largest number of characters of each number of segments.
 GSM = (160, 306, 459, 612, 765, 918, 1071, 1224)
@@ -141,7 +146,15 @@ def test_measure_and_split_agree(text: str, limit: int) -> None:
         ("Grüße, Ñandú à 5 €", "Grüße, Ñandu à 5 €"),
         ("\u201cit\u2019s\u201d \u2013 done\u2026", '"it\'s" - done...'),
         ("Żółć Đặng ﬁn\u00a0x", "Zolc Dang fin x"),
-        ("привет 你", "?????? ?"),
+        ("привет 你", "privet Ni"),
+        ("\u02bc \u00de\u00f3r \u00bd \u2153 \u00d0", "' THor 1/2 1/3 D"),
+        ("ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ Ήλιος", "ABΓΔEZHΘIKΛMNΞOΠPΣTYΦXΨΩ Hlios"),
+        ("İstanbul'da ığüşöç", "Istanbul'da igüsöc"),
+        ("STRAẞE Œuvre ŉ ǆ № ™ © 25 °C 3 × 4", "STRASSE OEuvre 'n dz No TM (C) 25 degC 3 x 4"),
+        ("안녕 สวัสดี سلام שלום ありがとう", "AnNyeong swasdi slam slvm arigatou"),
+        ("ＳＴＯＰ ① ⅷ ² ﷺ", "STOP 1 viii 2 salla Allah 'alayhi wa-sallam"),
+        ("\u39dd\ue000", "U+39DD?"),
+        ("a\x00b\u200d\t", "ab "),
         ("ok 👍🏽 \u200d\ufe0f.", "ok ?? ."),
         ("e\u0301 e\u0301\u0323", "é e"),
         ("\u200b", ""),
@@ -157,3 +170,22 @@ def test_what_gsm_lacks_is_replaced(text: str, shown: str) -> None:
 def test_a_plain_text_is_never_unicode(text: str) -> None:
     assert not measure(plain(text), 8).unicode
     assert plain(plain(text)) == plain(text)
+
+
+def test_no_letter_is_lost() -> None:
+    letters = [chr(code) for code in range(0x30000) if unicodedata.category(chr(code))[0] in "LN"]
+    assert [one for one in letters if "?" in plain(one)] == []
+    silent = [one for one in letters if visible(one) and not plain(one)]
+    assert [one for one in silent if unicodedata.normalize("NFKD", one)[0] != "\u0640"] == [], "but lengthened lines"
+
+
+def test_time_grows_with_the_text_and_no_faster() -> None:
+    def seconds(size: int) -> float:
+        text, best = "e" + "\u0315\u0300" * size, float("inf")
+        for _ in range(5):
+            begun = time.thread_time()
+            plain(text)
+            best = min(best, time.thread_time() - begun)
+        return best
+
+    assert seconds(8000) < 9 * seconds(2000) + 0.01

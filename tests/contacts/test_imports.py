@@ -16,7 +16,7 @@ import pytest
 from contacts import books
 from heliograph.contacts import contact, importer, imports
 from heliograph.contacts.importer import Importer
-from heliograph.contacts.imports import Slice
+from heliograph.contacts.imports import Note, Slice
 from heliograph.db.engine import Tx
 from heliograph.files import store as files
 from heliograph.queue import jobs
@@ -106,10 +106,41 @@ def test_formats(api: Api, name: str) -> None:
     assert contacts == [("+61491570006", "Zoë", "Müller"), ("+61491570156", "Li", last)]
 
 
+def test_the_country_of_a_row(server: Running) -> None:
+    """By its code, its name in English or in its own language, or a usual abbreviation; none is guessed (H9)."""
+    rows = {
+        "7012345678,Asha,India": "+917012345678",
+        "7012345679,Asha,भारत": "+917012345679",
+        "07400123456,Ann,UK": "+447400123456",
+        "0551234567,Ali,KSA": "+966551234567",
+        "0151 23456789,Eva,Deutschland": "+4915123456789",
+        "0412345678,Bea,aus": "+61412345678",
+        "2025550142,Cid,": "+12025550142",
+        "+917012345670,Dee,Atlantis": "+917012345670",
+        "7012345671,Eve,Wakanda": "Phone number has no country: Wakanda is no name and no ISO 3166 code of a country.",
+        "4155550143,Fay,Singapore": "Phone number must be a valid phone number of SG, or have its calling code.",
+    }
+    row, found = imported(
+        server.account(country="US"), "\n".join(rows).encode(), ["phone", "first_name", "address_country"]
+    )
+    assert [one["phone_number"] for one in found] == [one for one in rows.values() if one.startswith("+")]
+    refused = [(at, one) for at, one in enumerate(rows.values(), 1) if not one.startswith("+")]
+    assert [(one["line"], one["reason"]) for one in row["refused"]] == refused
+
+
+def test_two_spellings_of_a_number_are_one_contact(api: Api) -> None:
+    row, found = imported(api, b"+5491123456789,Ana\n+541123456789,Eva\n+5215512345678,Luz\n+525512345678,Sol\n")
+    assert [row[f"rows_{kind}"] for kind in ("added", "updated")] == [2, 2]
+    assert [(one["phone_number"], one["first_name"]) for one in found] == [
+        ("+541123456789", "Eva"),
+        ("+525512345678", "Sol"),
+    ]
+
+
 def test_cards(api: Api) -> None:
     cards = "BEGIN:VCARD\nVERSION:3.0\nN:Diaz;Ellen;;;\nFN:Ellen Diaz\nTEL;TYPE=CELL:0491 570 006\nEND:VCARD\n"
     row, found = imported(api, (cards + "BEGIN:VCARD\nVERSION:3.0\nFN:Nobody\nN:;;;;\nEND:VCARD\n").encode(), ["phone"])
-    assert (row["rows_added"], row["rows_refused"], row["refused"][0]["line"]) == (1, 1, 2)
+    assert (row["rows_added"], row["rows_refused"], row["refused"][0]["line"]) == (1, 1, 7)
     assert (found[0]["phone_number"], found[0]["first_name"], found[0]["last_name"]) == (
         "+61491570006",
         "Ellen",
@@ -128,6 +159,33 @@ def test_refused_rows_can_be_downloaded(api: Api) -> None:
     known = api.server.read(lambda tx: files.find(tx, path))
     assert known is not None
     assert known["user_id"] == api.user_id
+
+
+def test_what_is_left_out_of_a_row_is_said(api: Api) -> None:
+    """The good number is imported, what is bad beside it changes nothing, and the report has both kinds of rows."""
+    list_id = made(api)
+    api.post(f"/lists/{list_id}/contacts", {"phone_number": "+61491570156", "email": "old@example.com"})
+    text = b"+61491570006 ::: +61491570157,nobody,Smith &amp; Co,x\n0491570156,a@,Bea,y\nbad,b@example.com,z,z\n"
+    with site(text) as url:
+        row = ended(api, list_id, start(api, list_id, url, ["phone", "email"]))
+    counts = [row[f"rows_{kind}"] for kind in ("done", "added", "updated", "partial", "refused")]
+    assert counts == [3, 1, 1, 2, 1]
+    without = "Imported without email: Email must be an email address."
+    assert row["partial"] == [{"line": 1, "reason": without}, {"line": 2, "reason": without}]
+    assert row["refused"] == [{"line": 3, "reason": "Phone number must be a valid phone number."}]
+    report = fetched(api, f"/files/{row['error_file_url'].partition('/files/')[2]}").decode()
+    assert [line[:3] for line in report.splitlines()[1:]] == ["1,I", "2,I", "3,P"]
+    found = api.get(f"/lists/{list_id}/contacts")["data"]
+    assert [(one["phone_number"], one["email"]) for one in found] == [
+        ("+61491570156", "old@example.com"),
+        ("+61491570006", None),
+    ]
+
+
+def test_a_web_page_that_is_called_a_sheet_is_refused_once(api: Api) -> None:
+    row, found = imported(api, b"<html><body><table><tr><td>+61491570006</td></tr></table></body></html>")
+    assert (row["state"], row["rows_refused"], found) == ("failed", 0, [])
+    assert row["error"].startswith("The file is HTML, XML or SVG, whatever its name says.")
 
 
 def test_long_cells_cost_their_rows_and_no_time(api: Api) -> None:
@@ -491,7 +549,7 @@ def test_the_flag_shows_while_an_import_runs(api: Api) -> None:
 
 def test_old_imports_are_forgotten_in_slices(api: Api) -> None:
     list_id, key = waiting(api, b"")
-    refused = [(line, "why", "row") for line in range(1500)]
+    refused = [Note(line, "why", "row") for line in range(1500)]
     api.server.write(lambda tx: imports.apply(tx, key, Slice(0, 1, [], refused)))
     api.server.write(lambda tx: imports.finish(tx, key))
     assert len(api.get(f"/lists/{list_id}/imports/{key}")["refused"]) == 100

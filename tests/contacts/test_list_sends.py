@@ -179,7 +179,7 @@ def test_stop_moves_the_contact_out_of_the_list_it_was_reached_by(api: Api) -> N
 
 
 def move(api: Api, source: int | None, target: int, number: str = NUMBER) -> None:
-    api.server.write(lambda tx: contact.move_sender(tx, api.user_id, number, source, target))
+    api.server.write(lambda tx: contact.move(tx, api.user_id, number, source, target))
 
 
 def test_a_sender_of_no_list_is_noted_only_in_an_opt_out_list(api: Api) -> None:
@@ -246,6 +246,9 @@ MEMBER = {
             "(first name) (email) (Cust. 5) {nothing} (First Name",
         ),
         ("((First Name))", "(Ann)"),
+        ("(First\u00a0Name) {first\u202fname} {LAST\u200bNAME} (Cust.\u00a01) {custom\u2009 2}", "Ann Ann Lee c1 c2"),
+        ("(First\nName) (First    Name) (FirstName)", "(First\nName) (First    Name) (FirstName)"),
+        ("{F\u0130RST NAME}{f\u0131rstname}{la\u017ftname}", "AnnAnnLee"),
     ],
 )
 def test_placeholders(text: str, written: str) -> None:

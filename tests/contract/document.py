@@ -58,8 +58,10 @@ class Document:
             f"{'.'.join(map(str, problem.instance_path))}: {problem.message[:200]}"
             for problem in self._validator(method, described, status).iter_errors(body)
         ]
-        got = json.dumps(body, ensure_ascii=False)[:2000]
-        assert not problems, "\n  ".join([f"{method} {described} -> {status} (OpenAPI)", *problems, f"answer: {got}"])
+        if problems:
+            got = json.dumps(body, ensure_ascii=False)[:2000]
+            what = f"{method} {described} -> {status} (OpenAPI)"
+            raise AssertionError("\n  ".join([what, *problems, f"answer: {got}"]))
 
     def resolved(self, part: Mapping[str, Any]) -> Json:
         """The component that a part refers to, or the part itself."""

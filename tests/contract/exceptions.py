@@ -5,9 +5,7 @@ without, is an exception, and each has its reason here. Sources: facts A20, B, F
 """
 
 STRING_PRICE = "Live captures and the official client 6.0.2 have the price of a message as a string of four decimals."
-NULL_OR_EMPTY = (
-    "The example is []; the official client 6.0.2 takes only an object or null here, and so null is right too."
-)
+NULL = "The example is []; the live service has null, and the official client 6.0.2 takes only an object or null."
 NONE_GIVEN = "An email without it has null here (see the example of endpoint 63), not an empty list."
 ECHO = "The example gives back the type that the request had; every sibling endpoint has the other one."
 FILLED_LATER = "The example is null because nothing had happened yet; the official client 6.0.2 expects an object."
@@ -32,9 +30,9 @@ EXCEPTIONS: dict[tuple[int, str], tuple[str, str]] = {
     (117, "data.address_postal_code"): ("string integer", ECHO),
     (123, "data._subaccount"): ("object null", FILLED_LATER),
     (126, "data.messages[].message_price"): ("string", STRING_PRICE),
-    (131, "data"): ("array null", NULL_OR_EMPTY),
-    (134, "data"): ("array null", NULL_OR_EMPTY),
-    (136, "data"): ("array null", NULL_OR_EMPTY),
+    (131, "data"): ("null", NULL),
+    (134, "data"): ("null", NULL),
+    (136, "data"): ("null", NULL),
     (169, "data.messages[].message_price"): ("string number", STRING_PRICE),
     (170, "data.messages[].message_price"): ("string number", STRING_PRICE),
 }

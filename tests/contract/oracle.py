@@ -58,6 +58,12 @@ class Endpoint:
         spellings = [self.path, self.alias] if self.alias else [self.path]
         return [re.compile(re.sub(r"\{\w+\}", "[^/]+", spelling)) for spelling in spellings]
 
+    @property
+    def example(self) -> Mapping[str, Any]:
+        """The documented answer, with null for `data` where the live service has it (exceptions.py)."""
+        allowed, _ = EXCEPTIONS.get((self.number, "data"), ("", ""))
+        return {**self.response, "data": None} if allowed == "null" else self.response
+
     def __str__(self) -> str:
         return f"#{self.number} {self.method} {self.path}"
 

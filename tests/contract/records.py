@@ -70,6 +70,19 @@ def export(api: Api) -> str:
     return str(link.partition("/files/")[2].partition("?")[0])
 
 
+def shortened(api: Api) -> str:
+    """The id of a message with a short link."""
+    message = {"to": "+61491570006", "body": f"https://example.com/{time.time_ns()}"}
+    sent = api.post("/sms/send", {"messages": [message], "shorten_urls": True})
+    return str(sent["messages"][0]["message_id"])
+
+
+def long_url(api: Api) -> str:
+    """What a short link leads to."""
+    answer = api.call("GET", f"/short-url/statistics/quick_sms/{shortened(api)}")
+    return str(answer.body["data"][0]["long_url_id"])
+
+
 def record(api: Api, path: str, key: str, list_id: str) -> str:
     """The id of a new record that a path with this parameter is about; contacts and imports are of a list."""
     contacts = f"/lists/{list_id}/contacts"
@@ -88,14 +101,25 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "month": lambda: "4",
         "activation_token": lambda: code(api),
         "export_id": lambda: export(api),
+        "source": lambda: "quick_sms",
+        "source_id": lambda: shortened(api),
+        "long_url_id": lambda: long_url(api),
         "contact_id": lambda: api.post(contacts, {"phone_number": "+61491570006"})["contact_id"],
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
         "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post("/automations/sms/receipts", RULE)["receipt_rule_id"],
         "message_id": lambda: message(api, path),
+        "original_message_id": lambda: answered(api),
     }
     return str(makers[key]())
+
+
+def answered(api: Api) -> str:
+    """The id of a message that was answered."""
+    key = str(api.send("+61491999007", f"Hello {time.time_ns()}")["message_id"])
+    api.until(lambda: api.call("GET", f"/sms/inbound/{key}").status == 200)
+    return key
 
 
 def message(api: Api, path: str) -> str:

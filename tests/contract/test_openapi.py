@@ -15,7 +15,7 @@ from contract import oracle
 from contract.document import Document, closed
 from heliograph import routes
 from heliograph.errors import BadRequest
-from heliograph.http import loose, openapi
+from heliograph.http import loose
 from heliograph.http.route import Route
 from support.server import DOCUMENT, Running
 
@@ -134,7 +134,7 @@ def without_nulls(value: Any) -> Any:
 @pytest.mark.parametrize("route", [route for route in TABLE if route.number], ids=lambda route: route.at)
 def test_it_describes_the_contracts_own_examples(route: Route) -> None:
     """Keys and types. Our answers may have more keys, and a price that was seen as text is text (exceptions.py)."""
-    example = oracle.endpoints()[route.number - 1].response
+    example = oracle.endpoints()[route.number - 1].example
     if route.number == 126:
         for message in (example := json.loads(json.dumps(example)))["data"]["messages"]:
             message["message_price"] = str(message["message_price"])
@@ -238,8 +238,7 @@ def test_the_server_gives_out_this_document(server: Running) -> None:
 def test_the_page_loads_nothing_from_elsewhere_and_writes_no_html(server: Running) -> None:
     answer, text = fetched(server, "/v3/docs")
     assert answer.getheader("content-type") == "text/html; charset=utf-8"
-    assert text == openapi.page()
-    assert "default-src 'none'; connect-src 'self'" in text
+    assert "default-src 'none'; connect-src 'self'" in (answer.getheader("content-security-policy") or "")
     assert re.findall(r"https?://|//\w+\.|\bsrc=|url\(|@import", text) == []
     assert (
         re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|localStorage|sessionStorage|cookie", text) == []

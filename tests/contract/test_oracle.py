@@ -46,7 +46,7 @@ def test_finds_every_endpoint_by_each_of_its_spellings(endpoint: Endpoint) -> No
 
 @pytest.mark.parametrize("endpoint", endpoints(), ids=str)
 def test_accepts_the_documents_own_examples(endpoint: Endpoint, oracle: Oracle) -> None:
-    body = sent() if endpoint.number == 126 else endpoint.response
+    body = sent() if endpoint.number == 126 else endpoint.example
     oracle.check(endpoint.method, "/v3" + fill(endpoint.path), 200, body)
     assert oracle.seen == {endpoint.number}
 

@@ -20,6 +20,10 @@ ADDITIONS = {
     ("PUT", "/recharge/auto-recharge"): "the same",
     ("GET", "/recharge/transactions/{transaction_id}/invoice"): "an account's bookkeeping needs a document",
     ("POST", "/recharge/events"): "the payment gateway tells how a charge ended whose answer was lost",
+    ("GET", "/opt-outs"): "who opted out, and why: on record, as the law of many countries wants it (user needs 5)",
+    ("GET", "/sms/inbound/{original_message_id}"): "the official client 6.0.2 has it (clients 2)",
+    ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
+    ("GET", "/short-url/tracking/{long_url_id}"): "the same",
 }
 
 

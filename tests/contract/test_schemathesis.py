@@ -1,15 +1,21 @@
-"""Schemathesis over the OpenAPI document: made-up requests, right and wrong, to every operation of a real server."""
+"""Schemathesis over the OpenAPI document: made-up requests, right and wrong, to every operation of a real server.
+
+One request goes to the server on SQLite, the next to that on PostgreSQL; `make test-slow` sends each of them to both.
+"""
 
 import itertools
+from collections.abc import Iterator
 
+import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from contract.records import ids
 from heliograph.http.idempotency import LONGEST
-from support.server import DOCUMENT, Api
+from support.server import DOCUMENT, Api, Running
 
 schema = schemathesis.openapi.from_dict(DOCUMENT.whole)
 schema.config.generation.update(with_security_parameters=False, allow_x00=False)
@@ -74,6 +80,25 @@ def fill_in(case: schemathesis.Case, api: Api, turn: int) -> None:
         case.body["url"] = f"http://127.0.0.1:{api.server.port}/healthz"  # the example is another machine's
 
 
+@pytest.fixture(params=["in turn", pytest.param("both", marks=pytest.mark.slow)])
+def houses(
+    request: pytest.FixtureRequest, sqlite_server: Running, postgres_server: Running
+) -> Iterator[Iterator[list[Api]]]:
+    """For each request the accounts that it is sent for."""
+    apis = [server.account() for server in (sqlite_server, postgres_server)]
+    yield itertools.cycle([apis] if request.param == "both" else [[api] for api in apis])
+    for api in apis:
+        api.close()
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Connections that stay open, to servers on loopback."""
+    with requests.Session() as made:
+        made.trust_env = False
+        yield made
+
+
 @schema.parametrize()
 @settings(
     max_examples=12,
@@ -82,12 +107,16 @@ def fill_in(case: schemathesis.Case, api: Api, turn: int) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-def test_every_request_has_an_answer_that_the_document_describes(case: schemathesis.Case, api: Api) -> None:
-    turn = next(vars(api).setdefault("turn", itertools.count()))
-    fill_in(case, api, turn)
-    case.call_and_validate(
-        base_url=f"http://127.0.0.1:{api.server.port}/v3",
-        auth=(api.username, api.key),
-        timeout=30,
-        excluded_checks=[positive_data_acceptance] if judged_by_value(case.operation) else [],
-    )
+def test_every_request_has_an_answer_that_the_document_describes(
+    case: schemathesis.Case, houses: Iterator[list[Api]], session: requests.Session
+) -> None:
+    for api in next(houses):
+        turn = next(vars(api).setdefault("turn", itertools.count()))
+        fill_in(case, api, turn)
+        case.call_and_validate(
+            base_url=f"http://127.0.0.1:{api.server.port}/v3",
+            auth=(api.username, api.key),
+            timeout=30,
+            session=session,
+            excluded_checks=[ignored_auth, *([positive_data_acceptance] if judged_by_value(case.operation) else [])],
+        )  # whether anybody comes in without credentials is asked in http/test_every_route.py

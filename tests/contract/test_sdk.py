@@ -3,7 +3,7 @@
 import ast
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import clicksend_client as sdk
@@ -204,3 +204,80 @@ def test_reference_global_sending_statistics_and_issues(client: sdk.ApiClient, a
     )
     made = data(issues.delivery_issues_post(issue))
     assert [one["issue_id"] for one in data(issues.delivery_issues_get())["data"]] == [made["issue_id"]]
+
+
+ACTIONS = {
+    "AUTO_REPLY": "Thank you",
+    "EMAIL_USER": "",
+    "EMAIL_FIXED": "jane@example.com",
+    "URL": "https://hooks.example/",
+    "SMS": NUMBER,
+    "POLL": "",
+    "NONE": "",
+    **dict.fromkeys(("GROUP_SMS", "MOVE_CONTACT", "CREATE_CONTACT", "CREATE_CONTACT_PLUS_EMAIL"), "list"),
+    **dict.fromkeys(("CREATE_CONTACT_PLUS_NAME", "CREATE_CONTACT_PLUS_NAME_EMAIL"), "list"),
+}
+"""Every action that is served, and an address for it; that of lists is made."""
+
+
+def test_inbound_rules(client: sdk.ApiClient, api: Api) -> None:
+    calls = sdk.InboundSMSRulesApi(client)
+    list_id = str(data(sdk.ContactListApi(client).lists_post(sdk.ContactList(list_name="Rules")))["list_id"])
+    born = data(calls.sms_inbound_automations_get())["data"]
+    keys = {}
+    for action, address in ACTIONS.items():
+        to = list_id if address == "list" else address
+        given = {"dedicated_number": "*", "message_search_type": 1, "message_search_term": "join", "enabled": 1.0}
+        rule = sdk.InboundSMSRule(rule_name=action, action=action, action_address=to, **given)
+        made = data(calls.sms_inbound_automation_post(rule))
+        assert (made["action"], made["action_address"], made["enabled"]) == (action, to, 1)
+        keys[action] = made["inbound_rule_id"]
+    key = keys["URL"]
+    assert data(calls.sms_inbound_automation_get(key))["rule_name"] == "URL"
+    changed = sdk.InboundSMSRule(
+        rule_name="Other",
+        dedicated_number="*",
+        message_search_type=0,
+        message_search_term="",
+        action="POLL",
+        action_address="",
+        enabled=0,
+    )
+    assert data(calls.sms_inbound_automation_put(key, changed))["rule_name"] == "Other"
+    listed = data(calls.sms_inbound_automations_get(q="rule_name:other", page=1, limit=15))["data"]
+    assert [row["inbound_rule_id"] for row in listed] == [key]
+    for key in keys.values():
+        assert data(calls.sms_inbound_automation_delete(key)) == []
+    assert data(calls.sms_inbound_automations_get())["data"] == born
+    refused(lambda: calls.sms_inbound_automation_get(key), 404)
+    rule.action = "SMPP"
+    assert "needs the SMPP server" in refused(lambda: calls.sms_inbound_automation_post(rule), 400)
+
+
+def test_receipt_rules(client: sdk.ApiClient) -> None:
+    calls = sdk.SMSDeliveryReceiptRulesApi(client)
+    list_id = str(data(sdk.ContactListApi(client).lists_post(sdk.ContactList(list_name="Rules")))["list_id"])
+    keys = []
+    for action, address in ACTIONS.items():
+        to = list_id if address == "list" else address
+        rule = sdk.DeliveryReceiptRule(rule_name=action, match_type=0, action=action, action_address=to, enabled=1)
+        made = data(calls.sms_delivery_receipt_automation_post(rule))
+        assert (made["action"], made["action_address"]) == (action, to)
+        keys.append(made["receipt_rule_id"])
+    assert data(calls.sms_delivery_receipt_automation_get(keys[0]))["rule_name"] == "AUTO_REPLY"
+    rule.rule_name = "Other"
+    assert data(calls.sms_delivery_receipt_automation_put(keys[0], rule))["rule_name"] == "Other"
+    assert data(calls.sms_delivery_receipt_automations_get(q="action:poll", page=1, limit=15))["total"] == 1
+    for key in keys:
+        assert data(calls.sms_delivery_receipt_automation_delete(key)) == []
+    assert data(calls.sms_delivery_receipt_automations_get())["total"] == 0
+    rule.action = "SMPP"
+    assert "needs the SMPP server" in refused(lambda: calls.sms_delivery_receipt_automation_post(rule), 400)
+
+
+def refused(call: Callable[[], Any], status: int) -> str:
+    """The body of a refusal of this status."""
+    with pytest.raises(sdk.rest.ApiException) as raised:
+        call()
+    assert raised.value.status == status
+    return str(raised.value.body)

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
+from heliograph import phone
 from heliograph.db import dialect, migrate
 from heliograph.db.tables import metadata
+from heliograph.texts import folded
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -85,32 +89,91 @@ def test_migrating_again_changes_nothing(migrated_url: str) -> None:
     assert migrate.upgrade(migrated_url) == []
 
 
-def test_accounts_from_before_get_an_opt_out_list_and_its_rule(tmp_path: Path) -> None:
-    """Revision 0004 gives them what later accounts are born with."""
-    address = f"sqlite:///{tmp_path / 'old.db'}"
+def test_the_newest_migration_is_the_one_that_alembic_runs_last() -> None:
+    """Its id is read off the files' names, so that an up-to-date database is known without Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.newest()]
+
+
+@contextmanager
+def at_revision(address: str, revision: str) -> Iterator[Connection]:
+    """A database as it was before a revision, to fill in; afterwards it is brought up to date."""
     config = Config()
     config.set_main_option("script_location", str(migrate.FOLDER))
     engine, _ = dialect.engine(address)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         script = ScriptDirectory.from_config(config)
-        command.upgrade(config, str(script.get_revision("0004").down_revision))
-        columns = [one for one in inspect(connection).get_columns("users") if not one["nullable"]]
-        names = ", ".join(one["name"] for one in columns)
-        for user in (7, 8):
-            values = ", ".join(str(user) if one["name"] in ("user_id", "username") else "0" for one in columns)
-            connection.exec_driver_sql(f"INSERT INTO users ({names}) VALUES ({values})")
+        command.upgrade(config, str(script.get_revision(revision).down_revision))
+        yield connection
+        connection.commit()
     engine.dispose()
     migrate.upgrade(address)
+
+
+def insert(connection: Connection, table: str, **given: object) -> None:
+    """A row of these values; what else must have one gets 0."""
+    columns = [one["name"] for one in inspect(connection).get_columns(table) if not one["nullable"]]
+    values = {**dict.fromkeys(columns, "0"), **{name: str(value) for name, value in given.items()}}
+    connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})")
+
+
+def rows(address: str, sql: str) -> list[tuple[object, ...]]:
     engine, _ = dialect.engine(address)
     with engine.connect() as connection:
-        sql = (
-            "SELECT l.user_id, l.list_name, l.is_opt_out, r.action, r.message_search_term FROM contact_lists l"
-            " JOIN rules r ON r.user_id = l.user_id AND r.action_address = CAST(l.list_id AS TEXT) ORDER BY 1"
-        )
-        found = connection.exec_driver_sql(sql).fetchall()
+        found = [tuple(row) for row in connection.exec_driver_sql(sql).fetchall()]
     engine.dispose()
-    assert [tuple(row) for row in found] == [(user, "Opt-Out List", 1, "MOVE_CONTACT", "STOP") for user in (7, 8)]
+    return found
+
+
+def test_accounts_from_before_get_an_opt_out_list_and_its_rule(tmp_path: Path) -> None:
+    """Revision 0004 gives them what later accounts are born with."""
+    address = f"sqlite:///{tmp_path / 'old.db'}"
+    with at_revision(address, "0004") as connection:
+        for user in (7, 8):
+            insert(connection, "users", user_id=user, username=user)
+    found = rows(
+        address,
+        "SELECT l.user_id, l.list_name, l.is_opt_out, r.action, r.message_search_term FROM contact_lists l"
+        " JOIN rules r ON r.user_id = l.user_id AND r.action_address = CAST(l.list_id AS TEXT) ORDER BY 1",
+    )
+    assert found == [(user, "Opt-Out List", 1, "MOVE_CONTACT", "STOP") for user in (7, 8)]
+
+
+def test_numbers_from_before_get_the_key_of_their_subscriber(database_url: str) -> None:
+    """Revision 0013: what was stored as +54 9 … and +52 1 … is found under the other spelling, too."""
+    keys = (5491123456789, 541123456789, 5215512345678, 525512345678, 61491570006, 549112345678, 5511981234567)
+    with at_revision(database_url, "0013") as connection:
+        for at, key in enumerate(keys, 1):
+            insert(connection, "contacts", contact_id=at, list_id=1, place=at, msisdn=key)
+            insert(connection, "messages", user_id=1, channel="'sms'", ordinal=at, message_id=f"'m{at}'", msisdn=key)
+    new = [phone.msisdn(f"+{key}") for key in keys]
+    assert new[:4] == [541123456789, 541123456789, 525512345678, 525512345678]
+    assert [row[0] for row in rows(database_url, "SELECT msisdn FROM contacts ORDER BY contact_id")] == new
+    assert [row[0] for row in rows(database_url, "SELECT msisdn FROM messages ORDER BY ordinal")] == new
+
+
+def test_contacts_from_before_are_found_by_their_words_in_any_form(database_url: str) -> None:
+    """Revision 0014 folds what they are searched by; until then it was in small letters only."""
+    engine, _ = dialect.engine(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    texts = ("plain ann", "stra\u00dfe ann", "i\u0307pek z\u0307ak", "\u017b\u00f3\u0142\u0107".lower())
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        revision = ScriptDirectory.from_config(config).get_revision("0014").down_revision
+        command.upgrade(config, str(revision))
+        columns = [one["name"] for one in inspect(connection).get_columns("contacts") if not one["nullable"]]
+        for number, text in enumerate(texts, 1):
+            own = {"contact_id": str(number), "place": str(number), "keywords": f"'{text}'"}
+            values = ", ".join(own.get(name, "0") for name in columns)
+            connection.exec_driver_sql(f"INSERT INTO contacts ({', '.join(columns)}) VALUES ({values})")
+    migrate.upgrade(database_url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT keywords FROM contacts ORDER BY contact_id").scalars().all()
+    engine.dispose()
+    assert found == [folded(text) for text in texts] != list(texts)
 
 
 @pytest.mark.parametrize("statements", [1, 12, 90])

@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -294,3 +296,12 @@ def test_a_reader_that_has_waited_for_too_long_is_refused(path: Path, monkeypatc
         await database.close()
 
     asyncio.run(scenario())
+
+
+def test_a_commit_is_on_the_disk(path: Path) -> None:
+    """FULL, which is 2. In a process of its own, since this one does without (conftest.py)."""
+    program = (
+        "import sys; from heliograph.db.engine import Connector; print(Connector(sys.argv[1]).run(sys.argv[2])[0])"
+    )
+    command = [sys.executable, "-c", program, f"sqlite:///{path}", "PRAGMA synchronous"]
+    assert subprocess.check_output(command, text=True) == "2\n"

@@ -378,7 +378,7 @@ def test_nothing_stays_of_a_server_that_is_killed(tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.glob(scratch.PREFIX + "*"))
 
 
-def until(condition: object, seconds: float = 10.0) -> None:
+def until(condition: object, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end

@@ -1,9 +1,18 @@
-"""Every kind of file to every target, by the worker process that the server uses. The results are looked at."""
+"""Every kind of file to every target. The results are looked at.
+
+One file of each kind goes through the worker process that the server uses. What differs within a kind goes through the
+worker's function alone, since to start a process for it takes longer than the work; what the process is for is shown in
+test_confine.py and test_hostile.py.
+"""
 
 import asyncio
 import csv
 import io
+import shutil
+import tempfile
+import warnings
 from collections.abc import Awaitable
+from pathlib import Path
 
 import pikepdf
 import pytest
@@ -11,8 +20,9 @@ from pikepdf import Array, Dictionary, Name, String
 from PIL import Image
 
 from heliograph import settings
+from heliograph.files import confine, worker
 from heliograph.files.convert import Converted, Converter
-from heliograph.files.task import Refused
+from heliograph.files.task import Refused, Task
 from support import documents
 
 A4, A5, LETTER = (595.276, 841.89), (419.528, 595.276), (612, 792)
@@ -26,8 +36,18 @@ async def converted(data: bytes, target: str, name: str = "file.x", **options: o
         await converter.close()
 
 
-def convert(data: bytes, target: str, **options: object) -> Converted:
+def by_worker(data: bytes, target: str, **options: object) -> Converted:
     return asyncio.run(converted(data, target, **options))
+
+
+def convert(data: bytes, target: str) -> Converted:
+    """What the worker would make, in this process, which gives nothing up for it. Raises Refused."""
+    task = Task(target, shutil.which("soffice") or "", 2**30, 60)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setattr(confine, "leave_files", lambda *_, **__: True)
+        made, outcome = worker.convert(data, task, Path(folder))
+    return Converted(made, f"file.{outcome.extension}", outcome.extension, outcome.pages)
 
 
 def rows(made: Converted) -> list[list[str]]:
@@ -35,11 +55,11 @@ def rows(made: Converted) -> list[list[str]]:
     return list(csv.reader(io.StringIO(made.data.decode(), newline="")))
 
 
-@pytest.mark.parametrize("target", ["fax", "post"])
+@pytest.mark.parametrize("target", ["fax", pytest.param("post", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["rtf", "doc", "docx"])
 def test_a_document_becomes_a4(kind: str, target: str) -> None:
     documents.needs_office()
-    made = convert((documents.FOLDER / f"letter.{kind}").read_bytes(), target, name=f"My letter.{kind}")
+    made = by_worker((documents.FOLDER / f"letter.{kind}").read_bytes(), target, name=f"My letter.{kind}")
     assert (made.name, made.content_type, made.pages) == ("My letter.pdf", "application/pdf", 2)
     assert documents.sizes_of(made.data) == [(210, 297)] * 2, "it was on US Letter"
     text = documents.text_of(made.data)
@@ -51,15 +71,15 @@ def test_a_document_becomes_a4(kind: str, target: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_a_text_becomes_a4(encoding: str) -> None:
     documents.needs_office()
-    made = convert("Hello Zoë,\n100 € for café\n".encode(encoding), "fax", name="note.txt")
+    made = by_worker("Hello Zoë,\n100 € for café\n".encode(encoding), "fax", name="note.txt")
     assert documents.sizes_of(made.data) == [(210, 297)]
     assert documents.text_of(made.data).splitlines() == ["Hello Zoë,", "100 € for café"]
 
 
 def test_without_libreoffice_a_document_is_refused_and_a_picture_is_not() -> None:
     with pytest.raises(Refused, match=r"cannot read rtf files: LibreOffice is not installed"):
-        convert(b"{\\rtf1 Hello}", "fax", soffice="no-such-program")
-    assert convert(documents.saved(documents.picture(60, 40), "PNG"), "fax", soffice="no-such-program").pages == 1
+        by_worker(b"{\\rtf1 Hello}", "fax", soffice="no-such-program")
+    assert by_worker(documents.saved(documents.picture(60, 40), "PNG"), "fax", soffice="no-such-program").pages == 1
 
 
 @pytest.mark.parametrize(
@@ -74,7 +94,7 @@ def test_without_libreoffice_a_document_is_refused_and_a_picture_is_not() -> Non
     ],
 )
 def test_a_pdf_is_put_on_the_paper(size: tuple[float, float], target: str, millimetres: tuple[int, int]) -> None:
-    made = convert(documents.pdf(size, size), target)
+    made = by_worker(documents.pdf(size, size), target)
     assert documents.sizes_of(made.data) == [millimetres] * 2
     assert made.pages == 2
     assert "Page 1" in documents.text_of(made.data)
@@ -106,7 +126,7 @@ def test_a_postcard_of_one_page_gets_its_second_side() -> None:
 @pytest.mark.parametrize(("target", "most"), [("postcard", 2), ("fax", 200)])
 def test_a_pdf_with_too_many_pages_is_refused(target: str, most: int) -> None:
     with pytest.raises(Refused, match=f"has {most + 1} pages; at most {most}"):
-        convert(documents.pdf(*[A4] * (most + 1)), target)
+        by_worker(documents.pdf(*[A4] * (most + 1)), target)
 
 
 def test_a_fax_can_be_sent_as_g4() -> None:
@@ -121,7 +141,7 @@ def test_a_fax_can_be_sent_as_g4() -> None:
 
 def test_forms_are_drawn_and_scripts_stay_behind() -> None:
     """What an annotation shows is printed; what it does, and what is attached, is not in the result at all."""
-    made = convert(hostile_pdf(), "post")
+    made = by_worker(hostile_pdf(), "post")
     for trace in (b"/JavaScript", b"/JS", b"/EmbeddedFile", b"/OpenAction", b"/Annots", b"/AcroForm", b"/Launch"):
         assert trace not in uncompressed(made.data), trace
     assert documents.red_at(documents.rendered(made.data)) is not None
@@ -164,7 +184,7 @@ def uncompressed(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])
 def test_a_picture_becomes_an_mms(kind: str) -> None:
-    made = convert(documents.saved(documents.picture(2600, 1900), kind), "mms", name="Ferien.bild")
+    made = by_worker(documents.saved(documents.picture(2600, 1900), kind), "mms", name="Ferien.bild")
     assert (made.name, made.content_type) == ("Ferien.jpg", "image/jpeg")
     assert 150_000 < len(made.data) < 250_000, "as good as it can be"
     with Image.open(io.BytesIO(made.data)) as image:
@@ -245,7 +265,7 @@ def test_a_text_about_pdf_is_no_pdf_but_a_pdf_behind_rubbish_is_one() -> None:
 
 @pytest.mark.parametrize(("target", "paper"), [("fax", (210, 297)), ("post", (210, 297)), ("postcard", (148, 210))])
 def test_a_picture_becomes_a_page(target: str, paper: tuple[int, int]) -> None:
-    made = convert(documents.saved(documents.picture(800, 1200), "JPEG"), target)
+    made = by_worker(documents.saved(documents.picture(800, 1200), "JPEG"), target)
     assert documents.sizes_of(made.data)[0] == paper
     middle = documents.red_at(documents.rendered(made.data))
     assert middle is not None
@@ -270,16 +290,16 @@ CLEAN = [["name", "phone", "note"], ["Zoë", "61411111111", 'says "hi", twice'],
 
 
 def test_xlsx_to_csv() -> None:
-    assert rows(convert(documents.xlsx(PEOPLE), "csv", name="people.xlsx")) == CLEAN
+    assert rows(by_worker(documents.xlsx(PEOPLE), "csv", name="people.xlsx")) == CLEAN
 
 
 def test_ods_to_csv() -> None:
     table = [[str(value) for value in row if value is not None] for row in PEOPLE]
-    assert rows(convert(documents.ods(table), "csv")) == CLEAN
+    assert rows(by_worker(documents.ods(table), "csv")) == CLEAN
 
 
 def test_xls_to_csv() -> None:
-    assert rows(convert((documents.FOLDER / "people.xls").read_bytes(), "csv")) == [
+    assert rows(by_worker((documents.FOLDER / "people.xls").read_bytes(), "csv")) == [
         ["name", "phone", "born", "rate"],
         ["Zoë", "61411111111", "1990-05-17", "1.5"],
         ["Ann, B.", "+61422222222", "", ""],
@@ -319,7 +339,7 @@ END:VCARD
 
 
 def test_vcards_to_csv() -> None:
-    header, zoe, ann, bob = rows(convert(CARDS.replace("\n", "\r\n").encode(), "csv", name="contacts.vcf"))
+    header, zoe, ann, bob = rows(by_worker(CARDS.replace("\n", "\r\n").encode(), "csv", name="contacts.vcf"))
     named = dict(zip(header, zoe, strict=True))
     assert named == {
         "phone": "+61411111111",

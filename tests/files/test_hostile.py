@@ -115,8 +115,8 @@ REFUSALS = [
     ("pdf for a table", documents.pdf(A4), "csv", "is pdf"),
     ("plain zip", documents.zipped({"a.txt": "x"}), "fax", "is zip"),
     ("torn zip", documents.xlsx([["a"]])[:300], "csv", "damaged"),
-    ("zip bomb", zip_bomb("word/document.xml", 300), "fax", "unpacks to more"),
-    ("many members", documents.zipped({f"xl/{n}": "" for n in range(10_001)}), "csv", "unpacks to more"),
+    ("zip bomb", lambda: zip_bomb("word/document.xml", 300), "fax", "unpacks to more"),
+    ("many members", lambda: documents.zipped({f"xl/{n}": "" for n in range(10_001)}), "csv", "unpacks to more"),
     ("empty workbook", documents.xlsx([]), "csv", "no rows"),
     ("workbook without a sheet", documents.zipped({"xl/workbook.xml": "<a/>"}), "csv", "damaged"),
     ("locked office file", ole("EncryptionInfo", "EncryptedPackage"), "fax", "protected with a password"),
@@ -130,7 +130,7 @@ REFUSALS = [
     ("locked pdf", locked_pdf(), "post", "protected with a password"),
     ("torn pdf", documents.pdf(A4)[:200], "post", "damaged"),
     ("pdf without pages", documents.pdf(), "post", "damaged"),
-    ("pdf of 10,000 pages", documents.pdf(*[A4] * 10_000), "fax", "has 10000 pages; at most 200"),
+    ("pdf of 10,000 pages", lambda: documents.pdf(*[A4] * 10_000), "fax", "has 10000 pages; at most 200"),
     ("poster", documents.pdf((9000, 9000)), "post", "3175 x 3175 mm"),
     ("stamp", documents.pdf((40, 40)), "post", "14 x 14 mm"),
     ("ribbon", documents.pdf((3000, 100)), "fax", "does not fit the paper"),
@@ -138,15 +138,15 @@ REFUSALS = [
     ("torn picture", PNG[:500], "mms", "damaged"),
     ("a signature alone", PNG[:10], "fax", "damaged"),
     ("gif alone", b"GIF89a", "mms", "damaged"),
-    ("csv with a huge cell", b'a,"' + b"x" * 2_000_000 + b'"', "csv", "no CSV"),
     ("wide table", b"," * 600 + b"x", "csv", "500 columns"),
     ("long table", b"a\n" * 200_001, "csv", "200000 rows"),
 ]
 
 
 @pytest.mark.parametrize(("data", "target", "why"), [one[1:] for one in REFUSALS], ids=[one[0] for one in REFUSALS])
-def test_a_bad_file_is_refused_with_a_reason(data: bytes, target: str, why: str) -> None:
-    assert why in refused(data, target)
+def test_a_bad_file_is_refused_with_a_reason(data: bytes | Callable[[], bytes], target: str, why: str) -> None:
+    """What takes long to make is made here, and not whenever tests are collected."""
+    assert why in refused(data() if callable(data) else data, target)
 
 
 def test_a_document_that_lies_about_its_size_ends_at_a_limit() -> None:
@@ -207,8 +207,8 @@ def running(program: str) -> list[int]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process ended within some seconds (an orphan may be a zombie until init looks)."""
-    end = time.monotonic() + 10
+    """Whether a process ended within a minute, on a busy machine (an orphan may be a zombie until init looks)."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
@@ -309,6 +309,7 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_document_fetches_nothing_even_with_a_network(case: str, listener: Listener, secrets: Path) -> None:
     """By the profile alone: where the system allows no namespaces, it is all that there is."""
@@ -323,6 +324,7 @@ def test_a_document_fetches_nothing_even_with_a_network(case: str, listener: Lis
     assert documents.red_at(documents.rendered(made)) is None
 
 
+@pytest.mark.slow
 def test_an_ordinary_profile_would_fetch(listener: Listener, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof above sees something: LibreOffice as it comes asks the listener, and shows the file from disk."""
     program = documents.needs_office()

@@ -105,6 +105,15 @@ def test_a_form_may_name_the_conversion_too(api: Api) -> None:
     assert fetch(answer.data["_url"]).raw == b"a,b\r\n1,2\r\n"
 
 
+def test_a_csv_is_in_the_code_page_of_the_account(server: Running) -> None:
+    """As in an import: both have one reader. A byte that does not fit stays where it is, as a mark."""
+    russian = server.account(country="RU")
+    text = 'имя;телефон;заметка\nИван;+79161234567;"две\nстроки, и ещё"\n'  # noqa: RUF001
+    sent = encoded(text.encode("cp1251") + b"\x98;1;2\n")
+    made = fetch(russian.post("/uploads?convert=csv", {"content": sent})["_url"]).raw.decode()
+    assert made.replace("\r\n", "\n") == ('имя,телефон,заметка\nИван,+79161234567,"две\nстроки, и ещё"\n\ufffd,1,2\n')  # noqa: RUF001
+
+
 def test_a_form_keeps_every_byte(api: Api) -> None:
     """Bytes that look like the border, line ends of all kinds, and a file above the parser's own memory limit."""
     lines = [f"--frontie{n},--" for n in range(60_000)]

@@ -146,6 +146,7 @@ def test_a_file_that_is_taken_away_under_load(tmp_path: Path, kind: str) -> None
         assert server.end() == 0
 
 
+@pytest.mark.slow
 def test_frames_that_vanish_and_come_back(tmp_path: Path, url: str) -> None:
     """Who waits gets an error within 10 seconds (nominally), and what was refused is not sent later."""
     with proxy(url) as way, serving(tmp_path / "data", database=way.url(url), log_format="json") as server:
@@ -169,6 +170,7 @@ def test_frames_that_vanish_and_come_back(tmp_path: Path, url: str) -> None:
         assert stored(url) == {"before", "after"}
 
 
+@pytest.mark.slow
 def test_a_server_that_is_started_again_under_load(tmp_path: Path, url: str) -> None:
     """Three times. Nobody gets anything but an answer or 503, and whatever was promised is there once."""
     with proxy(url) as way, serving(tmp_path / "data", database=way.url(url), log_format="json") as server:

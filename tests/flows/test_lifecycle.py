@@ -208,6 +208,7 @@ def refused(port: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_clean_stop_loses_and_doubles_nothing(tmp_path: Path, carrier: Carrier) -> None:
     """Three times in the middle of a queue that a slow carrier drains: a window full of messages is under way."""
     data, total = tmp_path / "data", 400

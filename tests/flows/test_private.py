@@ -31,6 +31,7 @@ def run(*arguments: str) -> None:
 def test_what_the_program_makes_is_for_its_own_user(tmp_path: Path, usual_umask: None) -> None:
     """Commands as well as the server: keys, database, mails, uploads, and what holds the passwords of carriers."""
     data = tmp_path / "deep" / "data"
+    run("migrate", "--data", str(data))
     run("routes", "init", "--data", str(data))
     (data / "heliograph.toml").unlink()
     run("account", "create", "ann", "--credit", "5", "--data", str(data))

@@ -157,13 +157,21 @@ def test_get_webhooks_carry_the_query(api: Api) -> None:
     hook.close()
 
 
-def test_test_events_are_pushed(api: Api) -> None:
+def test_test_events_are_pushed_and_found_by_their_ids(server: Running, api: Api) -> None:
     hook = Hook()
     made = api.post("/sms/receipts", {"url": hook.url})
     assert parse_qs(hook.heard.get(timeout=30)[3])["message_id"] == [made["message_id"]]
+    kept = api.get(f"/sms/receipts/{made['message_id'].lower()}")
+    assert {name: kept[name] for name in made} == {**made, "custom_string": ""}
     made = api.post("/sms/inbound", {"url": hook.url})
     assert parse_qs(hook.heard.get(timeout=30)[3])["message_id"] == [made["message_id"]]
+    assert api.put(f"/sms/inbound-read/{made['message_id']}") == 1
     hook.close()
+    other = server.account()
+    assert other.call("GET", f"/sms/receipts/{kept['message_id']}").status == 404
+    assert other.call("PUT", f"/sms/inbound-read/{made['message_id']}").status == 404
+    for path in ("/sms/receipts", "/sms/inbound", "/sms/history"):
+        assert api.get(path)["total"] == 0  # no rule asked for them, and nothing was sent
 
 
 def test_scheduled_messages_wait_and_can_be_cancelled_with_a_refund(api: Api) -> None:
@@ -173,7 +181,7 @@ def test_scheduled_messages_wait_and_can_be_cancelled_with_a_refund(api: Api) ->
     third = api.send(DELIVERED, "three", schedule=later)
     assert first["schedule"] == later
     assert api.history(first["message_id"])["status"] == "Scheduled"
-    assert api.put(f"/sms/{first['message_id'].lower()}/cancel") == []
+    assert api.put(f"/sms/{first['message_id'].lower()}/cancel") is None
     assert api.call("PUT", f"/sms/{first['message_id']}/cancel").status == 404
     assert api.put("/sms/cancel-all") == {"count": 2}
     assert {api.history(sent["message_id"])["status"] for sent in (first, second, third)} == {"Cancelled"}

@@ -14,7 +14,7 @@ from heliograph.fields import about
 from heliograph.http import bodies, loose
 from heliograph.routes import ROUTES
 from support.raw import basic, opened, receive, send
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
 HOST = b"Host: localhost\r\n"
 NUMBER = "+61491570006"
@@ -54,6 +54,7 @@ def test_a_small_object_has_no_eight_megabytes(api: Api) -> None:
     assert api.call("POST", "/sms/price", {"messages": [{"to": NUMBER, "body": "x" * 300_000}]}).status == 200
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "entry", [b'{"to":1}', b"{}", b"1", b'{"x":[[],[],[]]}', b'[{"":0}]', b'{"to":"1","body":","}']
 )

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from heliograph.accounts import account
+from heliograph.http import search
 from heliograph.http.route import Route
 from support.http_walk import (
     BODY_IDS,
@@ -21,7 +22,7 @@ from support.http_walk import (
     own,
     parameters,
 )
-from support.server import Answer, Api, Running
+from support.server import ONE_DATABASE, Answer, Api, Running
 
 WITHOUT_MORE = {"/search/contacts-lists": 400, "/recharge/credit-card": 404}
 """Lists that need a word to look for, or a record that a new account has not."""
@@ -85,6 +86,7 @@ def put(body: Any, name: str, value: Any) -> Any:
     return body
 
 
+@ONE_DATABASE
 @cases(lambda route: route.access is not None)
 def test_nobody_comes_in_without_credentials(server: Running, route: Route) -> None:
     for user, key in (("", ""), ("nobody", "nothing")):
@@ -106,6 +108,7 @@ def change(server: Running, sql: str, **values: Any) -> None:
     server.write(work)
 
 
+@ONE_DATABASE
 @cases(lambda route: route.access is not None)
 def test_a_dead_key_opens_no_route(server: Running, api: Api, route: Route) -> None:
     api.get("/account")  # the server remembers it
@@ -118,6 +121,7 @@ def switch(server: Running, api: Api, route: Route, on: int) -> None:
     change(server, f"UPDATE subaccounts SET access_{route.access} = :on WHERE user_id = :user", on=on, user=api.user_id)
 
 
+@ONE_DATABASE
 @cases(lambda route: bool(route.access))
 def test_without_the_flag_a_subaccount_is_forbidden_at_once(server: Running, api: Api, route: Route) -> None:
     api.get("/account")
@@ -136,6 +140,7 @@ def test_with_the_flag_a_subaccount_is_allowed_at_once(server: Running, api: Api
     assert api.call(route.method, path, body_of(route)).status != 403
 
 
+@ONE_DATABASE
 @cases(lambda route: route.access is not None)
 def test_a_banned_account_is_forbidden(server: Running, api: Api, route: Route) -> None:
     api.get("/account")
@@ -143,6 +148,7 @@ def test_a_banned_account_is_forbidden(server: Running, api: Api, route: Route) 
     assert api.call(route.method, dummy(route), body_of(route)).status == 403
 
 
+@ONE_DATABASE
 @cases(lambda route: route.method == "GET" and not parameters(route.paths[0]))
 def test_slashes_at_the_end_make_no_difference(api: Api, route: Route) -> None:
     for path in route.paths:
@@ -150,6 +156,7 @@ def test_slashes_at_the_end_make_no_difference(api: Api, route: Route) -> None:
         assert statuses == {WITHOUT_MORE.get(path, 200)}
 
 
+@ONE_DATABASE
 @cases(lambda route: len(route.paths) > 1)
 def test_every_spelling_is_the_same_endpoint(api: Api, route: Route) -> None:
     """Nothing is made by the call, since nobody has the id or nothing is in the body."""
@@ -164,7 +171,7 @@ def test_every_spelling_is_the_same_endpoint(api: Api, route: Route) -> None:
 
 
 @cases(lambda route: route.endpoint.paged)
-def test_every_list_is_paged_and_searched(api: Api, route: Route) -> None:
+def test_every_list_is_paged_and_searched(api: Api, monkeypatch: pytest.MonkeyPatch, route: Route) -> None:
     path = fill(route.paths[0], {name: maker(route.paths[0], name)(api) for name in parameters(route.paths[0])})
     page = api.get(path)
     assert set(page) == {
@@ -172,16 +179,23 @@ def test_every_list_is_paged_and_searched(api: Api, route: Route) -> None:
     }
     assert [page[name] for name in ("per_page", "current_page")] == [15, 1]
     assert api.get(path + "?page=2&limit=1000")["per_page"] == 100
-    for query in ("page=x", "limit=1.5", "q=no_such_field:1", "order_by=no_such_field", "operator=NOT"):
+    for query in ("page=x", "limit=1.5", "operator=NOT"):
         answer = api.call("GET", f"{path}?{query}")
         assert (answer.status, list(answer.data)) == (400, [query.partition("=")[0]])
-    known = re.search(r"Known fields: (.*)\.", api.call("GET", path + "?q=no_such_field:1").data["q"])
-    assert known
-    for field in known[1].split(", "):
+    assert "x-search-ignored" not in api.call("GET", path).headers
+    answer = api.call("GET", f"{path}?q=field_name,no_such_field:1&order_by=no_such_order,x:desc")
+    assert answer.headers["x-search-ignored"] == "field_name, no_such_field, no_such_order, x"
+    assert answer.data["data"] == page["data"]
+    read, known = search.read, []
+    monkeypatch.setattr(search, "read", lambda req, columns: (known.append(columns), read(req, columns))[1])
+    assert api.get(f"{path}?q=field_name") == page
+    for field in known[0]:
         for way in ("asc", "desc"):
-            assert api.call("GET", f"{path}?order_by={field}:{way}&q={field}:*").status == 200
+            answer = api.call("GET", f"{path}?order_by={field}:{way}&q={field}:*")
+            assert (answer.status, "x-search-ignored" in answer.headers) == (200, False)
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.at)
 def test_verbs_that_a_path_does_not_have_are_named(api: Api, route: Route) -> None:
     path = dummy(route)

@@ -15,7 +15,7 @@ from heliograph.accounts import account
 from heliograph.accounts.vault import hash_password, password_matches
 from heliograph.http import auth
 from heliograph.settings import SettingsError
-from support.server import Answer, Api, Running
+from support.server import ONE_DATABASE, Answer, Api, Running
 from support.unjudged import ask_once
 
 RATES = ("x-ratelimit-limit", "x-ratelimit-remaining", "ratelimit-reset")
@@ -179,6 +179,7 @@ def test_origins_of_the_operator(tmp_path: Path, setting: str, origin: str, good
     server.stop()
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "header",
     [

@@ -6,8 +6,9 @@ import pytest
 
 from heliograph.accounts.vault import hash_password
 from support.raw import basic, send
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
+pytestmark = ONE_DATABASE
 SEND = b'{"messages":[{"to":"+61491570006","body":"x"}]}'
 MARK = b"\xef\xbb\xbf"
 HOST = b"Host: localhost\r\n"

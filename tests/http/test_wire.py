@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 from support.unjudged import ask, ask_once, connect, token
 
 NUMBER = "+61491570006"
@@ -71,6 +71,7 @@ def test_a_thousand_messages_and_one_more(api: Api) -> None:
     assert api.call("POST", "/sms/price", {"messages": many[:1000]}).data["total_count"] == 1000
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("raw", "field"),
     [
@@ -156,6 +157,7 @@ def test_paths(api: Api, path: str, status: int) -> None:
         }
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -187,6 +189,7 @@ def test_a_head_has_no_body_and_the_connection_lives_on(wire: http.client.HTTPCo
     assert ask(wire, api, "GET", "/v3/account")[0] == 200
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("path", ["/v3/account", "/v3/sms/send", "/v3/nothing"])
 def test_options_ask_for_nothing_and_get_nothing(wire: http.client.HTTPConnection, api: Api, path: str) -> None:
     for headers in ({}, {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}):
@@ -220,6 +223,7 @@ def test_a_hundred_and_one_fields_of_a_query_are_refused(api: Api) -> None:
     assert (answer.status, answer.body["response_code"]) == (400, "BAD_REQUEST")
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "head",
     [

@@ -41,6 +41,7 @@ def test_it_is_sent_as_it_was_written() -> None:
     (sent,) = relay.read
     assert (sent["From"], sent["To"], sent["Subject"]) == (GIVEN["from"], GIVEN["to"], GIVEN["subject"])
     assert sent.get_content().strip() == GIVEN["text"]
+    assert (sent["Auto-Submitted"], sent["X-Auto-Response-Suppress"]) == ("auto-generated", "OOF, AutoReply")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_unread_receipts_are_searched_and_sorted(three: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/sms/receipts", "/sms/inbound"])
-@pytest.mark.parametrize("query", ["q=colour:red", "order_by=colour", "operator=XOR", "order_by=message_id:up"])
+@pytest.mark.parametrize("query", ["operator=XOR", "q=message_id:%00"])
 def test_a_search_that_makes_no_sense_is_refused(api: Api, path: str, query: str) -> None:
     answer = api.call("GET", f"{path}?{query}")
     assert (answer.status, list(answer.data)) == (400, [query.partition("=")[0]])

@@ -178,6 +178,45 @@ def test_what_arrives_is_its_owners(server: Running, api: Api) -> None:
     assert (last["original_message_id"], last["original_body"]) == (sent["message_id"], "It is me")
 
 
+@pytest.mark.parametrize(
+    ("sent", "writes"),
+    [("+5491123456789", "541123456789"), ("+541123456789", "5491123456789"), ("+525512345678", "5215512345678")],
+)
+def test_who_writes_under_the_other_spelling_is_the_same_subscriber(
+    server: Running, api: Api, sent: str, writes: str
+) -> None:
+    """An answer finds its message; STOP moves the contact, and nothing more is sent to the list's spelling."""
+    api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    list_id = api.post("/lists", {"list_name": "Both"})["list_id"]
+    api.post(f"/lists/{list_id}/contacts", {"phone_number": sent})
+    first = api.send(sent, "Are you there?")
+    assert first["to"] == sent
+    arrive(server, writes, first["from"].removeprefix("+"), "Yes")
+    (answer,) = api.get("/sms/inbound")["data"]
+    assert (answer["original_message_id"], answer["original_body"]) == (first["message_id"], "Are you there?")
+    (entry,) = api.post("/sms/send", {"messages": [{"list_id": list_id, "body": "To all"}]})["messages"]
+    arrive(server, writes, entry["from"], "STOP")
+    said_no = api.get("/lists")["data"][0]["list_id"]
+    assert [api.get(f"/lists/{one}")["_contacts_count"] for one in (list_id, said_no)] == [0, 1]
+    for spelling in (sent, "+" + writes):
+        api.post(f"/lists/{list_id}/contacts", {"phone_number": spelling})
+    both = api.post("/sms/send", {"messages": [{"list_id": list_id, "body": "Again"}]})["messages"]
+    assert [one["status"] for one in both] == ["OPTED_OUT", "OPTED_OUT"]
+    assert api.put(f"/lists/{list_id}/remove-duplicates", {"fields": ["phone_number"]})
+    assert api.get(f"/lists/{list_id}")["_contacts_count"] == 1
+
+
+def test_a_dedicated_number_is_its_owners_in_both_spellings(server: Running, api: Api) -> None:
+    api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    wanted = free(api, "AR")
+    buy(api, wanted)
+    (other,) = phone.spellings(wanted) - {wanted}
+    arrive(server, "+61491570156", other, "Hola")
+    assert [one["body"] for one in api.get("/sms/inbound")["data"]] == ["Hola"]
+    stranger = server.account()
+    assert stranger.send("+61491570156", "x", **{"from": other})["status"] == "INVALID_SENDER_ID"
+
+
 def test_a_released_number_receives_for_nobody_until_it_is_sold_again(server: Running) -> None:
     """Although its last owner has sent from it to whoever writes now."""
     first, second = server.account(credit=25_000_000), server.account()

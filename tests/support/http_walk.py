@@ -61,6 +61,7 @@ def loading(api: Api) -> int:
 
 MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/inbound-read/", "message_id", arrived),
+    ("/sms/inbound/", "original_message_id", records.answered),
     ("/sms/receipts/", "message_id", delivered),
     ("/sms/{message_id}/cancel", "message_id", scheduled),
     ("/sms/{message_id}/timeline", "message_id", delivered),
@@ -75,6 +76,9 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/reseller/accounts/", "client_user_id", records.client),
     ("/recharge/transactions/", "transaction_id", records.transaction),
     ("/exports/", "export_id", records.export),
+    ("/short-url/statistics/", "source", lambda api: "quick_sms"),
+    ("/short-url/statistics/", "source_id", records.shortened),
+    ("/short-url/tracking/", "long_url_id", records.long_url),
     ("/automations/sms/inbound/", "inbound_rule_id", lambda api: made_rule(api, "inbound")),
     ("/automations/sms/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt")),
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvloop
 
 from contract import oracle
@@ -25,6 +26,9 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import ACCESS_FLAGS, subaccounts
 from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
+
+ONE_DATABASE = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+"""Marks what no database can make different, as what is decided before one is asked: the test runs once, not twice."""
 
 _numbers = itertools.count(1)
 JUDGE = oracle.Oracle()

@@ -116,3 +116,14 @@ def test_rows_that_a_test_leaves_behind_are_gone_for_the_next(emptied_url: str, 
         connection.execute(text("INSERT INTO balances VALUES (1, 2)"))
         connection.execute(text("INSERT INTO epochs VALUES ('access', 1)"))
     engine.dispose()
+
+
+def test_a_database_is_lent_again_unless_more_than_rows_was_changed(postgres_url: str, postgres_template: str) -> None:
+    stock = postgres.Stock(postgres_url, postgres_template)
+    lent = []
+    for statement in ("INSERT INTO epochs VALUES ('access', 1)", "ALTER TABLE epochs ADD COLUMN more TEXT", "SELECT 1"):
+        with stock.lent() as url, psycopg.connect(url) as connection:
+            connection.execute(statement)
+            lent.append(url)
+    stock.close()
+    assert lent[0] == lent[1] != lent[2]

@@ -19,6 +19,8 @@ from heliograph.transports.smpp.pdu import Address
         ("١٢٣", -1, Address(5, 0, "١٢٣")),
         ("+61481074190", 0, Address(0, 0, "61481074190")),
         ("0481074190", 2, Address(2, 1, "0481074190")),
+        ("0481074190", -1, Address(0, 0, "0481074190")),
+        ("+0481074190", -1, Address(0, 0, "0481074190")),
         ("Heliograph", 1, Address(1, 1, "Heliograph")),
         ("", -1, Address(0, 0, "")),
         ("+", -1, Address(5, 0, "+")),

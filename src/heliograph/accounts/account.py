@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from heliograph.db import epochs
 from heliograph.db.engine import Tx
 from heliograph.db.tables import (
     ACCESS_FLAGS,
+    balances,
     clients,
     contact_lists,
     owned_numbers,
@@ -40,7 +41,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `throttle_seconds` None: the server's setting. `countries` None: the user has selected none. `expires` is the Unix
     time until which a replaced key still works, when the request came with one. `numbers` are the user's own.
-    `origins`, in small letters, are those whose pages may read its answers.
+    `origins`, in small letters, are those whose pages may read its answers. `shares_campaigns`: it sees those of the
+    whole account, and not only its own.
     """
 
     user_id: int
@@ -65,6 +67,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     strict_opt_out: bool = False
     origins: frozenset[str] = frozenset()
     unicode: bool = False
+    shares_campaigns: bool = False
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -347,6 +350,7 @@ def _find(tx: Tx, condition: Any) -> _Found | None:
         strict_opt_out=bool(row["strict_opt_out"]),
         origins=frozenset(row["cors_origins"].lower().split()),
         unicode=bool(row["setting_unicode_sms"]),
+        shares_campaigns=bool(row["share_campaigns"]),
     )
     password = row["user_password"] if row["is_main"] else row["password_hash"]
     return _Found(made, password, row["old_key_hash"], row["old_key_until"] or 0)
@@ -374,6 +378,24 @@ def profile(tx: Tx, user_id: int, subaccount_id: int) -> tuple[Mapping[str, Any]
 def find(tx: Tx, username: str) -> Mapping[str, Any] | None:
     """The row of a user by its name, in any case."""
     return tx.row(select(users).where(users.c.username == username.lower()))
+
+
+def listing(tx: Tx) -> Sequence[Mapping[str, Any]]:
+    """Every user with its balance (`micros`), in the order in which they were made."""
+    joined = select(users, balances.c.micros).join_from(users, balances, users.c.user_id == balances.c.user_id)
+    return tx.rows(joined.order_by(users.c.user_id))
+
+
+def logins(tx: Tx, user_id: int) -> Sequence[Mapping[str, Any]]:
+    """The rows of a user's subaccounts, the main one first."""
+    mine = (subaccounts.c.user_id == user_id) & subaccounts.c.deleted_at.is_(None)
+    return tx.rows(select(subaccounts).where(mine).order_by(subaccounts.c.is_main.desc(), subaccounts.c.subaccount_id))
+
+
+def login(tx: Tx, api_username: str) -> Mapping[str, Any] | None:
+    """The row of a subaccount by its API username, in any case; None for none, and for one that was deleted."""
+    is_it = (subaccounts.c.api_username == api_username.lower()) & subaccounts.c.deleted_at.is_(None)
+    return tx.row(select(subaccounts).where(is_it))
 
 
 def renew_webhook_secret(tx: Tx, user_id: int, secret: str) -> str:

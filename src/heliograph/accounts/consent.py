@@ -70,7 +70,7 @@ def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) ->
     tx.memo.pop(_key(user_id, small), None)
     if not made.rowcount:
         return False  # another process was first
-    text = _text(_name(tx, user_id), f"{_base(settings)}/confirm/{token}")
+    text = _text(public_name(tx, user_id), f"{_base(settings)}/confirm/{token}")
     mail.enqueue(tx, settings.mail_from, address, "May we send you mails?", text)
     return True
 
@@ -78,7 +78,7 @@ def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) ->
 def question(tx: Tx, vault: Vault, token: str) -> tuple[str, str] | None:
     """(name of the account, address) that a good token asks about; None for any other. It changes nothing."""
     row = tx.row(select(mail_consents).where(_open(tx, vault, token)))
-    return None if row is None else (_name(tx, row["user_id"]), str(row["address"]))
+    return None if row is None else (public_name(tx, row["user_id"]), str(row["address"]))
 
 
 def confirm(tx: Tx, vault: Vault, token: str) -> bool:
@@ -138,7 +138,7 @@ def _base(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _name(tx: Tx, user_id: int) -> str:
+def public_name(tx: Tx, user_id: int) -> str:
     """The account's name as a stranger may be shown it: letters, marks and digits, so that it holds neither lines nor
     what a mail program makes a link of.
     """

@@ -6,20 +6,13 @@ Scanners of mail follow links, so that a GET shows a button and changes nothing.
 from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from heliograph.accounts import consent
 from heliograph.accounts.vault import Vault
 from heliograph.db.database import Database
 from heliograph.errors import DatabaseAway
-
-HEADERS = {
-    # `form-action 'self'`: the button. Nothing else is loaded, run or framed.
-    "content-security-policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+from heliograph.htmlpage import away, page
 
 
 class ConsentPage:
@@ -34,12 +27,12 @@ class ConsentPage:
         token = request.path_params["token"]
         try:
             found = await self._database.read(lambda tx: consent.question(tx, self._vault, token))
-        except DatabaseAway as away:
-            return _away(away)
+        except DatabaseAway as gone:
+            return away(gone.status, gone.headers)
         if found is None:
             return _unknown()
         name, address = (escape(text) for text in found)
-        return _page(
+        return page(
             "May we send you mails?",
             f"<p>The account “{name}” wants to send its notifications to <b>{address}</b>: replies and delivery reports"
             " of text messages.</p>\n"
@@ -52,27 +45,11 @@ class ConsentPage:
         token = request.path_params["token"]
         try:
             good = await self._database.write(lambda tx: consent.confirm(tx, self._vault, token))
-        except DatabaseAway as away:
-            return _away(away)
-        return _page("Thank you", "<p>From now on you get these mails.</p>") if good else _unknown()
+        except DatabaseAway as gone:
+            return away(gone.status, gone.headers)
+        return page("Thank you", "<p>From now on you get these mails.</p>") if good else _unknown()
 
 
 def _unknown() -> Response:
     text = "<p>It is not known here, was used already, or is too old.</p>"
-    return _page("This link does not work", text, 404)
-
-
-def _away(away: DatabaseAway) -> Response:
-    text = "<p>The server is busy with itself. Please try again in a moment.</p>"
-    return _page("Not now", text, away.status, away.headers)
-
-
-def _page(title: str, body: str, status: int = 200, more: dict[str, str] | None = None) -> Response:
-    """A page; `body` is HTML."""
-    text = (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="robots" content="noindex">\n'
-        f"<title>{title}</title>\n<h1>{title}</h1>\n{body}\n</html>\n"
-    )
-    return HTMLResponse(text, status, HEADERS | (more or {}))
+    return page("This link does not work", text, 404)

@@ -7,17 +7,18 @@ import msgspec
 
 from heliograph import phone
 from heliograph.automations import rules
-from heliograph.automations.families import ACTIONS, OF_LISTS, Family
+from heliograph.automations.families import ACTIONS, OF_LISTS, UNSERVED, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest, label, required
-from heliograph.fields import Nothing, about
+from heliograph.fields import about
 from heliograph.http import search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Endpoint
 from heliograph.mailaddress import is_address
-from heliograph.webhooks.fetch import LONGEST_URL, check_url
+from heliograph.webaddress import LONGEST_URL
+from heliograph.webhooks.fetch import check_url
 
 WEBHOOK_TYPES = ("post", "get", "json")
 LONGEST = {
@@ -28,6 +29,8 @@ LONGEST = {
     "body": 2000,
 }
 """Characters of the texts of a rule."""
+
+LONGEST_SHORT_CODE = 6
 
 
 class Field(NamedTuple):
@@ -118,10 +121,10 @@ def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
         values = _checked(req, family, body, before)
         return Reply(render(rules.update(req.tx, req.who.user_id, family.name, key, values)))
 
-    @endpoint(family.deleted, Nothing, summary=f"Delete a rule for {family.title}")
+    @endpoint(family.deleted, family.gone_type, summary=f"Delete a rule for {family.title}")
     def delete(req: Request) -> Reply:
         rules.delete(req.tx, req.who.user_id, family.name, key_of(req))
-        return Reply([])
+        return Reply(family.gone)
 
     one = f"{family.path}/{{{family.key}:int}}"
     places = (f"GET {family.path}", f"POST {family.path}", f"GET {one}", f"PUT {one}", f"DELETE {one}")
@@ -133,8 +136,8 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
     named = {name: getattr(body, name) for name in family.fields if getattr(body, name) is not None}
     if "action_address" in named:
         named["action_address"] = named["action_address"].strip()
-    if named.get("dedicated_number") == "":
-        named["dedicated_number"] = "*"
+    if "dedicated_number" in named:
+        named["dedicated_number"] = _watched(named["dedicated_number"], req.who.country)
     rule = {**{name: before.get(name) for name in family.fields}, **named}
     faults = {
         name: f"{label(name)} must be at most {most} characters."
@@ -145,12 +148,12 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
         if not str(rule[name] or "").strip():
             faults[name] = required(name)
     if rule["action"] and rule["action"] not in ACTIONS:
-        faults["action"] = f"Action must be one of {', '.join(ACTIONS)}."
+        faults["action"] = UNSERVED.get(str(rule["action"]), f"Action must be one of {', '.join(ACTIONS)}.")
     if rule.get("message_search_type") not in (None, 0, 1, 2, 3):
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
     if rule.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
         faults["webhook_type"] = "Webhook type must be post, get or json."
-    if not faults and {"action", "action_address", "body"} & named.keys():
+    if not faults and {"action", "action_address", "body", "dedicated_number"} & named.keys():
         faults |= _address_faults(req, rule)
     if abs(named.get("match_type") or 0) > 2**31:
         faults["match_type"] = "Match type is out of range."
@@ -159,6 +162,12 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
     if "enabled" in named:
         named["enabled"] = int(named["enabled"])
     return named
+
+
+def _watched(number: str, country: str) -> str:
+    """The number that a rule watches, as it is given; a national one in E.164, as messages come in; "*" for none."""
+    known = phone.parse(number, country) if phone.parse(number) is None and len(number) > LONGEST_SHORT_CODE else None
+    return known.number if known else number or "*"
 
 
 def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
@@ -174,8 +183,15 @@ def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
     body = (rule.get("body") or "").strip()
     if action in OF_LISTS and action.endswith("_EMAIL") and body and not is_address(body):
         return {"body": "Body must be the email address that the message goes to, or empty."}
-    if action == "SMS" and phone.parse(address) is None:
-        return {"action_address": "Action address must be a phone number in E.164 format."}
+    if action == "SMS" and (fault := _forwarding_fault(phone.parse(address), rule)):
+        return {"action_address": fault}
     if action == "AUTO_REPLY" and not (address or body):
         return {"action_address": "Give the text of the reply in body or action_address."}
     return {}
+
+
+def _forwarding_fault(to: phone.Phone | None, rule: Mapping[str, Any]) -> str | None:
+    if to is None:
+        return "Action address must be a phone number in E.164 format."
+    watched = phone.parse(rule.get("dedicated_number") or "")
+    return "Action address must not be the number that the rule watches." if watched == to else None

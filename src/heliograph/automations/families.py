@@ -1,6 +1,11 @@
 """The rule families as data: thirty endpoints are six rows of this table and five handlers."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import msgspec
+
+from heliograph.fields import Nothing
 
 ACTIONS = (
     "AUTO_REPLY",
@@ -17,9 +22,23 @@ ACTIONS = (
     "CREATE_CONTACT_PLUS_NAME",
     "NONE",
 )
-"""What rules can do today; SMPP comes with the feature that it needs."""
+"""What rules can do."""
 
-OF_LISTS = ("GROUP_SMS", "MOVE_CONTACT", *(action for action in ACTIONS if action.startswith("CREATE_CONTACT")))
+UNSERVED = {"SMPP": "The action SMPP needs the SMPP server, which this version of Heliograph does not have."}
+"""Actions that are refused, and why."""
+
+LEARNED: Mapping[str, Sequence[str]] = {
+    "CREATE_CONTACT": (),
+    "CREATE_CONTACT_PLUS_EMAIL": ("email",),
+    "CREATE_CONTACT_PLUS_NAME": ("first_name", "last_name"),
+    "CREATE_CONTACT_PLUS_NAME_EMAIL": ("first_name", "last_name", "email"),
+}
+"""What a new contact gets out of the message, by the action that makes it."""
+
+OF_ARRIVALS = ("AUTO_REPLY", *(action for action in LEARNED if "_PLUS_" in action))
+"""Actions that need what somebody wrote: at a receipt they do nothing."""
+
+OF_LISTS = ("GROUP_SMS", "MOVE_CONTACT", *LEARNED)
 """Actions whose address is the id of a list."""
 
 INBOUND_FIELDS = (
@@ -37,7 +56,10 @@ RECEIPT_FIELDS = ("rule_name", "match_type", "action", "action_address", "enable
 
 
 class Family(msgspec.Struct, frozen=True):
-    """One family of rules: its path, key, fields, documented texts and endpoint numbers; `title`: what they are for."""
+    """One family of rules: its path, key, fields, documented texts and endpoint numbers; `title`: what they are for.
+
+    `gone` is what DELETE answers as `data`, and `gone_type` its type: families differ (facts N).
+    """
 
     name: str
     title: str
@@ -50,6 +72,8 @@ class Family(msgspec.Struct, frozen=True):
     viewed: str
     updated: str
     deleted: str
+    gone: Any = ()
+    gone_type: Any = Nothing
 
     @property
     def inbound(self) -> bool:

@@ -1,14 +1,16 @@
 """Rules of an account: stored, found, matched."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
 
+from heliograph.contacts import lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import rules
 from heliograph.errors import NotFound
+from heliograph.phone import identity
+from heliograph.texts import folded, letters, words
 
 MOST_FIRING = 10
 """At most this many matching rules fire for one event, in the order of their making (facts D9, E)."""
@@ -79,25 +81,52 @@ def matching_receipt(tx: Tx, user_id: int, family: str, code: str) -> list[Mappi
     return [rule for rule in _enabled(tx, user_id, family) if rule["match_type"] in (0, kind)][:MOST_FIRING]
 
 
-def matching_inbound(tx: Tx, user_id: int, family: str, number: str, text: str) -> list[Mapping[str, Any]]:
-    """The rules that an arriving text to this number meets; case does not matter."""
-    body = text.strip().lower()
+def matching_inbound(
+    tx: Tx, user_id: int, family: str, number: str, text: str, opting_out: Collection[str] = ()
+) -> list[Mapping[str, Any]]:
+    """The rules that an arriving text to this number meets, compared as `texts.folded` says.
+
+    `opting_out` are the words that opt out, as letters: where one is the term of a rule into the Opt-Out List, it has
+    to be a whole word.
+    """
+    heard, written_to = _Heard(text), identity(number)
     return [
         rule
         for rule in _enabled(tx, user_id, family)
-        if _digits(rule["dedicated_number"]) in ("*", _digits(number))
-        and _found(rule["message_search_type"], (rule["message_search_term"] or "").strip().lower(), body)
+        if identity(rule["dedicated_number"]) in ("*", written_to)
+        and heard.meets(
+            rule, whole_word=letters(rule["message_search_term"] or "") in opting_out and _opts_out(tx, rule)
+        )
     ][:MOST_FIRING]
 
 
-def _digits(number: str) -> str:
-    """A number without its plus and without what people write between digits; letters of a sender ID in small."""
-    return re.sub(r"[\s+()./-]", "", number).lower()
+def _opts_out(tx: Tx, rule: Mapping[str, Any]) -> bool:
+    into = str(lists.opt_out_list(tx, rule["user_id"]))
+    return (rule["action"], rule["action_address"]) == ("MOVE_CONTACT", into)
 
 
-def _found(kind: int, term: str, body: str) -> bool:
-    """message_search_type: 0 any, 1 starts with, 2 contains, 3 does not contain; no term keeps nothing out.
+_OPENING = "\"'`([{<\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\u300c\u300e\u00a1"
+"""Quotes and brackets that people put around a word, as `texts.folded` leaves them."""
 
-    Source: endpoint 153.
-    """
-    return not term or (True, body.startswith(term), term in body, term not in body)[kind]
+
+class _Heard:
+    """An arriving text in the forms in which rules look at it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = folded(text)
+        self._bare = self._text.lstrip(_OPENING)
+        self._words = f" {words(text)} "
+
+    def meets(self, rule: Mapping[str, Any], *, whole_word: bool) -> bool:
+        """message_search_type: 0 any, 1 starts with, 2 contains, 3 does not contain; no term keeps nothing out.
+
+        Source: endpoint 153.
+        """
+        kind, term = rule["message_search_type"], folded(rule["message_search_term"] or "")
+        if not term:
+            return True
+        if whole_word:
+            word = f" {words(term)} "
+            return (True, self._words.startswith(word), word in self._words, word not in self._words)[kind]
+        starts = self._text.startswith(term) or self._bare.startswith(term)
+        return (True, starts, term in self._text, term not in self._text)[kind]

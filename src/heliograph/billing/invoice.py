@@ -1,20 +1,26 @@
-"""The invoice of a transaction as one printable page (A4, PDF)."""
+"""The invoice of a transaction as one printable page (A4, PDF). What draws it is imported with the first one."""
 
 import io
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.units import mm
-from reportlab.pdfgen.canvas import Canvas
 from sqlalchemy import select
 
 from heliograph.billing import payments, prices
-from heliograph.billing.lettering import BOLD, Lettering
 from heliograph.db.engine import Tx
 from heliograph.db.tables import users
 from heliograph.settings import Settings
 
+if TYPE_CHECKING:
+    from reportlab.pdfgen.canvas import Canvas
+
+    from heliograph.billing.lettering import Lettering
+
+BOLD = "Helvetica-Bold"
+mm = 72 / 25.4
+"""In points, in which PDF measures."""
+A4 = (210 * mm, 297 * mm)
 LEFT, RIGHT, TOP = 20 * mm, A4[0] - 20 * mm, A4[1] - 20 * mm
 LINE, SIZE = 5.5 * mm, 10
 ISSUER, BUYER = 100 * mm, 120 * mm
@@ -51,6 +57,10 @@ def facts(tx: Tx, user_id: int, invoice_number: str) -> Invoice:
 
 def draw(invoice: Invoice, settings: Settings) -> bytes:
     """The PDF. Takes some milliseconds: not on the event loop. Raises OSError: the font cannot be read."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    from heliograph.billing.lettering import Lettering
+
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=A4, invariant=True)
     canvas.setTitle(f"Invoice {invoice.number}")
@@ -70,7 +80,7 @@ def draw(invoice: Invoice, settings: Settings) -> bytes:
     return out.getvalue()
 
 
-def _table(canvas: Canvas, letters: Lettering, invoice: Invoice, y: float) -> float:
+def _table(canvas: "Canvas", letters: "Lettering", invoice: Invoice, y: float) -> float:
     """Draw the table of what was paid; where it ends, in points from the foot of the page."""
     canvas.setFont(BOLD, SIZE)
     canvas.drawString(LEFT, y, "Description")

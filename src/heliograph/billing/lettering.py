@@ -12,7 +12,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-LATIN, BOLD = "Helvetica", "Helvetica-Bold"
+LATIN = "Helvetica"
 MOST_LINES = 4
 """Lines of one text; the rest of it is replaced by an ellipsis."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -32,16 +33,17 @@ def sending_and_pricing(
     most: int,
     response_msg: str = "Here are your data.",
     gather: Gather | None = None,
+    asked: Callable[[Any], Sequence[Any]] = attrgetter("messages"),
 ) -> tuple[Endpoint, Endpoint]:
     """A channel's endpoints for sending and for pricing the same.
 
     `body` has `messages`, at most `most` of them, each with `to` and `list_id`; the channel drafts them. `gather`
-    fetches beforehand what they need (`Request.gathered`). `sent` and `priced` make the answers, and their docstrings
-    describe the endpoints.
+    fetches beforehand what they need (`Request.gathered`). `asked` makes of a body what the channel drafts. `sent` and
+    `priced` make the answers, and their docstrings describe the endpoints.
     """
 
     def prepare(req: Request, given: Any, *, quote: bool) -> Order:
-        messages: Sequence[Any] = given.messages
+        messages: Sequence[Any] = asked(given)
         if not messages:
             raise BadRequest({"messages": required("messages")})
         if len(messages) > most:

@@ -1,17 +1,22 @@
-"""Commands about accounts that exist: change one, choose what opt-outs bind, read the audit log."""
+"""Commands about accounts that exist: list and show them and their keys, change one, opt-outs, records of both."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
 from heliograph import audit
 from heliograph.accounts import account, preferences
 from heliograph.accounts.preferences import OperatorChanges
-from heliograph.billing import prices
+from heliograph.accounts.subaccounts import subaccount
+from heliograph.accounts.vault import Vault
+from heliograph.billing import ledger, prices
 from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
+from heliograph.contacts import optout
 from heliograph.db.engine import Tx
 from heliograph.process import Problem
-from heliograph.terminal import moment, show, table
+from heliograph.terminal import lines, moment, show, table
 
 SHOWN = (
     "username",
@@ -98,13 +103,78 @@ def change(
     def work(tx: Tx) -> dict[str, Any]:
         user_id = named(tx, username)["user_id"]
         preferences.change(tx, user_id, audit.CLI, given)
-        row = dict(account.row(tx, user_id))
-        row["low_credit_amount"] = prices.fixed(row["low_credit_micros"], 2)
-        return {name: row[name] for name in SHOWN}
+        return _settings(account.row(tx, user_id))
 
     made = within(where.load(), work)
-    lines = [f"{name:26}{'' if value is None else value}" for name, value in made.items()]
-    show(as_json, made, "\n".join(lines))
+    show(as_json, made, lines(made))
+
+
+def _settings(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a user can be set."""
+    shown = {**row, "low_credit_amount": prices.fixed(row["low_credit_micros"], 2)}
+    return {name: shown[name] for name in SHOWN}
+
+
+def list_accounts(*, where: Store = STORE, as_json: AsJson = False) -> None:
+    """List the accounts with their balances."""
+    found = [
+        {
+            **{name: row[name] for name in ("user_id", "username", "account_name", "email", "country", "currency")},
+            "balance": prices.fixed(row["micros"], 4),
+            "state": _state(row),
+        }
+        for row in within(where.load(), account.listing)
+    ]
+    show(as_json, found, table(found, found[0]) if found else "There are no accounts.")
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    return "banned" if row["banned"] else "active" if row["active"] else "not active"
+
+
+def show_account(username: Username, /, *, where: Store = STORE, as_json: AsJson = False) -> None:
+    """Show an account: its settings, its balance, and who logs in to it."""
+
+    def work(tx: Tx) -> dict[str, Any]:
+        row = named(tx, username)
+        balance = prices.fixed(ledger.balance(tx, row["user_id"]), 4)
+        about = {"user_id": row["user_id"], "country": row["country"], "currency": row["currency"], "balance": balance}
+        names = [sub["api_username"] for sub in account.logins(tx, row["user_id"])]
+        return {**about, **_settings(row), "strict_opt_out": row["strict_opt_out"], "subaccounts": names}
+
+    found = within(where.load(), work)
+    show(as_json, found, lines({**found, "subaccounts": ", ".join(found["subaccounts"])}))
+
+
+def show_key(
+    name: Annotated[str, Parameter(help="An account, or a subaccount by its API username.")],
+    /,
+    *,
+    new: Annotated[
+        bool, Parameter(help="Make a new one; the old one stops working.", negative="", show_default=False)
+    ] = False,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the API key of an account or a subaccount."""
+    options = where.load()
+
+    def work(tx: Tx) -> dict[str, Any]:
+        vault = Vault.open(options.secret, options.data)
+        sub = account.login(tx, name) or account.logins(tx, named(tx, name)["user_id"])[0]
+        owner = account.by_user(tx, sub["user_id"])
+        assert owner is not None
+        if new:
+            by = msgspec.structs.replace(owner, api_username=audit.CLI)  # the audit log tells who it was
+            key = subaccount.new_api_key(tx, vault, by, sub["subaccount_id"], options.key_overlap)
+        else:
+            key = vault.unseal(sub["key_sealed"])
+        if not key:
+            raise Problem("The key was sealed with another secret (HELIOGRAPH_SECRET), and cannot be read.")
+        return {"username": owner.username, "api_username": sub["api_username"], "api_key": key}
+
+    found = within(options, work)
+    show(as_json, found, found["api_key"])
 
 
 def opt_out(
@@ -127,6 +197,34 @@ def opt_out(
     show(as_json, {"username": username, "strict": strict}, f"An opt-out of {username} now binds {bound}.")
 
 
+def check_limit(limit: int) -> None:
+    """Refuse a number of entries that nobody can mean. Raises Problem."""
+    if not 0 < limit <= 100_000:
+        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100000.")
+
+
+def read_opt_outs(
+    username: Username,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Most entries to show.")] = 100,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show who opted out of an account's messages, or in again, and why; newest first."""
+    check_limit(limit)
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        names = ("date_added", *(name for name in optout.COLUMNS if name != "date_added"))
+        found = optout.listing(tx, named(tx, username)["user_id"], limit)
+        return [{name: row[name] for name in names} for row in found]
+
+    found = within(where.load(), work)
+    rows = [{**row, "at": moment(row["date_added"]), "message": row["message_id"] or ""} for row in found]
+    shown = table(rows, ("at", "recipient", "event", "cause", "message"))
+    show(as_json, found, shown if rows else "Nobody has opted out.")
+
+
 def read_audit(
     username: Annotated[str | None, Parameter(help="The account; without one, all of them.")] = None,
     /,
@@ -136,8 +234,7 @@ def read_audit(
     as_json: AsJson = False,
 ) -> None:
     """Show who changed what about access and money, newest first."""
-    if not 0 < limit <= 100_000:
-        raise Problem(f"--limit={limit}: it must be an integer from 1 to 100000.")
+    check_limit(limit)
 
     def work(tx: Tx) -> list[dict[str, Any]]:
         name = named(tx, username)["username"] if username else None

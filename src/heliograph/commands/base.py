@@ -32,7 +32,18 @@ class Place:
     data: Annotated[str | None, option("data")] = None
 
     def load(self, **more: Any) -> Settings:
-        """The settings of this place. Raises SettingsError."""
+        """The settings of this place, which must be there. Raises SettingsError, Problem."""
+        options = self.anywhere(**more)
+        if not (options.data.is_dir() or _needs_no_folder(options)):
+            raise Problem(
+                f"{options.data} is no folder."
+                if options.data.exists()
+                else f"There is no data folder {options.data}. Name another with --data, or make it: heliograph serve."
+            )
+        return options
+
+    def anywhere(self, **more: Any) -> Settings:
+        """The settings of this place, for commands that make it if need be. Raises SettingsError."""
         return settings.load(**asdict(self), **more)
 
 
@@ -65,9 +76,13 @@ Username = Annotated[str, Parameter(help="The account.")]
 PLACE, STORE, WIRING, EVERYTHING = Place(), Store(), Wiring(), Everything()
 
 
+def _needs_no_folder(options: Settings) -> bool:
+    """Whether neither the database nor the secret lies in the data folder, so that nothing would be made there."""
+    return options.database.startswith("postgresql:") and bool(options.secret)
+
+
 def within(options: Settings, work: Callable[[Tx], T]) -> T:
     """Run `work` in a transaction of its own, beside a running server."""
-    options.data.mkdir(parents=True, exist_ok=True)
 
     async def run() -> T:
         migrate.upgrade(database_url(options))

@@ -109,7 +109,6 @@ def _compared(tx: Tx, charges: Sequence[Charge], *, credit: bool) -> list[dict[s
 def _with_cashier(where: Store, work: Callable[[Cashier, Database], Awaitable[T]]) -> T:
     """Run `work` with the gateway of the settings. Raises Problem when the gateway is away."""
     options = where.load()
-    options.data.mkdir(parents=True, exist_ok=True)
 
     async def run() -> T:
         migrate.upgrade(database_url(options))

@@ -6,20 +6,21 @@ from typing import Annotated, Any
 
 import msgspec
 
-from heliograph.contacts import cleaning, contact, imports, keyword, lists, sheets
+from heliograph.contacts import cleaning, contact, imports, keyword, lists, optout, sheets
 from heliograph.db.dialect import chunks
 from heliograph.errors import BadRequest, required
-from heliograph.fields import Nothing, about
+from heliograph.fields import Nothing, UnixText, about
 from heliograph.files import store as files
 from heliograph.http import paging, search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.parameters import PAGING, unix_time
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Query
+from heliograph.texts import folded
 from heliograph.webhooks.fetch import check_url
 
 LONGEST_NAME = 255
-SHOWN_REFUSALS = 100
+SHOWN_NOTES = 100
 UPDATED_AFTER = unix_time("updated_after", "Unix time in seconds; what has not changed since is left out.")
 WORD = Query(
     "q", "A part of a name, a number or an address.", {"type": "string", "maxLength": search.LONGEST}, key="word"
@@ -135,8 +136,8 @@ class ContactEntry(msgspec.Struct):
     list_name: str = msgspec.field(name="_list_name")
 
 
-class Refusal(msgspec.Struct):
-    """A row of a file that was not imported."""
+class RowNote(msgspec.Struct):
+    """A row of a file that was not imported, or not all of it."""
 
     line: int
     reason: str
@@ -151,12 +152,26 @@ class ImportEntry(msgspec.Struct):
     rows_done: int
     rows_added: int
     rows_updated: int
+    rows_partial: int
     rows_refused: int
-    refused: list[Refusal]
+    refused: list[RowNote]
+    partial: list[RowNote]
     error: str | None
     error_file_url: str | None
     created_at: int
     finished_at: int | None
+
+
+class OptOut(msgspec.Struct):
+    """An entry of the record of opt-outs. An addition to the contract."""
+
+    opt_out_id: int
+    recipient: Annotated[str, about("The number in E.164 format, or the email address.", "+61411111111")]
+    event: Annotated[str, about("opt_out, or opt_in for who opted in again.", "opt_out")]
+    cause: Annotated[str, about("What it came from.", "Reply STOP")]
+    message_id: Annotated[str | None, about("The message that was answered, or whose link was used.", None)]
+    list_id: Annotated[int | None, about("The list that the contact left, or came back to.", None)]
+    date_added: UnixText
 
 
 class Found(msgspec.Struct):
@@ -247,7 +262,7 @@ def view_contacts(req: Request) -> Reply:
     parent = lists.find(req.tx, req.who.user_id, _list_id(req))
     list_id, render = parent["list_id"], partial(_contact_entry, list_name=parent["list_name"])
     after = req.unix_time("updated_after")
-    if search.asked(req):
+    if search.asked(req, contact.SEARCHED):
         base = contact.of(list_id, updated_after=after)
         return search.page(req, base, contact.SEARCHED, ("contact_id", False), render)
     if after is not None:
@@ -400,24 +415,36 @@ def view_import(req: Request) -> Reply:
     """View how far an import is. An addition to the contract."""
     key = req.number("import_id", imports.NO_RECORD)
     row = imports.find(req.tx, req.who.user_id, _list_id(req), key)
-    some = imports.refusals(req.tx, key, -1, SHOWN_REFUSALS)
+    refused, partly = (imports.notes(req.tx, key, -1, SHOWN_NOTES, refused=one) for one in (True, False))
     values = {name: row[name] for name in ImportEntry.__struct_fields__ if name in row}
     file_id = row["error_file_id"]
     return Reply(
         ImportEntry(
             **values,
-            refused=[Refusal(one["line"], one["reason"]) for one in some],
+            refused=[RowNote(one["line"], one["reason"]) for one in refused],
+            partial=[RowNote(one["line"], one["reason"]) for one in partly],
             error_file_url=f"{req.base_url}/files/{file_id}" if file_id else None,
         )
     )
+
+
+@endpoint("Here are your opt-outs.", OptOut, paged=True)
+def view_opt_outs(req: Request) -> Reply:
+    """View who opted out or in again, and why; the newest first. An addition to the contract."""
+
+    def render(row: Row) -> OptOut:
+        values = {name: row[name] for name in OptOut.__struct_fields__}
+        return OptOut(**values | {"date_added": str(row["date_added"])})
+
+    return search.page(req, optout.of(req.who.user_id), optout.COLUMNS, ("opt_out_id", True), render)
 
 
 @endpoint("Here are some search result.", FoundPage, query=(WORD, *PAGING))
 def search_all(req: Request) -> Reply:
     """Search for contacts and lists. Contacts come first."""
     window = paging.window(req)
-    word = req.query.get("q", "").strip()
-    if not word:
+    word = req.query.get("q", "")
+    if not folded(word):
         raise BadRequest({"q": required("q")})
     if len(word) > search.LONGEST:
         raise BadRequest({"q": f"A search has at most {search.LONGEST} characters."})

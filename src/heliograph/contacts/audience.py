@@ -10,8 +10,10 @@ from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import NotFound
+from heliograph.links import literals
 from heliograph.messaging.rows import Key, Message
 from heliograph.phone import msisdn
+from heliograph.texts import letters
 
 _COLUMNS = (
     "contact_id",
@@ -42,13 +44,16 @@ def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | Non
 
 def opted_out(tx: Tx, user_id: int, recipients: Iterable[str]) -> set[str]:
     """Those of the recipients (numbers in E.164, mail addresses) that are in the account's Opt-Out List."""
-    numbers = {digits: one for one in recipients if (digits := msisdn(one)) is not None}
-    addresses = {one.lower(): one for one in recipients if "@" in one}
+    numbers = {one: digits for one in recipients if (digits := msisdn(one)) is not None}
+    addresses = {one: one.lower() for one in recipients if "@" in one}
     if not numbers and not addresses:
         return set()
     list_id = lists.opt_out_list(tx, user_id)
-    gone = {numbers[digits] for digits in contact.numbers_in(tx, list_id, numbers)}
-    return gone | {addresses[one] for one in contact.addresses_in(tx, list_id, addresses)}
+    said_no = contact.numbers_in(tx, list_id, numbers.values())
+    written_no = contact.addresses_in(tx, list_id, addresses.values())
+    return {one for one, digits in numbers.items() if digits in said_no} | {
+        one for one, address in addresses.items() if address in written_no
+    }
 
 
 def opted_out_since(tx: Tx, rows: Sequence[Message]) -> set[Key]:
@@ -80,13 +85,19 @@ def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member
     return min(found, key=lambda row: (row["list_id"] != list_id, row["contact_id"]), default={})
 
 
+_BLANK = r"[ \t\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]"
+"""What may stand between the words of a placeholder: editors put no-break spaces there, and what cannot be seen."""
+
 _PLACEHOLDER = re.compile(
-    r"\((?P<round>First Name|Last Name|Cust(?:om)?\.? ?[1-4]|Company Name|Email|Phone)\)"
-    r"|\{(?P<curly>(?i:first ?name|last ?name|custom(?:string)? ?[1-4]|company ?name|email|phone))\}"
+    rf"\((?P<round>(?:First|Last|Company){_BLANK}{{1,3}}Name|Cust(?:om)?\.?{_BLANK}{{0,3}}[1-4]|Email|Phone)\)"
+    rf"|\{{(?P<curly>(?i:(?:first|last|company){_BLANK}{{0,3}}name|custom(?:string)?{_BLANK}{{0,3}}[1-4]|email|phone))\}}"
 )
 """Placeholders in curly brackets are taken in any case, since both were seen. Round brackets also occur in ordinary
 texts, so there the case has to match.
 """
+
+_WITH_LITERALS = re.compile(f"{_PLACEHOLDER.pattern}|{literals.PATTERN}")
+"""One pattern, so that one pass fills both: what is filled in is searched for neither."""
 
 _FIELDS = {
     "firstname": "first_name",
@@ -97,13 +108,20 @@ _FIELDS = {
 }
 
 
-def personal(text: str) -> Callable[[Member], str]:
-    """A function that writes `text` to a member. Placeholders: facts G1, G2, G3; a missing value leaves nothing."""
-    if not _PLACEHOLDER.search(text):
+def personal(text: str, *, links: bool = False) -> Callable[[Member], str]:
+    """A function that writes `text` to a member. Placeholders: facts G1, G2, G3; a missing value leaves nothing.
+
+    With `links`, also literals of short links (links/literals.py): the member then has what stands for each kind.
+    """
+    pattern = _WITH_LITERALS if links else _PLACEHOLDER
+    if not pattern.search(text):
         return lambda _: text
-    return lambda member: _PLACEHOLDER.sub(lambda found: member.get(_field(found)) or "", text)
+    return lambda member: pattern.sub(lambda found: member.get(_field(found)) or "", text)
 
 
 def _field(found: re.Match[str]) -> str:
-    name = re.sub(r"[ .]", "", found["round"] or found["curly"]).lower()
+    name = found["round"] or found["curly"]
+    if name is None:
+        return str(found.lastgroup)
+    name = letters(name)
     return _FIELDS.get(name) or f"custom_{name[-1]}"

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from heliograph.contacts import contact, lists
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contacts
+from heliograph.phone import msisdn
 
 PLACES_AT_ONCE = 2000
 PAIRS_AT_ONCE = 500
@@ -48,6 +49,8 @@ def duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str]) -> Pai
 
 
 def _key(name: str) -> ColumnElement[Any]:
+    if name == "phone_number":
+        return func.coalesce(contacts.c.msisdn, 0)
     column = func.coalesce(contacts.c[name], "")
     return func.lower(column) if name == "email" else column
 
@@ -69,8 +72,14 @@ def remove_duplicates(tx: Tx, user_id: int, list_id: int, fields: Sequence[str],
     return contact.remove(tx, list_id, gone)
 
 
-def _values(row: Mapping[str, Any], fields: Iterable[str]) -> list[str]:
-    return [(row[name] or "").lower() if name == "email" else row[name] or "" for name in fields]
+def _values(row: Mapping[str, Any], fields: Iterable[str]) -> list[str | int]:
+    return [_value(name, row[name] or "") for name in fields]
+
+
+def _value(name: str, text: str) -> str | int:
+    if name == "phone_number":
+        return msisdn(text) or 0
+    return text.lower() if name == "email" else text
 
 
 def remove_opted_out(tx: Tx, user_id: int, list_id: int, opt_out_id: int, start: int) -> tuple[int, int | None]:

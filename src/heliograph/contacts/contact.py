@@ -6,17 +6,18 @@ right.
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, select
 
-from heliograph import phone
+from heliograph import countries, phone
 from heliograph.contacts import lists
 from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
 from heliograph.errors import BadRequest, Forbidden, NotFound, label
 from heliograph.mailaddress import is_address
+from heliograph.texts import folded
 
 NO_RECORD = "Contact record not found."
 LONGEST = 255
@@ -49,8 +50,8 @@ Row = Mapping[str, Any]
 def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING) -> dict[str, Any]:
     """The columns of a contact that gets these fields; None or absent: as in `before`, or empty.
 
-    National numbers are those of the contact's country if that is an ISO code, or else of `country`. Raises BadRequest
-    with a sentence for each bad field.
+    National numbers are those of the contact's country, if it has one, or else of `country`. Raises BadRequest with a
+    sentence for each bad field.
     """
     made = {name: before.get(name, "" if name in NAMES else None) for name in _STORED}
     faults: dict[str, str] = {}
@@ -76,7 +77,7 @@ def columns(given: Mapping[str, str | None], country: str, before: Row = NOTHING
         raise BadRequest(faults)
     made["msisdn"] = phone.msisdn(made["phone_number"] or "")
     known = (made["first_name"], made["last_name"], made["organization_name"], *(made[name] for name in REACHABLE))
-    made["keywords"] = " ".join(filter(None, known)).lower()
+    made["keywords"] = folded(" ".join(filter(None, known)))
     return made
 
 
@@ -84,13 +85,14 @@ def _number(text: str | None, own: str | None, country: str, name: str, faults: 
     """E.164 of a number, or None with a note in `faults`."""
     if not text:
         return None
-    code = (own or "").upper()
-    found = phone.parse(text, code) if code in phone.COUNTRIES else None
-    found = found or phone.parse(text, country)
-    if found is None:
-        faults[name] = f"{label(name)} must be a valid phone number."
-        return None
-    return found.number
+    code = countries.code(own) if own else country
+    found = phone.parse(text, code)
+    if found is None and code == countries.UNKNOWN and own:
+        faults[name] = f"{label(name)} has no country: {own[:40]} is no name and no ISO 3166 code of a country."
+    elif found is None:
+        home = f" of {code}, or have its calling code" if own else ""
+        faults[name] = f"{label(name)} must be a valid phone number{home}."
+    return found.number if found else None
 
 
 def of(list_id: int, *, updated_after: int | None = None) -> Select[Any]:
@@ -220,46 +222,81 @@ def addresses_in(tx: Tx, list_id: int, addresses: Iterable[str]) -> set[str]:
     return {row[0] for row in tx.driver_in(sql, [list_id], set(addresses))}
 
 
-def _receiving(tx: Tx, user_id: int, number: str, list_id: int | None) -> tuple[int, Row] | None:
-    """(digits, locked list) for a sender that is to be put into a list; None: it is no number, or the list is gone."""
-    digits = phone.msisdn(number) if phone.parse(number) else None
-    into = tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
-    return None if digits is None or into is None else (digits, into)
+class Moved(NamedTuple):
+    """What `move` found: the recipient as contacts hold it, whether the target had it, whether it left the source."""
+
+    recipient: str
+    there: bool
+    left: bool
 
 
-def enter_sender(tx: Tx, user_id: int, number: str, list_id: int, said: Mapping[str, str | None]) -> None:
-    """What CREATE_CONTACT does: put the sender into the list with these fields, or write the fields into its contact
-    there.
+def _named(recipient: str) -> tuple[str, int | str] | None:
+    """A recipient as contacts hold it, and what it is looked up by: digits of E.164, or an address in small letters."""
+    number = phone.parse(recipient)
+    digits = phone.msisdn(number.number) if number else None
+    if number and digits is not None:
+        return number.number, digits
+    return (recipient, recipient.lower()) if is_address(recipient) else None
 
-    Does nothing when the sender is no number, or the list is gone. Source: facts E. Raises BadRequest: bad fields.
+
+def _known_by(tx: Tx, list_id: int, key: int | str) -> list[Row]:
+    """The contacts of a list that have a number or an address (as `_named` gives it), the oldest first."""
+    if isinstance(key, int):
+        return having(tx, list_id, [key])
+    return sorted(tx.rows(of(list_id).where(func.lower(contacts.c.email) == key)), key=itemgetter("place"))
+
+
+def _new(recipient: str, said: Row = NOTHING) -> dict[str, Any]:
+    """The columns of a contact of which only the recipient is known, and what it said."""
+    return columns({**said, "email" if "@" in recipient else "phone_number": recipient}, "")
+
+
+def _locked(tx: Tx, user_id: int, list_id: int | None) -> Row | None:
+    return tx.row(lists.of(user_id).where(contact_lists.c.list_id == (list_id or 0)).with_for_update())
+
+
+def enter(tx: Tx, user_id: int, recipient: str, list_id: int, said: Mapping[str, str | None]) -> None:
+    """What CREATE_CONTACT does: put a number or an address into the list with these fields, or write the fields into
+    its contact there.
+
+    Does nothing when it is neither, or the list is gone. Source: facts E. Raises BadRequest: bad fields.
     """
-    found = _receiving(tx, user_id, number, list_id)
-    if found is None:
+    named, into = _named(recipient), _locked(tx, user_id, list_id)
+    if named is None or into is None:
         return
-    digits, into = found
-    there = having(tx, list_id, [digits])
+    there = _known_by(tx, list_id, named[1])
     if not there:
-        add(tx, into, [columns({**said, "phone_number": number}, "")])
+        add(tx, into, [_new(named[0], said)])
     elif said:
         change(tx, there[0]["contact_id"], columns(said, "", there[0]))
 
 
-def move_sender(tx: Tx, user_id: int, number: str, source: int | None, list_id: int) -> None:
-    """What MOVE_CONTACT does: move the sender from the list that the message went to into the list `list_id`.
+def move(tx: Tx, user_id: int, recipient: str, source: int | None, list_id: int) -> Moved | None:
+    """What MOVE_CONTACT does: move a number or an address from the list that the message went to into `list_id`.
 
-    Other lists are not touched. A sender that was in no list is still added to an Opt-Out List. Source: facts E, G9.
+    Other lists are not touched. Who was in no list is still added to an Opt-Out List. None: it is neither, or the list
+    is gone. Source: facts E, G9.
     """
-    found = _receiving(tx, user_id, number, list_id)
-    if found is None:
-        return
-    digits, into = found
-    there = bool(having(tx, list_id, [digits]))
-    left = _receiving(tx, user_id, number, source)
-    if left is not None and source != list_id:
-        mine = having(tx, left[1]["list_id"], [digits])
-        if mine and not there:
-            transfer(tx, left[1]["list_id"], into, mine[0])
-            mine, there = mine[1:], True
-        remove(tx, left[1]["list_id"], [row["contact_id"] for row in mine])
+    named, into = _named(recipient), _locked(tx, user_id, list_id)
+    if named is None or into is None:
+        return None
+    found = there = bool(_known_by(tx, list_id, named[1]))
+    from_ = _locked(tx, user_id, source) if source != list_id else None
+    mine = _known_by(tx, from_["list_id"], named[1]) if from_ else []
+    if from_ and mine:
+        rest = mine if found else mine[1:]
+        if not found:
+            transfer(tx, from_["list_id"], into, mine[0])
+            there = True
+        remove(tx, from_["list_id"], [row["contact_id"] for row in rest])
     if not there and into["is_opt_out"]:
-        add(tx, into, [columns({"phone_number": number}, "")])
+        add(tx, into, [_new(named[0])])
+    return Moved(named[0], found, bool(mine))
+
+
+def leave(tx: Tx, user_id: int, recipient: str, list_id: int) -> bool:
+    """Remove a number or an address from a list; whether it was there."""
+    named, from_ = _named(recipient), _locked(tx, user_id, list_id)
+    if named is None or from_ is None:
+        return False
+    return remove(tx, list_id, [row["contact_id"] for row in _known_by(tx, list_id, named[1])]) > 0

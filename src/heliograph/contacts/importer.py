@@ -14,17 +14,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 import msgspec
 
 from heliograph.contacts import contact, imports, sheets
-from heliograph.contacts.imports import Slice
+from heliograph.contacts.imports import Good, Note, Slice
 from heliograph.db.database import Database
-from heliograph.errors import BadRequest
-from heliograph.files import cards
+from heliograph.errors import BadRequest, label
+from heliograph.files import cards, lines, separated, text
 from heliograph.files import store as files
 from heliograph.files.convert import Busy, Converter
+from heliograph.files.kinds import MARKUP
+from heliograph.files.separated import Flawed, Row
 from heliograph.files.store import FileStore
 from heliograph.files.task import Refused
 from heliograph.queue import jobs
@@ -36,6 +38,9 @@ SECONDS_A_RUN = 30.0
 TRIES_TO_FETCH = 3
 HOLD_EVERY = jobs.LEASE / 3
 """Seconds between two renewals of the lease of a job whose fetch or conversion takes long."""
+
+BESIDE = frozenset(contact.REACHABLE) - {"phone_number"}
+"""What is left out of a row when it is bad and the phone number is good."""
 
 GONE = "The file is no longer there."
 
@@ -107,7 +112,7 @@ class Importer:
                 made = path
             else:
                 try:
-                    await self._converter.to_lines(path, made, sheets.code_page(row["country"]))
+                    await self._converter.to_lines(path, made, row["country"])
                 except Refused as problem:
                     raise Unreadable(str(problem)) from None
                 except Busy:
@@ -180,9 +185,9 @@ class Importer:
                 slices.close()
 
     async def _end(self, row: Mapping[str, Any]) -> None:
-        """Finish, with a file of what was refused."""
+        """Finish, with a file of what was refused, or left out of a row."""
         key, user_id, file_id, size = row["import_id"], row["user_id"], None, 0
-        if await self._database.read(lambda tx: imports.refusals(tx, key, -1, 1)):
+        if await self._database.read(lambda tx: imports.notes(tx, key, -1, 1)):
             file_id = await self._database.write(lambda tx: imports.reported(tx, user_id, key), urgent=False)
             size = await self._report(key, file_id)
         await self._database.write(lambda tx: imports.finish(tx, key, None, file_id, size), urgent=False)
@@ -193,7 +198,7 @@ class Importer:
         with tempfile.TemporaryFile() as file:
             file.write(b"line,reason,content\r\n")
             while True:
-                read = partial(imports.refusals, import_id=key, after=after, limit=REFUSALS_A_READ)
+                read = partial(imports.notes, import_id=key, after=after, limit=REFUSALS_A_READ)
                 some = await self._database.read(read)
                 if not some:
                     break
@@ -207,64 +212,118 @@ class Importer:
 
 def _kind(path: Path) -> str:
     with path.open("rb") as file:
-        kind = sheets.kind(file.read(sheets.SAMPLE))
-    if kind is None:
-        raise Unreadable("The file is neither CSV nor a spreadsheet (xlsx, xls, ods) nor a vCard.")
+        kind = sheets.kind(file.read(text.HEAD))
+    if kind not in ("sheet", "vcard", "text"):
+        said = f"The file is {MARKUP}, whatever its name says. " if kind == "markup" else ""
+        raise Unreadable(f"{said}The file is neither CSV nor a spreadsheet (xlsx, xls, ods) nor a vCard.")
     return kind
+
+
+def _rows(path: Path, row: Mapping[str, Any], width: int) -> Iterator[Row]:
+    """The rows of an import's file. Only in a text the delimiter is looked for; about `width` columns are expected."""
+    if row["source"] != "text":
+        return lines.read(path)
+    with path.open("rb") as file:
+        name = text.encoding(file, text.code_page(row["country"]))
+
+    def opener() -> TextIO:
+        return text.opened(path.open("rb"), name)
+
+    return separated.rows(opener, separated.dialect(opener, width), sheets.LIMITS)
 
 
 def _slices(path: Path, row: Mapping[str, Any]) -> Generator[Slice]:
     fields: list[str | None] = msgspec.json.decode(row["field_order"])
     if row["source"] == "vcard":
         fields = [sheets.field(name) for name in cards.COLUMNS]
-    name = sheets.encoding(path, row["country"]) if row["source"] == "text" else "utf-8"
-    found = enumerate(sheets.rows(path, name, len(fields)), 1)
+    found = enumerate(_rows(path, row, len(fields)), 1)
     start = row["position"]
     for _ in islice(found, start):
         pass
     while some := list(islice(found, ROWS_A_SLICE)):
-        first_is_header = start == 0 and row["source"] != "vcard" and _header(some[0][1][1], fields)
+        first_is_header = start == 0 and row["source"] != "vcard" and _header(some[0][1][1], fields, row["country"])
         end = some[-1][0]
         yield _slice(start, end, [one for _, one in some[first_is_header:]], fields, row["country"])
         start = end
 
 
-def _header(cells: list[str] | str, fields: Sequence[str | None]) -> bool:
-    return not isinstance(cells, str) and sheets.is_header(cells, fields)
+def _header(cells: list[str] | Flawed, fields: Sequence[str | None], country: str) -> bool:
+    return not isinstance(cells, Flawed) and sheets.is_header(cells, fields, country)
 
 
-def _slice(start: int, end: int, rows: Sequence[sheets.Row], fields: Sequence[str | None], country: str) -> Slice:
-    good, refused = [], []
-    for line, cells in rows:
-        if isinstance(cells, str):
-            refused.append((line, cells, ""))
-            continue
+def _slice(start: int, end: int, rows: Sequence[Row], fields: Sequence[str | None], country: str) -> Slice:
+    good: list[Good] = []
+    noted: list[Note] = []
+    for line, row in rows:
+        cells = row.cells if isinstance(row, Flawed) else row
+        said = [row.reason] if isinstance(row, Flawed) else []
+        refused = isinstance(row, Flawed) and not row.usable
         try:
-            named = _named(cells, fields)
-            good.append((named, contact.columns(named, country)))
+            if not refused:
+                made, without = _contact(_named(cells, fields, country), country)
+                good.append(made)
+                said += without
         except BadRequest as fault:
-            refused.append((line, " ".join(fault.data.values()), ",".join(cells)[:500].replace("\x00", "")))
-    return Slice(start, end, good, refused)
+            said += fault.data.values()
+            refused = True
+        if said:
+            noted.append(Note(line, " ".join(said), ",".join(cells)[:500].replace("\x00", ""), refused))
+    return Slice(start, end, good, noted)
 
 
-def _named(cells: Sequence[str], fields: Sequence[str | None]) -> dict[str, str | None]:
+def _contact(named: dict[str, str | None], country: str) -> tuple[Good, list[str]]:
+    """A row as it is stored; and what was left out of it: a bad address or fax number costs no good phone number.
+
+    Raises BadRequest: the row cannot be stored.
+    """
+    try:
+        return (named, contact.columns(named, country)), []
+    except BadRequest as fault:
+        if not named.get("phone_number") or not fault.data.keys() <= BESIDE:
+            raise
+        bad = fault.data
+    rest = {name: value for name, value in named.items() if name not in bad}
+    names = " and ".join(label(name).lower() for name in bad)
+    return (rest, contact.columns(rest, country)), [f"Imported without {names}: {' '.join(bad.values())}"]
+
+
+def _named(cells: Sequence[str], fields: Sequence[str | None], country: str) -> dict[str, str | None]:
     """The fields of a row. Raises BadRequest: a cell is too long, which is told before anything looks at what it says.
 
     As in an answer to `contact.columns`, whose limit lies below this one.
     """
     given = {name: cell.strip() for name, cell in zip(fields, cells, strict=False) if name}
     faults = {
-        name: f"{name.capitalize().replace('_', ' ')} is longer than {sheets.LONGEST_CELL} characters."
+        name: f"{label(name)} is longer than {sheets.LONGEST_CELL} characters."
         for name, cell in given.items()
         if len(cell) > sheets.LONGEST_CELL
     }
     if faults:
         raise BadRequest(faults)
-    return {name: sheets.unquoted(cell) if name in contact.REACHABLE else cell for name, cell in given.items() if cell}
+    named: dict[str, str | None] = {name: cell for name, cell in given.items() if cell}
+    for name in contact.REACHABLE:
+        if name in named:
+            named[name] = _first(name, given, country)
+    return named
+
+
+def _first(name: str, given: Mapping[str, str], country: str) -> str:
+    """The number or the address of a cell: of several the first one that can be used."""
+    if sheets.LIST not in given[name]:
+        return sheets.unquoted(given[name])
+    some = sheets.numbers(given[name])
+    for one in some:
+        try:
+            contact.columns({name: one, "address_country": given.get("address_country")}, country)
+        except BadRequest as fault:
+            if name in fault.data:
+                continue
+        return one
+    return some[0] if some else ""
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Refused rows as CSV."""
+    """Refused and incomplete rows as CSV."""
     out = io.StringIO()
     # The leading quote keeps a spreadsheet from running a customer's text as a formula.
     csv.writer(out).writerows([row["line"], row["reason"], "'" + row["content"]] for row in rows)

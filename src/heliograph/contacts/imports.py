@@ -25,19 +25,31 @@ LIFE_OF_COPY = 7 * DAY
 """Seconds after which the copy of a file is removed whose import was lost: longer than an import may wait and run."""
 
 MOST_REFUSALS = 100_000
-"""Refused rows that are kept with their reasons; further ones are only counted."""
+"""Refused and partial rows that are kept with their reasons; further ones are only counted."""
+
+COUNTS = ("rows_done", "rows_added", "rows_updated", "rows_partial", "rows_refused")
+"""What is counted of an import. Partial rows are among those added and updated."""
 
 Good = tuple[dict[str, str | None], dict[str, Any]]
 """A row as its fields, and as the columns of a new contact."""
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What is to be said of a row, with its line and its text: why it is refused, or what was left out of it."""
+
+    line: int
+    reason: str
+    text: str
+    refused: bool = True
+
+
 class Slice(msgspec.Struct, frozen=True):
-    """The rows between two positions of a file: those to store, and (line, reason, text) of those refused."""
+    """The rows between two positions of a file: those to store, and what is to be said of them and of the others."""
 
     start: int
     end: int
     good: Sequence[Good]
-    refused: Sequence[tuple[int, str, str]]
+    noted: Sequence[Note]
 
 
 def queue(
@@ -54,7 +66,7 @@ def queue(
         "state": QUEUED,
         "file_id": file_id,
         "created_at": tx.now,
-        **dict.fromkeys(("position", "rows_done", "rows_added", "rows_updated", "rows_refused"), 0),
+        **dict.fromkeys((*COUNTS, "position"), 0),
     }
     key = int(tx.scalar(imports.insert().values(values).returning(imports.c.import_id)))
     lists.importing(tx, list_id, 1)
@@ -77,9 +89,11 @@ def find(tx: Tx, user_id: int, list_id: int, import_id: int) -> Mapping[str, Any
     return row
 
 
-def refusals(tx: Tx, import_id: int, after: int, limit: int) -> Sequence[Mapping[str, Any]]:
-    """The refused rows after a line, in the order of the file."""
+def notes(tx: Tx, import_id: int, after: int, limit: int, refused: bool | None = None) -> Sequence[Mapping[str, Any]]:
+    """What is said of the rows after a line, in the order of the file: of those that are refused or not, or of both."""
     mine = (import_refusals.c.import_id == import_id) & (import_refusals.c.line > after)
+    if refused is not None:
+        mine &= import_refusals.c.partial == int(not refused)
     return tx.rows(select(import_refusals).where(mine).order_by(import_refusals.c.line).limit(limit))
 
 
@@ -111,15 +125,12 @@ def apply(tx: Tx, import_id: int, piece: Slice) -> bool:
         finish(tx, import_id, "The list was deleted.")
         return False
     added, updated = _store(tx, into, row["country"], piece.good)
-    kept = max(0, MOST_REFUSALS - row["rows_refused"])
-    noted = [(import_id, line, reason, text) for line, reason, text in piece.refused[:kept]]
-    tx.insert_rows("import_refusals", ("import_id", "line", "reason", "content"), noted)
-    counts = {
-        "rows_done": row["rows_done"] + len(piece.good) + len(piece.refused),
-        "rows_added": row["rows_added"] + added,
-        "rows_updated": row["rows_updated"] + updated,
-        "rows_refused": row["rows_refused"] + len(piece.refused),
-    }
+    kept = max(0, MOST_REFUSALS - row["rows_refused"] - row["rows_partial"])
+    noted = [(import_id, one.line, one.reason, one.text, int(not one.refused)) for one in piece.noted[:kept]]
+    tx.insert_rows("import_refusals", ("import_id", "line", "reason", "content", "partial"), noted)
+    refused = sum(one.refused for one in piece.noted)
+    more = (len(piece.good) + refused, added, updated, len(piece.noted) - refused, refused)
+    counts = {name: row[name] + number for name, number in zip(COUNTS, more, strict=True)}
     tx.execute(imports.update().where(imports.c.import_id == import_id).values(position=piece.end, **counts))
     return True
 

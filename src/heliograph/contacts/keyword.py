@@ -10,16 +10,18 @@ from heliograph.contacts import lists
 from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.db.tables import contact_lists, contacts
+from heliograph.texts import folded
 
 
 def search(tx: Tx, user_id: int, word: str, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
     """(how many, those of the page): contacts first, then lists, each in the order in which they were made.
 
-    A word is looked for anywhere in names, organisation, number and address, in any case; spaces inside of a number
-    make no difference.
+    A word is looked for anywhere in names, organisation, number and address, as `texts.folded` has them; spaces inside
+    of a number make no difference.
     """
+    word = folded(word)
     mine = tx.rows(lists.of(user_id).order_by(contact_lists.c.list_id))
-    named = [row for row in mine if word.lower() in row["list_name"].lower()]
+    named = [row for row in mine if word in folded(row["list_name"])]
     ids = _people(tx, [row["list_id"] for row in mine], _plain(word))
     first = len(ids)
     rows: list[dict[str, Any]] = []
@@ -46,8 +48,8 @@ def _people(tx: Tx, list_ids: Sequence[int], word: str) -> "array[int]":
 
 def _plain(word: str) -> str:
     """The word as `contacts.keywords` has it."""
-    digits = "".join(word.split())
-    return digits if digits.lstrip("+").isdecimal() else word.lower()
+    digits = word.replace(" ", "")
+    return digits if digits.lstrip("+").isdecimal() else word
 
 
 def _contact(row: Any) -> dict[str, Any]:

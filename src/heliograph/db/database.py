@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from heliograph.db import dialect
 from heliograph.db.engine import Clock, Connector, Tx, clock_of
 from heliograph.db.file import File
-from heliograph.db.health import ERRORS, Health, reason
+from heliograph.db.health import Health, errors, reason
 from heliograph.db.tables import epochs
 from heliograph.db.writer import DEADLINE, Writer
 from heliograph.errors import DatabaseAway
@@ -102,7 +102,7 @@ class Database:
         tx = connector.begin_read()
         try:
             return run(tx)
-        except ERRORS as problem:
+        except errors() as problem:
             if self.dialect.away(problem) and not self.dialect.forbidden(problem):
                 raise connector.give_up(problem) from problem
             raise

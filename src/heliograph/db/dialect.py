@@ -1,16 +1,14 @@
 """All that differs between SQLite and PostgreSQL, and the multi-row statements of the hot path."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
-
-from heliograph.db import postgres
 
 ROWS_A_STATEMENT = 1000
 VALUES_A_STATEMENT = 30_000
@@ -118,6 +116,14 @@ class Dialect:
         """Parameters of the driver. `readonly` None: neither the writer nor a reader, but something that takes long."""
         return {"check_same_thread": False, "timeout": 30 if readonly is None else 10}
 
+    def silent(self, problem: BaseException) -> bool:
+        """Whether the server said nothing at all: nobody else need try to reach it for a moment."""
+        return False
+
+    def listeners(self, readonly: bool | None) -> Sequence[tuple[str, Callable[..., Any]]]:
+        """(event of an engine, what is called then): what is done with each new connection."""
+        return [("connect", _read_pragmas if readonly else _write_pragmas)]
+
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
         for chunk in chunks(rows, min(ROWS_A_STATEMENT, VALUES_A_STATEMENT // len(columns))):
@@ -127,7 +133,7 @@ class Dialect:
 
 
 class PostgreSQL(Dialect):
-    """PostgreSQL by psycopg 3."""
+    """PostgreSQL by psycopg 3, which is imported with the first of these: a server on SQLite can save it."""
 
     name = "postgresql"
     begin_write = "BEGIN"
@@ -141,6 +147,11 @@ class PostgreSQL(Dialect):
     has_written = "SELECT txid_current_if_assigned() IS NOT NULL"
     clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
+    def __init__(self) -> None:
+        from heliograph.db import postgres
+
+        self._driver = postgres
+
     def sql(self, text: str) -> str:
         """Statement text with `%s` marks."""
         return text.replace("?", "%s")
@@ -151,7 +162,7 @@ class PostgreSQL(Dialect):
 
     def conflict(self, problem: BaseException) -> bool:
         """Deadlocks and serialization failures."""
-        return isinstance(_cause(problem), psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
+        return isinstance(_cause(problem), self._driver.CONFLICTS)
 
     def away(self, problem: BaseException) -> bool:
         """Also when the server has no time for a statement, or another process holds what it needs."""
@@ -161,18 +172,18 @@ class PostgreSQL(Dialect):
     def lost(self, problem: BaseException) -> bool:
         """A driver's own error without a code of the server's is about the connection."""
         cause = _cause(problem)
-        if not isinstance(cause, psycopg.Error) or cause.sqlstate:
+        if not isinstance(cause, self._driver.ERRORS) or cause.sqlstate:
             state = getattr(cause, "sqlstate", None) or ""
             return state in POSTGRES_LOST or state.startswith("08")
-        return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        return isinstance(cause, self._driver.BROKEN)
 
     def crowded(self, problem: BaseException) -> bool:
         """Locks and statements that took too long."""
-        return isinstance(_cause(problem), psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled)
+        return isinstance(_cause(problem), self._driver.CROWDED)
 
     def forbidden(self, problem: BaseException) -> bool:
         """A read-only transaction."""
-        return isinstance(_cause(problem), psycopg.errors.ReadOnlySqlTransaction)
+        return isinstance(_cause(problem), self._driver.FORBIDDEN)
 
     def connect_args(self, url: URL, readonly: bool | None) -> dict[str, Any]:
         """Time-outs and settings of the session; what the URL says of them counts more."""
@@ -180,6 +191,17 @@ class PostgreSQL(Dialect):
         options = " ".join([*(f"-c {one}" for one in session), str(url.query.get("options", ""))])
         patience = {name: value for name, value in PATIENCE.items() if name not in url.query}
         return {**patience, "options": options.rstrip()}
+
+    def silent(self, problem: BaseException) -> bool:
+        """It has stopped, or what goes between us is lost."""
+        return isinstance(_cause(problem), self._driver.Silent)
+
+    def listeners(self, readonly: bool | None) -> Sequence[tuple[str, Callable[..., Any]]]:
+        """Connections are our own."""
+        return [("do_connect", self._connect)]
+
+    def _connect(self, _dialect: Any, _record: Any, arguments: Sequence[Any], parameters: dict[str, Any]) -> Any:
+        return self._driver.connect(*arguments, **parameters)
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY from 50 rows up, one multi-row INSERT below that."""
@@ -214,9 +236,12 @@ def path_of(address: str) -> str:
     return "" if url.get_backend_name() != "sqlite" or path == ":memory:" or path.startswith("file:") else path
 
 
+@lru_cache(maxsize=16)
 def engine(address: str, *, readonly: bool | None = None) -> tuple[Engine, Dialect]:
     """An engine in autocommit mode (BEGIN and COMMIT are ours, see writer.py) and its dialect.
 
+    Each connector opens connections of its own, but those to one database share an engine: it compiles a statement
+    once, and not once for each reader.
     `readonly` is None for what takes long, as a migration. SQLite gets WAL with synchronous=FULL: an accepted message
     survives a power cut.
     """
@@ -227,15 +252,9 @@ def engine(address: str, *, readonly: bool | None = None) -> tuple[Engine, Diale
     made = create_engine(
         url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=dialect.connect_args(url, readonly)
     )
-    if dialect.name == "sqlite":
-        event.listen(made, "connect", _read_pragmas if readonly else _write_pragmas)
-    else:
-        event.listen(made, "do_connect", _connect)
+    for name, listener in dialect.listeners(readonly):
+        event.listen(made, name, listener)
     return made, dialect
-
-
-def _connect(_dialect: Any, _record: Any, arguments: Sequence[Any], parameters: dict[str, Any]) -> postgres.Connection:
-    return postgres.connect(*arguments, **parameters)
 
 
 _WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_autocheckpoint=0")
@@ -244,9 +263,13 @@ _WRITING = ("journal_mode=WAL", "cache_size=-65536", "temp_store=MEMORY", "wal_a
 """
 
 
+SYNCHRONOUS = "synchronous=FULL"
+"""A commit is on the disk before anybody is told of it."""
+
+
 def _write_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in (*_WRITING, "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (*_WRITING, SYNCHRONOUS, "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, CursorResult, Executable
 
 from heliograph.db import dialect as dialects
-from heliograph.db.health import ERRORS, PAUSE, Health, reason
-from heliograph.db.postgres import Silent
+from heliograph.db.health import PAUSE, Health, errors, reason
 from heliograph.db.servertime import ServerTime
 from heliograph.errors import DatabaseAway
 
@@ -118,7 +117,7 @@ class Connector:
         if tx.connection is self._connection:
             try:
                 tx.driver("ROLLBACK")
-            except ERRORS:
+            except errors():
                 self.reset()  # it is lost: the next read opens another one
 
     def run(self, text: str) -> Any:
@@ -131,7 +130,7 @@ class Connector:
             fresh, began = self._connection is None, time.monotonic()
             try:
                 return work(self._open())
-            except ERRORS as problem:
+            except errors() as problem:
                 if not self.dialect.away(problem):
                     self.reset()
                     raise
@@ -157,7 +156,7 @@ class Connector:
             self._health.opened()
             if self._server_time is not None:
                 self._measure(self._server_time, self._connection)
-        except ERRORS as problem:
+        except errors() as problem:
             self.reset()
             raise self._health.unreachable(reason(problem)) from problem
         made = self._connection.connection.driver_connection
@@ -174,7 +173,7 @@ class Connector:
     def give_up(self, problem: BaseException) -> DatabaseAway:
         """Throw the connection away; the error that callers get."""
         self.reset()
-        if isinstance(getattr(problem, "orig", None) or problem, Silent):
+        if self.dialect.silent(problem):
             return self._health.unreachable(reason(problem))
         return DatabaseAway(reason(problem))
 

@@ -1,10 +1,10 @@
 """What is known of the database: whether it could be reached and written when that was tried last."""
 
 import sqlite3
+import sys
 import threading
 from time import monotonic
 
-import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,10 +16,13 @@ PAUSE = 1.0
 not one after the other when each has waited for a server that is gone.
 """
 
-ERRORS = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
-"""What the drivers raise, by themselves and through SQLAlchemy."""
-
 log = structlog.get_logger(__name__)
+
+
+def errors() -> tuple[type[BaseException], ...]:
+    """What the drivers raise, by themselves and through SQLAlchemy. One that was never imported raises nothing."""
+    psycopg = sys.modules.get("psycopg")
+    return (SQLAlchemyError, sqlite3.Error, *((psycopg.Error,) if psycopg else ()))
 
 
 def reason(problem: BaseException) -> str:

@@ -8,6 +8,13 @@ from psycopg.abc import PQGen
 
 T = TypeVar("T")
 
+ERRORS = psycopg.Error
+BROKEN = (psycopg.OperationalError, psycopg.InterfaceError)
+CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure)
+CROWDED = (errors.LockNotAvailable, errors.QueryCanceled)
+FORBIDDEN = errors.ReadOnlySqlTransaction
+"""What the driver raises, by what it means for us; see `dialect.PostgreSQL`."""
+
 SUSPICIOUS = 4.5
 """Seconds without an answer after which the server is asked, on another connection, whether it is at work at all. More
 than it keeps an idle transaction (`dialect.WRITING`): a commit that was lost on its way must not arrive after we have

@@ -10,11 +10,13 @@ class Shown(NamedTuple):
     """A column that answers show in another form than it is stored: sorted as stored, searched as shown.
 
     With a `unit`, `stored` is a whole number of 1/unit, and any spelling of the same amount finds it: 0.07, 0.0700.
+    `exact` is a column that sorts as `stored` does and is never the same in two rows.
     """
 
     stored: ColumnElement[Any]
     text: ColumnElement[Any]
     unit: int = 0
+    exact: ColumnElement[Any] | None = None
 
 
 Columns = Mapping[str, ColumnElement[Any] | Shown]

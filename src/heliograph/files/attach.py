@@ -63,7 +63,8 @@ class Attachments:
 
     async def upload(self, user_id: int, data: bytes, name: str, target: str) -> Attachment:
         """Convert a file for `target` (one of task.TARGETS) and store it. Raises Refused, Busy, Unavailable."""
-        made = await self._converter.convert(data, name, target)
+        country = await self._database.read(lambda tx: files.country(tx, user_id))
+        made = await self._converter.convert(data, name, target, country)
         return await self._saved(user_id, made, target)
 
     async def take(

@@ -1,10 +1,12 @@
-"""Address books (vCard 2.1, 3.0, 4.0) as rows, card by card: a broken one costs only itself."""
+"""Address books (vCard) as rows of contacts, card by card."""
 
-import io
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote
 
-import vobject
+from heliograph.files.separated import Flawed, Row
+from heliograph.files.vcard import Card, Property, cards
+from heliograph.mailaddress import is_address
 
 COLUMNS = (
     "phone",
@@ -22,59 +24,95 @@ COLUMNS = (
 )
 """What a row holds, in the names that an import knows. Source: endpoint 29, `field_order`."""
 
-LONGEST_CARD = 5000
-"""Most lines of a card: a photograph in it is folded into many."""
+BETWEEN = " ::: "
+"""What stands between several numbers or addresses of a card, the best one first."""
+
+MOST = 4
+"""Numbers, and addresses, that are taken of a card."""
+
+LONGEST = 60
+"""Characters of a number or an address; what is longer is none."""
+
+NOT_ENDED = "The card has no END:VCARD; the file may be cut off."
+
+_READ = frozenset(("TEL", "EMAIL", "N", "FN", "ORG", "ADR", "X-ABLABEL"))
+_NO_PHONE = ("FAX", "PAGER", "BEEPER", "MODEM", "BBS", "TLX", "TELEX", "TTY", "TEXTPHONE")
+_MOBILE = ("CELL", "MOBIL", "IPHONE", "PCS")
+_SCHEME = re.compile(r"(?:tel|sms|callto):(?://)?", re.IGNORECASE)
 
 
-def rows(text: str) -> Iterator[list[str] | None]:
-    """Each card in the order of COLUMNS; None for one that cannot be read."""
-    card: list[str] = []
-    for line in io.StringIO(text, newline=None):
-        word = line.strip().upper()
-        if word == "BEGIN:VCARD":
-            card.clear()
-        card.append(line if line.endswith("\n") else line + "\n")
-        if word == "END:VCARD":
-            yield _row("".join(card))
-            card.clear()
-        elif len(card) > LONGEST_CARD:
-            card.clear()
+def rows(data: bytes, code_page: str) -> Iterator[Row]:
+    """Each card in the order of COLUMNS, with the line where it begins."""
+    for card in cards(data, code_page, _READ):
+        cells = _cells(card)
+        if not card.complete:
+            yield card.line, Flawed(cells, NOT_ENDED)
+        elif card.unread:
+            lines = ", ".join(map(str, card.unread[:10]))
+            yield card.line, Flawed(cells, f"The card has lines that cannot be read: {lines}.", usable=True)
+        else:
+            yield card.line, cells
 
 
-def _row(text: str) -> list[str] | None:
-    try:
-        return _values(vobject.readOne(text).contents)
-    except (vobject.base.VObjectError, ValueError, LookupError, AttributeError, StopIteration):
-        return None
+def _cells(card: Card) -> list[str]:
+    labels = {one.group: one.text.upper() for one in card.of("X-ABLABEL") if one.group}
+    numbers = [(_words(one, labels), one.preference, _number(one.text)) for one in card.of("TEL")]
+    voice = [
+        (not _has(words, _MOBILE), preference, number)
+        for words, preference, number in numbers
+        if not _has(words, _NO_PHONE)
+    ]
+    fax = [(False, preference, number) for words, preference, number in numbers if "FAX" in words]
+    mail = [
+        (not is_address(address), one.preference, address)
+        for one in card.of("EMAIL")
+        if (address := re.sub(r"(?i)^mailto:", "", one.text))
+    ]
+    organization = next((one.part(0) for one in card.of("ORG")), "")
+    return [_listed(voice), *_name(card), _listed(mail), _listed(fax), organization, *_address(card)]
 
 
-def _values(contents: dict[str, list[Any]]) -> list[str]:
-    numbers = [(_kinds(line), str(line.value).removeprefix("tel:")) for line in contents.get("tel", ())]
-    voice = [number for kinds, number in sorted(numbers, key=lambda one: "CELL" not in one[0]) if "FAX" not in kinds]
-    fax = [number for kinds, number in numbers if "FAX" in kinds]
-    name = contents["n"][0].value if "n" in contents else None
-    given, family = (_words(name.given), _words(name.family)) if name else ("", "")
-    if not given and not family and "fn" in contents:
-        given, _, family = str(contents["fn"][0].value).partition(" ")
-    mail = [str(line.value).removeprefix("mailto:") for line in contents.get("email", ())]
-    # The first part of ORG is the organization, the others are its units (RFC 6350, 6.6.4).
-    organization = str(contents["org"][0].value[0]) if "org" in contents else ""
-    first = [found[0] if found else "" for found in (voice, mail, fax)]
-    return [first[0], given, family, first[1], first[2], organization, *_address(contents)]
+def _words(number: Property, labels: dict[str, str]) -> str:
+    """What kind of number it is: its types, and the name that its owner gave to its kind (Apple)."""
+    return " ".join((*sorted(number.types), labels.get(number.group, "") if number.group else ""))
 
 
-def _kinds(line: Any) -> set[str]:
-    """Types of a line: a parameter in vCard 3.0 and 4.0, bare words in 2.1."""
-    given = [*line.params.get("TYPE", ()), *line.singletonparams]
-    return {word.upper() for one in given for word in str(one).split(",")}
+def _has(words: str, kinds: Sequence[str]) -> bool:
+    return any(kind in words for kind in kinds)
 
 
-def _words(value: Any) -> str:
-    return " ".join(filter(None, map(str, value))) if isinstance(value, list) else str(value)
+def _listed(found: Sequence[tuple[bool, int, str]]) -> str:
+    """Numbers or addresses, those that could be one before others, then as they are ranked, then as they stand."""
+    some = [one for one in found if one[2] and len(one[2]) <= LONGEST]
+    some.sort(key=lambda one: ("@" not in one[2] and sum(map(str.isdigit, one[2])) < 3, *one[:2]))
+    return BETWEEN.join([text for _, _, text in some][:MOST])
 
 
-def _address(contents: dict[str, list[Any]]) -> list[str]:
-    if "adr" not in contents:
-        return [""] * 6
-    adr = contents["adr"][0].value
-    return [_words(part) for part in (adr.street, adr.extended, adr.city, adr.region, adr.code, adr.country)]
+def _number(text: str) -> str:
+    """A number as it is dialled, without what a URI puts around it (RFC 3966)."""
+    scheme = _SCHEME.match(text)
+    if not scheme:
+        return text
+    number, *parameters = unquote(text[scheme.end() :]).split(";")
+    context = next((one[14:] for one in parameters if one.lower().startswith("phone-context=+")), "")
+    return number if number.startswith("+") else context + number
+
+
+def _name(card: Card) -> list[str]:
+    """First and last name."""
+    for name in card.of("N"):
+        if name.part(0) or name.part(1):
+            return [name.part(1), name.part(0)]
+    full = next((one.text for one in card.of("FN")), "")
+    given, _, family = full.partition(" ")
+    return [given, family.strip()]
+
+
+def _address(card: Card) -> list[str]:
+    given = sorted(card.of("ADR"), key=lambda one: one.preference)
+    for adr in given:
+        street, box = adr.part(2), adr.part(0)
+        rest = [adr.part(number) for number in (1, 3, 4, 5, 6)]
+        if street or box or any(rest):
+            return [street or box, *rest]
+    return [""] * 6

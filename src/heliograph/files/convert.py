@@ -19,6 +19,7 @@ import structlog
 
 from heliograph.files.scratch import Scratch
 from heliograph.files.task import CONTACTS, TARGETS, Outcome, Refused, Task
+from heliograph.files.text import code_page
 from heliograph.settings import Settings
 
 T = TypeVar("T")
@@ -61,17 +62,18 @@ class Converter:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closing = False
 
-    async def convert(self, data: bytes, name: str, target: str) -> Converted:
+    async def convert(self, data: bytes, name: str, target: str, country: str = "") -> Converted:
         """The file as `target` (one of task.TARGETS) wants it. Raises Refused with a sentence, and Busy.
 
-        `name` is used for the name of the result only.
+        `name` is used for the name of the result only. `country` (ISO alpha-2) is where a text comes from that is not
+        in Unicode.
         """
         assert target in TARGETS, target
-        return await self._queued(self._convert, data, name, target)
+        return await self._queued(self._convert, data, name, target, code_page(country))
 
-    async def to_lines(self, source: Path, made: Path, code_page: str) -> None:
-        """A spreadsheet or an address book as the rows that an import reads (sheets.py). Raises Refused, and Busy."""
-        await self._queued(self._to_lines, source, made, code_page)
+    async def to_lines(self, source: Path, made: Path, country: str) -> None:
+        """A spreadsheet or an address book as the rows that an import reads (lines.py). Raises Refused, and Busy."""
+        await self._queued(self._to_lines, source, made, code_page(country))
 
     async def _queued(self, work: Callable[..., T], *arguments: Any) -> T:
         if self._waiting >= self.options.conversions * (1 + LONGEST_LINE):
@@ -90,11 +92,11 @@ class Converter:
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         await asyncio.to_thread(self.scratch.close)
 
-    def _convert(self, data: bytes, name: str, target: str) -> Converted:
+    def _convert(self, data: bytes, name: str, target: str, code_page: str) -> Converted:
         with self.scratch.place() as place:
             folder = Path(place)
             (folder / "source").write_bytes(data)
-            outcome = self._outcome(folder, target)
+            outcome = self._outcome(folder, target, code_page)
             with _opened(folder / "result") as file:
                 made = file.read()
         stem = name.rpartition(".")[0] or name
@@ -108,7 +110,7 @@ class Converter:
             with _opened(folder / "result") as file, made.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
 
-    def _outcome(self, folder: Path, target: str, code_page: str = "cp1252") -> Outcome:
+    def _outcome(self, folder: Path, target: str, code_page: str) -> Outcome:
         """Convert the file `source` of a folder to its file `result`. Raises Refused."""
         self._work(folder, target, code_page)
         try:

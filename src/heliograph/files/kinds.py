@@ -1,6 +1,5 @@
 """What a file really is, by its bytes alone, and what can be made of it. Names and declared types are not believed."""
 
-import codecs
 import io
 import re
 import zipfile
@@ -8,6 +7,7 @@ import zipfile
 import filetype
 
 from heliograph.files.task import CONTACTS, Refused
+from heliograph.files.text import text_of
 
 IMAGES = ("jpeg", "png", "gif", "bmp", "tiff", "webp")
 OFFICE = ("docx", "doc", "rtf", "txt")
@@ -38,6 +38,10 @@ _WORD_97 = re.compile(rb"\xec\xa5.{9}(.)[\xbf\xc1]\0", re.DOTALL)
 Source: MS-DOC 2.5.2, FibBase.
 """
 
+MARKUP = "HTML, XML or SVG"
+_MARKUP = re.compile(r"<(?:[!?]|[a-z][\w:.-]*[\s/>])|mime-version:", re.IGNORECASE)
+"""An element, a declaration, or the head of a web page in one file (RFC 2557); no address in angle brackets."""
+
 _OLE = {"EncryptedPackage": "locked", "WordDocument": "doc", "Workbook": "xls", "Book": "xls"}
 """Name of a stream in an OLE file -> kind of the file; the first that the file has decides."""
 
@@ -66,31 +70,12 @@ def kind_of(data: bytes, code_page: str = "cp1252") -> str:
         return "unknown" if found is None else str(found.extension)
     if text.lstrip()[:11].upper() == "BEGIN:VCARD":
         return "vcf"
-    return "markup" if text.lstrip().startswith("<") else "txt"
+    return "markup" if is_markup(text) else "txt"
 
 
-def text_of(data: bytes, code_page: str = "cp1252") -> str | None:
-    """The file as text: UTF-16, UTF-8 or else the code page of Windows; None when it is no text."""
-    for attempt in (utf_16(data[:1000]) or "utf-8-sig", code_page):
-        try:
-            text = data.decode(attempt)
-        except UnicodeDecodeError:
-            continue
-        if not any(character < " " and character not in "\t\n\r\f" for character in set(text)):
-            return text
-    return None
-
-
-def utf_16(head: bytes) -> str | None:
-    """The encoding of a text that begins like this, if it is UTF-16: by its mark, or by every other byte being zero."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    some = head[:1000]
-    if len(some) > 3 and some[1::2].count(0) > 0.4 * len(some) and some[::2].count(0) == 0:
-        return "utf-16-le"
-    if len(some) > 3 and some[::2].count(0) > 0.4 * len(some) and some[1::2].count(0) == 0:
-        return "utf-16-be"
-    return None
+def is_markup(text: str) -> bool:
+    """Whether a text that begins like this is a web page, or XML: programs name it .xls or .csv all the same."""
+    return _MARKUP.match(text.lstrip("\ufeff \t\r\n")) is not None
 
 
 def check(kind: str, target: str) -> str:
@@ -101,7 +86,7 @@ def check(kind: str, target: str) -> str:
         return "csv"
     if kind in TAKES[target]:
         return kind
-    named = {"markup": "HTML, XML or SVG", "unknown": "of an unknown kind"}.get(kind, kind)
+    named = {"markup": MARKUP, "unknown": "of an unknown kind"}.get(kind, kind)
     raise Refused(
         f"The file is {named}, which cannot be converted for {target}. Supported: {', '.join(TAKES[target])}."
     )

@@ -1,29 +1,22 @@
-"""Spreadsheets and address books as CSV in UTF-8 with commas: without empty rows for customers, with every row for
-imports.
-"""
+"""Spreadsheets, texts and address books as CSV in UTF-8 with commas, for customers and for imports."""
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
-import python_calamine as calamine
-
-from heliograph.files import cards
-from heliograph.files.kinds import text_of
+from heliograph.files import cards, lines, separated, workbook
+from heliograph.files.separated import Flawed, Row
 from heliograph.files.task import Refused
+from heliograph.files.text import encoding, opened
 
 MOST_ROWS = 200_000
 MOST_COLUMNS = 500
-UNREADABLE = "(a card that cannot be read)"
 
 
-def to_csv(data: bytes, kind: str) -> bytes:
+def to_csv(data: bytes, kind: str, code_page: str) -> bytes:
     """The first sheet, the text or the cards as CSV: CRLF, every row as long as the longest. Raises Refused."""
-    readers = {"csv": _separated, "vcf": _cards}
-    rows = list(_bounded(_counted(readers.get(kind, _workbook)(data))))
+    rows = list(_bounded(_counted(_rows(data, kind, code_page))))
     width = max(map(len, rows), default=0)
     if not width:
         raise Refused("The file has no rows.")
@@ -33,16 +26,16 @@ def to_csv(data: bytes, kind: str) -> bytes:
 
 
 def to_lines(data: bytes, kind: str, code_page: str) -> bytes:
-    """The first sheet, or the cards in the order of cards.COLUMNS, for an import. Raises Refused.
+    """The first sheet, or the cards in the order of cards.COLUMNS, for an import (lines.py). Raises Refused."""
+    if kind == "vcf":
+        return lines.written(cards.rows(data, code_page))
+    return lines.written((at, row[:MOST_COLUMNS]) for at, row in enumerate(workbook.rows(data, kind), 1) if row)
 
-    One line for each row or card, also for one that is empty or cannot be read: so the numbers of lines are right.
-    """
-    out = io.BytesIO()
-    with io.TextIOWrapper(out, "utf-8", errors="replace", newline="", write_through=True) as text:
-        writer = csv.writer(text)
-        for row in cards.rows(text_of(data, code_page) or "") if kind == "vcf" else _workbook(data):
-            writer.writerow([UNREADABLE] if row is None else [re.sub(r"\s+", " ", cell) for cell in row[:MOST_COLUMNS]])
-        return out.getvalue()
+
+def _rows(data: bytes, kind: str, code_page: str) -> Iterable[Sequence[str]]:
+    if kind == "vcf":
+        return _cards(data, code_page)
+    return _separated(data, code_page) if kind == "csv" else workbook.rows(data, kind)
 
 
 def _bounded(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
@@ -64,48 +57,22 @@ def _counted(rows: Iterable[Any]) -> Iterator[Any]:
         yield row
 
 
-def _workbook(data: bytes) -> Iterator[list[str]]:
-    try:
-        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-        sheet = book.get_sheet_by_index(0)
-    except calamine.PasswordError:
-        raise Refused("The file is protected with a password.") from None
-    except (calamine.CalamineError, calamine.ZipError, calamine.XmlError, OSError):
-        raise Refused("The file is damaged.") from None
-    left = [""] * (sheet.start[1] if sheet.start else 0)  # the library leaves empty columns at the left out
-    for row in sheet.iter_rows():
-        cells = [_cell(value) for value in row]
-        yield left + cells if any(cells) else []
+def _separated(data: bytes, code_page: str) -> Iterator[Sequence[str]]:
+    """The rows of a text. One that cannot be read stays as the text that it is, in one cell."""
+    name = encoding(io.BytesIO(data), code_page)
+
+    def opener() -> TextIO:
+        return opened(io.BytesIO(data), name)
+
+    for _, row in separated.rows(opener, separated.dialect(opener)):
+        yield [workbook.clean(cell) for cell in (row.cells if isinstance(row, Flawed) else row)]
 
 
-def _cell(value: Any) -> str:
-    """A cell as text. Spreadsheets keep a phone number as 61411111111.0, which nobody typed."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, datetime):
-        return value.isoformat(" ")
-    return _clean(str(value))
-
-
-def _clean(text: str) -> str:
-    """The text without control characters; those that a spreadsheet shows as breaks stay."""
-    return "".join(character for character in text.strip() if character >= " " or character in "\n\t")
-
-
-def _separated(data: bytes) -> Iterator[list[str]]:
-    text = text_of(data) or ""
-    sample = text[:20_000]
-    mark = max(",;\t|", key=lambda one: sample.split("\n", 1)[0].count(one))
-    csv.field_size_limit(1_000_000)
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark):
-            yield [_clean(value) for value in row]
-    except csv.Error as problem:
-        raise Refused(f"The file is no CSV: {problem}.") from None
-
-
-def _cards(data: bytes) -> Iterator[Sequence[str]]:
+def _cards(data: bytes, code_page: str) -> Iterator[Sequence[str]]:
+    """The cards that have an end, each with its best number and address."""
     yield cards.COLUMNS
-    for row in cards.rows(text_of(data) or ""):
-        if row is not None:
-            yield [_clean(value) for value in row]
+    found: Iterable[Row] = cards.rows(data, code_page)
+    for _, card in found:
+        if not isinstance(card, Flawed) or card.usable:
+            cells = card.cells if isinstance(card, Flawed) else card
+            yield [workbook.clean(cell.partition(cards.BETWEEN)[0]) for cell in cells]

@@ -14,7 +14,7 @@ from sqlalchemy import case, select
 from heliograph.clock import DAY
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.db.tables import exports, files, uploads
+from heliograph.db.tables import exports, files, uploads, users
 from heliograph.errors import Unavailable
 from heliograph.files.task import Refused
 from heliograph.queue import jobs
@@ -168,6 +168,11 @@ def upload(tx: Tx, user_id: int, file_id: str, target: str, pages: int) -> int:
     """Record what a file was made for, and how many pages it has (0: none); the upload's id."""
     made = uploads.insert().values(user_id=user_id, file_id=file_id, target=target, pages=pages)
     return int(tx.scalar(made.returning(uploads.c.upload_id)))
+
+
+def country(tx: Tx, user_id: int) -> str:
+    """The country (ISO alpha-2) of an account, which tells how its texts are written; empty when there is none."""
+    return str(tx.scalar(select(users.c.default_country_sms).where(users.c.user_id == user_id)) or "")
 
 
 def uploaded(tx: Tx, user_id: int, file_id: str) -> Mapping[str, Any] | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from heliograph.files import confine, images, kinds, office, paper, sheets
+from heliograph.files import confine, kinds, office
 from heliograph.files.task import CONTACTS, Outcome, Refused, Task
+from heliograph.files.text import text_of
 
 
 def main() -> None:
@@ -37,21 +38,29 @@ def main() -> None:
 
 
 def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
-    """The file as the target wants it. Raises Refused, and whatever a library raises at a broken file."""
+    """The file as the target wants it. Raises Refused, and whatever a library raises at a broken file.
+
+    Each process converts one file, and imports only what that needs: it takes longer than most of the work.
+    """
     kind = kinds.check(kinds.kind_of(data, task.code_page), task.target)
     if kind not in kinds.OFFICE:
         confine.leave_files(folder)  # what only LibreOffice needs
-    if task.target == "csv":
-        return sheets.to_csv(data, kind), Outcome("csv")
-    if task.target == CONTACTS:
-        return sheets.to_lines(data, kind, task.code_page), Outcome("csv")
+    if task.target in ("csv", CONTACTS):
+        from heliograph.files import sheets
+
+        make = sheets.to_csv if task.target == "csv" else sheets.to_lines
+        return make(data, kind, task.code_page), Outcome("csv")
+    from heliograph.files import images
+
     if task.target == "mms":
         picture, extension = images.to_mms(data, kind)
         return picture, Outcome(extension)
+    from heliograph.files import paper
+
     if kind in kinds.IMAGES:
         data = images.to_pages(data, kind, paper.PAPER[task.target], paper.MOST_PAGES[task.target])
     elif kind in kinds.OFFICE:
-        text = kinds.text_of(data) if kind == "txt" else None
+        text = text_of(data, task.code_page) if kind == "txt" else None
         data = office.to_pdf(data if text is None else text.encode(), kind, folder, task.soffice)
     document, pages = paper.fit(data, task.target)
     return document, Outcome("pdf", pages)

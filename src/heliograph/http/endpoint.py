@@ -58,6 +58,7 @@ def endpoint(
     refuses: tuple[type[ApiError], ...] = (),
     most_body: int = 0,
     daily: str = "",
+    bare: bool = False,
     summary: str = "",
 ) -> Callable[[Handler], Endpoint]:
     """Make a handler an endpoint, a row of routes.py. What the values mean: `Endpoint`.
@@ -89,6 +90,7 @@ def endpoint(
             refuses=refuses,
             most_body=most_body,
             daily=daily,
+            bare=bare,
         )
 
     return decorate

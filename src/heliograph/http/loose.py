@@ -155,7 +155,9 @@ def text(value: Any) -> str:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a string.")
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    whole = str(int(value)) if isinstance(value, float) and value.is_integer() else ""
+    # 6.28123E+11 has lost digits, and must not pass for a number that really ends so: it keeps its fraction.
+    return whole if whole and not (len(whole) > 10 and whole.endswith("00000")) else str(value)
 
 
 def flag(value: Any) -> bool:

@@ -1,8 +1,7 @@
-"""OpenAPI 3.1 of the route table and the structs, and a page to browse it that loads nothing from elsewhere."""
+"""OpenAPI 3.1 of the route table and the structs."""
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -51,6 +50,10 @@ HEADERS = {
     "x-ratelimit-limit": ("Calls of this operation that are allowed in a window.", "integer"),
     "x-ratelimit-remaining": ("Calls that are left in this window.", "integer"),
     "ratelimit-reset": ("Seconds until the next window.", "integer"),
+}
+IGNORED = {
+    "description": "Fields of `q` and `order_by` that were ignored; not there when there are none.",
+    "schema": {"type": "string"},
 }
 RETRY = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
 
@@ -167,20 +170,27 @@ def _header(text: str, kind: str) -> dict[str, Any]:
 
 def _responses(route: Route, answer: Schema) -> dict[str, Any]:
     message = route.endpoint.response_msg
-    schema = _filled(
-        Envelope,
-        http_code={"const": 200},
-        response_code={"const": "SUCCESS"},
-        response_msg={"examples": [message]} if message else {},
-        data=_data(route.endpoint, answer),
-    )
-    good = {
+    schema = answer if route.endpoint.bare else _enveloped(route.endpoint, answer)
+    good: dict[str, Any] = {
         "description": message or "Done.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS},
         "content": {"application/json": {"schema": schema}},
     }
+    if route.endpoint.paged:
+        good["headers"] = {**good["headers"], "x-search-ignored": IGNORED}
     refusals = {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in _refused(route)}
     return {"200": good, **refusals}
+
+
+def _enveloped(endpoint: Endpoint, answer: Schema) -> Schema:
+    message = endpoint.response_msg
+    return _filled(
+        Envelope,
+        http_code={"const": 200},
+        response_code={"const": "SUCCESS"},
+        response_msg={"examples": [message]} if message else {},
+        data=_data(endpoint, answer),
+    )
 
 
 def _refused(route: Route) -> list[type[ApiError]]:
@@ -230,8 +240,3 @@ def _refusal(error: type[ApiError]) -> dict[str, Any]:
     if error in (errors.TooManyRequests, errors.Unavailable):
         response["headers"] = {"retry-after": RETRY}
     return response
-
-
-def page() -> str:
-    """The browsable page; it reads ./openapi.json."""
-    return files("heliograph.http").joinpath("docs.html").read_text(encoding="utf-8")

@@ -22,7 +22,8 @@ SEARCHING = (
     Query(
         "q",
         "Search: `field:value` pairs with commas between, in any case; `*` stands for any text, and a backslash takes "
-        "the meaning of a comma, a star or a backslash away. An unknown field is refused with the names of the known.",
+        "the meaning of a comma, a star or a backslash away. Fields that are unknown or have no value filter nothing; "
+        "`x-search-ignored` names them.",
         {"type": "string", "maxLength": search.LONGEST},
     ),
     Query(
@@ -30,7 +31,12 @@ SEARCHING = (
         "Whether all pairs of `q` must be met or one of them, in any case.",
         {"type": "string", "enum": ["AND", "OR"], "default": "AND"},
     ),
-    Query("order_by", "Sort: `field:asc` or `field:desc`.", {"type": "string"}),
+    Query(
+        "order_by",
+        "Sort: `field:asc` or `field:desc`; several with commas between, the first one first. Unknown fields are "
+        "ignored as those of `q` are.",
+        {"type": "string", "maxLength": search.LONGEST},
+    ),
 )
 
 DATES = (

@@ -20,7 +20,7 @@ _HOST = re.compile(r"[\w.:\[\]-]{1,255}").fullmatch
 class Request:
     """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials.
 
-    `gathered` is what the `gather` of a merged handler has fetched.
+    `gathered` is what the `gather` of a merged handler has fetched, `ignored` the fields that a search did not use.
     """
 
     __slots__ = (
@@ -31,6 +31,7 @@ class Request:
         "gathered",
         "headers",
         "id",
+        "ignored",
         "params",
         "query",
         "route",
@@ -59,6 +60,7 @@ class Request:
         self.body = body
         self.services = services
         self.gathered: Any = None
+        self.ignored: tuple[str, ...] = ()
         self._ahead: tuple[Any, Any] | None = None
         self._tx: Tx | None = None
         self._who: Principal | None = None
@@ -130,4 +132,3 @@ class Reply(msgspec.Struct, frozen=True):
 
     data: Any = None
     message: str | None = None
-    bare: bool = False

@@ -35,7 +35,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     could use it to guess or to flood, so it is limited like failed logins. `before_activation`: an account that is not
     activated yet may use it. `refuses`: refusals that no other property tells of. `most_body`: bytes of its body, where
     what bodies.py makes of its kind does not fit. `daily`: the setting that says how often one address may call it
-    within a day.
+    within a day. `bare`: its answer has no envelope.
     """
 
     handler: Any
@@ -55,6 +55,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     refuses: tuple[type[ApiError], ...]
     most_body: int
     daily: str
+    bare: bool
 
 
 class Route:

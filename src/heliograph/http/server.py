@@ -25,9 +25,10 @@ from heliograph.errors import (
     NotFound,
     TooLarge,
 )
-from heliograph.http import bodies, envelope, host, idempotency, loose
+from heliograph.http import bodies, envelope, host, idempotency, loose, search
 from heliograph.http.auth import Authenticator
 from heliograph.http.endpoint import Merged
+from heliograph.http.hints import Hints
 from heliograph.http.logins import Logins
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route
@@ -42,6 +43,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 JSON = (b"content-type", b"application/json")
+EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After, X-Search-Ignored, X-Not-Built"
 NO_QUERY: Mapping[str, str] = {}
 
 
@@ -99,6 +101,7 @@ class Server:
         self._daily = {name: limits.daily(name, getattr(settings, name)) for name in names}
         self._most = {route: bodies.most(route, settings) for route in routes}
         self._room = bodies.Room(max(settings.body_memory, 2 * settings.max_body, 2 * settings.max_upload))
+        self._hints = Hints(services.database, routes) if settings.mode == "sandbox" else None
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +119,8 @@ class Server:
             status, body = 200, await self._handle(scope, receive, headers, request_id, extra)
         except ApiError as refused:
             status, body = refused.status, envelope.failure(refused)
+            if self._hints is not None:
+                extra += await self._hints.tell(refused, scope, request_id)
             extra += [(name.encode(), value.encode("latin-1")) for name, value in refused.headers.items()]
         except Exception:
             log.exception("request.failed", request=request_id, path=scope["path"])
@@ -145,7 +150,10 @@ class Server:
         )
         req.enter(None, who)
         try:
-            return await self._answered(req, receive)
+            answer = await self._answered(req, receive)
+            if req.ignored:
+                extra.append(search.header(req.ignored))
+            return answer
         finally:
             if who is not None and b"origin" in headers:
                 self._keep_own(extra, headers[b"origin"], req.who)
@@ -262,7 +270,7 @@ class Server:
             (b"access-control-allow-origin", named),
             (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
             (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
-            (b"access-control-expose-headers", b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After"),
+            (b"access-control-expose-headers", EXPOSED),
             (b"access-control-max-age", b"600"),
             (b"vary", b"Origin"),
         ]
@@ -356,7 +364,7 @@ def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal)
 
 
 def _wrap(req: Request, reply: Reply) -> bytes:
-    if reply.bare:
+    if req.route.endpoint.bare:
         return envelope.encode(reply.data)
     return envelope.success(reply.message or req.route.endpoint.response_msg, reply.data)
 

@@ -15,6 +15,10 @@ ACCOUNTS = 3
 """Wrong passwords that one account may get from everywhere, for each that one address may try: its owner should not be
 locked out by a single stranger.
 """
+GUESSES = 10
+"""Codes of links that do not exist, which one address may try for each wrong password: many people are behind one
+address of a telephone company, some of them with a link that was cut off, and none of them guesses a code.
+"""
 
 
 class Limits:
@@ -25,9 +29,10 @@ class Limits:
         self._store: SharedStore | None = None
         self.calls: Throttle = OwnThrottle(calls)
         self.logins: Throttle = OwnThrottle(logins)
-        keys, accounts = _times(KEYS, logins), _times(ACCOUNTS, logins)
+        keys, accounts, codes = (_times(factor, logins) for factor in (KEYS, ACCOUNTS, GUESSES))
         self.keys: Throttle = OwnThrottle(keys)
         self.accounts: Throttle = OwnThrottle(accounts)
+        self.codes: Throttle = OwnThrottle(codes)
         if store != "memory://":
             from heliograph.http import shared  # a quarter of a second that a server by itself can save
 
@@ -37,6 +42,7 @@ class Limits:
             self.logins = shared.SharedThrottle(logins, self._store, "logins")
             self.keys = shared.SharedThrottle(keys, self._store, "keys")
             self.accounts = shared.SharedThrottle(accounts, self._store, "names")
+            self.codes = shared.SharedThrottle(codes, self._store, "codes")
 
     def daily(self, name: str, amount: int) -> Throttle:
         """A limit of its own for a day."""

@@ -17,6 +17,8 @@ from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.ids import new_ids
+from heliograph.links import register
+from heliograph.links.link import Mask, codes_at, mask, without
 from heliograph.messaging import counters, dates, message
 from heliograph.messaging.channel import Accepted, Charge, Draft, Order
 from heliograph.messaging.message import Code
@@ -27,8 +29,10 @@ from heliograph.queue import claim
 BULK = 50
 """A request with more messages than this is queued behind single messages."""
 
-Fingerprint = tuple[int, str, str, str]
-"""(user_id, channel, recipient, body): what must not be sent twice within the throttle."""
+Fingerprint = tuple[int, str, str | int, str]
+"""What must not be sent twice within the throttle: user_id, channel, the recipient as its msisdn if it has one, and the
+body with targets for the codes of links.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +77,8 @@ def _judge(
             if asked not in costs:
                 costs[asked] = _cost(order, rates, *asked)
             cost = costs[asked]
-            fingerprint = (user_id, channel, draft.recipient, draft.body)
+            text = _plain(draft) if draft.links else draft.body
+            fingerprint = (user_id, channel, msisdn(draft.recipient) or draft.recipient, text)
             if cost is None:
                 status = Status.SOMETHING_IS_WRONG
             elif throttle and recent.get(fingerprint, 0) >= now - throttle:
@@ -127,12 +132,25 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
     if not window or not numbers:
         return {}
     sent = tx.driver_in(
-        "SELECT user_id, channel, recipient, body, date FROM messages"
+        "SELECT user_id, channel, msisdn, body, date FROM messages"
         " WHERE date >= ? AND date <= ? AND msisdn IN ({}) ORDER BY date",
         [tx.now - window, tx.now + dates.FAR_AHEAD],
         numbers,
     )
-    return {(row[0], row[1], row[2], row[3]): row[4] for row in sent}
+    masks: dict[int | None, set[Mask]] = {}
+    for draft in drafts:
+        if draft.links:
+            masks.setdefault(msisdn(draft.recipient), set()).add(mask(draft.body, draft.links))
+    found = {(row[0], row[1], row[2], row[3]): row[4] for row in sent}
+    known = [(row, one) for row in sent for one in masks.get(row[2], ())] if masks else []
+    there = register.find(tx, {code for row, one in known for code in codes_at(row[3], one)})
+    targets = {code: link.url for code, link in there.items()}
+    return found | {(row[0], row[1], row[2], without(row[3], one, targets)): row[4] for row, one in known}
+
+
+def _plain(draft: Draft) -> str:
+    """What a text with links is compared by: their codes are other ones each time, and say where they lead."""
+    return without(draft.body, mask(draft.body, draft.links), {link.code: link.target for link in draft.links})
 
 
 def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
@@ -141,6 +159,7 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     with_extra: list[tuple[object, ...]] = []
     queued: dict[str, list[claim.Work]] = {}
     good = [(order, [fate for fate in fates if fate.status == Status.SUCCESS]) for order, fates in accepted]
+    _enter_links(tx, [(order, fate) for order, fates in good for fate in fates if fate.draft.links])
     counts: Counter[tuple[int, str]] = Counter()
     for order, fates in good:
         counts[order.principal.user_id, order.channel.name] += len(fates)
@@ -174,6 +193,26 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     for name, work in queued.items():
         if work:
             claim.enqueue(tx, name, work)
+
+
+def _enter_links(tx: Tx, linked: Sequence[tuple[Order, Accepted]]) -> None:
+    """Store the short links of accepted messages; a code that was taken is another one in the text as well."""
+    if not linked:
+        return
+    changed = register.enter(tx, [_linked(order, fate) for order, fate in linked])
+    for (place, link), code in changed.items():
+        draft = linked[place][1].draft
+        draft.body = draft.body.replace(link.code, code)
+        draft.links = tuple(one._replace(code=code) if one is link else one for one in draft.links)
+
+
+def _linked(order: Order, fate: Accepted) -> register.Linked:
+    """Clicks are counted for the campaign, or for a message by itself (clients 2)."""
+    draft, who, quick = fate.draft, order.principal, order.campaign_id is None
+    source = f"quick_{order.channel.name}" if quick else f"{order.channel.name}_campaign"
+    source_id = fate.message_id if quick else str(order.campaign_id)
+    owner = (who.user_id, who.subaccount_id)
+    return register.Linked(*owner, source, source_id, fate.message_id, draft.recipient, draft.links)
 
 
 def _places(tx: Tx, user_id: int, channel: str, count: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import msgspec
 
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound
-from heliograph.fields import Nothing
+from heliograph.fields import Nothing, Null
 from heliograph.files import store as files
 from heliograph.http import paging, search
 from heliograph.http.endpoint import endpoint
@@ -39,6 +39,9 @@ from heliograph.webhooks.fetch import check_url
 NO_RECORD = "Message record not found."
 FILENAME = Query("filename", "What the file is to be called.", {"type": "string", "default": "export.csv"})
 
+BY_DATE: tuple[tuple[tuple[str, bool], ...], ...] = ((), (("date", False),), (("date", True),))
+"""The orders of a history whose pages are found without sorting; the last one has the newest first."""
+
 
 def viewing(channel: str, sheet: Sheet) -> Endpoint:
     """A channel's history: date range, paging, search, sort."""
@@ -50,11 +53,12 @@ def viewing(channel: str, sheet: Sheet) -> Endpoint:
         window = paging.window(req)
         tx, user_id = req.tx, req.who.user_id
         first, last = history.between(tx, user_id, channel, req.unix_time("date_from"), req.unix_time("date_to"))
-        field, descending = search.order(req, columns) or ("date", False)
-        if field != "date" or search.condition(req, columns) is not None:
+        found = search.read(req, columns)
+        if found.where is not None or found.orders not in BY_DATE:
             base = history.selection(user_id, channel, first, last)
             return search.page(req, base, columns, ("date", False), render)
-        rows = history.page(tx, user_id, channel, first, last, window.offset, window.limit, newest_first=descending)
+        newest = found.orders == BY_DATE[-1]
+        rows = history.page(tx, user_id, channel, first, last, window.offset, window.limit, newest_first=newest)
         return Reply(paging.page(req, window, last - first, rows, render))
 
     return view_history
@@ -105,16 +109,21 @@ def _link(req: Request, row: Mapping[str, Any]) -> str:
     return f"{req.base_url}/files/{row['file_id']}?filename={row['name'].replace(' ', '%20')}"
 
 
-def cancelling(channel: str, cancelled: str = "Message {message_id} has been cancelled.") -> tuple[Endpoint, Endpoint]:
-    """Cancelling one message and all scheduled ones of a channel. `cancelled` may name the `message_id`."""
+def cancelling(
+    channel: str, cancelled: str = "Message {message_id} has been cancelled.", answer: Any = Nothing
+) -> tuple[Endpoint, Endpoint]:
+    """Cancelling one message and all scheduled ones of a channel.
 
-    @endpoint("", Nothing)
+    `cancelled` may name the `message_id`; `answer` is the `data` of one: `Nothing`, or `Null` as facts F12 has it.
+    """
+
+    @endpoint("", answer)
     def cancel_one(req: Request) -> Reply:
         """Cancel a scheduled message and give its price back."""
         key = req.params["message_id"].upper()
         if not cancel.cancel(req.tx, req.who.user_id, req.services.channels[channel], [key]):
             raise NotFound(NO_RECORD)
-        return Reply([], cancelled.format(message_id=key))
+        return Reply(None if answer is Null else [], cancelled.format(message_id=key))
 
     @endpoint("", Cancelled)
     def cancel_all(req: Request) -> Reply:
@@ -157,7 +166,7 @@ def receipts(channel: str, kind: type[Receipt], listed: type[Receipt]) -> Receip
     def view_all(req: Request) -> Reply:
         """View the unread receipts that a POLL rule collected."""
         render = partial(shapes.receipt, listed)
-        if search.asked(req):
+        if search.asked(req, polling.RECEIPT_COLUMNS):
             base = polling.unread_receipts(req.tx, req.who.user_id, channel)
             return search.page(req, base, polling.RECEIPT_COLUMNS, ("receipt_id", False), render)
         window = paging.window(req)
@@ -172,11 +181,11 @@ def receipts(channel: str, kind: type[Receipt], listed: type[Receipt]) -> Receip
             raise NotFound("Receipt record not found.")
         return Reply(shapes.receipt(kind, row))
 
-    @endpoint("Receipts has been marked as read.", Nothing)
+    @endpoint("Receipts has been marked as read.", Null)
     def read(req: Request, body: DateBefore) -> Reply:
         """Mark receipts as read, up to a time."""
         polling.mark_receipts(req.tx, req.who.user_id, channel, body.date_before)
-        return Reply([])
+        return Reply()
 
     return ReceiptEndpoints(test, view_all, view_one, read)
 
@@ -186,6 +195,7 @@ class InboundEndpoints(NamedTuple):
 
     test: Endpoint
     view_all: Endpoint
+    view_answer: Endpoint
     read: Endpoint
     read_one: Endpoint
 
@@ -203,18 +213,27 @@ def inbound(channel: str) -> InboundEndpoints:
     @endpoint("Here are your data.", InboundEntry, paged=True)
     def view_all(req: Request) -> Reply:
         """View the unread inbound messages that a POLL rule collected."""
-        if search.asked(req):
+        if search.asked(req, polling.INBOUND_COLUMNS):
             base = polling.unread_inbound(req.who.user_id, channel)
             return search.page(req, base, polling.INBOUND_COLUMNS, ("inbound_id", True), shapes.inbound_entry)
         window = paging.window(req)
         total, rows = polling.inbound(req.tx, req.who.user_id, channel, window.offset, window.limit)
         return Reply(paging.page(req, window, total, rows, shapes.inbound_entry))
 
-    @endpoint("Inbound messages have been marked as read.", Nothing)
+    @endpoint("Here are your data.", InboundEntry)
+    def view_answer(req: Request) -> Reply:
+        """View the newest answer to a message, read or not, by the id of that message. Source: clients 2."""
+        key = req.params["original_message_id"].upper()
+        row = polling.answer(req.tx, req.who.user_id, channel, key) if key else None
+        if row is None:
+            raise NotFound(NO_RECORD)
+        return Reply(shapes.inbound_entry(row))
+
+    @endpoint("Inbound messages have been marked as read.", Null)
     def read(req: Request, body: DateBefore) -> Reply:
         """Mark inbound messages as read, up to a time."""
         polling.mark_inbound(req.tx, req.who.user_id, channel, body.date_before)
-        return Reply([])
+        return Reply()
 
     @endpoint("Receipt have been marked as read.", Marked)
     def read_one(req: Request) -> Reply:
@@ -223,7 +242,7 @@ def inbound(channel: str) -> InboundEndpoints:
             raise NotFound(NO_RECORD)
         return Reply(1)
 
-    return InboundEndpoints(test, view_all, read, read_one)
+    return InboundEndpoints(test, view_all, view_answer, read, read_one)
 
 
 def _target(req: Request, body: TargetUrl) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from heliograph.accounts.account import Principal
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns
+from heliograph.links.link import NewLink
 from heliograph.media import Medium
 from heliograph.messaging import rows
 from heliograph.transports.base import Content, Failed, Inbound, Retry
@@ -31,7 +32,8 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
     `charges` add up to the price; none: it is free. `units` is what answers and statistics show (segments, pages,
     recipients); `awaits` how many receipts end the message, 0: it ends when the carrier takes it. `free` marks the
     documented test recipients, which are neither charged nor sent. `schedule` is in Unix seconds, 0 means now.
-    `details` is what only this channel's answer, history and content read (values that JSON has).
+    `details` is what only this channel's answer, history and content read (values that JSON has). `links` are the short
+    links in its text, whose codes stand in `body`.
     """
 
     recipient: str
@@ -50,6 +52,7 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
     contact_id: int | None = None
     source: str = ""
     details: dict[str, Any] | None = None
+    links: tuple[NewLink, ...] = ()
     free: bool = False
     refusal: str | None = None
 
@@ -101,7 +104,8 @@ class Channel(Protocol):
     """Whether a hand-over takes as long as a call does: each message is then handed over and settled by itself."""
 
     # While a request is read. No transaction is open the first time; these may run a second time inside of one,
-    # when the account changed meanwhile. So they are pure: no database, no network, no file.
+    # when the account changed meanwhile. So they are pure but for the codes of short links, which are drawn anew each
+    # time: no database, no network, no file.
 
     def draft(self, who: Principal, given: Any, now: float) -> Draft:
         """What a request asks for, or the first reason to refuse it. `now` is in Unix seconds."""

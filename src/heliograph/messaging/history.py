@@ -8,11 +8,14 @@ from sqlalchemy import Select, func, select
 from heliograph.billing import prices
 from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, Shown, decimals
+from heliograph.db.tables import counters as counters_table
 from heliograph.db.tables import messages, subaccounts
 from heliograph.messaging import counters
 
+ENDLESS = 2**62
+"""An ordinal that no message reaches."""
 COLUMNS: Columns = {
-    "date": Shown(messages.c.ordinal, messages.c.date),
+    "date": Shown(messages.c.date, messages.c.date, exact=messages.c.ordinal),
     "schedule": messages.c.schedule,
     "to": messages.c.recipient,
     "from": messages.c.sender,
@@ -56,6 +59,16 @@ def selection(user_id: int, channel: str, first: int, last: int) -> Select[Any]:
             messages.c.ordinal <= last,
         )
     )
+
+
+def newest(tx: Tx, user_id: int, limit: int, recipient: str | None = None) -> list[Mapping[str, Any]]:
+    """The newest messages of an account over all channels, the newest first; to one recipient only if it is given."""
+    names = tx.rows(select(counters_table.c.name).where(counters_table.c.user_id == user_id))
+    found: list[Mapping[str, Any]] = []
+    for name in sorted(row["name"] for row in names):  # those that are no channel's hold no messages
+        wanted = selection(user_id, name, 0, ENDLESS).order_by(messages.c.ordinal.desc()).limit(limit)
+        found += tx.rows(wanted if recipient is None else wanted.where(messages.c.recipient == recipient))
+    return sorted(found, key=lambda row: (row["date"], row["ordinal"]), reverse=True)[:limit]
 
 
 def page(

@@ -11,6 +11,10 @@ from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry
 NO_ROUTE = 300.0
 """Seconds after which a mail without a route is tried again."""
 MOST_ATTEMPTS = 20
+
+AUTOMATIC = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "OOF, AutoReply"))
+"""Headers of every such mail, so that no absence notice answers it (RFC 3834; the other one is for Exchange)."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,7 +34,7 @@ class HouseMail:
             log.warning("mail.no_route", job=job.job_id)
             return NO_ROUTE
         key = MessageKey(0, "email", f"job-{job.job_id}")
-        content = Mail(given["subject"], given["text"], given["from"])
+        content = Mail(given["subject"], given["text"], given["from"], AUTOMATIC)
         mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
         (outcome,) = await transport.send([mail])
         if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:

@@ -2,12 +2,12 @@
 
 import msgspec
 
+from heliograph import phone
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
 from heliograph.ids import new_ids
 from heliograph.messaging import message, rows
 from heliograph.messaging.hooks import NOBODY, Hooks
-from heliograph.phone import msisdn
 from heliograph.transports.base import Inbound
 
 COLUMNS = rows.Inbound.__struct_fields__
@@ -45,6 +45,8 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     )
     row.unread = int(hooks.on_inbound(tx, row, original))
     tx.insert_rows("inbound", COLUMNS, [msgspec.structs.astuple(row)])
+    if row.unread:
+        message.record(tx, [(user_id, row.message_id, message.RECEIVED, message.LISTED)])
     tally = usage.Tally()
     tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
     tally.write(tx)
@@ -53,7 +55,10 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
 
 def e164(address: str) -> str:
     """A number with its plus, which carriers leave out; anything else (a short code, a name) as it is."""
-    return "+" + address if address.isdigit() and len(address) > 6 else address
+    if not (address.isdigit() and len(address) > 6):
+        return address
+    known = phone.parse(address)
+    return known.number if known else address if address.startswith("0") else "+" + address
 
 
 def by_number(tx: Tx, arrived: Inbound, holder: int | None) -> rows.Message | None:
@@ -64,9 +69,10 @@ def by_number(tx: Tx, arrived: Inbound, holder: int | None) -> rows.Message | No
     sent = tx.driver(
         "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"  # noqa: S608
         f"{'' if holder is None else ' AND user_id = ?'} ORDER BY date DESC, message_id DESC LIMIT 50",
-        [msisdn(e164(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
+        [phone.msisdn(e164(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
     ).fetchall()
+    asked = phone.identity(arrived.recipient)
     for user_id, message_id, sender in sent:
-        if sender.lstrip("+") == arrived.recipient.lstrip("+"):
+        if phone.identity(sender) == asked:
             return message.find(tx, user_id, message_id)
     return None

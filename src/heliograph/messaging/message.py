@@ -13,6 +13,10 @@ SENT = "Sent"
 COMPLETED = "Completed"
 FAILED = "Failed"
 CANCELLED = "Cancelled"
+RECEIVED = "Received"
+"""What arrived: it has no other status."""
+LISTED = "Listed for polling, by a rule with the action POLL."
+"""The line of a timeline. The lists write it, for many events at once."""
 
 OPEN = (SCHEDULED, QUEUED)
 MOVES: Mapping[str, tuple[str, ...]] = {
@@ -66,17 +70,28 @@ def record(tx: Tx, events: Sequence[tuple[int, str, str, str]]) -> None:
 
 
 def timeline(tx: Tx, user_id: int, message_id: str) -> list[tuple[float, str, str]]:
-    """(Unix time, status, detail) of each change of a message, oldest first; empty for an unknown one."""
-    row = find(tx, user_id, message_id)
-    if row is None:
+    """(Unix time, status, detail) of what happened to a message that was sent or arrived, oldest first; empty for an
+    unknown one.
+    """
+    first = _beginning(tx, user_id, message_id)
+    if first is None:
         return []
-    born = f"Accepted in request {row.request_id}." if row.request_id else "Accepted."
-    first = SCHEDULED if row.schedule > row.date else QUEUED
     events = tx.driver(
         "SELECT seq, status, detail FROM message_events WHERE user_id = ? AND message_id = ? ORDER BY seq",
         [user_id, message_id],
     ).fetchall()
-    return [(float(row.date), first, born), *((seq / 1e9, status, detail) for seq, status, detail in events)]
+    return [first, *((seq / 1e9, status, detail) for seq, status, detail in events)]
+
+
+def _beginning(tx: Tx, user_id: int, message_id: str) -> tuple[float, str, str] | None:
+    row = find(tx, user_id, message_id)
+    if row is not None:
+        born = f"Accepted in request {row.request_id}." if row.request_id else "Accepted."
+        return float(row.date), SCHEDULED if row.schedule > row.date else QUEUED, born
+    arrived = tx.driver(
+        "SELECT timestamp, sender FROM inbound WHERE user_id = ? AND message_id = ?", [user_id, message_id]
+    ).fetchone()
+    return None if arrived is None else (float(arrived[0]), RECEIVED, f"Arrived from {arrived[1]}.")
 
 
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
@@ -102,6 +117,11 @@ def _by_user(keys: Iterable[Key]) -> dict[int, list[str]]:
 def find(tx: Tx, user_id: int, message_id: str) -> Message | None:
     """The row of one message of an account, or None."""
     return load(tx, [(user_id, message_id)]).get((user_id, message_id))
+
+
+def owners(tx: Tx, message_id: str) -> list[int]:
+    """The user_ids of the accounts that have a message of this id: one, or none."""
+    return [row[0] for row in tx.driver("SELECT user_id FROM messages WHERE message_id = ?", [message_id]).fetchall()]
 
 
 def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:

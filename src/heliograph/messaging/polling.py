@@ -107,6 +107,13 @@ def inbound(tx: Tx, user_id: int, channel: str, offset: int, limit: int) -> tupl
     return total, tx.rows(rows.offset(min(offset, total)))
 
 
+def answer(tx: Tx, user_id: int, channel: str, original_message_id: str) -> Mapping[str, Any] | None:
+    """The newest message that answers a sent one, read or not."""
+    mine = (inbound_table.c.user_id == user_id) & (inbound_table.c.channel == channel)
+    answers = select(inbound_table).where(mine, inbound_table.c.original_message_id == original_message_id)
+    return tx.row(answers.order_by(inbound_table.c.inbound_id.desc()).limit(1))
+
+
 def unread_inbound(user_id: int, channel: str) -> Select[Any]:
     """The unread messages as a selection, which a request searches and sorts."""
     return select(inbound_table).where(_unread(user_id, channel))

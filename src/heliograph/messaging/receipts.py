@@ -251,11 +251,14 @@ def _list(tx: Tx, final: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> Non
     """Insert receipt rows; those that a POLL rule asked for get a place in the polled list."""
     entries: list[rows.Receipt] = []
     polled: dict[tuple[int, str], list[rows.Receipt]] = {}
+    lines: list[tuple[int, str, str, str]] = []
     for row, receipt in final:
         entry = _entry(row, receipt, hooks.channels[row.channel])
         entries.append(entry)
         if hooks.on_receipt(tx, row, entry):
             polled.setdefault((row.user_id, list_name(row.channel)), []).append(entry)
+            lines.append((*row.key, _event_status(row, receipt), message.LISTED))
+    message.record(tx, lines)
     for (user_id, name), listed in sorted(polled.items()):
         first, _ = counters.take(tx, user_id, name, len(listed))
         for place, entry in enumerate(listed, first):

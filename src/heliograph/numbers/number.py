@@ -38,16 +38,18 @@ def owner(tx: Tx, number: str) -> tuple[int, int] | None:
     """(user_id, subaccount_id) of the owner of a number (E.164). NOBODY: a dedicated number without an owner, for sale
     in the pool or released by an earlier owner. None: no dedicated number.
     """
-    row = tx.driver("SELECT user_id, subaccount_id FROM owned_numbers WHERE number = ?", [number]).fetchone()
-    if row is not None:
+    spelt = phone.spellings(number)
+    for row in tx.driver_in("SELECT user_id, subaccount_id FROM owned_numbers WHERE number IN ({})", [], spelt):
         return row[0], row[1]
-    dedicated = "SELECT 1 FROM number_pool WHERE number = ? UNION ALL SELECT 1 FROM released_numbers WHERE number = ?"
-    return NOBODY if tx.driver(dedicated, [number, number]).fetchone() else None
+    dedicated = [f"SELECT 1 FROM {table} WHERE number IN ({{}})" for table in ("number_pool", "released_numbers")]  # noqa: S608
+    return NOBODY if any(row for sql in dedicated for row in tx.driver_in(sql, [], spelt)) else None
 
 
 def owners(tx: Tx, numbers: Collection[str]) -> dict[str, int]:
-    """Number -> user_id of its owner, for those of these numbers (E.164) that have one."""
-    return dict(tx.driver_in("SELECT number, user_id FROM owned_numbers WHERE number IN ({})", [], numbers))
+    """Number -> user_id of its owner, for those of these numbers (E.164) that have one, in whatever spelling."""
+    spelt = {spelling: number for number in numbers for spelling in phone.spellings(number)}
+    found = tx.driver_in("SELECT number, user_id FROM owned_numbers WHERE number IN ({})", [], spelt)
+    return {spelt[number]: user_id for number, user_id in found}
 
 
 def prices_for(tx: Tx, who: Principal, country: str) -> tuple[int, int]:

@@ -30,11 +30,15 @@ class SmsText(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """An email as the transport needs it: addresses, a subject, a plain text."""
+    """An email as the transport needs it: addresses, a subject, a plain text.
+
+    `headers` are further ones, (name, value) in ASCII, that the house has written itself.
+    """
 
     subject: str
     text: str
     reply_to: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Media(msgspec.Struct, frozen=True):

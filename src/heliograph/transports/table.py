@@ -70,7 +70,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
-    "sms": lambda name, settings: SandboxSms(name),
+    "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
     "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
     "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
 }

@@ -1,25 +1,29 @@
 """The HTTP client for URLs that customers give: it never reaches private addresses unless it is allowed to.
 
-Knows nothing of events, rules or retries.
+Knows nothing of events, rules or retries. aiohttp is imported when something is first fetched: many servers never do.
 """
 
+import asyncio
+import importlib
 import ipaddress
 import re
 import socket
 import string
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
-import aiohttp
 import msgspec
 from yarl import URL
 
-from heliograph import __version__
+from heliograph import __version__, webaddress
 
-LONGEST_URL = 2000
+if TYPE_CHECKING:
+    import aiohttp
+
 LONGEST_BODY = 2048
 """Bytes of an answer that are read; the rest is not waited for."""
 CONNECTIONS, CONNECTIONS_PER_HOST = 400, 400
@@ -59,22 +63,12 @@ def check_url(url: str, *, private: bool = True) -> str | None:
 
     `private` False refuses what needs no look-up to be seen as private: addresses in any spelling, and localhost.
     """
-    if len(url) > LONGEST_URL:
-        return f"The URL is longer than {LONGEST_URL} characters."
-    if any(character <= " " or character == "\x7f" for character in url):
-        return "The URL has spaces or control characters."
-    try:
-        parsed = URL(url)
-    except ValueError:
-        return "The URL is malformed."
-    if not parsed.scheme:
-        return "The URL has no scheme: it must start with http:// or https://."
-    if parsed.scheme not in ("http", "https"):
-        return "The scheme of the URL must be http or https."
-    if not parsed.raw_host:
-        return "The URL has no host."
-    if not private and _is_plainly_private(parsed.raw_host):
-        return f"The address {parsed.raw_host} is private and not allowed."
+    wrong = webaddress.problem(url)
+    if wrong is not None:
+        return wrong
+    host = URL(url).raw_host or ""
+    if not private and _is_plainly_private(host):
+        return f"The address {host} is private and not allowed."
     return None
 
 
@@ -196,7 +190,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+def _public_socket(info: "aiohttp.AddrInfoType") -> socket.socket:
     """The socket for a connection to a resolved address. Raises _Private: the address is checked here and not earlier,
     so that a name cannot resolve to a public address for the check and to a private one for the connection.
     """
@@ -214,8 +208,10 @@ class WebClient:
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
-    def _client(self) -> aiohttp.ClientSession:
+    def _client(self) -> "aiohttp.ClientSession":
         """Made at the first use, since it belongs to the event loop that runs then."""
+        import aiohttp
+
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
@@ -248,6 +244,9 @@ class WebClient:
         is added to what the URL has, written in the same way as a form. `sign` makes further headers out of the exact
         bytes that the peer gets: the body, or without one the query string.
         """
+        await _load()
+        import aiohttp
+
         begun = time.monotonic()
         status, body, error = None, bytearray(), check_url(url)
         if error is None:
@@ -271,6 +270,9 @@ class WebClient:
         (why it failed, in one sentence; whether another try may help). Each redirect is checked like the first address,
         and like it called as it was given.
         """
+        await _load()
+        import aiohttp
+
         end = time.monotonic() + seconds
         for _ in range(MOST_REDIRECTS + 1):
             fault = check_url(url)
@@ -305,7 +307,13 @@ def _encode(form: Mapping[str, str] | None, json: Any) -> tuple[bytes | None, di
     return None, {}
 
 
-async def _save(response: aiohttp.ClientResponse, into: IO[bytes], most: int) -> tuple[str | None, bool]:
+async def _load() -> None:
+    """Import the library beside the event loop: that takes a tenth of a second."""
+    if "aiohttp" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "aiohttp")
+
+
+async def _save(response: "aiohttp.ClientResponse", into: IO[bytes], most: int) -> tuple[str | None, bool]:
     """Write a whole answer into a file; see WebClient.download."""
     if response.status != 200:
         return f"{response.url.raw_host} answered with status {response.status}.", response.status >= 500
@@ -318,7 +326,7 @@ async def _save(response: aiohttp.ClientResponse, into: IO[bytes], most: int) ->
     return None, False
 
 
-async def _read(response: aiohttp.ClientResponse, body: bytearray) -> None:
+async def _read(response: "aiohttp.ClientResponse", body: bytearray) -> None:
     """Fill `body` with the beginning of an answer. A connection with unread data is closed when it is released."""
     while len(body) < LONGEST_BODY:
         chunk = await response.content.read(LONGEST_BODY - len(body))
@@ -331,6 +339,8 @@ def _sentence(problem: Exception, url: URL, timeout: float) -> str:
     """Why there is no answer, as a sentence for the customer. It names only the host: a URL may hold a password or a
     token.
     """
+    import aiohttp
+
     match problem:
         case TimeoutError():
             return f"{url.raw_host} did not answer within {timeout:g} seconds."

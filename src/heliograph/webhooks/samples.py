@@ -1,14 +1,21 @@
-"""Test events: what a customer's URL will get, sent to it at once. Source: endpoints 128 and 132, facts D13."""
+"""Test events: what a customer's URL will get, sent to it at once, and kept like one that has happened.
+
+They are found by their ids, but in no list of the unread: no rule has asked for them. Source: endpoints 128 and 132,
+facts D13.
+"""
+
+import msgspec
 
 from heliograph.db.engine import Tx
 from heliograph.ids import new_ids
-from heliograph.messaging import message, rows
+from heliograph.messaging import inbound as arrived
+from heliograph.messaging import message, receipts, rows
 from heliograph.messaging.channel import Channel
 from heliograph.webhooks import outgoing, payloads
 
 
 def receipt(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str) -> rows.Receipt:
-    """Push a sample receipt; the row that it stands for."""
+    """Keep a sample receipt and push it; its row."""
     row = rows.Receipt(
         user_id=user_id,
         channel=channel.name,
@@ -24,12 +31,13 @@ def receipt(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str
         error_text=None,
         custom_string="",
     )
+    tx.insert_rows("receipts", receipts.COLUMNS, [msgspec.structs.astuple(row)])
     outgoing.push(tx, user_id, url, "post", payloads.receipt(row))
     return row
 
 
 def inbound(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str) -> rows.Inbound:
-    """Push a sample inbound message; the row that it stands for."""
+    """Keep a sample inbound message and push it; its row."""
     message_id, original_id = new_ids(2, tx.clock)
     row = rows.Inbound(
         user_id=user_id,
@@ -44,5 +52,6 @@ def inbound(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str
         original_body=f"This is the original message. {original_id[-10:]}",
         custom_string="",
     )
+    tx.insert_rows("inbound", arrived.COLUMNS, [msgspec.structs.astuple(row)])
     outgoing.push(tx, user_id, url, "post", payloads.inbound(row))
     return row

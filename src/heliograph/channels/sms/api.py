@@ -8,7 +8,7 @@ from heliograph.channels.sms import shapes, templates
 from heliograph.channels.sms.channel import NAME
 from heliograph.channels.sms.shapes import SendSms, SendSmsAnswer, SentSms, SmsTemplate, SmsTemplateBody
 from heliograph.errors import BadRequest, Status, required
-from heliograph.fields import Nothing
+from heliograph.fields import Nothing, Null
 from heliograph.http import search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
@@ -41,10 +41,12 @@ def _answer(req: Request, fates: list[Accepted], render: Callable[[Accepted], Se
     )
 
 
-send, price = sending_and_pricing(NAME, SendSms, SendSmsAnswer, _sent, _priced, most=shapes.MOST_MESSAGES)
+send, price = sending_and_pricing(
+    NAME, SendSms, SendSmsAnswer, _sent, _priced, most=shapes.MOST_MESSAGES, asked=SendSms.asked
+)
 view_history = api.viewing(NAME, shapes.SHEET)
 export_history = api.exporting(NAME)
-cancel, cancel_all = api.cancelling(NAME)
+cancel, cancel_all = api.cancelling(NAME, answer=Null)
 receipts = api.receipts(NAME, shapes.SmsReceipt, shapes.ListedSmsReceipt)
 inbound = api.inbound(NAME)
 

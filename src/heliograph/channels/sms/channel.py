@@ -5,17 +5,20 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
-from heliograph import phone
+from heliograph import countries, phone, webaddress
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms import segments
 from heliograph.channels.sms.senders import refuse_foreign
-from heliograph.channels.sms.shapes import DELIVERED, SHEET, SmsMessage
+from heliograph.channels.sms.shapes import DELIVERED, SHEET, CampaignText, ShortenedText, SmsMessage
 from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
+from heliograph.links import literals
+from heliograph.links.link import URL, NewLink, Shortener
 from heliograph.media import Medium
 from heliograph.messaging import inbound
 from heliograph.messaging.channel import Charge, Draft, Order, Words
@@ -36,11 +39,17 @@ _CHARGES = tuple((Charge("message", units),) for units in range(MOST_PARTS + 1))
 NO_COUNTRY = "001"
 """What satellite and other global networks have for a country: there is no price for it."""
 
+LONGEST_SHORTENED = 250
+"""Characters of a URL that `shorten_urls` takes (facts G6); a longer one stays as it is."""
+
 FARTHEST = 124 * 24 * 3600
 """A schedule may lie four months ahead (facts F10)."""
 
+log = structlog.get_logger(__name__)
+
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
-_DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
+LONGEST_SHORT_CODE = 6
+_SHORT_CODE = re.compile(rf"[0-9]{{1,{LONGEST_SHORT_CODE}}}")
 
 
 class Sms:
@@ -63,9 +72,11 @@ class Sms:
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
         self._unicode = settings.unicode_sms == "always"
+        self._shortener = Shortener(settings)
         self._shared: dict[str, list[str]] = {}
         for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
-            self._shared.setdefault(_country(number), []).append(number)
+            known = phone.parse(number)
+            self._shared.setdefault(known.country if known else "", []).append(known.number if known else number)
         self.shared = [number for numbers in self._shared.values() for number in numbers]
 
     def draft(self, who: Principal, given: SmsMessage, now: float) -> Draft:
@@ -84,18 +95,25 @@ class Sms:
             return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
         if not given.to:
             return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
-        number = phone.parse(given.to, (given.country or who.country).upper())
+        country = (given.country or "").strip()
+        number = phone.parse(given.to, countries.code(country) if country else who.country)
         if number is None or number.country == NO_COUNTRY:
             return _refuse(draft, Status.INVALID_RECIPIENT)
         draft.recipient, draft.country = number.number, number.country
         draft.carrier = phone.carrier(number)
-        sender = self._sender(draft, who.numbers)
+        sender = self._sender(draft, who)
         if sender is None:
             return _refuse(draft, Status.INVALID_SENDER_ID)
         draft.sender = sender
         if not selection.allows(who, draft.country, self._home_only):
             draft.units = 0
             return _refuse(draft, Status.COUNTRY_NOT_ENABLED)
+        links: tuple[NewLink, ...] = ()
+        if type(given) is not SmsMessage:
+            body, links = self._linked(given, body)
+        if links and not self._shortener.domain:
+            log.warning("links.no_domain", why="HELIOGRAPH_LINK_DOMAIN is not set, so no message can have a link.")
+            return _refuse(draft, Status.SOMETHING_IS_WRONG)
         if not (who.unicode or self._unicode):
             body = segments.plain(body[: MOST_PARTS * 1000])  # far more than fits: each character is looked at
         if not body.strip():
@@ -107,6 +125,8 @@ class Sms:
         draft.body, draft.units = measured.text, measured.count
         draft.encoding = UCS2 if measured.unicode else GSM
         draft.schedule = schedule
+        if links:
+            draft.links = tuple(link for link in links if link.code in measured.text)
         if phone.is_test(number.number):
             draft.free, draft.units = True, 0
         draft.awaits = draft.units
@@ -114,13 +134,30 @@ class Sms:
         return draft
 
     def personal(self, given: SmsMessage) -> Callable[[Member], SmsMessage]:
-        """A message to a list, addressed to the phone number of one contact."""
-        write = audience.personal(given.body or "")
+        """A message to a list, addressed to the phone number of one contact; a campaign's has links of its own."""
+        kinds = sorted(literals.found(given.body or "")) if isinstance(given, CampaignText) else []
+        write = audience.personal(given.body or "", links=bool(kinds))
 
         def address(member: Member) -> SmsMessage:
-            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=write(member))
+            to = member["phone_number"] or ""
+            if not kinds:
+                return msgspec.structs.replace(given, list_id=None, to=to, body=write(member))
+            assert isinstance(given, CampaignText)
+            links = tuple(self._shortener.new(kind, given.url_to_shorten if kind == URL else "") for kind in kinds)
+            shown: dict[str, str] = {link.kind: self._shortener.shown(link) for link in links}
+            return msgspec.structs.replace(given, list_id=None, to=to, body=write({**member, **shown}), links=links)
 
         return address
+
+    def _linked(self, given: SmsMessage, body: str) -> tuple[str, tuple[NewLink, ...]]:
+        """The text as it goes out, and the short links in it."""
+        if isinstance(given, CampaignText):
+            return body, given.links
+        at = webaddress.first(body) if isinstance(given, ShortenedText) else None
+        if at is None or at.stop - at.start > LONGEST_SHORTENED or webaddress.problem(body[at]):
+            return body, ()
+        link = self._shortener.new(URL, body[at])
+        return body[: at.start] + self._shortener.shown(link) + body[at.stop :], (link,)
 
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         """Refuse the senders that belong to other accounts."""
@@ -134,22 +171,24 @@ class Sms:
         """The newest message from the number that was written to, to the number that wrote."""
         return inbound.by_number(tx, arrived, holder)
 
-    def _sender(self, draft: Draft, own: Sequence[str]) -> str | None:
-        """The sender ID as it goes out, None for an invalid one (facts F1, F2).
+    def _sender(self, draft: Draft, who: Principal) -> str | None:
+        """The sender ID as it goes out, None for an invalid one (facts F1, F2). Numbers are in E.164, national ones are
+        those of the account's country.
 
         When none is given, a number that the account has bought, one of the recipient's country if there is one; an
         account without numbers shares those of the house.
         """
-        given = draft.sender.strip()
+        given, own = draft.sender.strip(), who.numbers
         if not given:
             near = [number for number in own if _country(number) == draft.country] if own else []
             pool = near or own or self._shared.get(draft.country) or self.shared
             return pool[zlib.crc32(draft.recipient.encode()) % len(pool)] if pool else None
-        if _DIGITS.fullmatch(given):
-            return given
         compact = re.sub(r"[\s()-]", "", given)
-        if _DIGITS.fullmatch(compact):
+        if _SHORT_CODE.fullmatch(compact):
             return compact
+        if sum(map(str.isdecimal, given)) > LONGEST_SHORT_CODE and not any(map(str.isalpha, given)):
+            number = phone.parse(given, who.country)
+            return number.number if number else None
         return given if _ALPHANUMERIC.fullmatch(given) else None
 
 

@@ -1,10 +1,16 @@
 """The length of an SMS: alphabet, segments, truncation. Knows texts only: octets are the carrier's matter."""
 
+# ruff: noqa: RUF001 - letters that are taken for others are what a part of this is about
+
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
+from anyascii import anyascii
+
+from heliograph.texts import normal, visible
 
 
 class Segmented(msgspec.Struct, frozen=True, gc=False):
@@ -58,34 +64,49 @@ def measure(text: str, limit: int) -> Segmented:
     return Segmented(unicode, min(len(parts), limit), kept, len(kept) < len(text))
 
 
-_ALIKE = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4`", "'")
+_ALIKE = (
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02b9\u02bb\u02bc\u02bd\u02c8\u00b4`", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc", "-")
     | dict.fromkeys("\u2022\u00b7", "*")
-    | {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "þ": "th", "\u0131": "i", "œ": "oe", "Œ": "OE"}
+    | {"\u2044": "/", "÷": "/", "×": "x", "·": "*"}
+    | {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "TH", "\u0131": "i"}
+    | {"œ": "oe", "Œ": "OE", "ẞ": "SS", "ŋ": "ng", "Ŋ": "NG", "ǝ": "e", "ə": "e", "Ə": "E"}
+    | dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True))
+    | {"\u0627": "a", "\u0640": "", "\u0787": "'", "\u0e45": "a", "\u0ead": "o", "\u0f68": "a", "\u3147": "ng"}
 )
-"""Quotes, dashes, dots and letters that look like characters of GSM 03.38, and that Unicode does not take apart."""
+"""What looks like characters of GSM 03.38 or stands for them, where neither Unicode nor the table of anyascii says so
+well: quotes, dashes, letters of Latin alphabets, Greek capitals, letters of other scripts that only carry a vowel.
+"""
 
 
 def plain(text: str) -> str:
-    """A text with characters of GSM 03.38 only: accents that it lacks fall, and what nothing stands for is "?"."""
+    """A text with characters of GSM 03.38 only: accents that it lacks fall, other letters are transliterated.
+
+    A letter that nothing stands for is its code point, as U+39DD: a letter is never lost silently. A picture or sign
+    that nothing stands for is "?".
+    """
     if _is_gsm(text):
         return text
-    return "".join(
-        char if _is_gsm(char) else _replaced(char) for char in unicodedata.normalize("NFC", text).translate(_ALIKE)
-    )
+    return "".join(char if _is_gsm(char) else _replaced(char) for char in normal("NFC", visible(text)))
 
 
+@lru_cache(maxsize=4096)
 def _replaced(char: str) -> str:
+    if char in _ALIKE:
+        return _ALIKE[char]
+    category = unicodedata.category(char)
     if char.isspace():
         return " "
-    taken_apart = (part for part in unicodedata.normalize("NFKD", char) if unicodedata.category(part) not in _UNSEEN)
-    return "".join(part if _is_gsm(part) else "?" for part in taken_apart)
-
-
-_UNSEEN = ("Mn", "Me", "Cf")
-"""Unicode's categories of what stands above or around another character, and of what cannot be seen."""
+    if category in ("Cf", "Cc"):
+        return ""
+    apart = [one for one in unicodedata.normalize("NFKD", char) if unicodedata.category(one)[0] != "M"]
+    if apart and all(one in _ALIKE or _is_gsm(one) for one in apart):
+        return "".join(_ALIKE.get(one, one) for one in apart)
+    written = anyascii(char).replace("`", "'")
+    if written and "?" not in written and not (category[0] == "S" and written[0] == ":"):  # emoji have :names:
+        return written
+    return f"U+{ord(char):04X}" if category[0] in "LN" else "" if category[0] == "M" else "?"
 
 
 def split(text: str, unicode: bool) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What the SMS section takes and answers (endpoints 126 to 143)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from heliograph.fields import (
     UnixTime,
     about,
 )
+from heliograph.links.link import NewLink
 from heliograph.messaging import history
 from heliograph.messaging.channel import Accepted, Sheet
 from heliograph.messaging.shapes import Receipt
@@ -52,15 +53,40 @@ class SmsMessage(msgspec.Struct, kw_only=True):
     )
     list_id: Annotated[int | None, about("A contact list, in place of `to`.")] = None
     country: Annotated[
-        str | None, about("ISO 3166 code of the country of a national number; by default, the account's.")
+        str | None, about("The country of a national number: ISO 3166 code or name; by default, the account's.")
     ] = None
     from_email: Annotated[str | None, about("Where replies are mailed to.")] = None
+
+
+class ShortenedText(SmsMessage, kw_only=True):
+    """A message whose first URL becomes a short link: its request has `shorten_urls`. None is read from a body."""
+
+
+class CampaignText(SmsMessage, kw_only=True):
+    """What a campaign asks for: its text may have literals for short links, which `Sms.personal` fills.
+
+    It is made by the campaign engine and never read from a body. `url_to_shorten` is where the first three literals
+    lead to (links/literals.py); "" without them. `links` are those in the text of one contact.
+    """
+
+    url_to_shorten: str = ""
+    links: tuple[NewLink, ...] = ()
 
 
 class SendSms(msgspec.Struct):
     """Body of send and price."""
 
     messages: Annotated[list[SmsMessage], about("At most 1000.", minItems=1, maxItems=MOST_MESSAGES)]
+    shorten_urls: Annotated[
+        bool | None,
+        about("Make the first URL of each message a short link whose clicks are counted; up to 250 characters.", False),
+    ] = None
+
+    def asked(self) -> Sequence[SmsMessage]:
+        """The messages as the channel takes them."""
+        if not self.shorten_urls:
+            return self.messages
+        return [ShortenedText(**msgspec.structs.asdict(message)) for message in self.messages]
 
 
 class SentSms(msgspec.Struct, kw_only=True, gc=False):

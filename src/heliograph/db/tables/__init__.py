@@ -15,8 +15,9 @@ from heliograph.db.tables.accounts import (
     users,
 )
 from heliograph.db.tables.base import metadata
-from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports
+from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.files import exports, files, uploads
+from heliograph.db.tables.links import clicks, links, long_urls
 from heliograph.db.tables.messages import (
     counters,
     handovers,
@@ -51,6 +52,7 @@ __all__ = [
     "audit",
     "balances",
     "cards",
+    "clicks",
     "clients",
     "commission_balances",
     "commissions",
@@ -71,12 +73,15 @@ __all__ = [
     "inbound_parts",
     "jobs",
     "ledger",
+    "links",
     "long_inbound",
+    "long_urls",
     "mail_consents",
     "message_events",
     "messages",
     "metadata",
     "number_pool",
+    "opt_outs",
     "owned_numbers",
     "parked_receipts",
     "payments",

@@ -72,7 +72,7 @@ contacts = Table(
     sqlite_autoincrement=True,
 )
 """`place` only grows within a list and has gaps where contacts were removed. `keywords` is the text that is searched,
-in small letters, since SQLite can only fold the case of ASCII.
+in the form of `texts.folded`: SQLite can only fold the case of ASCII.
 """
 
 imports = Table(
@@ -91,6 +91,7 @@ imports = Table(
     Column("rows_done", BigInteger, nullable=False),
     Column("rows_added", BigInteger, nullable=False),
     Column("rows_updated", BigInteger, nullable=False),
+    Column("rows_partial", BigInteger, nullable=False, server_default="0"),
     Column("rows_refused", BigInteger, nullable=False),
     Column("error", Text),
     Column("error_file_id", Text),
@@ -108,6 +109,26 @@ import_refusals = Table(
     Column("line", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("content", Text, nullable=False),
+    Column("partial", SmallInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("import_id", "line"),
     sqlite_with_rowid=False,
 )
+"""`partial` is 1 for a row that was imported, but not all of it."""
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("opt_out_id", Id, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("msisdn", BigInteger),
+    Column("event", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("message_id", Text),
+    Column("list_id", BigInteger),
+    Column("date_added", BigInteger, nullable=False),
+    Index(None, "user_id", "opt_out_id"),
+    Index(None, "user_id", "msisdn"),
+)
+"""Who opted out or in again, and why; rows are only added. `list_id`: the list that the contact left and comes back to.
+"""

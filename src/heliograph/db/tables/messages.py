@@ -143,6 +143,7 @@ inbound = Table(
     Column("details", Text),
     Index(None, "user_id", "channel", "unread", "inbound_id"),
     Index(None, "user_id", "message_id"),
+    Index(None, "user_id", "original_message_id"),
 )
 
 long_inbound = Table(

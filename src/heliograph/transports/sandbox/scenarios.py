@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from heliograph.transports.sandbox.visits import Visit
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pdu import ShortMessage
 
@@ -13,7 +14,9 @@ DELIVERED, EXPIRED, UNDELIVERABLE = 2, 3, 5
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """What becomes of a message. `stat` empty: no receipt. `reply` is the text of an MO that comes back."""
+    """What becomes of a message. `stat` empty: no receipt. `reply` is the text of an MO that comes back. `visit`: what
+    its subscriber does with short links of the house.
+    """
 
     status: int = pdu.ESME_ROK
     stat: str = "DELIVRD"
@@ -23,6 +26,7 @@ class Scenario(msgspec.Struct, frozen=True):
     receipts: int = 1
     reply: str = ""
     echo: bool = False
+    visit: Visit = ""
     throttled: bool = False
     dropped: bool = False
 
@@ -39,6 +43,9 @@ SCENARIOS: Final = {
     "999008": Scenario(stat="EXPIRED", state=EXPIRED, error="003"),
     "999009": Scenario(dropped=True),
     "999010": Scenario(receipts=2),
+    "999011": Scenario(visit="click"),
+    "999012": Scenario(visit="confirm"),
+    "999013": Scenario(visit="preview"),
 }
 
 

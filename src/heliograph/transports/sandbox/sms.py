@@ -7,6 +7,7 @@ import msgspec
 from heliograph.transports.base import Events
 from heliograph.transports.options import SmppOptions
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
+from heliograph.transports.sandbox.visits import Visitor
 from heliograph.transports.smpp.transport import SmppTransport, Timing
 
 WINDOW = 500
@@ -15,12 +16,17 @@ LAST_RECEIPTS = 5.0
 
 
 class SandboxSms(SmppTransport):
-    """Sends every SMS to `smsc`. Nobody else can bind to it: the password is made up at random."""
+    """Sends every SMS to `smsc`. Nobody else can bind to it: the password is made up at random.
 
-    def __init__(self, name: str, smsc: SimulatedSmsc | None = None, *, timing: Timing | None = None) -> None:
+    `links_at` is the host of the house's short links, which subscribers open.
+    """
+
+    def __init__(
+        self, name: str, smsc: SimulatedSmsc | None = None, *, timing: Timing | None = None, links_at: str = ""
+    ) -> None:
         password = secrets.token_hex(4)
         super().__init__(name, SmppOptions("127.0.0.1", 0, "sandbox", password, window=WINDOW), timing=timing)
-        self.smsc = smsc or SimulatedSmsc()
+        self.smsc = smsc or SimulatedSmsc(visitor=Visitor(links_at) if links_at else None)
         self.smsc.authenticate = lambda bind: bind.password == password
 
     async def open(self, events: Events) -> None:

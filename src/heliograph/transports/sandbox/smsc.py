@@ -15,6 +15,7 @@ import structlog
 
 from heliograph.transports.memory import Recent
 from heliograph.transports.sandbox.scenarios import Scenario, receipts, scenario_of
+from heliograph.transports.sandbox.visits import Visitor
 from heliograph.transports.smpp import alphabet, parts, pdu
 from heliograph.transports.smpp.address import address_of, text_of
 from heliograph.transports.smpp.pdu import Address, Bind, PduError, ShortMessage
@@ -85,7 +86,8 @@ class SimulatedSmsc:
 
     `authenticate` decides on binds; without it every ESME is let in. Receipts and replies come `receipt_delay`
     seconds after the response, delayed ones after `long_delay`; what an ESME refuses comes again after `retry_delay`.
-    A connection that does not bind within `bind_timeout` seconds is closed. `tls` makes it speak TLS.
+    A connection that does not bind within `bind_timeout` seconds is closed. `tls` makes it speak TLS. Subscribers open
+    links by `visitor`; without it they do not.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class SimulatedSmsc:
         retry_delay: float = 1.0,
         bind_timeout: float = 10.0,
         tls: ssl.SSLContext | None = None,
+        visitor: Visitor | None = None,
     ) -> None:
         self.authenticate = authenticate
         self.counts: Counter[str] = Counter()
@@ -107,6 +110,7 @@ class SimulatedSmsc:
         self._retry_delay = retry_delay
         self._bind_timeout = bind_timeout
         self._tls = tls
+        self._visitor = visitor
         self._sessions: set[Session] = set()
         self._bound: dict[Session, tuple[int, str]] = {}
         self._accounts: dict[str, _Account] = {}
@@ -131,6 +135,8 @@ class SimulatedSmsc:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        if self._visitor is not None:
+            await self._visitor.stop()
         if self._server is None:
             return
         self._server.close()
@@ -159,6 +165,7 @@ class SimulatedSmsc:
             any(timer.when() <= soon for timer in self._timers)
             or any(session.room < WINDOW for session in self._bound)
             or any(account.waiting and account.receivers for account in self._accounts.values())
+            or (self._visitor is not None and self._visitor.busy)
         )
 
     async def deliver(self, sender: str, recipient: str, text: str) -> None:
@@ -270,7 +277,7 @@ class SimulatedSmsc:
             self._later(self._long_delay, lambda: self._queue(account, made))
         else:
             due += made
-        if self._on_message is not None or scenario.reply or scenario.echo:
+        if self._on_message is not None or scenario.reply or scenario.echo or scenario.visit:
             self._arrived(account, message, scenario)
         dropped = scenario.dropped and self._try(message) == 1
         return None if dropped else pdu.ESME_ROK, remote_id
@@ -301,6 +308,9 @@ class SimulatedSmsc:
             return
         if self._on_message is not None:
             self._on_message(text_of(message.source), text_of(message.dest), text)
+        if self._visitor is not None and scenario.visit:
+            visitor = self._visitor
+            self._later(self._receipt_delay, lambda: visitor.start(text, scenario.visit))
         answer = text if scenario.echo else scenario.reply
         if answer:
             made = [_Delivery(self, account, body) for body in self._mo(message.dest, message.source, answer)]

@@ -18,8 +18,8 @@ ALPHANUMERIC: Final = (5, 0)
 def address_of(text: str, ton: int = -1) -> Address:
     """A name, a short code (up to 6 digits without a plus) or an international number, with its type.
 
-    An empty text leaves the address to the peer. `ton` of 0 or more overrides the type, as a carrier may ask; E.164 is
-    then the plan of TON 1 and 2.
+    An empty text leaves the address to the peer, and so does a number that begins with 0, which no international one
+    does. `ton` of 0 or more overrides the type, as a carrier may ask; E.164 is then the plan of TON 1 and 2.
     """
     digits = text.removeprefix("+")
     if not text:
@@ -29,7 +29,7 @@ def address_of(text: str, ton: int = -1) -> Address:
     elif len(digits) <= LONGEST_SHORT_CODE and digits == text:
         kind = SHORT_CODE
     else:
-        kind = INTERNATIONAL
+        kind = UNKNOWN if digits.startswith("0") else INTERNATIONAL
     if ton >= 0:
         kind = (ton, 1 if ton in (1, 2) else 0)
     return Address(*kind, digits)

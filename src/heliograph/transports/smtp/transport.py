@@ -85,6 +85,8 @@ def _rfc5322(message: Outgoing, mail: Mail, utf8: bool) -> bytes:
     letter["Subject"] = mail.subject
     letter["Date"] = datetime.now(UTC)
     letter["Message-ID"] = f"<{message.key.message_id.lower()}@{message.sender.rpartition('@')[2]}>"
+    for name, value in mail.headers:
+        letter[name] = value
     letter.set_content(mail.text)
     return letter.as_bytes()
 

@@ -1,0 +1,95 @@
+"""Commands that show messages: the newest of an account, and one with what happened to it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import cyclopts
+import msgspec
+from cyclopts import Parameter
+
+from heliograph.accounts import account
+from heliograph.billing import prices
+from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
+from heliograph.db.engine import Tx
+from heliograph.messaging import history, message
+from heliograph.messaging.rows import Message
+from heliograph.process import Problem
+from heliograph.terminal import lines, moment, out, say, show, table
+
+app = cyclopts.App(name="messages", help="Messages, and what became of them.")
+LISTED = ("message_id", "channel", "sender", "recipient", "status", "status_text", "body")
+SHORT = 40
+"""Characters of a text in a list."""
+
+
+@app.command(name="list")
+def list_messages(
+    username: Username,
+    /,
+    *,
+    to: Annotated[str | None, Parameter(help="Only those to this recipient, as E.164 or an address.")] = None,
+    limit: Annotated[int, Parameter(help="Most messages to show.")] = 20,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest messages of an account, the newest first."""
+    if not 0 < limit <= 10_000:
+        raise Problem(f"--limit={limit}: it must be an integer from 1 to 10000.")
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        rows = history.newest(tx, named(tx, username)["user_id"], limit, to)
+        return [{"date": row["date"], **{name: row[name] for name in LISTED}} for row in rows]
+
+    found = within(where.load(), work)
+    rows = [{**row, "date": moment(row["date"]), "body": _short(row["body"])} for row in found]
+    names = ("date", "message_id", "channel", "sender", "recipient", "status", "body")
+    show(as_json, found, table(rows, names) if rows else "There are no messages.")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
+
+
+@app.command(name="show")
+def show_message(
+    message_id: Annotated[str, Parameter(help="Its id, in any case.")],
+    /,
+    *,
+    where: Store = STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Show a message and its timeline: each step, with the carrier's own words."""
+    found = within(where.load(), lambda tx: _found(tx, message_id.strip().upper()))
+    about = {**found, "date": moment(found["date"]), "schedule": moment(found["schedule"])}
+    steps = [{**step, "at": moment(step["at"])} for step in about.pop("timeline")]
+    if as_json:
+        show(as_json, found, "")
+        return
+    say(lines({name: value for name, value in about.items() if value not in (None, "")}))
+    out.print()
+    show(as_json, steps, table(steps, ("at", "status", "detail")))
+
+
+def _found(tx: Tx, message_id: str) -> dict[str, Any]:
+    """A message of whatever account. Raises Problem."""
+    for user_id in message.owners(tx, message_id):
+        row = message.find(tx, user_id, message_id)
+        if row is not None:
+            steps = message.timeline(tx, user_id, message_id)
+            told = [{"at": round(at, 3), "status": status, "detail": detail} for at, status, detail in steps]
+            return {**_about(account.row(tx, user_id), row), "timeline": told}
+    raise Problem(f"There is no message {message_id!r}.")
+
+
+def _about(user: Mapping[str, Any], row: Message) -> dict[str, Any]:
+    """What a message is: its row without what is for us only, the account's name, the price in its currency."""
+    whole = msgspec.structs.asdict(row)
+    for ours in ("user_id", "ordinal", "msisdn", "receipts_left", "price_micros", "details", "list_id", "contact_id"):
+        del whole[ours]
+    return {
+        "message_id": whole.pop("message_id"),
+        "account": user["username"],
+        **whole,
+        "price": f"{prices.fixed(row.price_micros, 4)} {user['currency']}",
+    }

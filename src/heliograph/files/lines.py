@@ -1,0 +1,29 @@
+"""Rows on their way from a conversion to an import: as CSV, each with its line in the customer's file and its flaw."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from heliograph.files.separated import Flawed, Row
+
+
+def written(rows: Iterable[Row]) -> bytes:
+    """The rows; spaces and breaks within a cell become one space."""
+    out = io.BytesIO()
+    with io.TextIOWrapper(out, "utf-8", errors="replace", newline="", write_through=True) as text:
+        writer = csv.writer(text)
+        for line, row in rows:
+            flaw = row if isinstance(row, Flawed) else None
+            kind, reason = ("", "") if flaw is None else ("partial" if flaw.usable else "refused", flaw.reason)
+            cells = row.cells if isinstance(row, Flawed) else row
+            writer.writerow([line, kind, reason, *(re.sub(r"\s+", " ", cell) for cell in cells)])
+        return out.getvalue()
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of such a file, one by one."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for line, kind, reason, *cells in csv.reader(file):
+            yield int(line), Flawed(cells, reason, kind == "partial") if kind else cells

@@ -1,0 +1,123 @@
+"""Foreign bytes as text: the encoding of a file, and its text with a mark for every byte that does not fit.
+
+The one place that decides it, for imports and for conversions. The memory needed does not grow with the file.
+"""
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator
+from typing import IO, TextIO
+
+BROKEN = "\udcff"
+"""What stands in the text for bytes that do not fit. No text has it: it is half of a pair (Unicode 15, 3.8)."""
+
+HEAD = 65_536
+"""Bytes that are enough to see what a file is."""
+
+_ERRORS = "heliograph.broken"
+codecs.register_error(_ERRORS, lambda fault: (BROKEN, fault.end) if isinstance(fault, UnicodeDecodeError) else ("?", 0))
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_CODE_PAGES = {
+    **dict.fromkeys(("CZ", "SK", "PL", "HU", "SI", "HR", "RO", "BA", "AL"), "cp1250"),
+    **dict.fromkeys(("RU", "UA", "BY", "BG", "RS", "MK", "KZ"), "cp1251"),
+    "GR": "cp1253",
+    "CY": "cp1253",
+    "TR": "cp1254",
+    "IL": "cp1255",
+    "VN": "cp1258",
+    "TH": "cp874",
+    **dict.fromkeys(("EE", "LV", "LT"), "cp1257"),
+    "JP": "cp932",
+    "CN": "gb18030",
+    "SG": "gb18030",
+    "KR": "cp949",
+    "TW": "cp950",
+    "HK": "cp950",
+    "MO": "cp950",
+}
+"""What Windows programs write by default in these countries; elsewhere it is cp1252."""
+
+
+def code_page(country: str) -> str:
+    """The encoding that a text of a country (ISO alpha-2) has when it is not Unicode."""
+    return _CODE_PAGES.get(country, "cp1252")
+
+
+def utf_16(head: bytes) -> str | None:
+    """The encoding of a text that begins like this, if its units are larger than a byte: by its mark, or UTF-16 by
+    every other byte being zero.
+    """
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    some = head[:1000]
+    if len(some) > 3 and some[1::2].count(0) > 0.4 * len(some) and some[::2].count(0) == 0:
+        return "utf-16-le"
+    if len(some) > 3 and some[::2].count(0) > 0.4 * len(some) and some[1::2].count(0) == 0:
+        return "utf-16-be"
+    return None
+
+
+def encoding(file: IO[bytes], otherwise: str) -> str:
+    """The encoding of a text: by its mark, UTF-8 if most lines that could be something else are, or `otherwise`.
+
+    The file is read from its beginning, and is at its beginning again afterwards.
+    """
+    file.seek(0)
+    found = utf_16(file.read(HEAD))
+    file.seek(0)
+    if found is None:
+        found = "utf-8-sig" if is_utf_8(_lines(file)) else otherwise
+        file.seek(0)
+    return found
+
+
+def is_utf_8(lines: Iterable[bytes]) -> bool:
+    """Whether at least half of the lines that are not ASCII are UTF-8: a text in a code page hardly ever looks so."""
+    good = bad = 0
+    for line in lines:
+        if line.isascii():
+            continue
+        try:
+            line.decode("utf-8")
+            good += 1
+        except UnicodeDecodeError:
+            bad += 1
+    return good >= bad
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file; pieces of it where it has none for long, or where there is nothing but ASCII."""
+    rest = b""
+    while piece := file.read(1 << 18):
+        if not rest and piece.isascii():
+            continue
+        lines = (rest + piece).splitlines()
+        rest = lines.pop() if len(lines) > 1 and not piece.endswith((b"\n", b"\r")) else b""
+        yield from lines
+    yield rest
+
+
+def opened(file: IO[bytes], name: str) -> TextIO:
+    """The text of a file in the encoding `name`; line ends are as they are, and BROKEN stands for what does not fit."""
+    return io.TextIOWrapper(file, name, _ERRORS, newline="")
+
+
+def text_of(data: bytes, otherwise: str = "cp1252") -> str | None:
+    """The bytes as text, with U+FFFD for what does not fit; None when they are no text.
+
+    A text has no NUL, and hardly any other control characters.
+    """
+    with opened(io.BytesIO(data), encoding(io.BytesIO(data), otherwise)) as file:
+        text = file.read()
+    strange = [one for one in set(text) if (one < " " and one not in "\t\n\v\f\r") or one == BROKEN]
+    if "\0" in strange or sum(map(text.count, strange)) * 10 > len(text):
+        return None
+    return text.replace(BROKEN, "\ufffd")

@@ -1,0 +1,130 @@
+"""Phone numbers as people and programs write them, read as what is to be dialled: a plus and digits. Pure.
+
+It takes what phonenumbers takes, but where a reading is a guess it takes nothing: a message that goes to nobody is
+better than one that goes to somebody else. What is no number of any country is for `phone` to say.
+"""
+
+import re
+import unicodedata
+from typing import ClassVar
+from urllib.parse import unquote
+
+LONGEST = 250
+"""Characters of a text. Source: phonenumbers, whose limit it is."""
+
+
+class _Characters(dict[int, str]):
+    """What a character stands for: a digit of any script for its value, an invisible one for nothing, each dash for
+    "-", each bracket for "(" or ")". Those of ASCII are worked out beforehand, the others when they are met.
+    """
+
+    _OF_KIND: ClassVar = {"Cf": "", "Pd": "-", "Ps": "(", "Pe": ")", "Zs": " ", "Pi": "'", "Pf": "'"}
+    _ALIKE: ClassVar = {
+        **dict.fromkeys("\ufe0e\ufe0f\u034f\u115f\u1160\u3164\uffa0", ""),
+        **dict.fromkeys("\u2043\u2212\u30fc\uff70\u00b7\u2022\u2219\u22c5\u30fb\uff65", "-"),
+        **dict.fromkeys("\u2053\u223c", "~"),
+        **dict.fromkeys('\u00b4`"', "'"),
+        **dict.fromkeys("\u2044\u2215", "/"),
+    }
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        kind = unicodedata.category(char)
+        if kind == "Nd":
+            return str(unicodedata.decimal(char))
+        found = self._ALIKE.get(char, self._OF_KIND.get(kind))
+        if found is not None:
+            return found
+        # Wide and narrow forms of what ASCII has; small raised figures are notes, and no digits of a number.
+        same = unicodedata.normalize("NFKC", char)
+        return same if len(same) == 1 and same.isascii() and not same.isdigit() else char
+
+
+_characters = _Characters()
+_characters.update({code: _characters[code] for code in range(128)})
+
+_SIMPLE = re.compile(r"\(?\+?[0-9][0-9 ()-]*+")
+"""What most numbers are like, and needs no second look."""
+
+_SPELT = re.compile(
+    r"([0-9][0-9 ()./-]*+)"
+    r"((?:;ext=|,* *(?:ext(?:ensi[oó]n|n)?|x(?:tn?)?|#|int|anexo|доб)[.:]?|,,+|, |;) *[0-9]{1,6}#?)?",
+    re.IGNORECASE,
+)
+"""Digits with what stands between them, and an extension, which is left out. A longer one is a second number."""
+
+_LETTERS = re.compile(r"[0-9][0-9 ()./-]*+(?:[A-Z][ -]?){3}[A-Z0-9 -]*+")
+_FLOAT = re.compile(r"[0-9]{6,}[.,]0+")
+_ROUNDED = "00000"
+"""The end of a number that a spreadsheet has rounded to six figures."""
+
+_FIRST = re.compile(r"[0-9+(]")
+_PUNCTUATION = re.compile(r"[ ()./-]+")
+_GROUPS = re.compile(r"([^0-9]+)")
+_WEAK = frozenset(" ()-")
+"""Marks that have no other meaning; a dot may begin a fraction, and a slash what else the last digits can be."""
+
+_BEFORE = " \t\r\n'-.,:;~<=()+"
+_BEHIND = " \t\r\n'-.,:;~>()+/"
+_CONTEXT = "phone-context="
+
+
+def dialled(text: str) -> str | None:
+    """What a text says to dial: "+" where it is international, then digits, or letters for digits as in 1-800-FLOWERS.
+
+    Left out: spaces, dashes, dots, slashes and brackets of any script, invisible characters, an extension, quotes and
+    words before it ("Tel. 0491…", '="0491…"'), the ".0" of a spreadsheet's number. Of a URI (RFC 3966) the number and
+    its phone-context count. None: several numbers, a fraction, a number in powers of ten, or whatever else.
+    """
+    if len(text) > LONGEST:
+        return None
+    if _SIMPLE.fullmatch(text):
+        return _PUNCTUATION.sub("", text)
+    plain = _without_words(_out_of_uri(text.translate(_characters).strip()))
+    body = plain.lstrip(_BEFORE)
+    plus = "+" if "+" in plain[: len(plain) - len(body)] else ""
+    body = body.rstrip(_BEHIND)
+    if _FLOAT.fullmatch(body):
+        whole = body.replace(",", ".").partition(".")[0]
+        return None if whole.endswith(_ROUNDED) else plus + whole
+    found = _SPELT.fullmatch(body)
+    if (found and _is_one(found[1])) or _LETTERS.fullmatch(body):
+        return plus + _PUNCTUATION.sub("", found[1] if found else body)
+    return None
+
+
+def _out_of_uri(text: str) -> str:
+    """The number of a tel: URI, behind its phone-context if it is a local one; another text as it is."""
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() != "tel":
+        return text
+    number, *parameters = unquote(rest).lstrip("/ ").split(";")
+    if any(one[:1] in "+0123456789" for one in parameters):
+        return ""  # a second number, and no parameter
+    contexts = [one[len(_CONTEXT) :] for one in parameters if one.lower().startswith(_CONTEXT + "+")]
+    return contexts[0] + number if contexts and not number.startswith("+") else number
+
+
+def _without_words(text: str) -> str:
+    """The number without a word before it, such as "Tel."; nothing when the word may belong to its digits."""
+    first = _FIRST.search(text)
+    if first is None:
+        return ""
+    word, number = text[: first.start()], text[first.start() :]
+    others = {unicodedata.category(char) for char in word if char not in _BEFORE and not char.isalpha()}
+    if not others <= {"So", "Sk"}:
+        return ""
+    marked = word.rstrip().endswith(":") or number.lstrip("(")[:1] in ("0", "+")
+    named = any(char.isalpha() for char in word)
+    return number if not named or (marked and not word[-1].isalpha()) else ""
+
+
+def _is_one(number: str) -> bool:
+    """Whether these groups of digits can be one number: 0491/570156 and 04.91.57.01.56 are, 4915701.56 is none, and
+    491570/56 and 412345/412346 are two.
+    """
+    *_, before, mark, last = ["", "", *_GROUPS.split(number.rstrip(_BEHIND))]
+    if len(last) < 3 and len(last) != len(before) and not _WEAK.issuperset(mark):
+        return False
+    left, right = (_PUNCTUATION.sub("", part) for part in number.partition("/")[::2])
+    return len(left) < 6 or len(left) != len(right) or (left[0] == "0") != (right[0] == "0")

@@ -1,0 +1,248 @@
+"""vCards as phones and programs write them, and as RFC 2426, RFC 6350 and the specification of 2.1 have them."""
+
+import time
+import tracemalloc
+
+import pytest
+
+from heliograph.contacts import sheets
+from heliograph.contacts.contact import FIELDS
+from heliograph.files import cards
+from heliograph.files.cards import COLUMNS, NOT_ENDED
+from heliograph.files.separated import Flawed
+
+MOBILE, HOME, OTHER = "+61491570006", "+61298765432", "+61491570156"
+
+
+def card(*lines: str, version: str = "3.0") -> str:
+    return "\r\n".join(("BEGIN:VCARD", f"VERSION:{version}", *lines, "END:VCARD", ""))
+
+
+def read(data: str | bytes, code_page: str = "cp1252") -> list[dict[str, str]]:
+    """The cards that can be used, by the names of their columns; empty ones are left out."""
+    found = []
+    for _, row in cards.rows(data.encode() if isinstance(data, str) else data, code_page):
+        cells = row.cells if isinstance(row, Flawed) else row
+        if not isinstance(row, Flawed) or row.usable:
+            found.append({name: cell for name, cell in zip(COLUMNS, cells, strict=True) if cell})
+    return found
+
+
+def number(*lines: str, version: str = "3.0") -> str:
+    """The number of a card that a message goes to."""
+    return read(card(*lines, version=version))[0].get("phone", "").partition(cards.BETWEEN)[0]
+
+
+def test_columns_are_fields() -> None:
+    assert {str(sheets.field(name)) for name in COLUMNS} <= set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=D0=98=D0=B2=\r\n=D0=B0=D0=BD=D0=BE=\r\n=D0=B2;=D0=98=D0=B2=D0=B0=\r\n=D0=BD",
+        "N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=D0=98=D0=B2=D0=B0=D0=BD=D0=BE=D0=B2;=D0=98=D0=B2=D0=B0=D0=BD=\r\n",
+        "N;QUOTED-PRINTABLE;CHARSET=UTF-8:=D0=\n=98=D0=B2=D0=B0=D0=BD=D0=BE=D0=B2;=D0=98=D0=B2=D0=B0=D0=BD",
+        "N;encoding=quoted-printable:=d0=98=d0=b2=d0=b0=d0=bd=d0=be=d0=b2;=d0=98=d0=b2=d0=b0=d0=bd",
+        "N;CHARSET=windows-1251;ENCODING=QUOTED-PRINTABLE:=C8=E2=E0=ED=EE=E2;=C8=E2=E0=ED",
+        "N;CHARSET=KOI8-R;ENCODING=QUOTED-PRINTABLE:=E9=D7=C1=CE=CF=D7;=E9=D7=C1=CE",
+        "N;CHARSET=utf-8;ENCODING=BASE64:0JjQstCw0L3QvtCyO9CY0LLQsNC9",
+        "N;CHARSET=x-unknown:Иванов;Иван",
+        "N:Иванов;Иван",
+        "n;language=ru:Иванов;Иван;;;",
+    ],
+)
+def test_names_in_every_coding(lines: str) -> None:
+    """Long lines of quoted-printable end softly, as phones write them, and the next line goes on."""
+    found = read(card(lines, f"TEL;CELL:{MOBILE}", version="2.1"))
+    assert found == [{"phone": MOBILE, "first_name": "Иван", "last_name": "Иванов"}]
+
+
+def test_quoted_printable_that_is_cut_off_takes_no_other_card() -> None:
+    cut = card("N;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;J=", version="2.1")
+    assert [one["last_name"] for one in read(cut + card("N:B;A") + cut)] == ["Müller", "B", "Müller"]
+
+
+@pytest.mark.parametrize("name", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_files_in_every_encoding(name: str, end: str) -> None:
+    text = (card("N:Müller;Zoë", f"TEL:{MOBILE}") * 2).replace("\r\n", end)
+    assert read(text.encode(name)) == [{"phone": MOBILE, "first_name": "Zoë", "last_name": "Müller"}] * 2
+
+
+def test_a_code_page_is_that_of_the_account() -> None:
+    assert read(card("N:Иванов;Иван").encode("cp1251"), "cp1251")[0]["last_name"] == "Иванов"
+    assert read(card("N:山田;太郎ソ").encode("cp932"), "cp932")[0]["first_name"] == "太郎ソ"
+
+
+@pytest.mark.parametrize("at", range(1, 24))
+def test_a_line_is_folded_anywhere(at: int) -> None:
+    """Also within a character, and before the colon (RFC 6350, 3.2)."""
+    line = "item1.N;LANGUAGE=de:Mü山;Zoë".encode()
+    folded = line[:at] + b"\r\n " + line[at:]
+    data = card("NICK", f"TEL:{MOBILE}").encode().replace(b"NICK", folded)
+    assert read(data) == [{"phone": MOBILE, "first_name": "Zoë", "last_name": "Mü山"}]
+
+
+def test_an_old_fold_keeps_its_space() -> None:
+    assert read(card("ORG:Acme", " Works", version="2.1"))[0]["organization_name"] == "Acme Works"
+    assert read(card("ORG:Acme", "  Works", version="3.0"))[0]["organization_name"] == "Acme Works"
+
+
+@pytest.mark.parametrize("bad", ["garbage", "no colon here", "T\u00c4L:1", ":1", "TEL", "=20=20", "()", "N\x81:x"])
+@pytest.mark.parametrize("version", ["2.1", "3.0", "4.0"])
+def test_a_line_that_cannot_be_read_loses_itself(bad: str, version: str) -> None:
+    data = card("N:B;A", bad, f"TEL:{MOBILE}", version=version)
+    assert read(data) == [{"phone": MOBILE, "first_name": "A", "last_name": "B"}]
+    (_, row), *_ = cards.rows(data.encode(), "cp1252")
+    assert isinstance(row, Flawed)
+    assert row.reason == "The card has lines that cannot be read: 4."
+
+
+def test_bytes_that_do_not_fit_lose_their_line() -> None:
+    data = (
+        card("N:Müller;Zoë", f"TEL:{MOBILE}", "ORG:@", "EMAIL:a@example.com")
+        .encode()
+        .replace(b"@\r\n", b"\xff\xc3\r\n", 1)
+    )
+    (_, row), *_ = cards.rows(data, "cp1252")
+    assert isinstance(row, Flawed)
+    assert row.reason.endswith(": 5.")
+    assert (row.cells[:4], row.cells[5]) == ([MOBILE, "Zoë", "Müller", "a@example.com"], "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([f"TEL;HOME;VOICE:{HOME}", f"TEL;CELL:{MOBILE}"], MOBILE),
+        ([f"TEL;HOME:{HOME}", f"TEL;TYPE=CELL,VOICE:{MOBILE}"], MOBILE),
+        ([f"TEL;HOME:{HOME}", f"TEL;TYPE=voice;TYPE=cell:{MOBILE}"], MOBILE),
+        ([f"TEL;HOME:{HOME}", f'TEL;TYPE="voice,cell":{MOBILE}'], MOBILE),
+        ([f"TEL;HOME:{HOME}", f'TEL;VALUE=uri;TYPE="voice","cell":tel:{MOBILE}'], MOBILE),
+        ([f"TEL;HOME:{HOME}", f"TEL;TYPE=voice\\,cell:{MOBILE}"], MOBILE),
+        ([f"TEL;HOME:{HOME}", f"TEL;X-Mobile:{MOBILE}"], MOBILE),
+        ([f"TEL;HOME:{HOME}", f"tel;type=iPhone:{MOBILE}"], MOBILE),
+        ([f"item1.TEL:{HOME}", f"item2.TEL:{MOBILE}", "item2.X-ABLabel:_$!<Mobile>!$_"], MOBILE),
+        ([f"TEL;HOME:{HOME}", f"TEL;WORK;PREF:{OTHER}"], OTHER),
+        ([f"TEL;HOME;PREF:{HOME}", f"TEL;CELL:{MOBILE}"], MOBILE),
+        ([f"TEL;CELL:{OTHER}", f"TEL;CELL;PREF:{MOBILE}"], MOBILE),
+        ([f"TEL;TYPE=cell;PREF=2:{OTHER}", f"TEL;TYPE=cell;PREF=1:{MOBILE}"], MOBILE),
+        ([f"TEL;TYPE=cell,pref:{MOBILE}", f"TEL;CELL:{OTHER}"], MOBILE),
+        ([f"TEL;PAGER:{OTHER}", f"TEL;HOME:{HOME}"], HOME),
+        ([f"TEL;CELL;PAGER:{OTHER}", f"TEL;HOME:{HOME}"], HOME),
+        ([f"TEL;TYPE=FAX,PREF:{OTHER}", f"TEL;HOME:{HOME}"], HOME),
+        ([f"TEL;TYPE=HOMEFAX:{OTHER}", f"TEL;HOME:{HOME}"], HOME),
+        ([f"item1.TEL;type=pref:{OTHER}", "item1.X-ABLabel:Pager", f"TEL:{HOME}"], HOME),
+        ([f"TEL;MODEM:{OTHER}"], ""),
+        ([f"TEL;PAGER:{OTHER}"], ""),
+        (["TEL;CELL:unknown", f"TEL;HOME:{HOME}"], HOME),
+        (["TEL;CELL:", f"TEL;HOME:{HOME}"], HOME),
+        ([f"TEL;VALUE=uri;TYPE=cell:tel:{MOBILE}"], MOBILE),
+        ([f"TEL:TEL:{MOBILE};ext=4"], MOBILE),
+        (["TEL;VALUE=uri:tel:+61-491-570-006"], "+61-491-570-006"),
+        (["TEL;VALUE=uri:tel:491570006;phone-context=+61"], MOBILE),
+        (["TEL;VALUE=uri:tel:%2B61491570006"], MOBILE),
+        ([f"TEL;VALUE=uri:sms:{MOBILE}"], MOBILE),
+        (["TEL:0491 570 006"], "0491 570 006"),
+    ],
+)
+def test_the_number_that_a_message_goes_to(lines: list[str], found: str) -> None:
+    for version in ("2.1", "3.0", "4.0"):
+        assert number(*lines, version=version) == found
+
+
+def test_other_numbers_follow_for_an_import_that_cannot_use_the_first() -> None:
+    found = read(
+        card(f"TEL;HOME:{HOME}", f"TEL;CELL:{MOBILE}", f"TEL;FAX:{OTHER}", "EMAIL:none", "EMAIL;PREF:a@b.example")
+    )
+    assert found == [{"phone": f"{MOBILE} ::: {HOME}", "fax_number": OTHER, "email": "a@b.example ::: none"}]
+
+
+def test_a_card_within_a_card_is_left_out() -> None:
+    agent = card("N:Agent;Secret", f"TEL;CELL;PREF:{OTHER}", version="2.1")
+    outer = card(f"TEL;HOME:{HOME}", "AGENT:", agent.strip(), "N:B;A", version="2.1")
+    inline = card("AGENT:BEGIN:VCARD\\nFN:S\\nTEL\\;PREF:1234567\\nEND:VCARD\\n", "N:B;A", f"TEL;HOME:{HOME}")
+    direct = card(f"AGENT:{agent.strip()}", "N:B;A", f"TEL;HOME:{HOME}")
+    twice = card(f"TEL;HOME:{HOME}", "AGENT:", card("AGENT:", agent.strip()).strip(), "N:B;A")
+    for data in (outer, inline, direct, twice, outer + direct):
+        assert {(one["phone"], one["first_name"]) for one in read(data)} == {(HOME, "A")}
+
+
+def test_cards_without_an_end() -> None:
+    """The next card ends one; at the end of the file nobody knows what was cut off."""
+    data = "BEGIN:VCARD\nN:B;A\nTEL:+61491570006\nBEGIN:VCARD\nN:D;C\nTEL:+6149157"
+    (line, row), (second, cut) = cards.rows(data.encode(), "cp1252")
+    assert (line, row[:3] if isinstance(row, list) else row) == (1, [MOBILE, "A", "B"])
+    assert (second, cut) == (4, Flawed(["+6149157", "C", "D", *[""] * 9], NOT_ENDED))
+
+
+def test_all_that_a_card_says() -> None:
+    (found,) = read(
+        card(
+            "N:Diaz\\; Ortiz;Ellen,Ana;M.;Dr.;",
+            "ORG:Awesome\\, Inc.;Research",
+            "ADR;TYPE=HOME:;Block 2;Cool Street 1\\nBack;Perth;WA;6000;AU",
+            "EMAIL;TYPE=INTERNET:mailto:e@example.com",
+        )
+    )
+    assert found == {
+        "first_name": "Ellen Ana",
+        "last_name": "Diaz; Ortiz",
+        "email": "e@example.com",
+        "organization_name": "Awesome, Inc.",
+        "address_line_1": "Cool Street 1\nBack",
+        "address_line_2": "Block 2",
+        "address_city": "Perth",
+        "address_state": "WA",
+        "address_postal_code": "6000",
+        "address_country": "AU",
+    }
+    assert read(card("FN:Only Long Name"))[0] == {"first_name": "Only", "last_name": "Long Name"}
+
+
+PHOTOS = {
+    "2.1": "PHOTO;JPEG;ENCODING=BASE64:" + "QUJD" * 18 + ("\r\n " + "QUJD" * 18) * 5_000 + "\r\n",
+    "2.1 not folded": "PHOTO;TYPE=JPEG;BASE64:QUJD" + ("\r\n" + "QUJD" * 18) * 5_000 + "\r\n",
+    "3.0": "PHOTO;TYPE=JPEG;ENCODING=b:" + "QUJD" * 18 + ("\r\n " + "QUJD" * 18) * 5_000,
+    "4.0": "PHOTO:data:image/jpeg;base64," + "QUJD" * 100_000,
+}
+
+
+@pytest.mark.parametrize("version", PHOTOS)
+def test_a_large_photograph_is_passed_over(version: str) -> None:
+    data = card("N:B;A", PHOTOS[version], f"TEL:{MOBILE}", version=version[:3]).encode()
+    tracemalloc.start()
+    try:
+        found = list(cards.rows(data, "cp1252"))
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(data)
+    finally:
+        tracemalloc.stop()
+    assert [row[:3] for _, row in found if isinstance(row, list)] == [[MOBILE, "A", "B"]]
+
+
+HARD = [
+    "TEL:1\r\n",
+    "N:" + ";" * 500 + "\r\n",
+    "A\r\n",
+    "BEGIN:VCARD\r\n",
+    "AGENT:\r\nBEGIN:VCARD\r\n",
+    " x",
+    "\r\n x",
+    '"',
+    "\\",
+]
+HARD += ["N;ENCODING=QUOTED-PRINTABLE:=\r\n", "=\r\n", "N;" + '":' * 400 + "\r\n", ";" * 700 + "\r\n"]
+
+
+@pytest.mark.parametrize("line", HARD)
+def test_time_grows_as_the_file_does(line: str) -> None:
+    def work(size: int) -> float:
+        data = ("BEGIN:VCARD\r\nN;ENCODING=QUOTED-PRINTABLE:" + line * (size // len(line))).encode()
+        best = float("inf")
+        for _ in range(3):
+            begun = time.thread_time()
+            list(cards.rows(data, "cp1252"))
+            best = min(best, time.thread_time() - begun)
+        return best
+
+    assert work(80_000) < 12 * work(20_000) + 0.005

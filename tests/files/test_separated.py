@@ -1,0 +1,270 @@
+"""CSV: delimiters, quotes, and what is wrong with them."""
+
+import csv
+import io
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.files import separated, text
+from heliograph.files.separated import UNCLOSED, UNFIT, Flawed, Limits
+
+LIMITS = Limits(300, 256)
+EVIL = "+61491570156,evil,row\n"
+
+
+def dialect(content: bytes, width: int = 0) -> separated.Dialect:
+    return separated.dialect(opener(content), width)
+
+
+def opener(content: bytes) -> Callable[[], Any]:
+    name = text.encoding(io.BytesIO(content), "cp1252")
+    return lambda: text.opened(io.BytesIO(content), name)
+
+
+def rows(content: str | bytes, width: int = 3, limits: Limits = LIMITS) -> list[separated.Row]:
+    data = content.encode() if isinstance(content, str) else content
+    return list(separated.rows(opener(data), dialect(data, width), limits))
+
+
+def lost(found: list[separated.Row]) -> dict[int, str]:
+    return {line: row.reason for line, row in found if isinstance(row, Flawed)}
+
+
+def good(found: list[separated.Row]) -> dict[int, list[str]]:
+    return {line: row for line, row in found if not isinstance(row, Flawed)}
+
+
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        ("1,a,b\n", ["1", "a", "b"]),
+        ("1;a,x;b\n", ["1", "a,x", "b"]),
+        ("1\ta\tb\n", ["1", "a", "b"]),
+        ("1|a|b\n", ["1", "a", "b"]),
+        ("sep=;\n1;a,1;b\n", ["1", "a,1", "b"]),
+        ("SEP=^\r\n1^a,1^b\n", ["1", "a,1", "b"]),
+        ('"sep=,"\n1,a;1,b\n', ["1", "a;1", "b"]),
+        ("\ufeffsep=;\r1;a,1;b", ["1", "a,1", "b"]),
+        ("sep=\t\n1\ta,1\tb", ["1", "a,1", "b"]),
+        ('sep="\n1,a,b', ['sep="']),
+        ('"1","a ""x""","b\nc"\n', ["1", 'a "x"', "b\nc"]),
+        ('"1", "a, b", "c"\n', ["1", "a, b", "c"]),
+        ('"1" ,"a, b" ,c\n', ["1 ", "a, b ", "c"]),
+        ("1,a,b\r2,c,d", ["1", "a", "b"]),
+        ("\n\n1,a,b\n", ["1", "a", "b"]),
+        ('1,"",b', ["1", "", "b"]),
+        ('1,"""",""""""', ["1", '"', '""']),
+        ('1,5" pipe,b"c\n', ["1", '5" pipe', 'b"c']),
+        ('1,"5" pipe,x\n2,a,b\n3,c,d\n', ["1", "5 pipe", "x"]),
+        ('\ufeff\ufeff"1",a,b', ["1", "a", "b"]),
+        (",a,b", ["", "a", "b"]),
+        ('1,a,"b', ['1,a,"b']),
+    ],
+)
+def test_dialects(content: str, cells: list[str]) -> None:
+    found = rows(content)[0][1]
+    if isinstance(found, Flawed):
+        assert (found.reason, found.cells) == (UNCLOSED, cells)
+    else:
+        assert found == cells
+
+
+PHONES = [f"+6149157{number:04}" for number in range(40)]
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 3, 4, 7])
+@pytest.mark.parametrize(
+    ("mark", "row"),
+    [
+        (",", "{},Ann,Smith &amp; Co,x"),
+        (",", '"Smith; Co","{}","a;b","c|d"'),
+        (",", '"a;b;c","d;e",{}'),
+        (";", "{};Perth, WA;12,50"),
+        (";", "{};Perth, WA, Australia"),
+        ("\t", "{}\tPerth, WA; AU\tx"),
+        ("|", "{}|a,b|c;d"),
+        (";", 'ann{}@example.com;"two\nlines, of text";y'),
+        (",", "{},,,"),
+    ],
+)
+def test_the_delimiter_makes_rows_agree_whatever_was_expected(mark: str, row: str, width: int) -> None:
+    content = "\n".join(row.format(phone) for phone in PHONES)
+    found = dialect(content.encode(), width)
+    assert (found.delimiter, found.width) == (mark, len(next(csv.reader(io.StringIO(row), delimiter=mark))))
+
+
+@pytest.mark.parametrize(
+    ("mark", "content"),
+    [
+        (",", "phone,name,company,note\n+61491570006,Ann,Smith &amp; Co,x\n+61491570156,Bea,Jones,y\n"),
+        (";", "My contacts, as of May\n\n" + "+61491570006;Ann, Bea;x\n" * 9),
+        (",", "a;b\n" * 20 + "+61491570006,Ann,x\n" * 30),
+        (",", "\n".join(f"{phone},Ann{',x' * (at % 2)}" for at, phone in enumerate(PHONES)) + "\na;b"),
+        (";", "+61491570006;Ann, Bea\n"),
+        (",", "+61491570006\n+61491570156\n"),
+        (",", "Ann; Bea\nCelia\nDora\n"),
+    ],
+)
+def test_most_rows_decide(mark: str, content: str) -> None:
+    assert dialect(content.encode(), 2).delimiter == mark
+
+
+CELLS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\ufeff"), max_size=20)
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=30),
+    st.sampled_from(",;\t|"),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+)
+def test_what_python_writes_is_read_back(table: list[list[str]], delimiter: str, quoting: int) -> None:
+    """Marked with its delimiter, so that only the rows are judged."""
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, quoting=quoting).writerows(table)
+    found = rows(f"sep={delimiter}\r\n{out.getvalue()}", limits=separated.NONE)
+    if quoting == csv.QUOTE_MINIMAL:  # space before a cell that is not quoted is left out
+        table = [[cell.lstrip(" ") for cell in row] for row in table]
+        found = [(line, [cell.lstrip(" ") for cell in row]) for line, row in found]
+    assert [cells for _, cells in found] == [row for row in table if any(cell.strip() for cell in row)]
+
+
+@pytest.fixture
+def near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little is kept to look back, so that small files need what large ones need."""
+    monkeypatch.setattr(separated, "LOOKED_BACK", 10_000)
+    monkeypatch.setattr(separated, "PIECE", 1000)
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("size", [1, 60, 5000])
+@pytest.mark.parametrize("limits", [LIMITS, separated.NONE])
+def test_a_quoted_note_of_any_length_is_one_cell(size: int, limits: Limits) -> None:
+    note = EVIL * size
+    found = rows(f'1,"{note}",z\n2,b,c\n3,"d\n",e\n', limits=limits)
+    assert [line for line, _ in found] == [1, size + 2, size + 3]
+    cells = found[0][1]
+    assert isinstance(cells, list)
+    assert (cells[0], cells[2]) == ("1", "z")
+    assert cells[1] == note if limits is separated.NONE or size < 14 else cells[1][:301] == note[:300] + "…"
+
+
+@pytest.mark.usefixtures("near")
+def test_a_note_in_one_long_line_is_one_cell_too() -> None:
+    for note in ("x" * 20_000, 'x "" ,' * 5_000, ", " * 10_000, '""' * 5_000, " " * 10_000):
+        found = rows(f'1,"{note}",z\n2,b,c\n', limits=separated.NONE)
+        assert good(found) == {1: ["1", note.replace('""', '"'), "z"], 2: ["2", "b", "c"]}
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize("after", [3, 60, 5000])
+@pytest.mark.parametrize("stray", ['2,"c,d', '2,"c, ""d""', '"2,c,d', '2,c,"d', '2,"c"" ,d'])
+def test_a_quote_that_is_never_closed_costs_one_row(stray: str, after: int) -> None:
+    found = rows(f"1,a,b\n{stray}\n" + "3,e,f\n" * after)
+    assert lost(found) == {2: UNCLOSED}
+    assert [line for line, _ in found] == list(range(1, after + 3))
+    assert dict(found)[2].cells == [stray]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("stray", ['2,"c,d', '"2,c,d', '2,"c,"d"', '"2,"c","d"', '"2","c,"d"'])
+@pytest.mark.parametrize(
+    "rest", ['3,"e",f\n4,"g\nh",i', '"3","e","f"\n"4","g\nh","i"', '3,e,f\n4,"g\nh",i', '3,e,"f"\n4,"g\nh","i"']
+)
+def test_quotes_behind_a_stray_one_mean_what_they_say(stray: str, rest: str) -> None:
+    found = rows(f"1,a,b\n{stray}\n{rest}\n")
+    assert lost(found) == {2: UNCLOSED}
+    assert good(found) == {1: ["1", "a", "b"], 3: ["3", "e", "f"], 4: ["4", "g\nh", "i"]}
+
+
+def test_many_stray_quotes_cost_their_rows() -> None:
+    lines = [f'{number},"c,d' if number % 10 == 5 else f"{number},e,f" for number in range(1, 2001)]
+    found = rows("\n".join(lines))
+    assert lost(found) == dict.fromkeys(range(5, 2001, 10), UNCLOSED)
+    assert len(good(found)) == 1800
+
+
+def test_quotes_within_a_note_that_are_not_doubled_end_nothing() -> None:
+    found = rows('1,"a ""b"" c",d\n2,"the "best" of\n' + EVIL + 'all",x\n3,e,f\n')
+    assert good(found) == {1: ["1", 'a "b" c', "d"], 2: ["2", f'the "best" of\n{EVIL}all', "x"], 5: ["3", "e", "f"]}
+
+
+def test_inches_end_nothing_either() -> None:
+    found = rows("".join(f'{number},"{number}" pipe,x\n' for number in range(1, 50)))
+    assert good(found) == {number: [str(number), f"{number} pipe", "x"] for number in range(1, 50)}
+
+
+def test_rows_that_are_too_wide_are_refused_alone() -> None:
+    wide, million = ",".join(["1"] * 300), "1," * 40_000 + '"' + "1," * 20_000 + '"'
+    found = rows(f"1,a,b\n{wide}\n{million}\n4,e,f\n")
+    assert lost(found) == dict.fromkeys((2, 3), "The row has more than 256 columns.")
+    assert good(found) == {1: ["1", "a", "b"], 4: ["4", "e", "f"]}
+
+
+def test_a_cell_that_is_cut_off_is_never_short() -> None:
+    """Nobody sees another number in it."""
+    for cell in ("+61491570006" + " " * 100_000 + "7", "x" * 1_000_000, "+61491570006" + " " * 288 + "7"):
+        for quote in ('"', ""):
+            cells = good(rows(f"1,{quote}{cell}{quote},b\n2,c,d\n"))[1]
+            assert len(cells[1].strip()) > 300
+    spaces = " " * 100_000
+    assert [cell.strip() for cell in good(rows(f'1,"{spaces}+61491570006{spaces}",b'))[1]] == ["1", "+61491570006", "b"]
+
+
+def test_bytes_that_do_not_fit_cost_their_row() -> None:
+    found = rows("1,Zoë,b\n2,Jörg,b\n3,".encode() + b'M\xfcller,b\n4,Zo\xc3\xab,b\n5,"a\n\xff",b\n')
+    assert lost(found) == {3: UNFIT, 5: UNFIT}
+    assert good(found) == {1: ["1", "Zoë", "b"], 2: ["2", "Jörg", "b"], 4: ["4", "Zoë", "b"]}
+    assert dict(found)[3] == Flawed(["3", "M\ufffdller", "b"], UNFIT)
+
+
+HARD = [
+    '1,"x,b\n',
+    '1,""x,b\n',
+    '1,"x"y,b\n',
+    '"\n',
+    '1,"a" "b\n',
+    ',",x\n',
+    '"""\n',
+    'x,"y"z","\n',
+    '" " ',
+    '","',
+    '1,"x\n',
+]
+
+
+@pytest.mark.parametrize("line", HARD)
+def test_time_grows_as_the_file_does(line: str) -> None:
+    def work(size: int) -> float:
+        data = opener((line * size).encode())
+        best = float("inf")
+        for _ in range(3):
+            begun = time.thread_time()
+            for _ in separated.rows(data, separated.Dialect(",", 3), LIMITS):
+                pass
+            best = min(best, time.thread_time() - begun)
+        return best
+
+    assert work(8_000) < 12 * work(2_000)
+
+
+@pytest.mark.usefixtures("near")
+@pytest.mark.parametrize(
+    "content",
+    ["1,a,b\n" * 40_000, '1,"' + EVIL * 10_000 + '",z\n', '1,"a,b\n' + "1,a,b\n" * 30_000, "1," * 100_000],
+    ids=["rows", "a note", "a stray quote", "cells"],
+)
+def test_memory_does_not_grow_with_the_file(content: str) -> None:
+    data = content.encode()
+    source = lambda: text.opened(io.BytesIO(data), "utf-8")  # noqa: E731
+    tracemalloc.start()
+    try:
+        for _ in separated.rows(source, separated.Dialect(",", 3), LIMITS):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < len(content)
+    finally:
+        tracemalloc.stop()
