@@ -14,6 +14,7 @@ from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
+from heliograph.channels.mms import api as mms
 from heliograph.channels.sms import api as sms
 from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
@@ -128,6 +129,24 @@ SMS = Section(
     Route(0, "GET /sms/{message_id}/timeline", messaging.view_timeline, "sms"),
 )
 
+MMS = Section(
+    "MMS",
+    "Messages with a picture: sending, prices, history, receipts and replies.",
+    Route(90, "POST /mms/send", mms.send, "mms"),
+    Route(91, "POST /mms/price", mms.price, "mms"),
+    Route(92, "GET /mms/history", mms.view_history, "reporting"),
+    Route(93, "GET /mms/history/export", mms.export_history, "reporting"),
+    Route(0, "GET /mms/receipts", mms.receipts.view_all, "mms"),
+    Route(0, "GET /mms/receipts/{message_id}", mms.receipts.view_one, "mms"),
+    Route(0, "PUT /mms/receipts-read", mms.receipts.read, "mms"),
+    Route(0, "GET /mms/inbound", mms.inbound.view_all, "mms"),
+    Route(0, "PUT /mms/inbound-read", mms.inbound.read, "mms"),
+    Route(0, "PUT /mms/inbound-read/{message_id}", mms.inbound.read_one, "mms"),
+    Route(0, "PUT /mms/{message_id}/cancel", mms.cancel, "mms"),
+    Route(0, "PUT /mms/cancel-all", mms.cancel_all, "mms"),
+    Route(0, "GET /mms/{message_id}/timeline", messaging.view_timeline, "mms"),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
@@ -189,6 +208,7 @@ SECTIONS = (
     REFERRALS_AND_RESELLERS,
     CONTACTS,
     SMS,
+    MMS,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

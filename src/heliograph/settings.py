@@ -231,6 +231,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_life: Annotated[
         int, Meta(ge=1, description="Seconds that an uploaded file lives, unless a message needs it longer.")
     ] = 600
+    mms_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days that the picture of an MMS is kept after it was to be sent.")
+    ] = 30
     storage_quota: Annotated[
         int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
     ] = 1024 * 1024 * 1024
