@@ -180,7 +180,7 @@ async def _standing(options: Settings, again: asyncio.Event, url: str = "") -> A
 
     Raises Problem when another process works on this SQLite database, and what building raises.
     """
-    found = carriers.read(options) if options.role != "api" else Carriers()  # before anything is made
+    found = carriers.read(options)  # before anything is made
     options.data.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as until_the_end:
         try:

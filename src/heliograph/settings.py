@@ -312,6 +312,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.webhook_private == "allow" or (self.webhook_private == "auto" and self.mode == "sandbox")
 
 
+def own_url(settings: Settings) -> str:
+    """The address of the server, without a slash at its end: the public one, or else what reaches it from here."""
+    return settings.public_url.rstrip("/") or f"http://{reached(settings.host)}:{settings.port}"
+
+
 def reached(host: str) -> str:
     """The host, as URLs have it, of a server that listens on `host`, seen from this machine."""
     everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104
