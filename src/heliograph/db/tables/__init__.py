@@ -15,6 +15,7 @@ from heliograph.db.tables.accounts import (
     users,
 )
 from heliograph.db.tables.base import metadata
+from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports
 from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.messages import (
@@ -50,6 +51,8 @@ __all__ = [
     "ACCESS_FLAGS",
     "audit",
     "balances",
+    "campaign_slices",
+    "campaigns",
     "cards",
     "clients",
     "commission_balances",
