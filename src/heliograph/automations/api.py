@@ -17,7 +17,8 @@ from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Endpoint
 from heliograph.mailaddress import is_address
-from heliograph.webhooks.fetch import LONGEST_URL, check_url
+from heliograph.webaddress import LONGEST_URL
+from heliograph.webhooks.fetch import check_url
 
 WEBHOOK_TYPES = ("post", "get", "json")
 LONGEST = {

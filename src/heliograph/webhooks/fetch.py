@@ -17,9 +17,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from heliograph import __version__
+from heliograph import __version__, webaddress
 
-LONGEST_URL = 2000
 LONGEST_BODY = 2048
 """Bytes of an answer that are read; the rest is not waited for."""
 CONNECTIONS, CONNECTIONS_PER_HOST = 400, 400
@@ -59,22 +58,12 @@ def check_url(url: str, *, private: bool = True) -> str | None:
 
     `private` False refuses what needs no look-up to be seen as private: addresses in any spelling, and localhost.
     """
-    if len(url) > LONGEST_URL:
-        return f"The URL is longer than {LONGEST_URL} characters."
-    if any(character <= " " or character == "\x7f" for character in url):
-        return "The URL has spaces or control characters."
-    try:
-        parsed = URL(url)
-    except ValueError:
-        return "The URL is malformed."
-    if not parsed.scheme:
-        return "The URL has no scheme: it must start with http:// or https://."
-    if parsed.scheme not in ("http", "https"):
-        return "The scheme of the URL must be http or https."
-    if not parsed.raw_host:
-        return "The URL has no host."
-    if not private and _is_plainly_private(parsed.raw_host):
-        return f"The address {parsed.raw_host} is private and not allowed."
+    wrong = webaddress.problem(url)
+    if wrong is not None:
+        return wrong
+    host = URL(url).raw_host or ""
+    if not private and _is_plainly_private(host):
+        return f"The address {host} is private and not allowed."
     return None
 
 

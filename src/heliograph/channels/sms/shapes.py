@@ -18,6 +18,7 @@ from heliograph.fields import (
     UnixTime,
     about,
 )
+from heliograph.links.link import NewLink
 from heliograph.messaging import history
 from heliograph.messaging.channel import Accepted, Sheet
 from heliograph.messaging.shapes import Receipt
@@ -55,6 +56,17 @@ class SmsMessage(msgspec.Struct, kw_only=True):
         str | None, about("ISO 3166 code of the country of a national number; by default, the account's.")
     ] = None
     from_email: Annotated[str | None, about("Where replies are mailed to.")] = None
+
+
+class CampaignText(SmsMessage, kw_only=True):
+    """What a campaign asks for: its text may have literals for short links, which `Sms.personal` fills.
+
+    It is made by the campaign engine and never read from a body. `url_to_shorten` is where the first three literals
+    lead to (links/literals.py); "" without them. `links` are those in the text of one contact.
+    """
+
+    url_to_shorten: str = ""
+    links: tuple[NewLink, ...] = ()
 
 
 class SendSms(msgspec.Struct):
