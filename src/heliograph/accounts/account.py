@@ -40,7 +40,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `throttle_seconds` None: the server's setting. `countries` None: the user has selected none. `expires` is the Unix
     time until which a replaced key still works, when the request came with one. `numbers` are the user's own.
-    `origins`, in small letters, are those whose pages may read its answers.
+    `origins`, in small letters, are those whose pages may read its answers. `shares_campaigns`: it sees those of the
+    whole account, and not only its own.
     """
 
     user_id: int
@@ -65,6 +66,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     strict_opt_out: bool = False
     origins: frozenset[str] = frozenset()
     unicode: bool = False
+    shares_campaigns: bool = False
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -347,6 +349,7 @@ def _find(tx: Tx, condition: Any) -> _Found | None:
         strict_opt_out=bool(row["strict_opt_out"]),
         origins=frozenset(row["cors_origins"].lower().split()),
         unicode=bool(row["setting_unicode_sms"]),
+        shares_campaigns=bool(row["share_campaigns"]),
     )
     password = row["user_password"] if row["is_main"] else row["password_hash"]
     return _Found(made, password, row["old_key_hash"], row["old_key_until"] or 0)

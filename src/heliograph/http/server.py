@@ -131,8 +131,9 @@ class Server:
     ) -> bytes:
         route, params = self._matcher.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
+        client = _client(scope)
         if route.endpoint.daily:
-            await self._daily[route.endpoint.daily].hit(network(scope["client"][0] if scope.get("client") else ""))
+            await self._daily[route.endpoint.daily].hit(network(client))
         req = Request(
             route=route,
             request_id=request_id,
@@ -140,6 +141,7 @@ class Server:
             query=_query(scope["query_string"]),
             headers=headers,
             scheme=scope.get("scheme", "http"),
+            client=client,
             body=b"",
             services=self._services,
         )
@@ -153,7 +155,7 @@ class Server:
     async def _authenticate(
         self, scope: Scope, route: Route, headers: Mapping[bytes, bytes], extra: Headers
     ) -> Principal | None:
-        client = scope["client"][0] if scope.get("client") else ""
+        client = _client(scope)
         if route.access is None:
             limit = self._guarded if route.endpoint.guarded else self._calls
             extra += await limit.hit(route.at, network(client))
@@ -359,6 +361,11 @@ def _wrap(req: Request, reply: Reply) -> bytes:
     if reply.bare:
         return envelope.encode(reply.data)
     return envelope.success(reply.message or req.route.endpoint.response_msg, reply.data)
+
+
+def _client(scope: Scope) -> str:
+    """The address of the peer, "" when that is not known."""
+    return scope["client"][0] if scope.get("client") else ""
 
 
 def _query(raw: bytes) -> Mapping[str, str]:

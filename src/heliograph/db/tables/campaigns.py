@@ -35,13 +35,14 @@ campaigns = Table(
     Column("slices", Integer, nullable=False),
     Column("cursor", Integer, nullable=False),
     Column("open_from", BigInteger, nullable=False),
-    Column("expanded_at", BigInteger),
+    Column("closed_at", BigInteger),
     Index(None, "user_id", "channel", "campaign_id"),
 )
 """`sender` is what was asked for, `first_sender` what the first message has. `details` is what only the channel knows.
 
 `reserved_micros` is what was paid for messages that do not exist yet. `slices` before `cursor` are messages by now. A
-job works for one `run`; an edit begins another. No message with an ordinal below `open_from` waits any more.
+job works for one `run`; an edit begins another. No message with an ordinal below `open_from` waits any more; since
+`closed_at` none is added.
 """
 
 campaign_slices = Table(

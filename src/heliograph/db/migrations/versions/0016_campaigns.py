@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("slices", sa.Integer(), nullable=False),
         sa.Column("cursor", sa.Integer(), nullable=False),
         sa.Column("open_from", sa.BigInteger(), nullable=False),
-        sa.Column("expanded_at", sa.BigInteger(), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaigns")),
     )
     op.create_index(
