@@ -1,4 +1,4 @@
-"""Campaigns, and who still waits for a message of one"""
+"""Campaigns, and who still waits for a message of one; accounts that take turns in the bulk lane"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -53,4 +53,8 @@ def upgrade() -> None:
         sa.Column("slice", sa.Integer(), nullable=False),
         sa.Column("recipients", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("campaign_id", "slice", name=op.f("pk_campaign_slices")),
+    )
+    bulk = sa.text("priority > 1")
+    op.create_index(
+        "ix_queue_bulk", "queue", ["channel", "user_id", "due_at"], sqlite_where=bulk, postgresql_where=bulk
     )
