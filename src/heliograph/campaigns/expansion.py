@@ -58,10 +58,10 @@ class Expansion:
         end = time.monotonic() + SECONDS_A_RUN
         row = await self._write(lambda tx: self._held(tx, job))
         while row is not None and row["status"] in campaign.UNDER_WAY and row["cursor"] < row["slices"]:
-            if time.monotonic() > end:
-                return 0.0
             piece = await self._database.read(partial(self._written, row=row))
             row = await self._write(partial(self._placed, job=job, piece=piece))
+            if time.monotonic() > end:
+                return 0.0
         if row is None or row["status"] not in (campaign.SENDING, campaign.CANCELLED):
             return None
         channel = self._channels[row["channel"]]
