@@ -397,9 +397,7 @@ class Delivery:
         ]
         ended = receipts.apply(tx, reports, self._hooks)
         tally = usage.Tally()
-        for row in sorted((row for row, _ in ours), key=lambda row: row.key):
-            if row.key in ended:
-                refund(tx, row, self._channel.medium, tally)
+        refund(tx, (row for row, _ in ours if row.key in ended), self._channel.medium, tally)
         tally.write(tx)
 
 
