@@ -1,5 +1,6 @@
 """SMS campaigns over HTTP: ordered, priced, changed, stopped; and the books at each end."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from campaigns.books import PRICE, balance, check_books, ended, entries, later, messages, order, refused, view
 from contacts.test_list_sends import OTHER, opt_out_list
 from contacts.test_lists import NUMBER, added, bulk, made
+from heliograph.transports.base import Retry
+from support.carrier import Carrier
 from support.server import Api, Running
 
 
@@ -292,4 +295,54 @@ def test_senders_for_countries(api: Api) -> None:
     assert row["senders"] == [{**senders[0], "sender_country_code": ""}]
     ended(api, row)
     assert [one["sender"] for one in messages(api, row)] == ["Aussie", "Kiwi"]
+    check_books(api, row)
+
+
+def test_a_name_that_looks_like_a_placeholder_or_a_link_is_a_name(api: Api) -> None:
+    list_id = made(api)
+    names = ("(Last Name)", "{FirstName}", "smsu.io/xxxxx", "StopMsg.me/xxxxx", "\\g<0> \\1")
+    for number, name in enumerate(names):
+        added(api, list_id, phone_number=f"+6149157{number:04}", first_name=name, last_name="Example")
+    row = order(api, list_id, "Hi (First Name)")
+    ended(api, row)
+    assert [one["body"] for one in messages(api, row)] == [f"Hi {name}" for name in names]
+    check_books(api, row)
+
+
+def test_who_says_no_before_a_scheduled_campaign_is_sent_gets_nothing(api: Api) -> None:
+    list_id = made(api)
+    added(api, list_id, phone_number=NUMBER)
+    added(api, list_id, phone_number=OTHER)
+    row = order(api, list_id, schedule=later())
+    added(api, opt_out_list(api), phone_number=OTHER)
+    api.put(f"/sms-campaigns/{row['sms_campaign_id']}", {"schedule": 0, "name": "Now"})
+    ended(api, row)
+    assert [one["recipient"] for one in messages(api, row)] == [NUMBER]
+    check_books(api, row)
+    again = order(api, list_id)
+    assert again["_total_count"] == 1
+
+
+@pytest.fixture
+def refusing(server: Running) -> Iterator[Carrier]:
+    """The only way out: a carrier that takes nothing at the moment."""
+    before, made = server.house.router, Carrier(server)
+    made.answer = lambda _: Retry(after=600.0, why="not now")
+    made.carry("sms")
+    yield made
+    server.house.router = before
+
+
+def test_a_campaign_that_is_stopped_while_its_messages_wait_gives_all_back(api: Api, refusing: Carrier) -> None:
+    list_id = made(api)
+    bulk(api, list_id, range(700))
+    before = balance(api)
+    row = order(api, list_id)
+    path = f"/sms-campaigns/{row['sms_campaign_id']}"
+    api.until(lambda: len(messages(api, row)) == 700)
+    assert view(api, row)["status"] == "Sending"
+    assert api.call("PUT", path, {"name": "x"}).status == 400
+    assert api.put(f"{path}/cancel")["status"] == "Cancelled"
+    api.until(lambda: {one["status"] for one in messages(api, row)} == {"Cancelled"})
+    assert balance(api) == before
     check_books(api, row)

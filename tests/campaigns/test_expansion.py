@@ -190,6 +190,17 @@ def test_two_processes_with_the_same_job_make_each_message_once(house: House) ->
     assert house.books(row) == [-35 * PRICE]
 
 
+def test_a_campaign_of_a_hundred_does_not_wait_behind_a_list_send_of_another_account(house: House) -> None:
+    joe = house.steps.account("joe", credit=1000 * PRICE)
+    house.steps.accept(quiet.order(joe, *(quiet.draft(f"+614915{number:05}") for number in range(600))))
+    house.clock.now += 1
+    house.add(range(100))
+    house.order()
+    house.run()
+    claims = house.write(lambda tx: claim.claim(tx, quiet.SMS.name, 200, LEASE))
+    assert Counter(one.user_id for one in claims) == {joe.user_id: 100, house.who.user_id: 100}
+
+
 def test_what_became_cheaper_gives_back_and_what_became_dearer_is_refused(house: House) -> None:
     house.add(range(4), first_name="x" * 170)
     row = house.order("(First Name)")
