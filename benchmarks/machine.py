@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def wait_port(port: int) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         try:
             socket.create_connection(("127.0.0.1", port), 0.5).close()
             return

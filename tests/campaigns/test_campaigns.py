@@ -130,7 +130,16 @@ def test_lists_of_others_deleted_unknown_and_empty_ones(server: Running) -> None
             answer = refused(api, list_id, kind=kind)
             assert (answer.status, answer.body["response_msg"]) == (404, "Your list is not found.")
     answer = refused(api, empty)
-    assert (answer.status, set(answer.data)) == (400, {"list_id"})
+    assert (answer.status, answer.data) == (
+        400,
+        {"list_id": "No message can be sent to this list: it has no contacts."},
+    )
+    added(api, empty, phone_number=NUMBER)
+    added(api, opt_out_list(api), phone_number=NUMBER)
+    added(api, empty, email="jane@example.com")
+    added(api, empty, fax_number="+61261111111")
+    why = "No message can be sent to this list: 2 INVALID_RECIPIENT, 1 OPTED_OUT."
+    assert refused(api, empty).data == {"list_id": why}
     assert api.post("/sms-campaigns/price", {"list_id": empty, "name": "x", "body": "x"})["total_count"] == 0
 
 

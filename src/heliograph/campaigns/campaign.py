@@ -199,7 +199,8 @@ def _check(tx: Tx, who: Principal, plan: Plan) -> None:
     if not same or epochs.value(tx, "rates") != plan.rates:
         raise Conflict("Your account or the prices changed while the campaign was priced. Please try again.")
     if not plan.count and not plan.wanted.draft:
-        raise BadRequest({"list_id": "Nobody in this list can be reached."})
+        why = ", ".join(f"{count} {status}" for status, count in plan.refusals.most_common()) or "it has no contacts"
+        raise BadRequest({"list_id": f"No message can be sent to this list: {why}."})
 
 
 def _columns(tx: Tx, plan: Plan) -> dict[str, Any]:

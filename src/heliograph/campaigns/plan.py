@@ -4,6 +4,7 @@ It is read and computed outside of the transaction that orders it, page by page:
 a second. That transaction only looks whether the plan still holds (`campaign.py`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -65,7 +66,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """What came of it. It holds for `who` and for the `rates` of this version, in the currency of `who`.
 
     `schedule` is in Unix seconds, 0: now. `first` is the message to the first recipient; None: there is none.
-    `slices` are the recipients as campaign_slices has them; `count` and `micros` are of all.
+    `slices` are the recipients as campaign_slices has them; `count` and `micros` are of all. `refusals` says why others
+    get no message, and how many they are.
     """
 
     who: Principal
@@ -77,6 +79,7 @@ class Plan(msgspec.Struct, kw_only=True):
     slices: list[str] = []
     count: int = 0
     micros: int = 0
+    refusals: Counter[str] = msgspec.field(default_factory=Counter)
 
 
 class Texts:
@@ -145,7 +148,10 @@ async def make(
         for draft, cost in await database.read(lambda tx: _priced(tx, who, channel, texts, pages)):
             if draft.refusal in AS_A_WHOLE:
                 raise BadRequest(AS_A_WHOLE[draft.refusal])
-            if cost is None or draft.recipient in known:
+            if cost is None:
+                plan.refusals[draft.refusal or Status.SOMETHING_IS_WRONG] += 1
+                continue
+            if draft.recipient in known:
                 continue
             known.add(draft.recipient)
             plan.first = plan.first or draft
