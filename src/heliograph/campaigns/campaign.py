@@ -45,6 +45,7 @@ UNDER_WAY = (SCHEDULED, QUEUED, SENDING)
 ENDED = (SENT, CANCELLED, FAILED)
 
 Row = Mapping[str, Any]
+_NAMES = tuple(campaigns.c.keys())
 log = structlog.get_logger(__name__)
 
 _SENDER = func.coalesce(func.nullif(campaigns.c.sender, ""), campaigns.c.first_sender)
@@ -94,8 +95,9 @@ def find(tx: Tx, who: Principal, channel: str, campaign_id: int, *, lock: bool =
 
 def of_job(tx: Tx, campaign_id: int, run: int, *, lock: bool = False) -> Row | None:
     """The campaign that a job works for; None when its run is over."""
-    wanted = select(campaigns).where(campaigns.c.campaign_id == campaign_id, campaigns.c.run == run)
-    return tx.row(wanted.with_for_update() if lock else wanted)
+    sql = f"SELECT {', '.join(_NAMES)} FROM campaigns WHERE campaign_id = ? AND run = ? "  # noqa: S608
+    values = tx.driver(sql + (tx.dialect.for_update if lock else ""), [campaign_id, run]).fetchone()
+    return None if values is None else dict(zip(_NAMES, values, strict=True))
 
 
 def wanted(row: Row) -> Wanted:
@@ -111,11 +113,12 @@ def details(row: Row) -> dict[str, Any]:
 
 def recipients(tx: Tx, campaign_id: int, *, only: int | None = None) -> list[Recipient]:
     """Who was to get a message when it was ordered: all, or those of one slice."""
-    found = select(campaign_slices.c.recipients).where(campaign_slices.c.campaign_id == campaign_id)
-    if only is not None:
-        found = found.where(campaign_slices.c.slice == only)
-    texts = tx.execute(found.order_by(campaign_slices.c.slice)).scalars()
-    return [one for text in texts for one in msgspec.json.decode(text, type=list[Recipient])]
+    sql = "SELECT recipients FROM campaign_slices WHERE campaign_id = ?"
+    if only is None:
+        texts = tx.driver(f"{sql} ORDER BY slice", [campaign_id]).fetchall()
+    else:
+        texts = tx.driver(f"{sql} AND slice = ?", [campaign_id, only]).fetchall()
+    return [one for (text,) in texts for one in msgspec.json.decode(text, type=list[Recipient])]
 
 
 def rename(tx: Tx, campaign_id: int, number: int, slice_: Sequence[Recipient]) -> None:
@@ -266,8 +269,15 @@ def _forget(tx: Tx, row: Row) -> None:
 
 def advance(tx: Tx, row: Row, spent: int, refused: int) -> Row:
     """A slice of a locked campaign is messages by now, which cost `spent` micros; `refused` of it are none."""
-    values = {"cursor": row["cursor"] + 1, "refused_count": row["refused_count"] + refused, "status": SENDING}
-    after = _update(tx, row, {**values, "reserved_micros": row["reserved_micros"] - spent})
+    changed = {
+        "cursor": row["cursor"] + 1,
+        "refused_count": row["refused_count"] + refused,
+        "status": SENDING,
+        "reserved_micros": row["reserved_micros"] - spent,
+    }
+    sets = ", ".join(f"{name} = ?" for name in changed)
+    tx.driver(f"UPDATE campaigns SET {sets} WHERE campaign_id = ?", [*changed.values(), row["campaign_id"]])  # noqa: S608
+    after = {**row, **changed}
     if after["cursor"] < after["slices"]:
         return after
     if after["refused_count"] == after["total_count"]:

@@ -134,7 +134,7 @@ def hold(tx: Tx, job_id: int, lease: float = LEASE) -> None:
 
 def progress(tx: Tx, job_id: int, lease: float) -> None:
     """Hold a job that has done a part of its work: its attempts, which failed or were lost, count from here."""
-    tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + lease, attempts=1))
+    tx.driver("UPDATE jobs SET due_at = ?, attempts = 1 WHERE job_id = ?", [tx.clock + lease, job_id])
 
 
 def _taken(rows: Sequence[Row], limit: int, room: Mapping[str, int]) -> list[Job]:

@@ -53,5 +53,5 @@ campaign_slices = Table(
     Column("recipients", Text, nullable=False),
     PrimaryKeyConstraint("campaign_id", "slice"),
 )
-"""`recipients` are up to 500 of (contact_id, recipient, micros that are reserved), as JSON: 20,000 rows would hold the
-writer for 50 ms (SQLite) to 100 ms (PostgreSQL), 40 rows do for 3 (docs/decisions/0016)."""
+"""`recipients` are up to 200 of (contact_id, recipient, micros that are reserved), as JSON: 20,000 rows would hold the
+writer for 50 ms (SQLite) to 100 ms (PostgreSQL), 100 rows do for 5 (docs/decisions/0016)."""
