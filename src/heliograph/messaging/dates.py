@@ -1,11 +1,15 @@
-"""Mending the dates that a clock left behind which was ahead for a while.
+"""When messages are to be sent, and mending the dates that a clock left behind which was ahead for a while.
 
 Dates never run backwards within a list, so that a place in it can be found by its date (counters.position). Without
 mending, one message that was accepted 100 days ahead would date all that follow it.
 """
 
+from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.messaging import counters, message
+
+FARTHEST = 124 * DAY
+"""A schedule may lie four months ahead (facts F10)."""
 
 FAR_AHEAD = 60
 """Seconds that a list may be ahead of the clock: clocks of several machines differ, and are set back by a little."""
@@ -32,3 +36,16 @@ def mend(tx: Tx, user_id: int, channel: str, before: int) -> int:
     tx.driver_in(sql, [tx.clock, user_id], waiting)
     counters.set_back(tx, user_id, channel, tx.now)
     return tx.now
+
+
+def scheduled(given: int | str | float | None, now: float) -> int | None:
+    """Unix seconds; 0: now (not given, or a time that has passed); None: it cannot be used (facts F10, F11)."""
+    if given is None or given in ("", 0):
+        return 0
+    try:
+        at = int(float(given))
+    except (ValueError, OverflowError):
+        return None
+    if at > now + FARTHEST or at < 0:
+        return None
+    return at if at > now else 0

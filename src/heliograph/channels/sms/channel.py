@@ -20,7 +20,7 @@ from heliograph.errors import Status
 from heliograph.links import literals
 from heliograph.links.link import URL, NewLink, Shortener
 from heliograph.media import Medium
-from heliograph.messaging import inbound
+from heliograph.messaging import dates, inbound
 from heliograph.messaging.channel import Charge, Draft, Order, Words
 from heliograph.messaging.rows import Message
 from heliograph.settings import Settings
@@ -41,9 +41,6 @@ NO_COUNTRY = "001"
 
 LONGEST_SHORTENED = 250
 """Characters of a URL that `shorten_urls` takes (facts G6); a longer one stays as it is."""
-
-FARTHEST = 124 * 24 * 3600
-"""A schedule may lie four months ahead (facts F10)."""
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +115,7 @@ class Sms:
             body = segments.plain(body[: MOST_PARTS * 1000])  # far more than fits: each character is looked at
         if not body.strip():
             return _refuse(draft, Status.EMPTY_MESSAGE)
-        schedule = _schedule(given.schedule, now)
+        schedule = dates.scheduled(given.schedule, now)
         if schedule is None:
             return _refuse(draft, Status.INVALID_SCHEDULE)
         measured = segments.measure(body, min(max(who.char_limit, 1), MOST_PARTS))
@@ -200,16 +197,3 @@ def _country(number: str) -> str:
 def _refuse(draft: Draft, status: str) -> Draft:
     draft.refusal = status
     return draft
-
-
-def _schedule(given: int | str | float | None, now: float) -> int | None:
-    """Unix seconds; 0: now (not given, or a time that has passed); None: it cannot be used (facts F10, F11)."""
-    if given is None or given in ("", 0):
-        return 0
-    try:
-        at = int(float(given))
-    except (ValueError, OverflowError):
-        return None
-    if at > now + FARTHEST or at < 0:
-        return None
-    return at if at > now else 0
