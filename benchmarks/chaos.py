@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chaos_load import KEY, USER, Customers, Probe, big_bodies, slow_clients
+from chaos_load import KEY, USER, Customers, Probe, big_bodies, order_campaign, slow_clients
+from heliograph.contacts import contact, lists
 from heliograph.db.engine import Connector
 from machine import PROGRAM, free_port, heliograph, wait_port
 
@@ -121,9 +122,27 @@ class House:
                 process.wait()
         self._processes.clear()
 
+    @property
+    def _url(self) -> str:
+        return self.database or f"sqlite:///{self.data / 'heliograph.db'}"
+
+    def fill_list(self, recipients: int) -> int:
+        """A new list with so many contacts, whose first names are their numbers."""
+        connector = Connector(self._url, time.time)
+        try:
+            tx = connector.begin_write()
+            (user_id,) = tx.driver("SELECT user_id FROM users WHERE username = ?", [USER]).fetchone()
+            row = lists.create(tx, user_id, "Campaign")
+            names = ((f"+614{number:08}", f"n{number}") for number in range(recipients))
+            rows = [contact.columns({"phone_number": to, "first_name": name}, "AU") for to, name in names]
+            contact.add(tx, row, rows)
+            tx.driver("COMMIT")
+        finally:
+            connector.close()
+        return int(row["list_id"])
+
     def rows(self, sql: str, *values: Any) -> list[Any]:
-        url = self.database or f"sqlite:///{self.data / 'heliograph.db'}"
-        connector = Connector(url, time.time, readonly=True)
+        connector = Connector(self._url, time.time, readonly=True)
         try:
             return list(connector.begin_read().driver(sql, values).fetchall())
         finally:
@@ -133,8 +152,9 @@ class House:
 class Rig:
     """What a scenario works with."""
 
-    def __init__(self, house: House, main: Carrier, own_disk: bool, seconds: float, kills: int) -> None:
-        self.house, self.main, self.own_disk, self.seconds, self.kills = house, main, own_disk, seconds, kills
+    def __init__(self, house: House, main: Carrier, own_disk: bool, options: argparse.Namespace) -> None:
+        self.house, self.main, self.own_disk = house, main, own_disk
+        self.seconds, self.kills, self.recipients = options.seconds, options.kills, options.recipients
 
 
 def calm(rig: Rig) -> None:
@@ -170,6 +190,18 @@ def kill(rig: Rig) -> None:
         rig.house.start()
 
 
+def campaign(rig: Rig) -> None:
+    """A campaign to a large list, and kill -9 while it is expanded and sent."""
+    list_id = rig.house.fill_list(rig.recipients)
+    order_campaign(rig.house.port, list_id)
+    for _ in range(rig.kills):
+        time.sleep(random.uniform(0.2, 1.5))
+        if rig.house.rows("SELECT 1 FROM campaigns WHERE status = 'Sent'"):
+            raise Skipped("it was over before the last kill: take more --recipients")
+        rig.house.end()
+        rig.house.start()
+
+
 def full(rig: Rig) -> None:
     """No room for a page more; then there is."""
     if rig.house.database:
@@ -201,7 +233,7 @@ def clock(rig: Rig) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Rig], None]] = {
-    made.__name__: made for made in (calm, away, stopped, slow, big, full, kill, clock)
+    made.__name__: made for made in (calm, away, stopped, slow, big, full, kill, campaign, clock)
 }
 
 
@@ -230,8 +262,9 @@ def play(rig: Rig, other: Carrier, names: list[str]) -> dict[str, str]:
 def settle(house: House, seconds: float) -> None:
     """Wait until nothing is under way, so long at most."""
     end = time.monotonic() + seconds
+    under_way = "SELECT 1 FROM campaigns WHERE status IN ('Queued', 'Sending')"
     left = "SELECT 1 FROM messages WHERE status IN ('Queued', 'Sent') LIMIT 1"
-    while time.monotonic() < end and house.rows(left):
+    while time.monotonic() < end and (house.rows(under_way) or house.rows(left)):
         time.sleep(0.2)
     house.end(signal.SIGTERM)
 
@@ -240,12 +273,25 @@ def is_exact(house: House) -> bool:
     """Balances are their ledgers, each request is charged once, each refund is that of a failed message."""
     balances = dict(house.rows("SELECT user_id, micros FROM balances"))
     sums = dict(house.rows("SELECT user_id, SUM(micros) FROM ledger GROUP BY 1"))
-    charged = house.rows("SELECT reference, -SUM(micros) FROM ledger WHERE kind = 'sms' GROUP BY 1 ORDER BY 1")
+    kinds = "'sms', 'campaign'"
+    charged = house.rows(f"SELECT reference, -SUM(micros) FROM ledger WHERE kind IN ({kinds}) GROUP BY 1 ORDER BY 1")
     prices = house.rows("SELECT request_id, SUM(price_micros) FROM messages GROUP BY 1 ORDER BY 1")
     refunds = house.rows("SELECT reference, micros FROM ledger WHERE kind = 'refund'")
     failed = dict(house.rows("SELECT message_id, price_micros FROM messages WHERE status = 'Failed'"))
     well = len(dict(refunds)) == len(refunds) and dict(refunds).items() <= failed.items()
     return {**dict.fromkeys(balances, 0), **sums} == balances and charged == prices and well
+
+
+def are_whole(house: House) -> bool:
+    """Each recipient of a campaign has one message, and it ended as sent, with nothing reserved."""
+    ended = (
+        "SELECT COUNT(*), COALESCE(SUM(total_count), 0) FROM campaigns WHERE status = 'Sent' AND reserved_micros = 0"
+    )
+    made = "SELECT COUNT(*), COUNT(DISTINCT msisdn) FROM messages WHERE campaign_id IS NOT NULL"
+    (count,) = house.rows("SELECT COUNT(*) FROM campaigns")[0]
+    ((sent, recipients),), ((messages, numbers),) = house.rows(ended), house.rows(made)
+    print(f"{'campaigns':24}{count:>10}{messages:10} messages, {numbers} numbers, {recipients} recipients")
+    return bool(count == sent and messages == numbers == recipients)
 
 
 def judge(house: House, carriers: list[Carrier], promised: dict[str, str]) -> bool:
@@ -260,7 +306,9 @@ def judge(house: House, carriers: list[Carrier], promised: dict[str, str]) -> bo
         name for key, name in promised.items() if key not in statuses or (statuses[key] != "Failed" and not given[name])
     }
     twice = {name for name, count in given.items() if count > 1}
-    exact = is_exact(house)
+    exact, whole = is_exact(house), are_whole(house)
+    campaigns = house.rows("SELECT message_id, status FROM messages WHERE campaign_id IS NOT NULL")
+    lost |= {names[key] for key, status in campaigns if status != "Failed" and not given[names[key]]}
     figures = {
         "promised": len(promised),
         "lost": len(lost),
@@ -269,13 +317,14 @@ def judge(house: House, carriers: list[Carrier], promised: dict[str, str]) -> bo
         "not at their end": sum(status not in ("Completed", "Failed") for status in statuses.values()),
         "failed": sum(status == "Failed" for status in statuses.values()),
         "ledger exact": "yes" if exact else "NO",
+        "campaigns whole": "yes" if whole else "NO",
         "ended on SIGTERM": "NO" if house.stuck else "yes",
     }
     for name, figure in figures.items():
         print(f"{name:24}{figure:>10}")
     for name in sorted(lost)[:5] + sorted(twice - told)[:5]:
         print("look at", name)
-    return exact and not lost and not twice - told and not house.stuck
+    return exact and whole and not lost and not twice - told and not house.stuck
 
 
 @contextlib.contextmanager
@@ -312,7 +361,7 @@ def run(options: argparse.Namespace, folder: Path, database: str) -> bool:
         house = House(data, database, folder)
         stack.callback(house.end)
         house.start()
-        promised = play(Rig(house, main, own_disk, options.seconds, options.kills), other, options.only)
+        promised = play(Rig(house, main, own_disk, options), other, options.only)
         settle(house, options.settle)
         return judge(house, [main, other], promised)
 
@@ -321,6 +370,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each scenario")
     parser.add_argument("--kills", type=int, default=3, help="kill -9 so often")
+    parser.add_argument("--recipients", type=int, default=5000, help="of the campaign")
     parser.add_argument("--settle", type=float, default=60.0, help="seconds at most for what is left at the end")
     parser.add_argument("--limit", type=int, default=600, help="seconds at most for everything")
     parser.add_argument("--only", nargs="+", default=list(SCENARIOS), choices=SCENARIOS, metavar="SCENARIO")

@@ -29,6 +29,16 @@ def post(customer: http.client.HTTPConnection, messages: list[dict[str, str]], *
     return {one["message_id"]: " ".join(one["body"].split()[:2]) for one in fates if one["status"] == "SUCCESS"}
 
 
+def order_campaign(port: int, list_id: int) -> None:
+    """Order a campaign; the names of its messages are "campaign" and the contacts' first names."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as customer:
+        asked = {"list_id": list_id, "name": "Chaos", "body": "campaign (First Name)"}
+        customer.request("POST", "/v3/sms-campaigns/send", json.dumps(asked), {"Authorization": AUTH})
+        answer = customer.getresponse()
+        if answer.status != 200:
+            raise SystemExit(f"the campaign was refused: {answer.read()!r}")
+
+
 class Customers:
     """They send three messages at a time. `worst` is the longest that a good answer took, in seconds."""
 

@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def wait_port(port: int) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         try:
             socket.create_connection(("127.0.0.1", port), 0.5).close()
             return
@@ -69,7 +69,14 @@ class Child:
 
     def memory(self) -> float:
         """Resident megabytes."""
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self._process.pid}/status").read_text())
+        return self._megabytes("VmRSS")
+
+    def peak(self) -> float:
+        """The most of them that there ever were."""
+        return self._megabytes("VmHWM")
+
+    def _megabytes(self, name: str) -> float:
+        found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{self._process.pid}/status").read_text())
         assert found
         return int(found.group(1)) / 1024
 

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import campaigns
 import storage
 from heliograph.app import database_url
 from heliograph.db.engine import Connector
@@ -180,7 +181,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,redirects,sizes")
+    parser.add_argument("--parts", default="loads,redirects,sizes,campaigns")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -194,6 +195,8 @@ def main() -> None:
             redirects(kind, options.seconds, base)
         if "sizes" in options.parts:
             sizes(kind, options.rows)
+        if "campaigns" in options.parts:
+            campaigns.report(kind, options.seconds, databases)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from heliograph.accounts.recovery import reminders
 from heliograph.accounts.vault import Vault
 from heliograph.billing import low_credit, payments
 from heliograph.billing.cashier import Cashier
+from heliograph.campaigns import campaign
+from heliograph.campaigns.expansion import Expansion
 from heliograph.clock import DAY, HOUR
 from heliograph.contacts import imports, lists
 from heliograph.contacts.importer import Importer
@@ -55,6 +57,7 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
             imports.JOB: Importer(self.database, self.files, self.converter, self._download).run,
             payments.SETTLE_JOB: self.cashier.run,
             export.JOB: lambda job: export.run(self.database, self.files, self.hooks.channels, job),
+            campaign.JOB: Expansion(self.database, self.hooks.channels, float(self.options.lease_seconds)).run,
             files.FORGET_JOB: lambda job: asyncio.to_thread(files.forget, self.files, job),
         }
 

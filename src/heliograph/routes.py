@@ -129,6 +129,17 @@ SMS = Section(
     Route(0, "GET /sms/{message_id}/timeline", messaging.view_timeline, "sms"),
 )
 
+SMS_CAMPAIGNS = Section(
+    "SMS campaigns",
+    "One text to a whole contact list: ordered, priced, changed and stopped as one.",
+    Route(144, "POST /sms-campaigns/send", sms.campaigns.send, "sms"),
+    Route(145, "POST /sms-campaigns/price", sms.campaigns.price, "sms"),
+    Route(146, "PUT /sms-campaigns/{sms_campaign_id:int}", sms.campaigns.update, "sms"),
+    Route(147, "PUT /sms-campaigns/{sms_campaign_id:int}/cancel", sms.campaigns.cancel, "sms"),
+    Route(148, "GET /sms-campaigns", sms.campaigns.view_all, "sms"),
+    Route(149, "GET /sms-campaigns/{sms_campaign_id:int}", sms.campaigns.view, "sms"),
+)
+
 MMS = Section(
     "MMS",
     "Messages with a picture: sending, prices, history, receipts and replies.",
@@ -208,6 +219,7 @@ SECTIONS = (
     REFERRALS_AND_RESELLERS,
     CONTACTS,
     SMS,
+    SMS_CAMPAIGNS,
     MMS,
     AUTOMATIONS,
     NUMBERS,

@@ -29,6 +29,19 @@ def contact_list(api: Api) -> int:
     return int(api.post("/lists", {"list_name": "l"})["list_id"])
 
 
+def full_list(api: Api) -> int:
+    """A list that a campaign can be sent to."""
+    list_id = contact_list(api)
+    api.post(f"/lists/{list_id}/contacts", {"phone_number": "+61491570006"})
+    return list_id
+
+
+def campaign(api: Api) -> int:
+    """A campaign that has not begun."""
+    asked = {"list_id": full_list(api), "name": "c", "body": "b", "schedule": int(time.time()) + 600}
+    return int(api.post("/sms-campaigns/send", asked)["sms_campaign_id"])
+
+
 def code(api: Api) -> str:
     """A code that was sent, or a wrong one when the account has had all that it may ask for.
 
@@ -109,6 +122,7 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post("/automations/sms/receipts", RULE)["receipt_rule_id"],
+        "sms_campaign_id": lambda: campaign(api),
         "message_id": lambda: message(api, path),
         "original_message_id": lambda: answered(api),
     }

@@ -35,6 +35,9 @@ PLACEHOLDERS = {
 """Bodies in which a value is only the name of its field, and what is refused in them."""
 
 
+FOR_A_LIST = (144, 145, 146)
+"""What is sent to a contact list, which has to exist."""
+
 QUERIES = {125: "?q=Gorne", 143: "?filename=export.csv", 168: "?convert=mms"}
 """What the document demands beside the path."""
 FILE = "R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
@@ -60,13 +63,14 @@ def made_good(api: Api, number: int, body: Any) -> Any:
         29: lambda: {"file_url": "http://127.0.0.1:9/import.csv"},
         124: lambda: {"client_user_id": records.client(api)},
         168: lambda: {"content": FILE},
+        **dict.fromkeys(FOR_A_LIST, lambda: {"list_id": records.full_list(api)}),
     }
     return {**body, **makers[number]()} if number in makers else body
 
 
 @pytest.mark.parametrize(("one", "body", "name"), cases())
 def test_a_documented_request_has_the_documented_answer(api: Api, one: oracle.Endpoint, body: Any, name: str) -> None:
-    if name == "curl_body":
+    if name == "curl_body" or one.number in FOR_A_LIST:
         body = made_good(api, one.number, body)
     if one.number == 9:
         records.with_card(api)

@@ -281,3 +281,37 @@ def refused(call: Callable[[], Any], status: int) -> str:
         call()
     assert raised.value.status == status
     return str(raised.value.body)
+
+
+def test_sms_campaigns(client: sdk.ApiClient, api: Api) -> None:
+    """Every operation of SmsCampaignApi."""
+    book = data(sdk.ContactListApi(client).lists_post(sdk.ContactList(list_name="Campaign")))["list_id"]
+    contact = sdk.Contact(phone_number=NUMBER, first_name="Ann", custom_1="VIP")
+    data(sdk.ContactApi(client).lists_contacts_by_list_id_post(contact, book))
+    campaigns = sdk.SmsCampaignApi(client)
+    later = int(time.time()) + 600
+    asked = sdk.SmsCampaign(
+        list_id=book, name="My Campaign 1", body="(First Name), hello", _from="Heliograph", schedule=later
+    )
+    priced = data(campaigns.sms_campaigns_price_post(asked))
+    assert (priced["total_count"], priced["total_price"], priced["data"]["body"]) == (1, "0.0715", "Ann, hello")
+    made = data(campaigns.sms_campaigns_send_post(asked))
+    key = made["sms_campaign_id"]
+    assert (made["status"], made["schedule"], made["from"]) == ("Scheduled", str(later), "Heliograph")
+    changed = sdk.SmsCampaign(list_id=book, name="Awesome campaign.", body="his is an awesome message.")
+    assert data(campaigns.sms_campaigns_by_sms_campaign_id_put(key, changed))["name"] == "Awesome campaign."
+    assert data(campaigns.sms_campaign_by_sms_campaign_id_get(key))["_total_count"] == 1
+    assert [row["sms_campaign_id"] for row in data(campaigns.sms_campaigns_get(page=1, limit=15))["data"]] == [key]
+    assert data(campaigns.sms_campaigns_cancel_by_sms_campaign_id_put(key))["status"] == "Cancelled"
+    sent = data(campaigns.sms_campaigns_send_post(sdk.SmsCampaign(list_id=book, name="Now", body="Hi (Cust. 1)")))
+
+    def ended() -> bool:
+        row = data(campaigns.sms_campaign_by_sms_campaign_id_get(sent["sms_campaign_id"]))
+        return bool(row["status"] == "Sent")
+
+    api.until(ended)
+    (message,) = data(sdk.SMSApi(client).sms_history_get(q="body:hi vip", page=1, limit=15))["data"]
+    assert (message["to"], message["list_id"]) == (NUMBER, book)
+    with pytest.raises(sdk.rest.ApiException) as refused:
+        campaigns.sms_campaigns_cancel_by_sms_campaign_id_put(sent["sms_campaign_id"])
+    assert refused.value.status == 400

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.queue import claim
-from heliograph.queue.claim import BULK, SINGLE, URGENT, Claimed
+from heliograph.queue.claim import BULK, SINGLE, URGENT, Claimed, Turns
 from support import postgres, steps
 from support.steps import Steps
 
@@ -318,3 +319,55 @@ def test_a_claim_on_postgresql_passes_over_what_another_process_is_just_claiming
                 await other.close()
 
         house.run(scenario())
+
+
+# In the bulk lane accounts take turns.
+
+
+def taken_of(house: Steps, limit: int, turns: Turns) -> Counter[int]:
+    """How many rows of each account the next claim takes."""
+    claims = house.write(lambda tx: claim.claim(tx, "sms", limit, LEASE, turns))
+    return Counter(one.user_id for one in claims)
+
+
+def test_a_few_messages_of_one_do_not_wait_behind_the_thousands_of_another(house: Steps) -> None:
+    put(house, *(f"a{number}" for number in range(300)), priority=BULK)
+    put(house, *(f"b{number}" for number in range(30)), priority=BULK, user=JOE, after=-0.5)
+    turns = Turns()
+    assert taken_of(house, 40, turns) == {JANE: 20, JOE: 20}
+    assert taken_of(house, 40, turns) == {JANE: 20, JOE: 10}
+    assert taken_of(house, 40, turns) == {JANE: 40}
+
+
+def test_single_messages_go_before_all_turns(house: Steps) -> None:
+    put(house, "bulk a", "bulk b", priority=BULK)
+    put(house, "single", user=JOE)
+    assert names(take(house, 2))[0] == "single"
+
+
+def test_a_turn_is_one_of_what_is_due(house: Steps) -> None:
+    put(house, "later", priority=BULK, user=JOE, after=60)
+    put(house, "a", "b", "c", priority=BULK)
+    assert names(take(house, 2)) == ["a", "b"]
+    house.clock.now += 61
+    assert taken_of(house, 2, Turns()) == {JANE: 1, JOE: 1}
+
+
+def test_of_many_accounts_each_has_its_turn(house: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "SERVED", 3)
+    for user in range(1, 8):
+        put(house, *(f"{user}-{number}" for number in range(10)), priority=BULK, user=user)
+    turns = Turns()
+    rounds = [taken_of(house, 6, turns) for _ in range(7)]
+    assert all(len(one) == 3 for one in rounds)
+    assert sum(rounds, Counter()) == dict.fromkeys(range(1, 8), 6)
+
+
+def test_what_is_due_is_found_among_many_accounts_that_wait(house: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "LOOKED_AT", 3)
+    for user in range(1, 20):
+        put(house, f"later {user}", priority=BULK, user=user, after=60)
+    put(house, *(f"{number}" for number in range(6)), priority=BULK, user=20)
+    turns = Turns()
+    assert sum((taken_of(house, 1, turns) for _ in range(6)), Counter()) == {20: 6}
+    assert taken_of(house, 1, turns) == {}

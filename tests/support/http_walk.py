@@ -66,6 +66,7 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/{message_id}/cancel", "message_id", scheduled),
     ("/sms/{message_id}/timeline", "message_id", delivered),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
+    ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
     ("/lists/", "from_list_id", listed),
     ("/lists/", "to_list_id", records.contact_list),
@@ -100,7 +101,12 @@ NO_RECORDS = {
 }
 """Parameters of paths that are no records of an account, and what they are."""
 
-NO_IDS = {("POST /delivery-issues", "message_id"), ("PUT /account", "setting_fix_sender_id")}
+CAMPAIGNS = ("POST /sms-campaigns/send", "POST /sms-campaigns/price", "PUT /sms-campaigns/{sms_campaign_id}")
+NO_IDS = {
+    ("POST /delivery-issues", "message_id"),
+    ("PUT /account", "setting_fix_sender_id"),
+    *((at, "sender_id") for at in CAMPAIGNS),
+}
 """Fields that look like ids, and by which nothing is looked up."""
 
 IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
@@ -110,6 +116,7 @@ BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
     "POST /lists/{list_id}/import": IMPORT,
     "PUT /recharge/auto-recharge": {"auto_recharge": False},
+    "PUT /sms-campaigns/{sms_campaign_id}": {"name": "New"},
     "PUT /reseller/accounts/{client_user_id}": {"account_name": "New"},
     "PUT /reseller/settings": {"margin_percent": 5},
     "PUT /subaccounts/{subaccount_id}": {"first_name": "New"},

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from heliograph.channels.mms.channel import MmsChannel
+from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import Sms
+from heliograph.channels.sms.shapes import CampaignText
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
@@ -13,6 +17,9 @@ CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
     MmsChannel,
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
+
+CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText}
+"""The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
 
 
 def channels(settings: Settings, files: FileStore) -> Mapping[str, Channel]:

@@ -17,6 +17,7 @@ from heliograph.texts import letters
 
 _COLUMNS = (
     "contact_id",
+    "place",
     "phone_number",
     "msisdn",
     "first_name",
@@ -31,15 +32,24 @@ _COLUMNS = (
 Member = Mapping[str, Any]
 
 
-def members(tx: Tx, user_id: int, list_id: int, most: int) -> list[Member] | None:
-    """The contacts of a list in the order in which they came, at most `most`; None: no such list in this account."""
+def members(tx: Tx, user_id: int, list_id: int, most: int, after: int = 0) -> list[Member] | None:
+    """The contacts of a list in the order in which they came, at most `most`; None: no such list in this account.
+
+    `after` is the place of the last one that is known already.
+    """
     try:
         lists.find(tx, user_id, list_id)
     except NotFound:
         return None
-    sql = f"SELECT {', '.join(_COLUMNS)} FROM contacts WHERE list_id = ? ORDER BY place LIMIT ?"  # noqa: S608
-    rows = tx.driver(sql, [list_id, most]).fetchall()
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM contacts WHERE list_id = ? AND place > ? ORDER BY place LIMIT ?"  # noqa: S608
+    rows = tx.driver(sql, [list_id, after, most]).fetchall()
     return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+
+def those_left(tx: Tx, list_id: int, contact_ids: Iterable[int]) -> dict[int, Member]:
+    """Those of the contacts, by id, that are still in a list."""
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM contacts WHERE list_id = ? AND contact_id IN ({{}})"  # noqa: S608
+    return {row[0]: dict(zip(_COLUMNS, row, strict=True)) for row in tx.driver_in(sql, [list_id], contact_ids)}
 
 
 def opted_out(tx: Tx, user_id: int, recipients: Iterable[str]) -> set[str]:

@@ -20,7 +20,8 @@ _HOST = re.compile(r"[\w.:\[\]-]{1,255}").fullmatch
 class Request:
     """A matched request. `tx` is open in plain handlers; `who` is set when the route asks for credentials.
 
-    `gathered` is what the `gather` of a merged handler has fetched, `ignored` the fields that a search did not use.
+    `client` is the address that it comes from, "" when that is not known. `gathered` is what the `gather` of a merged
+    handler has fetched, `ignored` the fields that a search did not use.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class Request:
         "_tx",
         "_who",
         "body",
+        "client",
         "gathered",
         "headers",
         "id",
@@ -48,6 +50,7 @@ class Request:
         query: Mapping[str, str],
         headers: Mapping[bytes, bytes],
         scheme: str,
+        client: str = "",
         body: bytes,
         services: Services,
     ) -> None:
@@ -57,6 +60,7 @@ class Request:
         self.query = query
         self.headers = headers
         self.scheme = scheme
+        self.client = client
         self.body = body
         self.services = services
         self.gathered: Any = None

@@ -27,7 +27,7 @@ from heliograph.phone import msisdn
 from heliograph.queue import claim
 
 BULK = 50
-"""A request with more messages than this is queued behind single messages."""
+"""A request with more messages than this is queued behind single messages, as campaigns are."""
 
 Fingerprint = tuple[int, str, str | int, str]
 """What must not be sent twice within the throttle: user_id, channel, the recipient as its msisdn if it has one, and the
@@ -51,7 +51,7 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
     for order in orders:
         fates, cost = _judge(tx, order, rates, left, recent)
         answers.append(fates)
-        if not order.quote and cost:
+        if cost and not order.quote and order.prepaid is None:
             entries.append((order.principal.user_id, -cost, order.channel.name, order.request_id))
     if entries:
         ledger.post_many(tx, balances, entries)
@@ -67,24 +67,22 @@ def _judge(
 ) -> tuple[list[Accepted], int]:
     """Decide on each draft of an order; what all of them cost. `left` and `recent` are carried on."""
     user_id, channel, throttle, now = order.principal.user_id, order.channel.name, order.throttle, tx.now
-    credit = left.get(user_id, 0)
+    credit, prepaid = left.get(user_id, 0), order.prepaid
     fates = []
     total = 0
-    costs: dict[tuple[tuple[Charge, ...], str], int | None] = {}
-    for draft, key in zip(order.drafts, new_ids(len(order.drafts), tx.clock), strict=True):
+    costs = _Costs(order, rates)
+    for place, key in enumerate(new_ids(len(order.drafts), tx.clock)):
+        draft = order.drafts[place]
         status, price = draft.refusal or Status.SUCCESS, 0
         if draft.refusal is None and not draft.free:
-            asked = (draft.charges, draft.country)
-            if asked not in costs:
-                costs[asked] = _cost(order, rates, *asked)
-            cost = costs[asked]
+            cost = costs[draft.charges, draft.country]
             text = _plain(draft) if draft.links else draft.body
             fingerprint = (user_id, channel, msisdn(draft.recipient) or draft.recipient, text)
             if cost is None:
                 status = Status.SOMETHING_IS_WRONG
             elif throttle and recent.get(fingerprint, 0) >= now - throttle:
                 status = Status.THROTTLED
-            elif cost > credit - total:
+            elif cost > (credit - total if prepaid is None else prepaid[place]):
                 status = Status.INSUFFICIENT_CREDIT
             else:
                 price = cost
@@ -92,9 +90,30 @@ def _judge(
                 if throttle:
                     recent[fingerprint] = now
         fates.append(Accepted(draft, status, key, price, now))
-    if not order.quote:
+    if not order.quote and prepaid is None:
         left[user_id] = credit - total
     return fates, total
+
+
+def costs(tx: Tx, order: Order) -> list[int | None]:
+    """What each draft of an order would cost now, in micros; None: it is refused, or the rates do not price it."""
+    known = _Costs(order, rates_of(tx))
+    return [
+        None if draft.refusal is not None else 0 if draft.free else known[draft.charges, draft.country]
+        for draft in order.drafts
+    ]
+
+
+class _Costs(dict[tuple[tuple[Charge, ...], str], int | None]):
+    """(charges, country) -> what they cost in an order: few of its drafts differ in them."""
+
+    def __init__(self, order: Order, rates: Rates) -> None:
+        super().__init__()
+        self._order, self._rates = order, rates
+
+    def __missing__(self, asked: tuple[tuple[Charge, ...], str]) -> int | None:
+        self[asked] = cost = _cost(self._order, self._rates, *asked)
+        return cost
 
 
 def _cost(order: Order, rates: Rates, charges: tuple[Charge, ...], country: str) -> int | None:
@@ -175,7 +194,8 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
         day = tally.of(user_id, channel.medium, date, order.principal.subaccount_id)
         day.sent += len(fates)
         day.micros += sum(fate.price_micros for fate in fates)
-        priority = claim.BULK if len(order.drafts) > BULK else claim.SINGLE
+        bulk = len(order.drafts) > BULK or order.campaign_id is not None
+        priority = claim.BULK if bulk else claim.SINGLE
         work = queued.setdefault(channel.name, [])
         for place, fate in enumerate(fates, ordinal):
             row = _row(order, fate, place, date)

@@ -17,8 +17,9 @@ def cancel(tx: Tx, user_id: int, channel: Channel, message_ids: Sequence[str]) -
     keys = [(user_id, message_id) for message_id in withdrawn]
     moved = message.move(tx, keys, message.CANCELLED, Code.FAILED, "Cancelled")
     tally = usage.Tally()
-    for row in message.load(tx, moved).values():
-        refund(tx, row, channel.medium, tally)
+    rows = message.load(tx, moved).values()
+    refund(tx, rows, channel.medium, tally)
+    for row in rows:
         tally.of(row.user_id, channel.medium, row.date, row.subaccount_id).sent -= 1
     tally.write(tx)
     text = "Cancelled by the account; the price was refunded."

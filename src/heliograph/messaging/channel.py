@@ -158,7 +158,8 @@ class Order(msgspec.Struct, kw_only=True):
     """All drafts of one request. `quote`: only price them. `gratis`: the operator pays.
 
     `lists` has, by the place of a draft that stands for a contact list, what was asked for that list. `throttle` is
-    in seconds: the same text to the same recipient within them is refused; 0: never.
+    in seconds: the same text to the same recipient within them is refused; 0: never. `prepaid` are the micros that were
+    taken for each draft before: one that costs more is refused, and what it costs less is the caller's to give back.
     """
 
     principal: Principal
@@ -170,6 +171,7 @@ class Order(msgspec.Struct, kw_only=True):
     quote: bool = False
     gratis: bool = False
     campaign_id: int | None = None
+    prepaid: Sequence[int] | None = None
 
 
 class Accepted(msgspec.Struct, gc=False):

@@ -88,6 +88,7 @@ class Delivery:
         self._lease = lease
         self._validity = validity
         self._held: dict[int, Claimed] = {}
+        self._turns = claim.Turns()
         self._renew_at = 0.0
         self._names: dict[int, str] = {}
         self._look_at = 0.0
@@ -147,7 +148,7 @@ class Delivery:
 
     def collect(self, tx: Tx, limit: int) -> list[Parcel]:
         """Take due messages out of the queue, and run the steps before the hand-over."""
-        claims = claim.claim(tx, self._channel.name, limit, self._lease)
+        claims = claim.claim(tx, self._channel.name, limit, self._lease, self._turns)
         messages = message.load(tx, [(claimed.user_id, claimed.message_id) for claimed in claims])
         claim.done(tx, [one for one in claims if (one.user_id, one.message_id) not in messages])
         parcels = [
@@ -396,9 +397,7 @@ class Delivery:
         ]
         ended = receipts.apply(tx, reports, self._hooks)
         tally = usage.Tally()
-        for row in sorted((row for row, _ in ours), key=lambda row: row.key):
-            if row.key in ended:
-                refund(tx, row, self._channel.medium, tally)
+        refund(tx, (row for row, _ in ours if row.key in ended), self._channel.medium, tally)
         tally.write(tx)
 
 

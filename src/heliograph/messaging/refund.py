@@ -1,4 +1,7 @@
-"""Giving the price of a message back."""
+"""Giving the prices of messages back."""
+
+from collections import Counter
+from collections.abc import Iterable
 
 from heliograph.billing import commission, ledger, usage
 from heliograph.clock import DAY
@@ -7,12 +10,19 @@ from heliograph.media import Medium
 from heliograph.messaging.rows import Message
 
 
-def refund(tx: Tx, row: Message, medium: Medium, tally: usage.Tally) -> None:
-    """Give back what a message cost, and take back what others earned by it.
+def refund(tx: Tx, rows: Iterable[Message], medium: Medium, tally: usage.Tally) -> None:
+    """Give back what messages cost, each by an entry of its own, and take back what others earned by them.
 
     `tally` takes it out of the day on which it was charged.
     """
-    if row.price_micros:
-        ledger.post(tx, row.user_id, row.price_micros, "refund", row.message_id)
-        commission.take_back(tx, row.user_id, row.price_micros, row.date // DAY)
+    paid = sorted((row for row in rows if row.price_micros), key=lambda row: row.key)
+    if not paid:
+        return
+    entries = [(row.user_id, row.price_micros, "refund", row.message_id) for row in paid]
+    ledger.post_many(tx, ledger.lock(tx, [row.user_id for row in paid]), entries)
+    spent: Counter[tuple[int, int]] = Counter()
+    for row in paid:
+        spent[row.user_id, row.date // DAY] += row.price_micros
         tally.of(row.user_id, medium, row.date, row.subaccount_id).micros -= row.price_micros
+    for (user_id, day), micros in sorted(spent.items()):
+        commission.take_back(tx, user_id, micros, day)

@@ -124,9 +124,17 @@ def claim(tx: Tx, limit: int, room: Mapping[str, int]) -> list[Job]:
     return taken
 
 
-def hold(tx: Tx, job_id: int) -> None:
-    """Renew the lease of a long job, so that no other process claims it."""
-    tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + LEASE))
+def hold(tx: Tx, job_id: int, lease: float = LEASE) -> None:
+    """Renew the lease of a long job, so that no other process claims it.
+
+    A shorter `lease` (seconds) is for a job that renews it often, and that does no harm when it runs twice.
+    """
+    tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + lease))
+
+
+def progress(tx: Tx, job_id: int, lease: float) -> None:
+    """Hold a job that has done a part of its work: its attempts, which failed or were lost, count from here."""
+    tx.driver("UPDATE jobs SET due_at = ?, attempts = 1 WHERE job_id = ?", [tx.clock + lease, job_id])
 
 
 def _taken(rows: Sequence[Row], limit: int, room: Mapping[str, int]) -> list[Job]:

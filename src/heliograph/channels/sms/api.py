@@ -3,8 +3,12 @@
 from collections.abc import Callable
 
 from heliograph.billing import currencies, prices
+from heliograph.campaigns.api import Family, campaigning
+from heliograph.campaigns.plan import Plan
 from heliograph.channels.api import sending_and_pricing
+from heliograph.channels.sms import campaigns as campaign_shapes
 from heliograph.channels.sms import shapes, templates
+from heliograph.channels.sms.campaigns import SmsCampaign, SmsCampaignBody, SmsCampaignPrice, ViewedSmsCampaign
 from heliograph.channels.sms.channel import NAME
 from heliograph.channels.sms.shapes import SendSms, SendSmsAnswer, SentSms, SmsTemplate, SmsTemplateBody
 from heliograph.errors import BadRequest, Status, required
@@ -49,6 +53,32 @@ export_history = api.exporting(NAME)
 cancel, cancel_all = api.cancelling(NAME, answer=Null)
 receipts = api.receipts(NAME, shapes.SmsReceipt, shapes.ListedSmsReceipt)
 inbound = api.inbound(NAME)
+
+
+def _campaign_price(plan: Plan, now: int) -> SmsCampaignPrice:
+    return campaign_shapes.priced(plan.first, plan.count, plan.micros, plan.who.currency, plan.schedule or now)
+
+
+campaigns = campaigning(
+    Family(
+        channel=NAME,
+        id_name="sms_campaign_id",
+        body=SmsCampaignBody,
+        longest_body=campaign_shapes.LONGEST_BODY,
+        created=(SmsCampaign, campaign_shapes.created),
+        changed=(ViewedSmsCampaign, campaign_shapes.viewed),
+        listed=(ViewedSmsCampaign, campaign_shapes.viewed),
+        priced=(SmsCampaignPrice, _campaign_price),
+        texts={
+            "send": "Your new campaign has been added.",
+            "price": "Here is your price for your SMS Campaign.",
+            "update": "Your SMS Campaign has been updated.",
+            "cancel": "Your SMS Campaign has been cancelled.",
+            "view_all": "Here are your SMS campaigns.",
+            "view": "Your SMS Campaign.",
+        },
+    )
+)
 
 
 @endpoint("Here are your data.", SmsTemplate, paged=True)

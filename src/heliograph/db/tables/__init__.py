@@ -15,6 +15,7 @@ from heliograph.db.tables.accounts import (
     users,
 )
 from heliograph.db.tables.base import metadata
+from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
@@ -51,6 +52,8 @@ __all__ = [
     "ACCESS_FLAGS",
     "audit",
     "balances",
+    "campaign_slices",
+    "campaigns",
     "cards",
     "clicks",
     "clients",

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, SmallInteger, Table, Text
 
-from heliograph.db.tables.base import Id, metadata
+from heliograph.db.tables.base import Id, metadata, some
 
 queue = Table(
     "queue",
@@ -17,11 +17,14 @@ queue = Table(
     Column("claimed", SmallInteger, nullable=False),
     Index(None, "channel", "priority", "due_at"),
     Index(None, "user_id", "message_id"),
+    some("ix_queue_bulk", "channel", "user_id", "due_at", where="priority > 1"),
     sqlite_autoincrement=True,
 )
 """A number is never given out twice (without AUTOINCREMENT, SQLite would), so a late outcome finds no other row.
 
-Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself."""
+Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself. By
+`ix_queue_bulk` accounts take turns in the bulk lane (claim.BULK); single messages are not in it, and cost no more.
+"""
 
 jobs = Table(
     "jobs",

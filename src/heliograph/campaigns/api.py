@@ -1,0 +1,214 @@
+"""The endpoints of campaigns, made for a channel out of what is particular to it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heliograph.accounts.account import Principal
+from heliograph.campaigns import campaign, expansion, plan
+from heliograph.campaigns.campaign import Row
+from heliograph.campaigns.plan import Plan, Wanted
+from heliograph.channels.table import CAMPAIGNS
+from heliograph.db.engine import Tx
+from heliograph.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, label, required
+from heliograph.http import search
+from heliograph.http.endpoint import Merged, endpoint
+from heliograph.http.parameters import DATES
+from heliograph.http.request import Reply, Request
+from heliograph.http.route import Endpoint
+from heliograph.links import literals
+from heliograph.phone import COUNTRIES
+
+LONGEST = {"name": 255, "sender": 255, "custom_string": 1000, "source": 255}
+"""Characters of what each campaign has. How long a body may be says its channel."""
+
+NEEDED = ("list_id", "name", "body")
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """What is particular to the campaigns of a channel: names, shapes and texts of the contract.
+
+    `body` has the fields of `Wanted`, all of them optional, and others, which become its `details`. `longest_body` is
+    in characters. Each answer is a struct, and what makes it of a campaign's row; `priced` is made of a plan.
+    """
+
+    channel: str
+    id_name: str
+    body: type[msgspec.Struct]
+    longest_body: int
+    created: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
+    changed: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
+    listed: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
+    priced: tuple[type[msgspec.Struct], Callable[[Plan, int], msgspec.Struct]]
+    texts: Mapping[str, str]
+    """`response_msg` of each endpoint, by its name in `Campaigns`."""
+
+
+class Campaigns(NamedTuple):
+    """The endpoints of one channel's campaigns."""
+
+    send: Endpoint
+    price: Endpoint
+    update: Endpoint
+    cancel: Endpoint
+    view_all: Endpoint
+    view: Endpoint
+
+
+class _Item(NamedTuple):
+    """A campaign that is to be ordered, or changed when `before` is there; or why that is refused."""
+
+    who: Principal
+    plan: Plan | ApiError
+    before: Row | None
+    ip_address: str
+    request_id: str
+
+
+def campaigning(family: Family) -> Campaigns:
+    """The endpoints for campaigns of a channel."""
+    columns, texts = campaign.columns(family.id_name), family.texts
+
+    async def send(req: Request, body: Any) -> tuple[Plan | ApiError, Row | None]:
+        try:
+            return await _planned(req, family, _complete(body, family)), None
+        except ApiError as refused:
+            return refused, None
+
+    async def change(req: Request, body: Any) -> tuple[Plan | ApiError, Row | None]:
+        try:
+            return await _replanned(req, family, body)
+        except ApiError as refused:
+            return refused, None
+
+    def created(req: Request, row: Row) -> Reply:
+        """Send a campaign to a contact list. Everything is charged at once; with `draft` 1, nothing is sent yet."""
+        return Reply(family.created[1](row))
+
+    def changed(req: Request, row: Row) -> Reply:
+        """Change a campaign whose first message has not left. What is not named stays; `draft` 0 starts a draft."""
+        return Reply(family.changed[1](row))
+
+    @endpoint(texts["price"], family.priced[0], body=family.body, refuses=(NotFound,))
+    async def price(req: Request) -> Reply:
+        """See what a campaign would cost, and its message to the first contact."""
+        made = await _planned(req, family, _complete(req.decode(family.body), family))
+        return Reply(family.priced[1](made, int(req.services.database.clock())))
+
+    @endpoint(texts["cancel"], family.changed[0])
+    async def cancel(req: Request) -> Reply:
+        """Cancel a campaign. Of one that is under way, what is not handed over is cancelled and refunded."""
+        key, database = _key(req, family), req.services.database
+        row = await database.write(lambda tx: campaign.cancel(tx, req.who, family.channel, key))
+        await expansion.withdraw(database, req.services.channels[family.channel], row, database.write)
+        return Reply(family.changed[1](row))
+
+    @endpoint(texts["view_all"], family.listed[0], paged=True, query=DATES)
+    def view_all(req: Request) -> Reply:
+        """View the campaigns, oldest first unless `order_by` says otherwise."""
+        base = campaign.visible(req.who, family.channel)
+        dated = campaign.between(base, req.unix_time("date_from"), req.unix_time("date_to"))
+        return search.page(req, dated, columns, ("date_added", False), family.listed[1])
+
+    @endpoint(texts["view"], family.listed[0])
+    def view(req: Request) -> Reply:
+        """View a campaign."""
+        return Reply(family.listed[1](campaign.find(req.tx, req.who, family.channel, _key(req, family))))
+
+    return Campaigns(
+        endpoint(texts["send"], family.created[0], body=family.body, spends=True, refuses=(NotFound,))(
+            Merged(_item, partial(_stored, channel=family.channel), created, gather=send)
+        ),
+        price,
+        endpoint(texts["update"], family.changed[0], body=family.body, refuses=(Conflict,))(
+            Merged(_item, partial(_stored, channel=family.channel), changed, gather=change)
+        ),
+        cancel,
+        view_all,
+        view,
+    )
+
+
+def _key(req: Request, family: Family) -> int:
+    return req.number(family.id_name, campaign.NO_RECORD)
+
+
+def _item(req: Request, body: Any) -> _Item:
+    made, before = req.gathered
+    return _Item(req.who, made, before, req.client, req.id)
+
+
+def _stored(tx: Tx, items: Sequence[_Item], *, channel: str) -> list[Row]:
+    """Store what was planned. An error ends the transaction, and each of several is then stored by itself."""
+    return [_store(tx, item, channel) for item in items]
+
+
+def _store(tx: Tx, item: _Item, channel: str) -> Row:
+    if isinstance(item.plan, ApiError):
+        raise item.plan
+    if item.before is not None:
+        return campaign.change(tx, item.who, item.before, item.plan)
+    return campaign.create(tx, item.who, channel, item.plan, ip_address=item.ip_address, request_id=item.request_id)
+
+
+def _planned(req: Request, family: Family, wanted: Wanted, kept: Sequence[int] | None = None) -> Awaitable[Plan]:
+    """Price what is wanted. Raises ApiError."""
+    _check(req.who, wanted, family)
+    services = req.services
+    to = services.channels[family.channel]
+    return plan.make(services.database, req.who, to, CAMPAIGNS[family.channel], wanted, kept)
+
+
+async def _replanned(req: Request, family: Family, body: Any) -> tuple[Plan, Row]:
+    """Price a campaign as it would be after a change, for the same recipients unless the list is another one."""
+    key = _key(req, family)
+
+    def read(tx: Tx) -> tuple[Row, list[int]]:
+        row = campaign.find(tx, req.who, family.channel, key)
+        campaign.check_changeable(row)
+        return row, [one.contact_id for one in campaign.recipients(tx, key)]
+
+    before, kept = await req.services.database.read(read)
+    old = campaign.wanted(before)
+    columns, details = _named(body)
+    wanted = msgspec.structs.replace(old, **columns, details={**old.details, **details})
+    same = wanted.list_id == old.list_id and not old.draft
+    return await _planned(req, family, wanted, kept if same else None), before
+
+
+def _named(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a body names: (fields of Wanted, details)."""
+    given = {
+        "sender" if name == "from_" else name: value
+        for name in body.__struct_fields__
+        if (value := getattr(body, name)) is not None
+    }
+    known = {name: given.pop(name) for name in Wanted.__struct_fields__ if name in given}
+    return known, msgspec.to_builtins(given)
+
+
+def _complete(body: Any, family: Family) -> Wanted:
+    """What the body of an order asks for. Raises BadRequest with what is missing."""
+    columns, details = _named(body)
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise BadRequest({name: required(name) for name in missing})
+    return Wanted(**columns, details=details)
+
+
+def _check(who: Principal, wanted: Wanted, family: Family) -> None:
+    """Look at what is asked for, before anybody's contacts are read. Raises Forbidden, BadRequest."""
+    if "contacts" not in who.access:
+        raise Forbidden
+    faults = {name: required(name) for name in ("name", "body") if not getattr(wanted, name).strip()}
+    for name, most in {**LONGEST, "body": family.longest_body}.items():
+        if len(getattr(wanted, name) or "") > most:
+            field = "from" if name == "sender" else name
+            faults[field] = f"{label(field)} is longer than {most} characters."
+    if wanted.country and wanted.country.upper() not in COUNTRIES:
+        faults["country"] = "Country must be an ISO 3166 code of two letters."
+    if faults:
+        raise BadRequest(faults)
+    literals.check(wanted.body, wanted.url_to_shorten)
