@@ -158,6 +158,21 @@ MMS = Section(
     Route(0, "GET /mms/{message_id}/timeline", messaging.view_timeline, "mms"),
 )
 
+VIEW_MMS_CAMPAIGN = "GET /mms-campaign/{mms_campaign_id:int}"
+VIEW_MMS_CAMPAIGNS = "/mms-campaigns/{mms_campaign_id:int}"
+"""The document has both spellings."""
+
+MMS_CAMPAIGNS = Section(
+    "MMS campaigns",
+    "One text with a picture to a whole contact list: ordered, priced, changed and stopped as one.",
+    Route(94, "POST /mms-campaigns/send", mms.campaigns.send, "mms"),
+    Route(95, "POST /mms-campaigns/price", mms.campaigns.price, "mms"),
+    Route(96, "PUT /mms-campaigns/{mms_campaign_id:int}", mms.campaigns.update, "mms"),
+    Route(97, "PUT /mms-campaigns/{mms_campaign_id:int}/cancel", mms.campaigns.cancel, "mms"),
+    Route(98, "GET /mms-campaigns", mms.campaigns.view_all, "mms"),
+    Route(99, VIEW_MMS_CAMPAIGN, mms.campaigns.view, "mms", also=(VIEW_MMS_CAMPAIGNS,)),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
@@ -221,6 +236,7 @@ SECTIONS = (
     SMS,
     SMS_CAMPAIGNS,
     MMS,
+    MMS_CAMPAIGNS,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

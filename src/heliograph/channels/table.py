@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from heliograph.channels.mms.channel import NAME as MMS
 from heliograph.channels.mms.channel import MmsChannel
+from heliograph.channels.mms.shapes import CampaignMms
 from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
@@ -18,7 +20,7 @@ CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
 
-CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText}
+CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: CampaignMms}
 """The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
 
 

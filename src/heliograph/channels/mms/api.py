@@ -1,10 +1,16 @@
-"""The MMS section (endpoints 90 to 93)."""
+"""The MMS sections: messages (endpoints 90 to 93) and campaigns (94 to 99)."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from heliograph.billing import prices
+from heliograph.campaigns.api import NEEDED, Family, campaigning
 from heliograph.channels.api import sending_and_pricing
+from heliograph.channels.mms import campaigns as campaign_shapes
 from heliograph.channels.mms import shapes
+from heliograph.channels.mms.campaigns import MmsCampaign, MmsCampaignBody, MmsCampaignPrice, ViewedMmsCampaign
 from heliograph.channels.mms.channel import NAME
 from heliograph.channels.mms.shapes import LARGEST_FILE, MmsMessage, MmsReceipt, Picture, SendMms, SendMmsAnswer
 from heliograph.errors import BadRequest, Status, required
@@ -35,6 +41,18 @@ async def _gather(req: Request, given: SendMms) -> Sequence[MmsMessage]:
     if not 0 < len(given.messages) <= shapes.MOST_MESSAGES:
         return given.messages
     return given.pictured(await picture(req, given.media_file))
+
+
+async def _fetch(req: Request, details: dict[str, Any]) -> dict[str, Any]:
+    """The details of a campaign with its file. Raises BadRequest: the file, or an empty subject, cannot be sent."""
+    if "subject" in details and not details["subject"].strip():
+        raise BadRequest({"subject": required("subject")})
+    if "media_file" not in details:
+        return details
+    found = await picture(req, details["media_file"])
+    if found.refusal:
+        raise BadRequest({"media_file": found.refusal})
+    return {**details, "picture": msgspec.to_builtins(found)}
 
 
 def _sent(req: Request, fates: list[Accepted]) -> Reply:
@@ -75,3 +93,29 @@ export_history = api.exporting(NAME)
 cancel, cancel_all = api.cancelling(NAME, answer=Null)
 receipts = api.receipts(NAME, MmsReceipt, MmsReceipt)
 inbound = api.inbound(NAME)
+
+campaigns = campaigning(
+    Family(
+        channel=NAME,
+        id_name="mms_campaign_id",
+        body=MmsCampaignBody,
+        longest_body=campaign_shapes.LONGEST_BODY,
+        created=(MmsCampaign, campaign_shapes.created),
+        changed=(ViewedMmsCampaign, campaign_shapes.viewed),
+        listed=(ViewedMmsCampaign, campaign_shapes.viewed),
+        priced=(MmsCampaignPrice, campaign_shapes.priced),
+        texts={
+            "send": "MMS campaign has been created.",
+            "price": "Here is your result.",
+            "update": "MMS campaign has been updated.",
+            "cancel": "Scheduled MMS campaign has been cancelled.",
+            "view_all": "Here are your data.",
+            "view": "Here is your result.",
+        },
+        needed=(*NEEDED, "subject", "media_file"),
+        fetch=_fetch,
+        keep=campaign_shapes.keep,
+        bare=True,
+        cancelled_once=True,
+    )
+)

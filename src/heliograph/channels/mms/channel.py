@@ -7,7 +7,8 @@ import msgspec
 
 from heliograph import phone
 from heliograph.accounts.account import Principal
-from heliograph.channels.mms.shapes import LARGEST_FILE, LONGEST_SUBJECT, SHEET, PicturedMms, link
+from heliograph.channels import linked
+from heliograph.channels.mms.shapes import LARGEST_FILE, LONGEST_SUBJECT, SHEET, CampaignMms, PicturedMms, link
 from heliograph.channels.sms.channel import GSM, UCS2
 from heliograph.channels.sms.segments import is_gsm
 from heliograph.channels.sms.shapes import DELIVERED
@@ -18,6 +19,7 @@ from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.files import store
 from heliograph.files.store import FileStore
+from heliograph.links.link import Shortener
 from heliograph.media import Medium
 from heliograph.messaging import dates, inbound
 from heliograph.messaging.channel import Charge, Draft, Order, Words
@@ -53,6 +55,7 @@ class MmsChannel:
 
     def __init__(self, settings: Settings, files: FileStore) -> None:
         self._telephone = Telephone(settings)
+        self._shortener = Shortener(settings)
         self._files = files
         self._life = settings.mms_days * 24 * 3600
         self._public = settings.public_url.rstrip("/")
@@ -84,10 +87,14 @@ class MmsChannel:
         schedule = dates.scheduled(given.schedule, now)
         if schedule is None:
             return Status.INVALID_SCHEDULE
+        links = given.links if isinstance(given, CampaignMms) else ()
+        if links and not self._shortener.domain:
+            return Status.SOMETHING_IS_WRONG
         plain = is_gsm(draft.body[:LONGEST_GSM])
         draft.encoding = GSM if plain else UCS2
         draft.body = draft.body[: LONGEST_GSM if plain else LONGEST_UNICODE]
         draft.schedule = schedule
+        draft.links = tuple(link for link in links if link.code in draft.body)
         if phone.is_test(draft.recipient):
             draft.free, draft.units = True, 0
         else:
@@ -96,13 +103,18 @@ class MmsChannel:
 
     def personal(self, given: PicturedMms) -> Callable[[Member], PicturedMms]:
         """A message to a list, addressed to the phone number of one contact."""
-        write, entitle = audience.personal(given.body or ""), audience.personal(given.subject or "")
+        entitle = audience.personal(given.subject or "")
+        plain = audience.personal(given.body or "")
+        url = given.url_to_shorten if isinstance(given, CampaignMms) else ""
+        write = linked.writer(self._shortener, given.body or "", url) if isinstance(given, CampaignMms) else None
 
         def address(member: Member) -> PicturedMms:
-            to = member["phone_number"] or ""
-            return msgspec.structs.replace(
-                given, list_id=None, to=to, body=write(member), subject=entitle(member) if given.subject else None
-            )
+            subject = entitle(member) if given.subject else None
+            addressed = {"list_id": None, "to": member["phone_number"] or "", "subject": subject}
+            if write is None:
+                return msgspec.structs.replace(given, **addressed, body=plain(member))
+            body, links = write(member)
+            return msgspec.structs.replace(given, **addressed, body=body, links=links)
 
         return address
 

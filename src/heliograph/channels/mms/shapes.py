@@ -17,6 +17,7 @@ from heliograph.fields import (
     UnixTime,
     about,
 )
+from heliograph.links.link import NewLink
 from heliograph.messaging import history
 from heliograph.messaging.channel import BASE_URL, Accepted, Sheet
 from heliograph.messaging.shapes import Receipt
@@ -68,6 +69,13 @@ class PicturedMms(MmsMessage, kw_only=True):
     """A message with the file of its request. None is read from a body."""
 
     picture: Picture
+
+
+class CampaignMms(PicturedMms, kw_only=True):
+    """What a campaign asks for: its text may have literals for short links. None is read from a body."""
+
+    url_to_shorten: str = ""
+    links: tuple[NewLink, ...] = ()
 
 
 class SendMms(msgspec.Struct, kw_only=True):

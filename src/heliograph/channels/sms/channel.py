@@ -7,6 +7,7 @@ import structlog
 
 from heliograph import phone, webaddress
 from heliograph.accounts.account import Principal
+from heliograph.channels import linked
 from heliograph.channels.sms import segments
 from heliograph.channels.sms.shapes import DELIVERED, SHEET, CampaignText, ShortenedText, SmsMessage
 from heliograph.channels.telephone import Telephone
@@ -14,7 +15,6 @@ from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
-from heliograph.links import literals
 from heliograph.links.link import URL, NewLink, Shortener
 from heliograph.media import Medium
 from heliograph.messaging import dates, inbound
@@ -102,17 +102,21 @@ class Sms:
 
     def personal(self, given: SmsMessage) -> Callable[[Member], SmsMessage]:
         """A message to a list, addressed to the phone number of one contact; a campaign's has links of its own."""
-        kinds = sorted(literals.found(given.body or "")) if isinstance(given, CampaignText) else []
-        write = audience.personal(given.body or "", links=bool(kinds))
+        if isinstance(given, CampaignText):
+            return self._personal_campaign(given)
+        write = audience.personal(given.body or "")
 
         def address(member: Member) -> SmsMessage:
-            to = member["phone_number"] or ""
-            if not kinds:
-                return msgspec.structs.replace(given, list_id=None, to=to, body=write(member))
-            assert isinstance(given, CampaignText)
-            links = tuple(self._shortener.new(kind, given.url_to_shorten if kind == URL else "") for kind in kinds)
-            shown: dict[str, str] = {link.kind: self._shortener.shown(link) for link in links}
-            return msgspec.structs.replace(given, list_id=None, to=to, body=write({**member, **shown}), links=links)
+            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=write(member))
+
+        return address
+
+    def _personal_campaign(self, given: CampaignText) -> Callable[[Member], SmsMessage]:
+        write = linked.writer(self._shortener, given.body or "", given.url_to_shorten)
+
+        def address(member: Member) -> SmsMessage:
+            body, links = write(member)
+            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=body, links=links)
 
         return address
 
