@@ -14,7 +14,7 @@ from files.fetching import fetch
 from heliograph.channels import table
 from heliograph.channels.sms.channel import Sms
 from heliograph.transports.base import Mail, Outgoing
-from support import probe, server
+from support import postgres, probe, server
 from support.carrier import Carrier
 from support.probe import Probe
 
@@ -61,17 +61,17 @@ import sys
 from support import probe
 probe.register()
 from heliograph.cli import main
-sys.argv = ["heliograph", "worker", "--data", sys.argv[1]]
+sys.argv = ["heliograph", "worker", "--data", sys.argv[1], "--database", sys.argv[2]]
 main()
 """
 
 
-def test_a_worker_process_writes_an_export(tmp_path: Path) -> None:
+def test_a_worker_process_writes_an_export(tmp_path: Path, postgres_url: str) -> None:
     """It serves no route, so nothing that a route knows may be needed."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, postgres.database(postgres_url) as database:
         probe.register(patch.setattr)
         patch.setattr(server, "DOCUMENT", server.Document())
-        running = server.Running(tmp_path, role="api", export_at_once=0)
+        running = server.Running(tmp_path, database, role="api", export_at_once=0)
         api = running.account()
         given = {"messages": [{"to": TO, "body": "Hello", "file": "A"}]}
         (sent,) = api.post("/probe/send", given)["messages"]
@@ -79,7 +79,7 @@ def test_a_worker_process_writes_an_export(tmp_path: Path) -> None:
         assert fetch(url).status == 503
         path = os.pathsep.join([str(Path(heliograph.__file__).parent.parent), str(Path(__file__).parent.parent)])
         worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path)],
+            [sys.executable, "-c", WORKER, str(tmp_path), database],
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -133,7 +133,7 @@ def test_a_body_where_none_belongs_is_ignored(api: Api, method: str) -> None:
     ("path", "status"),
     [
         *(("/account", 200), ("/account/", 200), ("/account///", 200), ("/account?x=1", 200), ("/account/?", 200)),
-        *(("//account", 200), ("/sms//history", 200), ("/Account", 404), ("/account/x", 404), ("", 404), ("/", 404)),
+        *(("//account", 200), ("/sms//history", 200), ("/Account", 404), ("/account/x", 404), ("/.", 404)),
         *(
             ("/%61ccount", 200),
             ("/account%2F", 200),

@@ -6,15 +6,13 @@ They load nothing from elsewhere, and what stands in them may run only as it sta
 
 import base64
 import hashlib
-import re
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
-_INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
-_SANDBOX = re.compile(r"<!-- sandbox -->.*?<!-- end -->", re.DOTALL)
-"""What a page says in sandbox mode only."""
+SANDBOX = ("<!-- sandbox -->", "<!-- end -->")
+"""Between these a page says what is so in sandbox mode only."""
 
 
 class Demo(NamedTuple):
@@ -41,19 +39,27 @@ def docs(demo: Demo | None) -> bytes:
 
 
 def _filled(name: str, demo: Demo | None, base_url: str) -> bytes:
-    text = _template(name) if demo else _SANDBOX.sub("", _template(name))
+    text = _template(name)
+    for inner in () if demo else _between(text, *SANDBOX):
+        text = text.replace(inner.join(SANDBOX), "")
     for mark, value in zip(("base", "username", "key"), (base_url, *(demo or ("", ""))), strict=True):
         text = text.replace(f"@{mark}@", escape(value))
     return text.encode()
+
+
+def _between(text: str, begin: str, end: str) -> list[str]:
+    """What stands in a text between these marks, each time."""
+    return [piece.partition(end)[0] for piece in text.split(begin)[1:]]
 
 
 @cache
 def policy(name: str) -> str:
     """The Content-Security-Policy of a page, `start.html` or `docs.html`."""
     allowed: dict[str, list[str]] = {"script": [], "style": []}
-    for kind, text in _INLINE.findall(_template(name)):
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        allowed[kind].append(f"'sha256-{digest}'")
+    for kind, hashes in allowed.items():
+        for text in _between(_template(name), f"<{kind}>", f"</{kind}>"):
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            hashes.append(f"'sha256-{digest}'")
     rules = [f"{kind}-src {' '.join(hashes)}" for kind, hashes in allowed.items() if hashes]
     connect = ["connect-src 'self'"] * bool(allowed["script"])
     own = ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
