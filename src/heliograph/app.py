@@ -237,7 +237,7 @@ def web(house: House) -> Any:
     agree = ConsentPage(house.database, house.vault)
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
     short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
-    told = CarrierPage(lambda: house.carriers, house.events)
+    told = CarrierPage(lambda: house.carriers, house.events).answer
     return site.application(
         server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, told, short
     )

@@ -24,7 +24,7 @@ class CarrierPage:
         self._made: dict[str, tuple[Any, Inbox]] = {}
         self._refused = Bites("carrier.refused")
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Store what a carrier says, and answer it. Raises Unavailable: the carrier tries again."""
         name = request.path_params["transport"]
         inbox = self._inbox(name)

@@ -12,6 +12,7 @@ from heliograph.transports.late import LateTransport
 from heliograph.transports.options import HttpOptions, Mm7Options, SandboxOptions, SmppOptions, SmtpOptions
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.mailsink import mail_folder
+from heliograph.transports.sandbox.mmsfolder import mms_folder
 from heliograph.transports.sandbox.sms import SandboxSms
 from heliograph.transports.smpp.transport import SmppTransport
 from heliograph.transports.smtp.transport import SmtpTransport
@@ -49,7 +50,6 @@ def _template_inbox(name: str, options: HttpOptions) -> Inbox:
 
 def _sandbox_mms(name: str, settings: Settings) -> Transport:
     from heliograph.transports.sandbox.mms import SandboxMms
-    from heliograph.transports.sandbox.mmsc import mms_folder
 
     return SandboxMms(name, mms_folder(settings.data))
 

@@ -7,18 +7,22 @@ import msgspec
 
 from heliograph.billing import prices
 from heliograph.campaigns.api import NEEDED, Family, campaigning
+from heliograph.campaigns.plan import Plan
 from heliograph.channels.api import sending_and_pricing
 from heliograph.channels.mms import campaigns as campaign_shapes
 from heliograph.channels.mms import shapes
 from heliograph.channels.mms.campaigns import MmsCampaign, MmsCampaignBody, MmsCampaignPrice, ViewedMmsCampaign
 from heliograph.channels.mms.channel import NAME
 from heliograph.channels.mms.shapes import LARGEST_FILE, MmsMessage, MmsReceipt, Picture, SendMms, SendMmsAnswer
+from heliograph.clock import DAY
+from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Status, required
 from heliograph.fields import Null
 from heliograph.files.task import Refused
 from heliograph.http.request import Reply, Request
 from heliograph.messaging import api
 from heliograph.messaging.channel import Accepted
+from heliograph.settings import Settings
 
 KINDS = ("jpeg", "gif")
 """Files that need not be uploaded first. Source: facts L."""
@@ -94,6 +98,16 @@ cancel, cancel_all = api.cancelling(NAME, answer=Null)
 receipts = api.receipts(NAME, MmsReceipt, MmsReceipt)
 inbound = api.inbound(NAME)
 
+
+def _campaign_price(plan: Plan, now: int) -> MmsCampaignPrice:
+    return campaign_shapes.priced(plan.first, plan.count, plan.micros, plan.who.currency, plan.schedule or now)
+
+
+def _keep(tx: Tx, user_id: int, plan: Plan, *, settings: Settings) -> None:
+    """Keep the file until it has been sent, and as long after as that of any message."""
+    campaign_shapes.keep(tx, user_id, plan.wanted.details, (plan.schedule or tx.now) + settings.mms_days * DAY)
+
+
 campaigns = campaigning(
     Family(
         channel=NAME,
@@ -103,7 +117,7 @@ campaigns = campaigning(
         created=(MmsCampaign, campaign_shapes.created),
         changed=(ViewedMmsCampaign, campaign_shapes.viewed),
         listed=(ViewedMmsCampaign, campaign_shapes.viewed),
-        priced=(MmsCampaignPrice, campaign_shapes.priced),
+        priced=(MmsCampaignPrice, _campaign_price),
         texts={
             "send": "MMS campaign has been created.",
             "price": "Here is your result.",
@@ -114,7 +128,7 @@ campaigns = campaigning(
         },
         needed=(*NEEDED, "subject", "media_file"),
         fetch=_fetch,
-        keep=campaign_shapes.keep,
+        keep=_keep,
         bare=True,
         cancelled_once=True,
     )

@@ -6,15 +6,12 @@ from typing import Annotated, Any
 import msgspec
 
 from heliograph.billing import currencies, prices
-from heliograph.campaigns.plan import Plan
 from heliograph.channels.mms.shapes import link
-from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest
 from heliograph.fields import Flag, Subaccount, UnixTime, about
 from heliograph.files import store
-from heliograph.messaging.channel import BASE_URL
-from heliograph.settings import Settings
+from heliograph.messaging.channel import BASE_URL, Draft
 
 LONGEST_BODY = 10_000
 """Characters of a text with its placeholders: far more than a message holds."""
@@ -122,23 +119,18 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def priced(plan: Plan, now: int) -> MmsCampaignPrice:
-    """The answer of 95. `now` is in Unix seconds."""
-    first = plan.first
+def priced(first: Draft | None, count: int, micros: int, currency: str, at: int) -> MmsCampaignPrice:
+    """The answer of 95. `micros` is the sum; `at` is when it would be sent, in Unix seconds."""
     return MmsCampaignPrice(
-        total_count=plan.count,
-        total_price=str(prices.number(plan.micros)),
-        data=FirstMms(
-            from_=first.sender if first else "",
-            schedule=plan.schedule or now,
-            body=first.body if first else "",
-        ),
-        currency=currencies.describe(plan.who.currency),
+        total_count=count,
+        total_price=str(prices.number(micros)),
+        data=FirstMms(from_=first.sender if first else "", schedule=at, body=first.body if first else ""),
+        currency=currencies.describe(currency),
     )
 
 
-def keep(tx: Tx, user_id: int, plan: Plan, *, settings: Settings) -> None:
-    """Keep the file of a campaign until it has been sent, and as long after as that of any message."""
-    file_id = plan.wanted.details["picture"]["file_name"].partition(".")[0]
-    if not store.keep(tx, user_id, file_id, (plan.schedule or tx.now) + settings.mms_days * DAY):
+def keep(tx: Tx, user_id: int, details: Mapping[str, Any], until: int) -> None:
+    """Keep the file of a campaign until a Unix time. Raises BadRequest: it is gone."""
+    file_id = details["picture"]["file_name"].partition(".")[0]
+    if not store.keep(tx, user_id, file_id, until):
         raise BadRequest({"media_file": "The file is gone. Please send it again."})

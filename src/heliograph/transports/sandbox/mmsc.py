@@ -4,13 +4,9 @@ docs/sandbox.md lists the scenarios. It keeps the newest messages as files, to l
 """
 
 import asyncio
-import contextlib
 import itertools
-import os
-import re
-import shutil
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +20,8 @@ from heliograph.transports.memory import Recent
 from heliograph.transports.mm7 import envelope
 from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree
 from heliograph.transports.mm7.package import CONTENT_ID, opened, packed
+from heliograph.transports.sandbox.mmsfolder import Kept
 
-KEEP: Final = 200
-"""Messages whose files stay in the folder; older ones are removed."""
 LARGEST: Final = 4 * 1024 * 1024
 """Bytes of a request."""
 BUSY: Final = 3
@@ -34,8 +29,6 @@ BUSY: Final = 3
 REMEMBERED: Final = 10_000
 MOST_REPORT_TRIES: Final = 5
 PATIENCE: Final = 20.0
-
-_NAME = re.compile(r"\d{17}-[0-9a-f]{12}")
 
 log = structlog.get_logger(__name__)
 
@@ -70,34 +63,6 @@ SCENARIOS: Final = {
 }
 
 
-class StoredMms(msgspec.Struct, frozen=True):
-    """A message in the folder. `at` is in Unix seconds; `files` are names in the folder of the message, `id`."""
-
-    id: str
-    at: int
-    sender: str
-    recipient: str
-    subject: str
-    text: str
-    files: list[str]
-
-
-def mms_folder(data: Path) -> Path:
-    """Where the built-in MMS carrier of a data folder keeps its messages."""
-    return data / "mms"
-
-
-def listing(folder: Path) -> list[StoredMms]:
-    """The messages of a folder, newest last; none when there is no such folder."""
-    if not folder.exists():
-        return []
-    found = []
-    for name in sorted(entry.name for entry in folder.iterdir() if _NAME.fullmatch(entry.name)):
-        with contextlib.suppress(FileNotFoundError):  # a newer one has just pushed it out
-            found.append(msgspec.json.decode((folder / name / "message.json").read_bytes(), type=StoredMms))
-    return found
-
-
 class SimulatedMmsc:
     """An MMSC. Its counters are `counts`: submits, taken, reports, acknowledged, mo, undelivered.
 
@@ -110,9 +75,8 @@ class SimulatedMmsc:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.report_to: tuple[str, str, str] = ("", "", "")
-        self._folder = folder
         self._report_delay, self._long_delay, self._retry_delay = report_delay, long_delay, retry_delay
-        self._kept: deque[str] = deque()
+        self._kept = Kept(folder)
         self._numbers = itertools.count(time.time_ns())
         self._known: Recent[str, str] = Recent(REMEMBERED)
         self._tries: Recent[str, int] = Recent(REMEMBERED)
@@ -122,7 +86,7 @@ class SimulatedMmsc:
 
     async def start(self, port: int = 0) -> int:
         """Listen on 127.0.0.1; the port (a free one for 0). Raises OSError when it is taken or the folder cannot be."""
-        self._kept = deque(await asyncio.to_thread(_prepare, self._folder))
+        await asyncio.to_thread(self._kept.prepare)
         self._client = ClientSession(timeout=ClientTimeout(total=PATIENCE))
         self._server = Listener(self._submitted)
         return await self._server.start(port)
@@ -175,7 +139,7 @@ class SimulatedMmsc:
         message_id = f"mm{next(self._numbers)}"
         self._known.put(asked.transaction_id, message_id)
         self.counts["taken"] += 1
-        await asyncio.to_thread(self._store, asked, message)
+        await asyncio.to_thread(self._kept.store, _sender(asked), _recipient(asked), asked.text("Subject"), message)
         task = asyncio.create_task(self._reported(asked, message, message_id, scenario))
         task.set_name("delayed" if scenario.delayed else "soon")
         self._later.add(task)
@@ -220,27 +184,6 @@ class SimulatedMmsc:
             await asyncio.sleep(self._retry_delay)
         self.counts["undelivered"] += 1
         log.warning("mmsc.undelivered", what=name)
-
-    def _store(self, asked: Envelope, message: Mms) -> None:
-        """Keep a message in a folder of its own, and drop the oldest."""
-        name = f"{time.time_ns() // 1_000_000:017d}-{os.urandom(6).hex()}"
-        place = self._folder / name
-        place.mkdir(mode=0o700)
-        files = [f"{number}-{media.name}" for number, media in enumerate(message.media, 1)]
-        for file, media in zip(files, message.media, strict=True):
-            (place / file).write_bytes(media.octets)
-        stored = StoredMms(
-            name, int(time.time()), _sender(asked), _recipient(asked), asked.text("Subject"), message.text, files
-        )
-        (place / "message.json").write_bytes(msgspec.json.encode(stored))
-        self._kept.append(name)
-        while len(self._kept) > KEEP:
-            shutil.rmtree(self._folder / self._kept.popleft(), ignore_errors=True)
-
-
-def _prepare(folder: Path) -> list[str]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return sorted(entry.name for entry in folder.iterdir() if _NAME.fullmatch(entry.name))
 
 
 def _delivery(asked: Envelope, sender: str, recipient: str) -> Tree:
