@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Inbound, Join, MessageKey, Outgoing, Part, Receipt, Sent, SmsText
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp.transport import SmppTransport
 

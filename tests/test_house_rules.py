@@ -72,7 +72,7 @@ ONE_FILE_FEATURES = {"statistics.py", "reference.py", "delivery_issues.py"}
 
 IMPORTS_INSIDE_FUNCTIONS = {
     "__main__.py heliograph.cli": "the collector is switched off before it",
-    "app.py heliograph.billing.gateways.stripe": "half a second and an SDK that most servers do not use",
+    "billing/gateways/chosen.py heliograph.billing.gateways.stripe": "half a second, and an SDK that few servers use",
     "app.py heliograph.files.bucket": "a client for S3 that most servers do not use",
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
     "billing/invoice.py heliograph.billing.lettering": "the same",
@@ -87,6 +87,12 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "countries.py pycountry": "names that a server rarely needs",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
+    "transports/table.py heliograph.transports.http.template": "the same",
+    "transports/table.py heliograph.transports.http.inbox": "the same",
+    "transports/table.py heliograph.transports.http.transport": "an HTTP client, which takes a tenth of a second",
+    "transports/table.py heliograph.transports.mm7.inbox": "the same",
+    "transports/table.py heliograph.transports.mm7.transport": "an XML library that servers without MMS do not need",
+    "transports/table.py heliograph.transports.sandbox.mms": "an XML library and a web server, for sandboxes alone",
     "webhooks/fetch.py aiohttp": "a tenth of a second that a server without pushes can save",
     "links/judge.py crawleruseragents": "patterns that only a server whose links are opened needs",
     "transports/sandbox/visits.py aiohttp": "a tenth of a second that a server whose links are not opened can save",

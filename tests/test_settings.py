@@ -7,7 +7,15 @@ import pytest
 
 import heliograph
 from heliograph import carriers, settings
-from heliograph.settings import SandboxOptions, SettingsError, SmppOptions, SmtpOptions
+from heliograph.settings import SettingsError
+from heliograph.transports.options import (
+    Carriers,
+    HttpOptions,
+    Mm7Options,
+    SandboxOptions,
+    SmppOptions,
+    SmtpOptions,
+)
 
 SECRET = "a secret of 32 characters or more"
 SMPP = '[transports.acme]\nkind = "smpp"\nhost = "smpp.example"\n'
@@ -16,7 +24,7 @@ SMS_ROUTE = '[[routes]]\ntransport = "acme"\n'
 MAIL_ROUTE = '[[routes]]\ntransport = "relay"\nchannel = "email"\n'
 
 
-def written(folder: Path, text: str | bytes, **options: Any) -> settings.Carriers:
+def written(folder: Path, text: str | bytes, **options: Any) -> Carriers:
     (folder / "heliograph.toml").write_bytes(text.encode() if isinstance(text, str) else text)
     return carriers.read(settings.load(data=folder, **options))
 
@@ -83,9 +91,17 @@ def test_without_a_file_the_carriers_are_built_in_but_not_in_production(tmp_path
 def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) -> None:
     found = written(tmp_path, SMPP + SMS_ROUTE)
     assert found.transports["acme"] == SmppOptions(host="smpp.example")
-    assert [(route.medium, route.transport) for route in found.routes] == [("sms", "acme"), ("email", "sandbox-email")]
+    assert [(route.medium, route.transport) for route in found.routes] == [
+        ("sms", "acme"),
+        ("email", "sandbox-email"),
+        ("mms", "sandbox-mms"),
+    ]
     found = written(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
-    assert found.transports == {"acme": SmppOptions(host="smpp.example"), "relay": SmtpOptions(host="mail.example")}
+    assert found.transports == {
+        "acme": SmppOptions(host="smpp.example"),
+        "relay": SmtpOptions(host="mail.example"),
+        "sandbox-mms": SandboxOptions("mms"),
+    }
     found = written(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)
     assert list(found.transports) == ["acme"]
 
@@ -106,6 +122,8 @@ def test_the_file_may_lie_elsewhere(tmp_path: Path) -> None:
         carriers.read(options)
 
 
+HTTP = '[transports.api]\nkind = "http"\nurl = "https://api.example/"\n'
+
 WRONG = [
     ("x", ": Expected '=' after a key in a key/value pair.", "line 1"),
     ('[transports.a]\nkind = "smpp', ": Unterminated string.", "line 2"),
@@ -114,7 +132,11 @@ WRONG = [
     ("\n[servers]\n", ": servers: unknown", "line 2"),
     ("transports = 3", ": transports: write it as [transports.NAME].", "line 1"),
     ("routes = 3", ": route 1: write it as [[routes]].", "line 1"),
-    ("[transports.a]\n\nkind = 'smp'", ": transports.a: kind: it must be one of smpp, smtp, sandbox.", "line 3"),
+    (
+        "[transports.a]\n\nkind = 'smp'",
+        ": transports.a: kind: it must be one of smpp, smtp, mm7, http, sandbox.",
+        "line 3",
+    ),
     ("[transports.a]\nhost = 'x'", ": transports.a: kind: it must be one of", "line 1"),
     ("[transports]\na = 1", ": transports.a: kind: it must be one of", ""),
     (SMPP + SMTP + "port = '25'", ": transports.relay: port: it must be an integer from 1 to 65535.", "line 7"),
@@ -148,6 +170,9 @@ WRONG = [
     (SMPP + SMS_ROUTE + "kind = 'x'", ": route 1: kind: unknown", "line 6"),
     ("routes = [1]", ": route 1: it must be a table.", "line 1"),
     (SMTP.replace("relay", "sandbox-sms"), ": transports.sandbox-sms: this name belongs to the built-in", "line 1"),
+    (HTTP + "json = { a = '{nobody}' }", ": transports.api: json: there is no placeholder {nobody};", "line 4"),
+    (HTTP + "form = { a = 1 }", ": transports.api: form: it must be a table.", "line 4"),
+    (HTTP + "carries = ['fax']", ": transports.api: carries: it must be a list of sms, mms.", "line 4"),
     (b"# \xff", ": this is no text in UTF-8.", ""),
 ]
 
@@ -185,5 +210,10 @@ def test_the_example_is_valid_as_it_is_and_with_its_comments_taken_away(tmp_path
     lines = [line.removeprefix("#").removeprefix(" ") for line in example.splitlines()]
     shown = [line for line in lines if line.startswith("[") or " = " in line]
     found = written(tmp_path, "\n".join(shown))
-    assert {type(transport) for transport in found.transports.values()} == {SmppOptions, SmtpOptions}
-    assert {route.medium for route in found.routes} == {"sms", "email"}
+    assert {type(transport) for transport in found.transports.values()} == {
+        SmppOptions,
+        SmtpOptions,
+        Mm7Options,
+        HttpOptions,
+    }
+    assert {route.medium for route in found.routes} == {"sms", "email", "mms"}

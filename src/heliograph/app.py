@@ -15,8 +15,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
 from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
-from heliograph.billing.gateways.base import Gateway
-from heliograph.billing.gateways.manual import ManualGateway
+from heliograph.billing.gateways.chosen import gateway
 from heliograph.channels.table import channels
 from heliograph.contacts import audience, optout
 from heliograph.db import migrate
@@ -33,6 +32,8 @@ from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
 from heliograph.links.pages import LinkPages
+from heliograph.messaging.arrived_media import Keeper
+from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
@@ -42,9 +43,10 @@ from heliograph.numbers import number
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
 from heliograph.services import Services
-from heliograph.settings import Carriers, Settings, TransportOptions
+from heliograph.settings import Settings
 from heliograph.transports import table
 from heliograph.transports.base import Transport
+from heliograph.transports.options import Carriers, TransportOptions
 from heliograph.webhooks.fetch import WebClient
 
 QUIET = 5.0
@@ -91,6 +93,7 @@ class House:
         self.hooks = Hooks(
             self.channels, actions.on_receipt, actions.on_inbound, number.owner, audience.opted_out_since
         )
+        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files))
 
     @property
     def works(self) -> bool:
@@ -155,6 +158,7 @@ class House:
         Raises OSError when a transport cannot be opened: then everything stays as it was.
         """
         if not self.works:
+            self.carriers = carriers
             return
         old = self.router.transports
         kept = {
@@ -165,8 +169,9 @@ class House:
         fresh = {
             name: self._transport(name, options) for name, options in carriers.transports.items() if name not in kept
         }
-        events = StoredEvents(self.database, self.hooks)
-        opened = await asyncio.gather(*(transport.open(events) for transport in fresh.values()), return_exceptions=True)
+        opened = await asyncio.gather(
+            *(transport.open(self.events) for transport in fresh.values()), return_exceptions=True
+        )
         problem = next((result for result in opened if result is not None), None)
         if problem is not None:
             await asyncio.gather(*(transport.close() for transport in fresh.values()))
@@ -212,15 +217,6 @@ class House:
         return state
 
 
-def gateway(options: Settings) -> Gateway:
-    """Who charges cards."""
-    if options.payment_gateway == "stripe":
-        from heliograph.billing.gateways.stripe import StripeGateway  # half a second that most servers can save
-
-        return StripeGateway(options.stripe_key, options.stripe_webhook_secret, options.stripe_address)
-    return ManualGateway(sandbox=options.mode == "sandbox")
-
-
 async def build(options: Settings, found: Carriers) -> House:
     """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
@@ -241,6 +237,7 @@ def web(house: House) -> Any:
     agree = ConsentPage(house.database, house.vault)
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
     short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
+    told = CarrierPage(lambda: house.carriers, house.events).answer
     return site.application(
-        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, short
+        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, told, short
     )

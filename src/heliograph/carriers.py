@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from heliograph.settings import Carriers, RouteOptions, SandboxOptions, Settings, SettingsError, expected
+from heliograph.settings import Settings, SettingsError, expected
+from heliograph.transports.options import Carriers, RouteOptions, SandboxOptions
 from heliograph.transports.table import BUILT_IN, KINDS, kind_of
 
 SANDBOX = Carriers(
@@ -95,6 +96,9 @@ class _Page:
         if isinstance(made, SandboxOptions) and made.medium not in BUILT_IN:
             why = f"there are built-in carriers of {', '.join(BUILT_IN)}."
             raise self.wrong(why, "transports", name, key="channel")
+        fault = KINDS[kind].fault(made)
+        if fault:
+            raise self.wrong(fault[1], "transports", name, key=fault[0])
         authority = getattr(made, "tls_ca", "")
         if authority and not Path(authority).is_file():
             raise self.wrong(f"there is no file {authority}.", "transports", name, key="tls_ca")

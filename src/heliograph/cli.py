@@ -46,7 +46,7 @@ from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
 from heliograph.settings import SettingsError
 from heliograph.terminal import complain, moment, out, say, show, table
-from heliograph.transports.sandbox import mailsink
+from heliograph.transports.sandbox import mailsink, mmsfolder
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.signature import new_secret
@@ -442,6 +442,20 @@ def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
         for row in rows
     ]
     show(as_json, rows, "\n\n".join(texts) if texts else "There are no mails.")
+
+
+@app.command
+def mms(*, where: Place = PLACE, as_json: AsJson = False) -> None:
+    """Show what the built-in MMS carrier has got, the newest last, and where its pictures lie."""
+    folder = mmsfolder.mms_folder(where.load().data)
+    rows = [{**msgspec.structs.asdict(one), "folder": str(folder / one.id)} for one in mmsfolder.listing(folder)]
+    texts = [
+        f"{moment(row['at'])}  {row['sender']} -> {row['recipient']}\nSubject: {row['subject']}\n"
+        + "".join(f"\n    {line}" for line in row["text"].splitlines())
+        + "".join(f"\n    {row['folder']}/{file}" for file in row["files"])
+        for row in rows
+    ]
+    show(as_json, rows, "\n\n".join(texts) if texts else "There are no MMS.")
 
 
 # Upkeep

@@ -15,8 +15,9 @@ from heliograph.db.engine import Tx
 from heliograph.messaging import message
 from heliograph.process import Problem, Server, make_server
 from heliograph.seed import DEMO_KEY, DEMO_USER
-from heliograph.settings import SandboxOptions, Settings
+from heliograph.settings import Settings
 from heliograph.terminal import say
+from heliograph.transports.options import SandboxOptions
 from heliograph.webhooks import outgoing
 
 RULE = "Demo push"

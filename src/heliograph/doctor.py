@@ -24,7 +24,8 @@ from heliograph.db.health import reason
 from heliograph.db.holder import find
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.process import url
-from heliograph.settings import SandboxOptions, Settings, SettingsError, TransportOptions
+from heliograph.settings import Settings, SettingsError
+from heliograph.transports.options import SandboxOptions, TransportOptions
 
 __all__ = ["Finding", "examine", "reason"]
 
@@ -232,9 +233,10 @@ async def _transport(name: str, transport: TransportOptions) -> Finding:
     what = f"transport {name}"
     if isinstance(transport, SandboxOptions):
         return Finding(what, True, f"built-in carrier for {transport.medium}")
-    where = f"{transport.host}:{transport.port}"
+    host, port = transport.address
+    where = f"{host}:{port}"
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(transport.host, transport.port), PATIENCE)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), PATIENCE)
     except TimeoutError:
         return Finding(what, False, f"{where} does not answer")
     except OSError as problem:

@@ -25,7 +25,8 @@ from heliograph import carriers
 from heliograph.app import House, build, database_url, web
 from heliograph.connections import Gate, raise_file_limit
 from heliograph.db import holder
-from heliograph.settings import Carriers, Settings, SettingsError, reached
+from heliograph.settings import Settings, SettingsError, reached
+from heliograph.transports.options import Carriers
 
 GRACE = 30
 """Seconds that requests under way get to end."""
@@ -179,7 +180,7 @@ async def _standing(options: Settings, again: asyncio.Event, url: str = "") -> A
 
     Raises Problem when another process works on this SQLite database, and what building raises.
     """
-    found = carriers.read(options) if options.role != "api" else Carriers()  # before anything is made
+    found = carriers.read(options)  # before anything is made
     options.data.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as until_the_end:
         try:

@@ -14,6 +14,7 @@ from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
+from heliograph.channels.mms import api as mms
 from heliograph.channels.sms import api as sms
 from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
@@ -139,6 +140,39 @@ SMS_CAMPAIGNS = Section(
     Route(149, "GET /sms-campaigns/{sms_campaign_id:int}", sms.campaigns.view, "sms"),
 )
 
+MMS = Section(
+    "MMS",
+    "Messages with a picture: sending, prices, history, receipts and replies.",
+    Route(90, "POST /mms/send", mms.send, "mms"),
+    Route(91, "POST /mms/price", mms.price, "mms"),
+    Route(92, "GET /mms/history", mms.view_history, "reporting"),
+    Route(93, "GET /mms/history/export", mms.export_history, "reporting"),
+    Route(0, "GET /mms/receipts", mms.receipts.view_all, "mms"),
+    Route(0, "GET /mms/receipts/{message_id}", mms.receipts.view_one, "mms"),
+    Route(0, "PUT /mms/receipts-read", mms.receipts.read, "mms"),
+    Route(0, "GET /mms/inbound", mms.inbound.view_all, "mms"),
+    Route(0, "PUT /mms/inbound-read", mms.inbound.read, "mms"),
+    Route(0, "PUT /mms/inbound-read/{message_id}", mms.inbound.read_one, "mms"),
+    Route(0, "PUT /mms/{message_id}/cancel", mms.cancel, "mms"),
+    Route(0, "PUT /mms/cancel-all", mms.cancel_all, "mms"),
+    Route(0, "GET /mms/{message_id}/timeline", messaging.view_timeline, "mms"),
+)
+
+VIEW_MMS_CAMPAIGN = "GET /mms-campaign/{mms_campaign_id:int}"
+VIEW_MMS_CAMPAIGNS = "/mms-campaigns/{mms_campaign_id:int}"
+"""The document has both spellings."""
+
+MMS_CAMPAIGNS = Section(
+    "MMS campaigns",
+    "One text with a picture to a whole contact list: ordered, priced, changed and stopped as one.",
+    Route(94, "POST /mms-campaigns/send", mms.campaigns.send, "mms"),
+    Route(95, "POST /mms-campaigns/price", mms.campaigns.price, "mms"),
+    Route(96, "PUT /mms-campaigns/{mms_campaign_id:int}", mms.campaigns.update, "mms"),
+    Route(97, "PUT /mms-campaigns/{mms_campaign_id:int}/cancel", mms.campaigns.cancel, "mms"),
+    Route(98, "GET /mms-campaigns", mms.campaigns.view_all, "mms"),
+    Route(99, VIEW_MMS_CAMPAIGN, mms.campaigns.view, "mms", also=(VIEW_MMS_CAMPAIGNS,)),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
@@ -201,6 +235,8 @@ SECTIONS = (
     CONTACTS,
     SMS,
     SMS_CAMPAIGNS,
+    MMS,
+    MMS_CAMPAIGNS,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from heliograph.media import DEFAULT, Medium
-
 
 class SettingsError(Exception):
     """A wrong option: the text says where it stands and what is wrong with it."""
@@ -233,6 +231,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_life: Annotated[
         int, Meta(ge=1, description="Seconds that an uploaded file lives, unless a message needs it longer.")
     ] = 600
+    mms_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days that the picture of an MMS is kept after it was to be sent.")
+    ] = 30
     storage_quota: Annotated[
         int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
     ] = 1024 * 1024 * 1024
@@ -311,94 +312,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.webhook_private == "allow" or (self.webhook_private == "auto" and self.mode == "sandbox")
 
 
-class SmppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="smpp", tag_field="kind"):
-    """[transports.NAME] kind = "smpp": a carrier reached as an SMPP 3.4 client (ESME)."""
-
-    host: Annotated[str, Meta(min_length=1, description="Name or address of the carrier's SMSC.")]
-    port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 2775
-    system_id: Annotated[str, Meta(description="Name to bind with, from the carrier.")] = ""
-    password: Annotated[str, Meta(description="Password to bind with, from the carrier.")] = ""
-    system_type: Annotated[str, Meta(description="Only when the carrier asks for one.")] = ""
-    tls: Annotated[bool, Meta(description="Wrap the connection in TLS.")] = False
-    tls_ca: Annotated[str, Meta(description="PEM file of the authority to trust; empty: the system's.")] = ""
-    bind_mode: Annotated[
-        Literal["transceiver", "pair"],
-        Meta(description="pair: a transmitter and a receiver for each bind, where the carrier has no transceivers."),
-    ] = "transceiver"
-    binds: Annotated[int, Meta(ge=1, le=64, description="Binds to keep open; a pair is one.")] = 1
-    window: Annotated[int, Meta(ge=1, le=10000, description="Unanswered submit_sm a bind may have.")] = 100
-    rate: Annotated[
-        float, Meta(ge=0, le=1000000, description="Messages a second over all binds; 0: as fast as it goes.")
-    ] = 0.0
-    enquire_link: Annotated[float, Meta(gt=0, le=3600, description="Seconds of silence before enquire_link.")] = 30.0
-    response_timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for a response.")] = 10.0
-    reconnect_max: Annotated[float, Meta(gt=0, le=3600, description="Longest pause between two attempts to bind.")] = (
-        30.0
-    )
-    long_messages: Annotated[
-        Literal["udh", "payload"], Meta(description="udh: segments with a header. payload: one message_payload TLV.")
-    ] = "udh"
-    alphabet: Annotated[
-        Literal["gsm", "latin1", "utf8"], Meta(description="What the carrier takes data_coding 0 for.")
-    ] = "gsm"
-    receipt_ids: Annotated[
-        Literal["same", "hex-to-decimal", "decimal-to-hex"],
-        Meta(description="How the id in a receipt differs from the id in the submit response."),
-    ] = "same"
-    source_ton: Annotated[int, Meta(ge=-1, le=7, description="TON of the sender; -1: by its form.")] = -1
-    dest_ton: Annotated[int, Meta(ge=0, le=7, description="TON of the recipient; 1: international.")] = 1
-    dest_npi: Annotated[int, Meta(ge=0, le=18, description="NPI of the recipient; 1: E.164.")] = 1
-
-
-class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="smtp", tag_field="kind"):
-    """[transports.NAME] kind = "smtp": a mail relay."""
-
-    host: Annotated[str, Meta(min_length=1, description="Name or address of the relay.")]
-    port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 25
-    username: Annotated[str, Meta(description="Name to log in with; empty: without a login.")] = ""
-    password: Annotated[str, Meta(description="Password to log in with.")] = ""
-    tls: Annotated[Literal["none", "starttls", "implicit"], Meta(description="How the connection is protected.")] = (
-        "none"
-    )
-    tls_ca: Annotated[str, Meta(description="PEM file of the authority to trust; empty: the system's.")] = ""
-    helo: Annotated[
-        str, Meta(pattern="^[!-~]*$", description="Name given in EHLO; empty: this machine's, looked up in the DNS.")
-    ] = ""
-    timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the relay.")] = 30.0
-    connections: Annotated[int, Meta(ge=1, le=100, description="Connections kept open to the relay.")] = 2
-
-
-class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sandbox", tag_field="kind"):
-    """[transports.NAME] kind = "sandbox": the built-in carrier of a medium."""
-
-    medium: Annotated[Medium, Meta(description="What it carries.")] = msgspec.field(default=DEFAULT, name="channel")
-
-
-TransportOptions = SmppOptions | SmtpOptions | SandboxOptions
-
-
-class RouteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[[routes]]: which messages go to which transport. What is left empty matches everything."""
-
-    transport: Annotated[str, Meta(description="Name of the transport that carries the message.")]
-    medium: Annotated[Medium, Meta(description="Medium of the message.")] = msgspec.field(
-        default=DEFAULT, name="channel"
-    )
-    country: Annotated[str, Meta(pattern="^([A-Za-z]{2})?$", description="ISO code of the recipient's country.")] = ""
-    prefix: Annotated[
-        str, Meta(pattern=r"^(\+[0-9]{1,15})?$", description="Beginning of the recipient's number in E.164.")
-    ] = ""
-    sender: Annotated[str, Meta(description="Exact sender ID.")] = ""
-    account: Annotated[str, Meta(description="Username of the account.")] = ""
-    priority: Annotated[int, Meta(ge=0, description="Lower is tried first; higher ones are the failover.")] = 10
-    weight: Annotated[int, Meta(ge=1, description="Share among routes of the same priority.")] = 1
-
-
-class Carriers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of heliograph.toml."""
-
-    transports: dict[str, TransportOptions] = {}
-    routes: list[RouteOptions] = []
+def own_url(settings: Settings) -> str:
+    """The address of the server, without a slash at its end: the public one, or else what reaches it from here."""
+    return settings.public_url.rstrip("/") or f"http://{reached(settings.host)}:{settings.port}"
 
 
 def reached(host: str) -> str:
@@ -474,6 +390,8 @@ def expected(kind: Any) -> str:
     """A sentence on the values that an option of this type takes."""
     meta = _meta(kind)
     plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(plain) is tuple:
+        return f"it must be a list of {', '.join(get_args(get_args(plain)[0])) or 'texts'}."
     if get_origin(plain) is Literal:
         return f"it must be one of {', '.join(get_args(plain))}."
     if meta.pattern is not None:

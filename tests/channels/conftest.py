@@ -30,6 +30,6 @@ def with_probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def carrier(with_probe: Running) -> Iterator[Carrier]:
     made = Carrier(with_probe)
-    made.carry("sms", "post")
+    made.carry("sms", "mms", "post")
     yield made
     with_probe.close_clients()

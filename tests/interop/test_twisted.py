@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Failed, Retry, Sent
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import alphabet
 from heliograph.transports.smpp.transport import SmppTransport
 from transports.conformance import PATIENCE, Recorder, run, sms, soon, until

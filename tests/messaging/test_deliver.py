@@ -22,8 +22,8 @@ from heliograph.messaging.routing import Router
 from heliograph.messaging.rows import Key, Message
 from heliograph.queue import claim
 from heliograph.queue.worker import ChannelLoop
-from heliograph.settings import RouteOptions
 from heliograph.transports.base import Failed, MessageKey, Outcome, Outgoing, Receipt, Retry, Sent, SmsText
+from heliograph.transports.options import RouteOptions
 from support import quiet, steps
 from support.clock import until
 from support.quiet import Carrier, draft

@@ -10,7 +10,7 @@ from heliograph.messaging.housemail import MOST_ATTEMPTS, NO_ROUTE, HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.queue import mail
 from heliograph.queue.jobs import Job
-from heliograph.settings import RouteOptions
+from heliograph.transports.options import RouteOptions
 from transports.conformance import run
 from transports.relay import Relay, serving, transport
 

@@ -19,8 +19,8 @@ from heliograph.messaging.events import StoredEvents
 from heliograph.messaging.routing import Router
 from heliograph.queue import claim
 from heliograph.queue.worker import ChannelLoop
-from heliograph.settings import RouteOptions
 from heliograph.transports.base import Events, Outcome, Outgoing, Receipt, Retry, Sent
+from heliograph.transports.options import RouteOptions
 from support import quiet
 
 MESSAGES = 50

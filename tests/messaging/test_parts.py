@@ -20,8 +20,8 @@ from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.messaging import parts
 from heliograph.messaging.events import StoredEvents
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Inbound, Part
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp.inbox import MOST_INCOMPLETE, PARTS_AT_ONCE
 from heliograph.transports.smpp.parts import whole
 from heliograph.transports.smpp.transport import SmppTransport

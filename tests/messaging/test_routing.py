@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from heliograph.messaging.routing import Router
-from heliograph.settings import RouteOptions
+from heliograph.transports.options import RouteOptions
 from support.quiet import Carrier
 
 MESSAGE = {"country": "AU", "recipient": "+61491570006", "sender": "Acme", "account": "jane"}

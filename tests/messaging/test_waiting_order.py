@@ -5,8 +5,8 @@ from typing import Any
 
 from heliograph.messaging import deliver
 from heliograph.messaging.routing import Router
-from heliograph.settings import RouteOptions
 from heliograph.transports.base import Retry
+from heliograph.transports.options import RouteOptions
 from support import quiet
 from support.bench import Bench, play
 

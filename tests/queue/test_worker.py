@@ -17,7 +17,7 @@ from heliograph.messaging import message
 from heliograph.messaging.routing import Router
 from heliograph.queue import worker
 from heliograph.queue.worker import BATCH, ChannelLoop
-from heliograph.settings import RouteOptions
+from heliograph.transports.options import RouteOptions
 from support import quiet, steps
 from support.clock import until
 from support.quiet import Carrier, draft, order

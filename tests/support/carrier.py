@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from heliograph.messaging.events import StoredEvents
 from heliograph.messaging.routing import Router
-from heliograph.settings import RouteOptions
 from heliograph.transports.base import Events, Inbound, Outcome, Outgoing, Receipt, ReceiptState, Sent
+from heliograph.transports.options import RouteOptions
 from support.server import Api, Running
 
 NAME = "scripted"

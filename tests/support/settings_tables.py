@@ -8,6 +8,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta
 
 from heliograph import settings
+from heliograph.transports import options
 
 NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}
 
@@ -15,8 +16,9 @@ NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", Pa
 def tables() -> Iterator[tuple[str, str]]:
     """(name of the struct, its table) for the environment, every kind of transport, and routes."""
     yield settings.Settings.__name__, _table(settings.Settings, lambda name: f"HELIOGRAPH_{name.upper()}")
-    for options in (*get_args(settings.TransportOptions), settings.RouteOptions):
-        yield options.__name__, _table(options, str)
+    inner = (options.HttpReceipts, options.HttpReplies)
+    for struct in (*get_args(options.TransportOptions), *inner, options.RouteOptions):
+        yield struct.__name__, _table(struct, str)
 
 
 def _table(struct: type[msgspec.Struct], spell: Any) -> str:
@@ -29,10 +31,14 @@ def _table(struct: type[msgspec.Struct], spell: Any) -> str:
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default_factory is not NODEFAULT or field.default is None:
+        return "empty"
     if field.default is NODEFAULT:
         return "must be given"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
+    if isinstance(field.default, tuple):
+        return f"`{list(field.default)}`"
     return f"`{field.default}`" if str(field.default) else "empty"
 
 
@@ -41,8 +47,13 @@ def _value(hint: Any) -> tuple[str, str]:
     meta = Meta()
     if get_origin(hint) is Annotated:
         hint, meta = get_args(hint)
+    several = get_origin(hint) is tuple
+    if several:
+        hint = get_args(hint)[0]
     choices = get_args(hint) if get_origin(hint) is Literal else ()
-    value = ", ".join(f"`{choice}`" for choice in choices) or NAMES[hint]
+    value = ("list of " if several else "") + (
+        ", ".join(f"`{choice}`" for choice in choices) or NAMES.get(hint, "table")
+    )
     if meta.gt is not None:
         value += f" above {meta.gt}"
     if meta.ge is not None:

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from heliograph.settings import SmtpOptions
 from heliograph.transports.base import Mail, MessageKey, Outcome, Outgoing
+from heliograph.transports.options import SmtpOptions
 from heliograph.transports.smtp.transport import SmtpTransport
 from transports.conformance import Recorder
 

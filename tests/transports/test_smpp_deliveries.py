@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import ReceiptState, Sent
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.transport import SmppTransport
 from support.smsc import ScriptedSmsc, taken

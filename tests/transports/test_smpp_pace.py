@@ -2,7 +2,7 @@
 
 import pytest
 
-from heliograph.transports.smpp.memory import Recent
+from heliograph.transports.memory import Recent
 from heliograph.transports.smpp.pace import UNLIMITED, Backoff, Pace
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Sent
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp.pace import Pace
 from heliograph.transports.smpp.transport import SmppTransport

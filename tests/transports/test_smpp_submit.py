@@ -3,8 +3,8 @@
 import pytest
 
 from heliograph.channels.sms.segments import split
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Mail, MessageKey, Outgoing, SmsText
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pdu import Address, ShortMessage
 from heliograph.transports.smpp.submit import SubmitBuilder, UnfitMessage, validity

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Retry, Sent
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp.transport import SmppTransport
 from support.certificates import self_signed, server_side

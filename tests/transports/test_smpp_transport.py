@@ -10,8 +10,8 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Failed, Outgoing, Retry, Sent
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.transport import SEGMENT_TRIES, SmppTransport

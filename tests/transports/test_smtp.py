@@ -9,8 +9,8 @@ import uvloop
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from structlog.testing import capture_logs
 
-from heliograph.settings import SmtpOptions
 from heliograph.transports.base import Failed, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.options import SmtpOptions
 from heliograph.transports.smtp import transport as module
 from heliograph.transports.smtp.transport import SmtpTransport
 from transports.conformance import Conformance, Fate, Peer, run, until

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple, Self
 
-from heliograph.settings import SmppOptions
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.transport import SmppTransport, Timing
 from transports.conformance import PATIENCE, Recorder, run, soon

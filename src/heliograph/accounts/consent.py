@@ -17,7 +17,7 @@ from heliograph.db.engine import Row, Tx
 from heliograph.db.tables import mail_consents, users
 from heliograph.limited import Bites
 from heliograph.queue import mail
-from heliograph.settings import Settings
+from heliograph.settings import Settings, own_url
 
 LIFE = 7 * DAY
 """Seconds that a link can be used, and for which nobody is asked again: a holiday is longer than a day, and one who
@@ -70,7 +70,7 @@ def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) ->
     tx.memo.pop(_key(user_id, small), None)
     if not made.rowcount:
         return False  # another process was first
-    text = _text(public_name(tx, user_id), f"{_base(settings)}/confirm/{token}")
+    text = _text(public_name(tx, user_id), f"{own_url(settings)}/confirm/{token}")
     mail.enqueue(tx, settings.mail_from, address, "May we send you mails?", text)
     return True
 
@@ -129,13 +129,6 @@ def _hash(vault: Vault, token: str) -> str:
 
 def _small(address: str) -> str:
     return address.translate(_SMALL)
-
-
-def _base(settings: Settings) -> str:
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
 
 
 def public_name(tx: Tx, user_id: int) -> str:

@@ -19,6 +19,7 @@ from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Endpoint
 from heliograph.links import literals
+from heliograph.messaging.channel import BASE_URL
 from heliograph.phone import COUNTRIES
 
 LONGEST = {"name": 255, "sender": 255, "custom_string": 1000, "source": 255}
@@ -44,6 +45,15 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     priced: tuple[type[msgspec.Struct], Callable[[Plan, int], msgspec.Struct]]
     texts: Mapping[str, str]
     """`response_msg` of each endpoint, by its name in `Campaigns`."""
+    needed: Sequence[str] = NEEDED
+    fetch: Callable[[Request, dict[str, Any]], Awaitable[dict[str, Any]]] | None = None
+    """Fetches, before anything is planned, what these details name; the details with it. Raises ApiError."""
+    keep: Callable[..., None] | None = None
+    """Keeps what was fetched, in the transaction of the order: (tx, user_id, plan, *, settings). Raises BadRequest."""
+    bare: bool = False
+    """Whether the list is answered without the envelope."""
+    cancelled_once: bool = False
+    """Whether what has ended already is, for who cancels it, no campaign any more."""
 
 
 class Campaigns(NamedTuple):
@@ -65,15 +75,16 @@ class _Item(NamedTuple):
     before: Row | None
     ip_address: str
     request_id: str
+    keep: Callable[[Tx, int, Plan], None] | None
 
 
 def campaigning(family: Family) -> Campaigns:
     """The endpoints for campaigns of a channel."""
-    columns, texts = campaign.columns(family.id_name), family.texts
+    columns, texts, item = campaign.columns(family.id_name), family.texts, partial(_item, family=family)
 
     async def send(req: Request, body: Any) -> tuple[Plan | ApiError, Row | None]:
         try:
-            return await _planned(req, family, _complete(body, family)), None
+            return await _planned(req, family, await _fetched(req, family, _complete(body, family))), None
         except ApiError as refused:
             return refused, None
 
@@ -85,45 +96,51 @@ def campaigning(family: Family) -> Campaigns:
 
     def created(req: Request, row: Row) -> Reply:
         """Send a campaign to a contact list. Everything is charged at once; with `draft` 1, nothing is sent yet."""
-        return Reply(family.created[1](row))
+        return Reply(family.created[1](_linked(req, row)))
 
     def changed(req: Request, row: Row) -> Reply:
         """Change a campaign whose first message has not left. What is not named stays; `draft` 0 starts a draft."""
-        return Reply(family.changed[1](row))
+        return Reply(family.changed[1](_linked(req, row)))
 
     @endpoint(texts["price"], family.priced[0], body=family.body, refuses=(NotFound,))
     async def price(req: Request) -> Reply:
         """See what a campaign would cost, and its message to the first contact."""
-        made = await _planned(req, family, _complete(req.decode(family.body), family))
+        made = await _planned(req, family, await _fetched(req, family, _complete(req.decode(family.body), family)))
         return Reply(family.priced[1](made, int(req.services.database.clock())))
 
     @endpoint(texts["cancel"], family.changed[0])
     async def cancel(req: Request) -> Reply:
         """Cancel a campaign. Of one that is under way, what is not handed over is cancelled and refunded."""
         key, database = _key(req, family), req.services.database
-        row = await database.write(lambda tx: campaign.cancel(tx, req.who, family.channel, key))
+        try:
+            row = await database.write(lambda tx: campaign.cancel(tx, req.who, family.channel, key))
+        except BadRequest:
+            if family.cancelled_once:
+                raise NotFound(campaign.NO_RECORD) from None
+            raise
         await expansion.withdraw(database, req.services.channels[family.channel], row, database.write)
-        return Reply(family.changed[1](row))
+        return Reply(family.changed[1](_linked(req, row)))
 
-    @endpoint(texts["view_all"], family.listed[0], paged=True, query=DATES)
+    @endpoint(texts["view_all"], family.listed[0], paged=True, query=DATES, bare=family.bare)
     def view_all(req: Request) -> Reply:
         """View the campaigns, oldest first unless `order_by` says otherwise."""
         base = campaign.visible(req.who, family.channel)
         dated = campaign.between(base, req.unix_time("date_from"), req.unix_time("date_to"))
-        return search.page(req, dated, columns, ("date_added", False), family.listed[1])
+        return search.page(req, dated, columns, ("date_added", False), lambda row: family.listed[1](_linked(req, row)))
 
     @endpoint(texts["view"], family.listed[0])
     def view(req: Request) -> Reply:
         """View a campaign."""
-        return Reply(family.listed[1](campaign.find(req.tx, req.who, family.channel, _key(req, family))))
+        row = campaign.find(req.tx, req.who, family.channel, _key(req, family))
+        return Reply(family.listed[1](_linked(req, row)))
 
     return Campaigns(
         endpoint(texts["send"], family.created[0], body=family.body, spends=True, refuses=(NotFound,))(
-            Merged(_item, partial(_stored, channel=family.channel), created, gather=send)
+            Merged(item, partial(_stored, channel=family.channel), created, gather=send)
         ),
         price,
         endpoint(texts["update"], family.changed[0], body=family.body, refuses=(Conflict,))(
-            Merged(_item, partial(_stored, channel=family.channel), changed, gather=change)
+            Merged(item, partial(_stored, channel=family.channel), changed, gather=change)
         ),
         cancel,
         view_all,
@@ -135,9 +152,15 @@ def _key(req: Request, family: Family) -> int:
     return req.number(family.id_name, campaign.NO_RECORD)
 
 
-def _item(req: Request, body: Any) -> _Item:
+def _linked(req: Request, row: Row) -> Row:
+    """A row with the address that links in its answer begin with."""
+    return {**row, BASE_URL: req.base_url}
+
+
+def _item(req: Request, body: Any, *, family: Family) -> _Item:
     made, before = req.gathered
-    return _Item(req.who, made, before, req.client, req.id)
+    keep = partial(family.keep, settings=req.services.settings) if family.keep else None
+    return _Item(req.who, made, before, req.client, req.id, keep)
 
 
 def _stored(tx: Tx, items: Sequence[_Item], *, channel: str) -> list[Row]:
@@ -148,6 +171,8 @@ def _stored(tx: Tx, items: Sequence[_Item], *, channel: str) -> list[Row]:
 def _store(tx: Tx, item: _Item, channel: str) -> Row:
     if isinstance(item.plan, ApiError):
         raise item.plan
+    if item.keep is not None:
+        item.keep(tx, item.who.user_id, item.plan)
     if item.before is not None:
         return campaign.change(tx, item.who, item.before, item.plan)
     return campaign.create(tx, item.who, channel, item.plan, ip_address=item.ip_address, request_id=item.request_id)
@@ -174,6 +199,8 @@ async def _replanned(req: Request, family: Family, body: Any) -> tuple[Plan, Row
     old = campaign.wanted(before)
     columns, details = _named(body)
     wanted = msgspec.structs.replace(old, **columns, details={**old.details, **details})
+    if details and family.fetch:
+        wanted = msgspec.structs.replace(wanted, details={**old.details, **await family.fetch(req, details)})
     same = wanted.list_id == old.list_id and not old.draft
     return await _planned(req, family, wanted, kept if same else None), before
 
@@ -192,10 +219,17 @@ def _named(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def _complete(body: Any, family: Family) -> Wanted:
     """What the body of an order asks for. Raises BadRequest with what is missing."""
     columns, details = _named(body)
-    missing = [name for name in NEEDED if name not in columns]
+    missing = [name for name in family.needed if name not in columns and name not in details]
     if missing:
         raise BadRequest({name: required(name) for name in missing})
     return Wanted(**columns, details=details)
+
+
+async def _fetched(req: Request, family: Family, wanted: Wanted) -> Wanted:
+    """The same with what its details name. Raises ApiError."""
+    if family.fetch is None:
+        return wanted
+    return msgspec.structs.replace(wanted, details=await family.fetch(req, dict(wanted.details)))
 
 
 def _check(who: Principal, wanted: Wanted, family: Family) -> None:

@@ -38,12 +38,12 @@ def sending_and_pricing(
     """A channel's endpoints for sending and for pricing the same.
 
     `body` has `messages`, at most `most` of them, each with `to` and `list_id`; the channel drafts them. `gather`
-    fetches beforehand what they need (`Request.gathered`). `asked` makes of a body what the channel drafts. `sent` and
-    `priced` make the answers, and their docstrings describe the endpoints.
+    fetches beforehand what they need (`Request.gathered`). `asked` makes of a body, or of what was gathered for it,
+    what the channel drafts. `sent` and `priced` make the answers, and their docstrings describe the endpoints.
     """
 
     def prepare(req: Request, given: Any, *, quote: bool) -> Order:
-        messages: Sequence[Any] = asked(given)
+        messages: Sequence[Any] = asked(given if gather is None else req.gathered)
         if not messages:
             raise BadRequest({"messages": required("messages")})
         if len(messages) > most:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from heliograph.channels.mms.channel import NAME as MMS
+from heliograph.channels.mms.channel import MmsChannel
+from heliograph.channels.mms.shapes import CampaignMms
 from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
@@ -11,10 +14,13 @@ from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
 
-CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (lambda settings, files: Sms(settings),)
+CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
+    lambda settings, files: Sms(settings),
+    MmsChannel,
+)
 """What makes each channel of a process, in the order in which a reader looks for them."""
 
-CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText}
+CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: CampaignMms}
 """The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
 
 

@@ -10,10 +10,11 @@ import cyclopts
 from cyclopts import Parameter
 
 from heliograph import audit, phone
-from heliograph.app import database_url, gateway
+from heliograph.app import database_url
 from heliograph.billing import commission, ledger, payments, prices
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.base import Charge, GatewayAway
+from heliograph.billing.gateways.chosen import gateway
 from heliograph.billing.tariff import rates_of
 from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
 from heliograph.db import migrate

@@ -5,13 +5,14 @@ A channel takes a file before its transaction begins, and keeps it (store.keep) 
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
 
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.files import kinds
 from heliograph.files import store as files
 from heliograph.files.convert import Converted, Converter
 from heliograph.files.store import FileStore
@@ -66,25 +67,33 @@ class Attachments:
         made = await self._converter.convert(data, name, target, country)
         return await self._saved(user_id, made, target)
 
-    async def take(self, user_id: int, url: str, target: str, base_url: str) -> Attachment:
+    async def take(
+        self, user_id: int, url: str, target: str, base_url: str, *, only: Sequence[str] = (), most: int | None = None
+    ) -> Attachment:
         """The file that a message names by `url`, fit for `target`. Raises Refused with a sentence, Busy, Unavailable.
 
         A file that the account has here (a link below `base_url`, or a `file_name`) is not fetched, and not converted
         again when it was uploaded for this target. It lives as long as an upload does: keep it with the message.
+        A file that was not uploaded for this target must be of the kinds `only`, if there are any, and have at most
+        `most` bytes.
         """
         file_id = files.named(url, base_url)
         if file_id is None:
-            return await self.upload(user_id, await self._fetched(url), FETCHED, target)
+            data = await self._fetched(url, most)
+            await _check(data, target, only, most)
+            return await self.upload(user_id, data, FETCHED, target)
         row = await self._database.read(lambda tx: files.uploaded(tx, user_id, file_id))
         if row is None:
             raise Refused(GONE)
         if row["target"] == target:
             return _attachment(row)
-        return await self.upload(user_id, await self._bytes(row), row["name"], target)
+        data = await self._bytes(row)
+        await _check(data, target, only, most)
+        return await self.upload(user_id, data, row["name"], target)
 
-    async def _fetched(self, url: str) -> bytes:
+    async def _fetched(self, url: str, most: int | None) -> bytes:
         into = io.BytesIO()
-        why, _ = await self._download(url, into, self._largest, FETCH_SECONDS)
+        why, _ = await self._download(url, into, min(self._largest, most or self._largest), FETCH_SECONDS)
         if why is not None:
             raise Refused(why)
         return into.getvalue()
@@ -111,6 +120,15 @@ class Attachments:
         if row is None:
             raise Refused(GONE)  # it has expired while it was stored
         return _attachment(row)
+
+
+async def _check(data: bytes, target: str, only: Sequence[str], most: int | None) -> None:
+    """Whether a file may be taken without being uploaded first. Raises Refused."""
+    if most is not None and len(data) > most:
+        raise Refused(f"The file has {len(data):,} bytes; at most {most:,} are allowed.")
+    kind = await asyncio.to_thread(kinds.kind_of, data) if only else ""
+    if only and kind not in only:
+        raise Refused(f"The file is {kind}. Upload it first with convert={target}, or use {' or '.join(only)}.")
 
 
 def _attachment(row: Mapping[str, Any]) -> Attachment:

@@ -1,5 +1,6 @@
 """Pictures: small enough for an MMS, or as pages of a PDF. Runs in the worker process only."""
 
+import contextlib
 import io
 import math
 import warnings
@@ -10,6 +11,7 @@ import img2pdf
 from PIL import Image, ImageOps, ImageSequence
 from PIL.JpegImagePlugin import JpegImageFile
 
+from heliograph.files import stripped
 from heliograph.files.task import Refused
 
 MMS_BYTES = 250_000
@@ -34,12 +36,27 @@ _FORMATS = {kind: [kind.upper()] for kind in ("jpeg", "png", "gif", "bmp", "tiff
 
 
 def to_mms(data: bytes, kind: str) -> tuple[bytes, str]:
-    """(picture, extension): a JPEG under MMS_BYTES, or a GIF if it moves. Nothing but the pixels is kept."""
+    """(picture, extension): a JPEG of at most MMS_BYTES, or a GIF if it moves. Nothing but the pixels is kept.
+
+    A picture that is small enough, and upright, keeps its pixels as they are.
+    """
     with _opened(data, kind) as image:
+        if len(data) <= MMS_BYTES and _is_fit(image, kind):
+            with contextlib.suppress(stripped.Broken):
+                return (stripped.gif(data), "gif") if kind == "gif" else (stripped.jpeg(data), "jpg")
         if kind == "gif" and getattr(image, "is_animated", False):
             return _animation(image), "gif"
         pixel = pixel_shape(image)
         return _photo(_squared(flat(image), pixel)), "jpg"
+
+
+def _is_fit(image: Image.Image, kind: str) -> bool:
+    """Whether phones show a picture as it is. All of it is read: what is broken further on goes to no phone."""
+    if kind not in ("jpeg", "gif") or image.getexif().get(_ORIENTATION, 1) != 1 or pixel_shape(image) != 1:
+        return False
+    for frame in ImageSequence.Iterator(image):
+        frame.load()
+    return kind == "gif" or image.mode in ("L", "RGB")
 
 
 def to_pages(data: bytes, kind: str, size: tuple[float, float], most: int) -> bytes:
@@ -146,7 +163,7 @@ def _photo(image: Image.Image) -> bytes:
         while low <= high:
             quality = (low + high) // 2
             made = _jpeg(image, quality)
-            if len(made) < MMS_BYTES:
+            if len(made) <= MMS_BYTES:
                 best, low = made, quality + 1
             else:
                 high = quality - 1
@@ -166,7 +183,7 @@ def _animation(image: Image.Image) -> bytes:
     scale = min(1.0, MMS_SIDE / max(image.size))
     while scale * max(image.size) >= 32:
         made = _gif(image, scale)
-        if len(made) < MMS_BYTES:
+        if len(made) <= MMS_BYTES:
             return made
         scale *= min(0.9, math.sqrt(MMS_BYTES / len(made)))
     raise Refused(f"The animation cannot be made smaller than {MMS_BYTES // 1000} kB.")

@@ -170,7 +170,7 @@ def _header(text: str, kind: str) -> dict[str, Any]:
 
 def _responses(route: Route, answer: Schema) -> dict[str, Any]:
     message = route.endpoint.response_msg
-    schema = answer if route.endpoint.bare else _enveloped(route.endpoint, answer)
+    schema = (_data if route.endpoint.bare else _enveloped)(route.endpoint, answer)
     good: dict[str, Any] = {
         "description": message or "Done.",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS},

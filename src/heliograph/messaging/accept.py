@@ -57,6 +57,7 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
         ledger.post_many(tx, balances, entries)
     accepted = [(order, fates) for order, fates in zip(orders, answers, strict=True) if not order.quote]
     _store(tx, accepted)
+    _tell(tx, accepted)
     _share(tx, [(order, fates) for order, fates in accepted if order.principal.terms.shared])
     return answers
 
@@ -213,6 +214,19 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     for name, work in queued.items():
         if work:
             claim.enqueue(tx, name, work)
+
+
+def _tell(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
+    """Begin a timeline for the refused messages that have something to tell."""
+    message.record(
+        tx,
+        [
+            (order.principal.user_id, fate.message_id, fate.status, fate.draft.why)
+            for order, fates in accepted
+            for fate in fates
+            if fate.draft.why
+        ],
+    )
 
 
 def _enter_links(tx: Tx, linked: Sequence[tuple[Order, Accepted]]) -> None:

@@ -19,7 +19,7 @@ from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Endpoint, Query
 from heliograph.messaging import cancel, export, history, message, polling, shapes
-from heliograph.messaging.channel import Sheet
+from heliograph.messaging.channel import BASE_URL, Sheet
 from heliograph.messaging.shapes import (
     Cancelled,
     DateBefore,
@@ -45,11 +45,15 @@ BY_DATE: tuple[tuple[tuple[str, bool], ...], ...] = ((), (("date", False),), (("
 
 def viewing(channel: str, sheet: Sheet) -> Endpoint:
     """A channel's history: date range, paging, search, sort."""
-    columns, render = sheet.columns, sheet.render
+    columns = sheet.columns
 
     @endpoint("Here are your data.", sheet.entry, paged=True, query=DATES)
     def view_history(req: Request) -> Reply:
         """View the history. Newest last, unless `order_by` says otherwise."""
+
+        def render(row: Mapping[str, Any]) -> msgspec.Struct:
+            return sheet.render({**row, BASE_URL: req.base_url}) if sheet.linked else sheet.render(row)
+
         window = paging.window(req)
         tx, user_id = req.tx, req.who.user_id
         first, last = history.between(tx, user_id, channel, req.unix_time("date_from"), req.unix_time("date_to"))

@@ -33,7 +33,7 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
     recipients); `awaits` how many receipts end the message, 0: it ends when the carrier takes it. `free` marks the
     documented test recipients, which are neither charged nor sent. `schedule` is in Unix seconds, 0 means now.
     `details` is what only this channel's answer, history and content read (values that JSON has). `links` are the short
-    links in its text, whose codes stand in `body`.
+    links in its text, whose codes stand in `body`. `why` is what the timeline tells of a refusal.
     """
 
     recipient: str
@@ -55,6 +55,7 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
     links: tuple[NewLink, ...] = ()
     free: bool = False
     refusal: str | None = None
+    why: str = ""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -73,12 +74,17 @@ class Words(msgspec.Struct, frozen=True):
 class Sheet(msgspec.Struct, frozen=True):
     """How messages look in the history and its export: the columns to search by, the entry, and how a row becomes one.
 
-    `render` gets a row of `history.selection`.
+    `render` gets a row of `history.selection`; of a `linked` one also BASE_URL, where there is a request.
     """
 
     columns: Columns
     entry: type[msgspec.Struct]
     render: Callable[[Mapping[str, Any]], msgspec.Struct]
+    linked: bool = False
+
+
+BASE_URL = "_base_url"
+"""Key of the server's address, for the links in an entry."""
 
 
 class Channel(Protocol):

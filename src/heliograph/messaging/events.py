@@ -13,6 +13,7 @@ from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.errors import Unavailable
 from heliograph.messaging import inbound, parts, receipts
+from heliograph.messaging.arrived_media import Keeper
 from heliograph.messaging.hooks import Hooks
 from heliograph.transports.base import Inbound, Join, Part, Receipt
 
@@ -31,9 +32,10 @@ class StoredEvents:
     What was given is durable when a call returns.
     """
 
-    def __init__(self, database: Database, hooks: Hooks) -> None:
+    def __init__(self, database: Database, hooks: Hooks, keeper: Keeper | None = None) -> None:
         self._database = database
         self._hooks = hooks
+        self._keeper = keeper
         self._looking: asyncio.Task[None] | None = None
 
     async def on_receipts(self, arrived: Sequence[Receipt]) -> None:
@@ -49,13 +51,21 @@ class StoredEvents:
                 await self._database.write(lambda tx: receipts.join_parked(tx, self._hooks), urgent=False)
 
     async def on_inbound(self, message: Inbound) -> None:
-        """Store an MO; one that is for no account is logged without its text."""
+        """Store an MO, its files first; one that is for no account is logged without its text."""
+        if message.media and self._keeper is not None:
+            message = await self._with_links(message, self._keeper)
 
         def store(tx: Tx) -> str | None:
             return inbound.store(tx, msgspec.structs.replace(message, at=tx.now), self._hooks)
 
         stored = await self._database.write(store, urgent=False)
         _tell(None if stored else message)
+
+    async def _with_links(self, message: Inbound, keeper: Keeper) -> Inbound:
+        """The message with links to its files (`details["media"]`) in their place."""
+        holder, _ = await self._database.read(lambda tx: inbound.holder_of(tx, message, self._hooks))
+        links = [] if holder is None else await keeper.keep(holder[0], message.media)
+        return msgspec.structs.replace(message, media=(), details={**(message.details or {}), "media": links})
 
     async def on_part(self, part: Part, join: Join) -> None:
         """Store a part of an MO, together with those that wait; and the MO, when this was the last part."""

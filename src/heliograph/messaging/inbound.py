@@ -20,12 +20,7 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     it is no dedicated number, to the account that sent the newest message from that number to that number.
     """
     channel = hooks.channels[arrived.channel]
-    holder = hooks.owner(tx, e164(arrived.recipient))
-    if holder == NOBODY:
-        return None
-    original = channel.original(tx, arrived, None if holder is None else holder[0])
-    if original is not None:
-        holder = original.user_id, original.subaccount_id
+    holder, original = holder_of(tx, arrived, hooks)
     if holder is None:
         return None
     user_id, subaccount_id = holder
@@ -51,6 +46,15 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
     tally.write(tx)
     return row.message_id
+
+
+def holder_of(tx: Tx, arrived: Inbound, hooks: Hooks) -> tuple[tuple[int, int] | None, rows.Message | None]:
+    """((user_id, subaccount_id) of whom a message is for, or None; the message that it answers, or None)."""
+    holder = hooks.owner(tx, e164(arrived.recipient))
+    if holder == NOBODY:
+        return None, None
+    original = hooks.channels[arrived.channel].original(tx, arrived, None if holder is None else holder[0])
+    return (holder if original is None else (original.user_id, original.subaccount_id)), original
 
 
 def e164(address: str) -> str:

@@ -70,17 +70,15 @@ def record(tx: Tx, events: Sequence[tuple[int, str, str, str]]) -> None:
 
 
 def timeline(tx: Tx, user_id: int, message_id: str) -> list[tuple[float, str, str]]:
-    """(Unix time, status, detail) of what happened to a message that was sent or arrived, oldest first; empty for an
-    unknown one.
+    """(Unix time, status, detail) of what happened to a message that was sent or arrived, or why it was refused, oldest
+    first; empty for an unknown one.
     """
     first = _beginning(tx, user_id, message_id)
-    if first is None:
-        return []
     events = tx.driver(
         "SELECT seq, status, detail FROM message_events WHERE user_id = ? AND message_id = ? ORDER BY seq",
         [user_id, message_id],
     ).fetchall()
-    return [first, *((seq / 1e9, status, detail) for seq, status, detail in events)]
+    return [*([first] if first else []), *((seq / 1e9, status, detail) for seq, status, detail in events)]
 
 
 def _beginning(tx: Tx, user_id: int, message_id: str) -> tuple[float, str, str] | None:

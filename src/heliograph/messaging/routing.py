@@ -4,8 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 
 from heliograph.media import Medium
-from heliograph.settings import RouteOptions
 from heliograph.transports.base import Transport
+from heliograph.transports.options import RouteOptions
 
 
 class Router:

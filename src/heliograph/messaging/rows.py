@@ -106,3 +106,13 @@ class Inbound(msgspec.Struct, kw_only=True):
     custom_string: str
     unread: int = 0
     details: str | None = None
+
+    def media(self) -> list[str]:
+        """Links to the files that came with it."""
+        return media_of(self.details)
+
+
+def media_of(details: str | None) -> list[str]:
+    """Links to the files of an arrived message, out of its `details`."""
+    found = msgspec.json.decode(details).get("media", []) if details else []
+    return [str(one) for one in found]

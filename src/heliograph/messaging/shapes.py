@@ -133,6 +133,9 @@ class InboundEntry(msgspec.Struct, kw_only=True):
     custom_string: Annotated[str | None, about("Your reference of the message that this one answers.")]
     message_id: MessageId
     keyword: Annotated[str, about("The first word in small letters.", "stop")] = msgspec.field(name="_keyword")
+    media_file_url: Annotated[str | msgspec.UnsetType, about("Where the first file of an MMS is.")] = msgspec.field(
+        default=msgspec.UNSET, name="_media_file_url"
+    )
 
 
 def inbound_entry(row: Mapping[str, Any]) -> InboundEntry:
@@ -148,4 +151,5 @@ def inbound_entry(row: Mapping[str, Any]) -> InboundEntry:
         custom_string=row["custom_string"],
         message_id=row["message_id"],
         keyword=words[0].lower() if words else "",
+        media_file_url=next(iter(rows.media_of(row["details"])), msgspec.UNSET),
     )

@@ -4,7 +4,7 @@ Transports know messages and the wire. They know nothing of accounts, money or t
 value (`Sent`, `Retry`, `Failed`); an exception out of `send` is a bug.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -41,7 +41,27 @@ class Mail(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Content = SmsText | Mail
+class Media(msgspec.Struct, frozen=True):
+    """A file of a multimedia message. `name` is a file name of letters, digits and a dot; `content_type` is MIME.
+
+    `url` is where a carrier can fetch it, if it can.
+    """
+
+    name: str
+    content_type: str
+    octets: bytes
+    url: str = ""
+
+
+class Mms(msgspec.Struct, frozen=True):
+    """A multimedia message: a subject and a text (either may be empty) and its files."""
+
+    subject: str
+    text: str
+    media: tuple[Media, ...]
+
+
+Content = SmsText | Mail | Mms
 """What a transport carries: one struct for each medium that has a transport."""
 
 
@@ -109,7 +129,7 @@ class Receipt(msgspec.Struct, frozen=True):
 class Inbound(msgspec.Struct, frozen=True):
     """A message that arrived (MO). Long messages are whole here: the transport put the parts together.
 
-    `details` is what only its channel knows (the pages of a fax).
+    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS.
     """
 
     transport: str
@@ -119,6 +139,7 @@ class Inbound(msgspec.Struct, frozen=True):
     body: str
     at: int
     details: dict[str, Any] | None = None
+    media: tuple[Media, ...] = ()
 
 
 PartsKey = tuple[str, str, str, int, int]
@@ -148,6 +169,23 @@ class Part(msgspec.Struct, frozen=True):
         return self.transport, self.sender, self.recipient, self.reference, self.total
 
 
+class Told(msgspec.Struct, frozen=True):
+    """A request by which a carrier reports over HTTP. Names of headers are in small letters."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    octets: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a carrier is answered over HTTP."""
+
+    status: int
+    content_type: str
+    octets: bytes
+
+
 Join = Callable[[Sequence[Part]], Inbound]
 """Makes a message of its parts, which are ordered and perhaps not all there. Pure and quick: a transaction is open."""
 
@@ -174,6 +212,18 @@ class Events(Protocol):
 
         Those whose first part came `age` seconds ago or earlier, and the oldest beyond `most`.
         """
+        ...
+
+
+class Inbox(Protocol):
+    """The receiving end of a transport whose carrier reports by requests of its own."""
+
+    def admits(self, authorization: str) -> bool:
+        """Whether a request with this Authorization header may come in."""
+        ...
+
+    async def receive(self, told: Told, events: Events) -> Answer:
+        """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
         ...
 
 

@@ -26,8 +26,11 @@ def receipt(row: rows.Receipt) -> dict[str, Any]:
 
 
 def inbound(row: rows.Inbound) -> dict[str, Any]:
-    """Payload of an inbound message out of an inbound row."""
+    """Payload of an inbound message out of an inbound row; of an MMS also the links to its files (facts D11)."""
+    media = row.media()
+    links = {"_media_file_url": media[0], "_media_file_urls": media} if media else {}
     return {
+        **links,
         "timestamp": row.timestamp,
         "from": row.sender,
         "sms": row.sender,

@@ -1,23 +1,20 @@
 """What is particular to SMS: reading a message out of a request, sender IDs, segments, the content for a carrier."""
 
-import re
-import zlib
 from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
 
-from heliograph import countries, phone, webaddress
+from heliograph import phone, webaddress
 from heliograph.accounts.account import Principal
-from heliograph.accounts.countries import selection
+from heliograph.channels import linked
 from heliograph.channels.sms import segments
-from heliograph.channels.sms.senders import refuse_foreign
 from heliograph.channels.sms.shapes import DELIVERED, SHEET, CampaignText, ShortenedText, SmsMessage
+from heliograph.channels.telephone import Telephone
 from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
-from heliograph.links import literals
 from heliograph.links.link import URL, NewLink, Shortener
 from heliograph.media import Medium
 from heliograph.messaging import dates, inbound
@@ -36,17 +33,10 @@ GSM, UCS2 = "gsm", "ucs2"
 _CHARGES = tuple((Charge("message", units),) for units in range(MOST_PARTS + 1))
 """What a message of so many segments costs, made once: a request has a thousand of them."""
 
-NO_COUNTRY = "001"
-"""What satellite and other global networks have for a country: there is no price for it."""
-
 LONGEST_SHORTENED = 250
 """Characters of a URL that `shorten_urls` takes (facts G6); a longer one stays as it is."""
 
 log = structlog.get_logger(__name__)
-
-_ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
-LONGEST_SHORT_CODE = 6
-_SHORT_CODE = re.compile(rf"[0-9]{{1,{LONGEST_SHORT_CODE}}}")
 
 
 class Sms:
@@ -67,14 +57,9 @@ class Sms:
     lasting = False
 
     def __init__(self, settings: Settings) -> None:
-        self._home_only = settings.countries == "home"
+        self._telephone = Telephone(settings)
         self._unicode = settings.unicode_sms == "always"
         self._shortener = Shortener(settings)
-        self._shared: dict[str, list[str]] = {}
-        for number in filter(None, (part.strip() for part in settings.shared_senders.split(","))):
-            known = phone.parse(number)
-            self._shared.setdefault(known.country if known else "", []).append(known.number if known else number)
-        self.shared = [number for numbers in self._shared.values() for number in numbers]
 
     def draft(self, who: Principal, given: SmsMessage, now: float) -> Draft:
         """What a request asks for, or the first reason to refuse it. Recipient before sender (facts B)."""
@@ -87,24 +72,9 @@ class Sms:
             from_email=given.from_email or None,
             source=given.source or "",
         )
-        if given.list_id is not None and not given.to:
-            # It stands for the whole list until channels/audience.py has found it in the account.
-            return _refuse(draft, Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID)
-        if not given.to:
-            return _refuse(draft, Status.MISSING_REQUIRED_FIELDS)
-        country = (given.country or "").strip()
-        number = phone.parse(given.to, countries.code(country) if country else who.country)
-        if number is None or number.country == NO_COUNTRY:
-            return _refuse(draft, Status.INVALID_RECIPIENT)
-        draft.recipient, draft.country = number.number, number.country
-        draft.carrier = phone.carrier(number)
-        sender = self._sender(draft, who)
-        if sender is None:
-            return _refuse(draft, Status.INVALID_SENDER_ID)
-        draft.sender = sender
-        if not selection.allows(who, draft.country, self._home_only):
-            draft.units = 0
-            return _refuse(draft, Status.COUNTRY_NOT_ENABLED)
+        refusal = self._telephone.address(draft, who, given)
+        if refusal is not None:
+            return _refuse(draft, refusal)
         links: tuple[NewLink, ...] = ()
         if type(given) is not SmsMessage:
             body, links = self._linked(given, body)
@@ -124,7 +94,7 @@ class Sms:
         draft.schedule = schedule
         if links:
             draft.links = tuple(link for link in links if link.code in measured.text)
-        if phone.is_test(number.number):
+        if phone.is_test(draft.recipient):
             draft.free, draft.units = True, 0
         draft.awaits = draft.units
         draft.charges = _CHARGES[draft.units]
@@ -132,17 +102,21 @@ class Sms:
 
     def personal(self, given: SmsMessage) -> Callable[[Member], SmsMessage]:
         """A message to a list, addressed to the phone number of one contact; a campaign's has links of its own."""
-        kinds = sorted(literals.found(given.body or "")) if isinstance(given, CampaignText) else []
-        write = audience.personal(given.body or "", links=bool(kinds))
+        if isinstance(given, CampaignText):
+            return self._personal_campaign(given)
+        write = audience.personal(given.body or "")
 
         def address(member: Member) -> SmsMessage:
-            to = member["phone_number"] or ""
-            if not kinds:
-                return msgspec.structs.replace(given, list_id=None, to=to, body=write(member))
-            assert isinstance(given, CampaignText)
-            links = tuple(self._shortener.new(kind, given.url_to_shorten if kind == URL else "") for kind in kinds)
-            shown: dict[str, str] = {link.kind: self._shortener.shown(link) for link in links}
-            return msgspec.structs.replace(given, list_id=None, to=to, body=write({**member, **shown}), links=links)
+            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=write(member))
+
+        return address
+
+    def _personal_campaign(self, given: CampaignText) -> Callable[[Member], SmsMessage]:
+        write = linked.writer(self._shortener, given.body or "", given.url_to_shorten)
+
+        def address(member: Member) -> SmsMessage:
+            body, links = write(member)
+            return msgspec.structs.replace(given, list_id=None, to=member["phone_number"] or "", body=body, links=links)
 
         return address
 
@@ -158,7 +132,7 @@ class Sms:
 
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         """Refuse the senders that belong to other accounts."""
-        refuse_foreign(tx, orders, self.shared)
+        self._telephone.judge(tx, orders)
 
     async def contents(self, messages: Sequence[Message]) -> Sequence[SmsText]:
         """The segments of each text."""
@@ -167,31 +141,6 @@ class Sms:
     def original(self, tx: Tx, arrived: Inbound, holder: int | None) -> Message | None:
         """The newest message from the number that was written to, to the number that wrote."""
         return inbound.by_number(tx, arrived, holder)
-
-    def _sender(self, draft: Draft, who: Principal) -> str | None:
-        """The sender ID as it goes out, None for an invalid one (facts F1, F2). Numbers are in E.164, national ones are
-        those of the account's country.
-
-        When none is given, a number that the account has bought, one of the recipient's country if there is one; an
-        account without numbers shares those of the house.
-        """
-        given, own = draft.sender.strip(), who.numbers
-        if not given:
-            near = [number for number in own if _country(number) == draft.country] if own else []
-            pool = near or own or self._shared.get(draft.country) or self.shared
-            return pool[zlib.crc32(draft.recipient.encode()) % len(pool)] if pool else None
-        compact = re.sub(r"[\s()-]", "", given)
-        if _SHORT_CODE.fullmatch(compact):
-            return compact
-        if sum(map(str.isdecimal, given)) > LONGEST_SHORT_CODE and not any(map(str.isalpha, given)):
-            number = phone.parse(given, who.country)
-            return number.number if number else None
-        return given if _ALPHANUMERIC.fullmatch(given) else None
-
-
-def _country(number: str) -> str:
-    known = phone.parse(number)
-    return known.country if known else ""
 
 
 def _refuse(draft: Draft, status: str) -> Draft:

@@ -30,7 +30,7 @@ _BASIC = (
 _EXTENSION = "\f^{}\\[~]|€"
 
 _is_basic = re.compile(f"[{re.escape(_BASIC)}]*").fullmatch
-_is_gsm = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*").fullmatch
+_gsm_only = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*").fullmatch
 
 
 class _Alphabet(msgspec.Struct, frozen=True):
@@ -46,6 +46,11 @@ _GSM = _Alphabet(160, 153, re.compile(f"[{re.escape(_EXTENSION)}]"))
 _UCS2 = _Alphabet(70, 67, re.compile("[\U00010000-\U0010ffff]"))
 
 
+def is_gsm(text: str) -> bool:
+    """Whether a text has characters of GSM 03.38 only."""
+    return _gsm_only(text) is not None
+
+
 def measure(text: str, limit: int) -> Segmented:
     """Alphabet and segments of a text that may take at most `limit` segments (1 to 8); what goes beyond is cut off.
 
@@ -54,7 +59,7 @@ def measure(text: str, limit: int) -> Segmented:
     """
     if len(text) <= _GSM.single and _is_basic(text):
         return Segmented(False, 1, text, False)
-    unicode = not _is_gsm(text)
+    unicode = not is_gsm(text)
     alphabet = _UCS2 if unicode else _GSM
     head = text[: max(alphabet.single, limit * alphabet.part)]
     parts = split(head, unicode)
@@ -86,9 +91,9 @@ def plain(text: str) -> str:
     A letter that nothing stands for is its code point, as U+39DD: a letter is never lost silently. A picture or sign
     that nothing stands for is "?".
     """
-    if _is_gsm(text):
+    if is_gsm(text):
         return text
-    return "".join(char if _is_gsm(char) else _replaced(char) for char in normal("NFC", visible(text)))
+    return "".join(char if is_gsm(char) else _replaced(char) for char in normal("NFC", visible(text)))
 
 
 @lru_cache(maxsize=4096)
@@ -101,7 +106,7 @@ def _replaced(char: str) -> str:
     if category in ("Cf", "Cc"):
         return ""
     apart = [one for one in unicodedata.normalize("NFKD", char) if unicodedata.category(one)[0] != "M"]
-    if apart and all(one in _ALIKE or _is_gsm(one) for one in apart):
+    if apart and all(one in _ALIKE or is_gsm(one) for one in apart):
         return "".join(_ALIKE.get(one, one) for one in apart)
     written = anyascii(char).replace("`", "'")
     if written and "?" not in written and not (category[0] == "S" and written[0] == ":"):  # emoji have :names:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from heliograph.settings import SmtpOptions
 from heliograph.transports.base import Events
+from heliograph.transports.options import SmtpOptions
 from heliograph.transports.sandbox.mailsink import MailSink
 from heliograph.transports.smtp.transport import SmtpTransport
 

@@ -4,8 +4,8 @@ import secrets
 
 import msgspec
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Events
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.sandbox.visits import Visitor
 from heliograph.transports.smpp.transport import SmppTransport, Timing

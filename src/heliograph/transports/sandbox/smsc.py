@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
+from heliograph.transports.memory import Recent
 from heliograph.transports.sandbox.scenarios import Scenario, receipts, scenario_of
 from heliograph.transports.sandbox.visits import Visitor
 from heliograph.transports.smpp import alphabet, parts, pdu
 from heliograph.transports.smpp.address import address_of, text_of
-from heliograph.transports.smpp.memory import Recent
 from heliograph.transports.smpp.pdu import Address, Bind, PduError, ShortMessage
 from heliograph.transports.smpp.session import Exchange, Request, Session
 

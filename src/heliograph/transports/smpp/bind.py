@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from heliograph.settings import SmppOptions
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pace import Backoff
 from heliograph.transports.smpp.session import Session

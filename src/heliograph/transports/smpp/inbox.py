@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Events, Inbound, MessageKey, Part, Receipt
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import pdu, receipts
 from heliograph.transports.smpp.address import text_of
 from heliograph.transports.smpp.parts import join, take_apart, whole

@@ -4,8 +4,8 @@ import time
 from functools import lru_cache
 from typing import Final
 
-from heliograph.settings import SmppOptions
 from heliograph.transports.base import Outgoing, SmsText
+from heliograph.transports.options import SmppOptions
 from heliograph.transports.smpp import address, alphabet, parts, pdu
 
 LONGEST_PAYLOAD: Final = 65_535

@@ -14,8 +14,8 @@ import msgspec
 import structlog
 from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPStatus
 
-from heliograph.settings import SmtpOptions
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.options import SmtpOptions
 from heliograph.transports.tls import client_context
 
 MAILS_PER_CONNECTION = 16

@@ -1,0 +1,136 @@
+"""What an MMSC says by requests of its own: delivery reports, read replies, messages that arrive (MO).
+
+Knows no socket: whoever listens gives the octets of a request and gets those of its answer. A request is acknowledged
+after what it said is stored.
+"""
+
+import time
+from datetime import datetime
+
+import structlog
+
+from heliograph.transports.base import Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
+from heliograph.transports.http.inbox import admits
+from heliograph.transports.mm7 import envelope
+from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree
+from heliograph.transports.mm7.package import opened
+from heliograph.transports.mm7.transport import dialect_of
+from heliograph.transports.options import Mm7Options
+
+STATES: dict[str, ReceiptState] = {
+    "Retrieved": "delivered",
+    "Expired": "expired",
+    "Rejected": "failed",
+    "Deferred": "enroute",
+    "Indeterminate": "enroute",
+    "Forwarded": "enroute",
+    "Unrecognised": "enroute",
+}
+"""MMStatus of a delivery report, and what it means for the message."""
+
+READ = "Read by the recipient"
+"""Words of a read reply in the timeline."""
+
+XML = "text/xml; charset=utf-8"
+
+log = structlog.get_logger(__name__)
+
+
+class Mm7Inbox:
+    """The receiving end of one MM7 transport."""
+
+    def __init__(self, name: str, options: Mm7Options) -> None:
+        self._name = name
+        self._options = options
+        self._dialect = dialect_of(options)
+
+    def admits(self, authorization: str) -> bool:
+        """Whether a request may come in."""
+        return admits(self._options, authorization)
+
+    async def receive(self, told: Told, events: Events) -> Answer:
+        """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
+        try:
+            soap, message = opened(told.headers.get("content-type", ""), told.octets)
+            request = envelope.read(soap, self._dialect.namespace)
+            if request.name == "DeliveryReportReq":
+                await events.on_receipts([self._report(request)])
+            elif request.name == "ReadReplyReq":
+                await events.on_receipts([self._read_reply(request)])
+            elif request.name == "DeliverReq":
+                await events.on_inbound(self._arrived(request, message))
+            else:
+                raise Malformed(f"{request.name} is not taken here")
+        except Malformed as problem:
+            log.warning("mm7.malformed", transport=self._name, problem=str(problem))
+            return self._fault(str(problem))
+        return self._done(request)
+
+    def _report(self, request: Envelope) -> Receipt:
+        status = request.text("MMStatus")
+        words = " ".join(filter(None, (status, request.text("StatusText"))))
+        state = STATES.get(status, "enroute")
+        return Receipt(
+            self._name,
+            _required(request, "MessageID"),
+            state,
+            _seconds(request.text("Date")),
+            error=status if state in ("failed", "expired") else None,
+            raw=words,
+        )
+
+    def _read_reply(self, request: Envelope) -> Receipt:
+        at = _seconds(request.text("TimeStamp"))
+        return Receipt(self._name, _required(request, "MessageID"), "enroute", at, raw=READ)
+
+    def _arrived(self, request: Envelope, message: Mms) -> Inbound:
+        subject = request.text("Subject")
+        details = {"subject": subject} if subject else None
+        return Inbound(
+            transport=self._name,
+            channel="mms",
+            sender=_number(request, "Sender"),
+            recipient=_number(request, "Recipients", "To"),
+            body=message.text or subject,
+            at=_seconds(request.text("TimeStamp")),
+            details=details,
+            media=message.media,
+        )
+
+    def _done(self, request: Envelope) -> Answer:
+        """The answer to a request, by the same TransactionID, in the release that it came in."""
+        dialect = Dialect(request.dialect.namespace, request.dialect.version or self._dialect.version)
+        status: Tree = [("StatusCode", str(envelope.SUCCESS)), ("StatusText", "Success")]
+        name = request.name.removesuffix("Req") + "Rsp"
+        tree: Tree = [("MM7Version", dialect.version), ("Status", status)]
+        return Answer(200, XML, envelope.write(dialect, name, request.transaction_id, tree))
+
+    def _fault(self, why: str) -> Answer:
+        code, words = str(envelope.CORRUPT), "Message format corrupt"
+        status: Tree = [("StatusCode", code), ("StatusText", words), ("Details", why)]
+        tree: Tree = [("MM7Version", self._dialect.version), ("Status", status)]
+        return Answer(400, XML, envelope.write(self._dialect, "RSErrorRsp", "", tree, fault=True))
+
+
+def _required(request: Envelope, name: str) -> str:
+    found = request.text(name)
+    if not found:
+        raise Malformed(f"{request.name} has no {name}")
+    return found
+
+
+def _number(request: Envelope, *path: str) -> str:
+    """The number (or short code) at a place; MMSCs write it with or without a plus, and with a type behind a slash."""
+    for kind in ("Number", "ShortCode", "RFC2822Address"):
+        found = request.text(*path, kind).partition("/")[0]
+        if found:
+            return f"+{found}" if kind == "Number" and found.isdigit() else found
+    raise Malformed(f"{request.name} has no {path[-1]}")
+
+
+def _seconds(stamp: str) -> int:
+    """Unix seconds of an XML date; now when it cannot be read."""
+    try:
+        return int(datetime.fromisoformat(stamp.strip()).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return int(time.time())
