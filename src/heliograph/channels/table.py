@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from heliograph.channels.sms.channel import Sms
+from heliograph.channels.voice.channel import Voice
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
 
-CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (lambda settings, files: Sms(settings),)
+CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
+    lambda settings, files: Sms(settings),
+    lambda settings, files: Voice(settings),
+)
 """What makes each channel of a process, in the order in which a reader looks for them."""
 
 

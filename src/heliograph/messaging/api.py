@@ -40,11 +40,11 @@ NO_RECORD = "Message record not found."
 FILENAME = Query("filename", "What the file is to be called.", {"type": "string", "default": "export.csv"})
 
 
-def viewing(channel: str, sheet: Sheet) -> Endpoint:
+def viewing(channel: str, sheet: Sheet, response_msg: str = "Here are your data.") -> Endpoint:
     """A channel's history: date range, paging, search, sort."""
     columns, render = sheet.columns, sheet.render
 
-    @endpoint("Here are your data.", sheet.entry, paged=True, query=DATES)
+    @endpoint(response_msg, sheet.entry, paged=True, query=DATES)
     def view_history(req: Request) -> Reply:
         """View the history. Newest last, unless `order_by` says otherwise."""
         window = paging.window(req)
@@ -105,8 +105,12 @@ def _link(req: Request, row: Mapping[str, Any]) -> str:
     return f"{req.base_url}/files/{row['file_id']}?filename={row['name'].replace(' ', '%20')}"
 
 
-def cancelling(channel: str, cancelled: str = "Message {message_id} has been cancelled.") -> tuple[Endpoint, Endpoint]:
-    """Cancelling one message and all scheduled ones of a channel. `cancelled` may name the `message_id`."""
+def cancelling(
+    channel: str,
+    cancelled: str = "Message {message_id} has been cancelled.",
+    all_cancelled: str = "{count} messages has been cancelled.",
+) -> tuple[Endpoint, Endpoint]:
+    """Cancelling one message and all scheduled ones of a channel. The texts may name `message_id` and `count`."""
 
     @endpoint("", Nothing)
     def cancel_one(req: Request) -> Reply:
@@ -120,7 +124,7 @@ def cancelling(channel: str, cancelled: str = "Message {message_id} has been can
     def cancel_all(req: Request) -> Reply:
         """Cancel all scheduled messages and give their prices back."""
         count = cancel.cancel_all(req.tx, req.who.user_id, req.services.channels[channel])
-        return Reply(Cancelled(count), f"{count} messages has been cancelled.")
+        return Reply(Cancelled(count), all_cancelled.format(count=count))
 
     return cancel_one, cancel_all
 
@@ -143,15 +147,17 @@ class ReceiptEndpoints(NamedTuple):
     read: Endpoint
 
 
-def receipts(channel: str, kind: type[Receipt], listed: type[Receipt]) -> ReceiptEndpoints:
-    """A channel's receipts. `kind` is one by its id, `listed` one in the list of the unread."""
+def receipts(
+    channel: str, kind: type[Receipt], listed: type[Receipt], sample: type[SampleReceipt] = SampleReceipt
+) -> ReceiptEndpoints:
+    """A channel's receipts. `kind` is one by its id, `listed` one in the list of the unread, `sample` a test."""
 
-    @endpoint("Receipt has been added", SampleReceipt)
+    @endpoint("Receipt has been added", sample)
     def test(req: Request, body: TargetUrl) -> Reply:
         """Send a test receipt to a URL."""
         who, url = req.who, _target(req, body)
         row = samples.receipt(req.tx, req.services.channels[channel], who.user_id, who.subaccount_id, url)
-        return Reply(shapes.sample_receipt(row))
+        return Reply(shapes.sample_receipt(sample, row))
 
     @endpoint("Here are your delivery receipts.", listed, paged=True)
     def view_all(req: Request) -> Reply:

@@ -1,7 +1,10 @@
 """What a message is: its statuses, the moves between them, its timeline."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
@@ -102,6 +105,12 @@ def _by_user(keys: Iterable[Key]) -> dict[int, list[str]]:
 def find(tx: Tx, user_id: int, message_id: str) -> Message | None:
     """The row of one message of an account, or None."""
     return load(tx, [(user_id, message_id)]).get((user_id, message_id))
+
+
+def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
+    """Add to what only the channel of a message knows."""
+    row.details = msgspec.json.encode({**row.known(), **details}).decode()
+    tx.driver("UPDATE messages SET details = ? WHERE user_id = ? AND message_id = ?", [row.details, *row.key])
 
 
 def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:

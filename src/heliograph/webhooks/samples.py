@@ -1,5 +1,7 @@
 """Test events: what a customer's URL will get, sent to it at once. Source: endpoints 128 and 132, facts D13."""
 
+import msgspec
+
 from heliograph.db.engine import Tx
 from heliograph.ids import new_ids
 from heliograph.messaging import message, rows
@@ -23,6 +25,7 @@ def receipt(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str
         error_code=None,
         error_text=None,
         custom_string="",
+        details=msgspec.json.encode(dict(channel.sheet.reported)).decode() if channel.sheet.reported else None,
     )
     outgoing.push(tx, user_id, url, "post", payloads.receipt(row))
     return row

@@ -9,6 +9,7 @@ import msgspec
 from heliograph import phone
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
+from heliograph.channels.schedule import due
 from heliograph.channels.sms import segments
 from heliograph.channels.sms.senders import refuse_foreign
 from heliograph.channels.sms.shapes import DELIVERED, SHEET, SmsMessage
@@ -36,9 +37,6 @@ _CHARGES = tuple((Charge("message", units),) for units in range(MOST_PARTS + 1))
 NO_COUNTRY = "001"
 """What satellite and other global networks have for a country: there is no price for it."""
 
-FARTHEST = 124 * 24 * 3600
-"""A schedule may lie four months ahead (facts F10)."""
-
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
 _DIGITS = re.compile(r"\+?\d{3,15}", re.ASCII)
 
@@ -59,6 +57,7 @@ class Sms:
     inbound_rules = "sms-inbound"
     late_failures = False
     lasting = False
+    validity: float | None = None
 
     def __init__(self, settings: Settings) -> None:
         self._home_only = settings.countries == "home"
@@ -100,7 +99,7 @@ class Sms:
             body = segments.plain(body[: MOST_PARTS * 1000])  # far more than fits: each character is looked at
         if not body.strip():
             return _refuse(draft, Status.EMPTY_MESSAGE)
-        schedule = _schedule(given.schedule, now)
+        schedule = due(given.schedule, now)
         if schedule is None:
             return _refuse(draft, Status.INVALID_SCHEDULE)
         measured = segments.measure(body, min(max(who.char_limit, 1), MOST_PARTS))
@@ -161,16 +160,3 @@ def _country(number: str) -> str:
 def _refuse(draft: Draft, status: str) -> Draft:
     draft.refusal = status
     return draft
-
-
-def _schedule(given: int | str | float | None, now: float) -> int | None:
-    """Unix seconds; 0: now (not given, or a time that has passed); None: it cannot be used (facts F10, F11)."""
-    if given is None or given in ("", 0):
-        return 0
-    try:
-        at = int(float(given))
-    except (ValueError, OverflowError):
-        return None
-    if at > now + FARTHEST or at < 0:
-        return None
-    return at if at > now else 0

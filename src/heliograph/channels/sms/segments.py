@@ -24,7 +24,7 @@ _BASIC = (
 _EXTENSION = "\f^{}\\[~]|€"
 
 _is_basic = re.compile(f"[{re.escape(_BASIC)}]*").fullmatch
-_is_gsm = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*").fullmatch
+_gsm_only = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*").fullmatch
 
 
 class _Alphabet(msgspec.Struct, frozen=True):
@@ -40,6 +40,11 @@ _GSM = _Alphabet(160, 153, re.compile(f"[{re.escape(_EXTENSION)}]"))
 _UCS2 = _Alphabet(70, 67, re.compile("[\U00010000-\U0010ffff]"))
 
 
+def is_gsm(text: str) -> bool:
+    """Whether a text has characters of GSM 03.38 only."""
+    return _gsm_only(text) is not None
+
+
 def measure(text: str, limit: int) -> Segmented:
     """Alphabet and segments of a text that may take at most `limit` segments (1 to 8); what goes beyond is cut off.
 
@@ -48,7 +53,7 @@ def measure(text: str, limit: int) -> Segmented:
     """
     if len(text) <= _GSM.single and _is_basic(text):
         return Segmented(False, 1, text, False)
-    unicode = not _is_gsm(text)
+    unicode = not is_gsm(text)
     alphabet = _UCS2 if unicode else _GSM
     head = text[: max(alphabet.single, limit * alphabet.part)]
     parts = split(head, unicode)
@@ -70,10 +75,10 @@ _ALIKE = str.maketrans(
 
 def plain(text: str) -> str:
     """A text with characters of GSM 03.38 only: accents that it lacks fall, and what nothing stands for is "?"."""
-    if _is_gsm(text):
+    if is_gsm(text):
         return text
     return "".join(
-        char if _is_gsm(char) else _replaced(char) for char in unicodedata.normalize("NFC", text).translate(_ALIKE)
+        char if is_gsm(char) else _replaced(char) for char in unicodedata.normalize("NFC", text).translate(_ALIKE)
     )
 
 
@@ -81,7 +86,7 @@ def _replaced(char: str) -> str:
     if char.isspace():
         return " "
     taken_apart = (part for part in unicodedata.normalize("NFKD", char) if unicodedata.category(part) not in _UNSEEN)
-    return "".join(part if _is_gsm(part) else "?" for part in taken_apart)
+    return "".join(part if is_gsm(part) else "?" for part in taken_apart)
 
 
 _UNSEEN = ("Mn", "Me", "Cf")
