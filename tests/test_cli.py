@@ -182,12 +182,13 @@ def test_routes(tmp_path: Path) -> None:
     assert [route["transport"] for route in good("routes", "list", *place, "--json").value] == [
         "sandbox-email",
         "sandbox-sms",
+        "sandbox-voice",
     ]
-    assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 2, "routes": 2}
+    assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 3, "routes": 3}
     assert "heliograph.toml" in good("routes", "init", *place).out
     path = tmp_path / "data" / "heliograph.toml"
     assert bad("routes", "init", *place) == f"{path} exists already."
-    assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 2 transports and 2 routes")
+    assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 3 transports and 3 routes")
     path.write_text('[transports.acme]\nkind="smpp"\nhost="x"\n[[routes]]\ntransport="acme"\nprefix="+614"\npriority=5')
     assert good("routes", "list", *place, "--json").value[1] == {
         "channel": "sms",

@@ -26,7 +26,20 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "src" / "heliograph"
 
 LEVELS = (
-    ("errors", "fields", "media", "clock", "ids", "mailaddress", "settings", "phone", "countries", "logs", "terminal"),
+    (
+        "errors",
+        "fields",
+        "media",
+        "clock",
+        "ids",
+        "mailaddress",
+        "settings",
+        "sip_options",
+        "phone",
+        "countries",
+        "logs",
+        "terminal",
+    ),
     ("limited",),
     ("db", "transports"),
     ("queue", "audit", "carriers"),
@@ -59,6 +72,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
+    "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""
@@ -76,6 +90,7 @@ BROAD_EXCEPTS = {
     "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",
     "queue/worker.py Loop._pause": "the loop must survive a database that is away for a while",
     "queue/worker.py Loop._work": "the loop must survive a database that is away for a while",
+    "transports/sip/process.py main.one": "a defect in one call must not end the others; it is in the log",
     "transports/smpp/inbox.py Inbox._status": "what is not stored is answered with an error, and the carrier keeps it",
 }
 """file and function -> why its loop must survive everything."""

@@ -83,7 +83,11 @@ def test_without_a_file_the_carriers_are_built_in_but_not_in_production(tmp_path
 def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) -> None:
     found = written(tmp_path, SMPP + SMS_ROUTE)
     assert found.transports["acme"] == SmppOptions(host="smpp.example")
-    assert [(route.medium, route.transport) for route in found.routes] == [("sms", "acme"), ("email", "sandbox-email")]
+    assert [(route.medium, route.transport) for route in found.routes] == [
+        ("sms", "acme"),
+        ("email", "sandbox-email"),
+        ("voice", "sandbox-voice"),
+    ]
     found = written(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
     assert found.transports == {"acme": SmppOptions(host="smpp.example"), "relay": SmtpOptions(host="mail.example")}
     found = written(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ from heliograph.process import Problem, make_server
 from heliograph.settings import SettingsError
 from heliograph.terminal import complain, moment, say, show, table
 from heliograph.transports.sandbox import mailsink
+from heliograph.transports.sandbox.phone import records as calls
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.signature import new_secret
@@ -435,6 +437,31 @@ def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
         for row in rows
     ]
     show(as_json, rows, "\n\n".join(texts) if texts else "There are no mails.")
+
+
+@app.command
+def phone(
+    call_id: Annotated[str, Parameter(help="A call: where the sound of it is.")] = "",
+    /,
+    *,
+    save: Annotated[str, Parameter(help="File to copy the sound of the call into, as WAV.")] = "",
+    where: Place = PLACE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the calls that the built-in phone has taken, the newest last, or fetch what it heard of one."""
+    folder = calls.phone_folder(where.load().data)
+    if call_id:
+        sound = calls.heard(folder, call_id)
+        if sound is None:
+            raise Problem(f"The built-in phone has heard nothing of a call {call_id!r}.")
+        if save:
+            shutil.copyfile(sound, save)
+        place = save or str(sound)
+        show(as_json, {"id": call_id, "sound": place}, place)
+        return
+    rows = [msgspec.structs.asdict(call) for call in calls.listing(folder)]
+    texts = [{**row, "at": moment(row["at"]), "heard": f"{row['heard']:.1f} s"} for row in rows]
+    show(as_json, rows, table(texts, rows[0]) if rows else "There were no calls.")
 
 
 # Upkeep

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,11 +19,13 @@ from sqlalchemy import make_url
 
 from heliograph import carriers
 from heliograph.app import file_store
+from heliograph.channels.voice.speech import PACKAGE, Failure, Speaker, Text, engine_version
 from heliograph.db import dialect
 from heliograph.db.health import reason
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.process import url
-from heliograph.settings import SandboxOptions, Settings, SettingsError, TransportOptions
+from heliograph.settings import SandboxOptions, Settings, SettingsError, SipOptions, TransportOptions
+from heliograph.transports.sip.ping import is_there
 
 __all__ = ["Finding", "examine", "reason"]
 
@@ -52,6 +54,8 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_office, options.soffice),
         await _limits(options.rate_limit_store),
         await asyncio.to_thread(_conversions, options.data.absolute()),
+        await _speech(options),
+        _calls(),
         await _server(options),
     ]
     path = carriers.path(options)
@@ -176,6 +180,25 @@ def _conversions(data: Path) -> Finding:
     return Finding("conversions", bool(network), f"{told}, and without other files, by Landlock")
 
 
+async def _speech(options: Settings) -> Finding:
+    """Whether a text can be spoken, and by what."""
+    name = options.voice_engine or f"eSpeak NG of {PACKAGE} {engine_version('')}"
+    speaker = Speaker(msgspec.structs.replace(options, speech_kept=0))
+    try:
+        sound = await asyncio.to_thread(speaker.speak, Text("<speak>Hello</speak>", "en-us", "female"))
+    except Failure as problem:
+        return Finding("speech", False, f"{name}: {problem.why}")
+    return Finding("speech", True, f"{name}: {len(sound) / 16000:.1f} s for a word")
+
+
+def _calls() -> Finding:
+    """Whether this machine can make calls. Where it cannot, everything else works."""
+    try:
+        return Finding("calls", True, f"baresip-python {version('baresip-python')}")
+    except PackageNotFoundError:
+        return Finding("calls", True, "off: baresip-python is not installed; it is for Linux on x86-64 and arm64")
+
+
 async def _limits(store: str) -> Finding:
     """Whether the store of shared limits answers."""
     if store == "memory://":
@@ -216,6 +239,9 @@ async def _transport(name: str, transport: TransportOptions) -> Finding:
     if isinstance(transport, SandboxOptions):
         return Finding(what, True, f"built-in carrier for {transport.medium}")
     where = f"{transport.host}:{transport.port}"
+    if isinstance(transport, SipOptions):
+        there = await is_there(transport.host, transport.port, transport.protocol, PATIENCE)
+        return Finding(what, there, f"{where} {'answers' if there else 'does not answer'} to OPTIONS")
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(transport.host, transport.port), PATIENCE)
     except TimeoutError:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from heliograph.media import DEFAULT, Medium
+from heliograph.sip_options import SipOptions as SipOptions
 
 
 class SettingsError(Exception):
@@ -345,7 +346,7 @@ class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     medium: Annotated[Medium, Meta(description="What it carries.")] = msgspec.field(default=DEFAULT, name="channel")
 
 
-TransportOptions = SmppOptions | SmtpOptions | SandboxOptions
+TransportOptions = SmppOptions | SmtpOptions | SipOptions | SandboxOptions
 
 
 class RouteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

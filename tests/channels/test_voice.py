@@ -1,7 +1,6 @@
 """Voice does what every channel does, and what is its own."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ LATER = 600
 
 
 @pytest.fixture(autouse=True)
-def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Text]]:
+def said(monkeypatch: pytest.MonkeyPatch) -> list[Text]:
     """What was to be spoken. Nothing is: the engine has tests of its own."""
     texts: list[Text] = []
 
@@ -27,7 +26,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Text]]:
         return b"\1\0" * 8000
 
     monkeypatch.setattr(Speaker, "sound", sound)
-    yield texts
+    return texts
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from heliograph.transports.base import (
+    Content,
     Failed,
     Inbound,
     Join,
@@ -28,6 +29,7 @@ from heliograph.transports.base import (
     Retry,
     Sent,
     SmsText,
+    Spoken,
     Transport,
 )
 
@@ -184,7 +186,11 @@ ODD_TEXTS = {
 
 def with_text(message: Outgoing, text: str) -> Outgoing:
     """The same message with another text, of which nothing was checked before."""
-    content = Mail(text, text) if isinstance(message.content, Mail) else SmsText((text,), unicode=not text.isascii())
+    content: Content = SmsText((text,), unicode=not text.isascii())
+    if isinstance(message.content, Mail):
+        content = Mail(text, text)
+    elif isinstance(message.content, Spoken):
+        content = Spoken(text.encode("utf-8", "replace"))
     return msgspec.structs.replace(message, content=content)
 
 
@@ -195,10 +201,12 @@ def with_other_kind(message: Outgoing) -> Outgoing:
 
 
 def with_long_text(message: Outgoing) -> Outgoing:
-    """The same message in 10 segments, or with 100,000 characters."""
-    content = (
-        SmsText(("x" * 153,) * 10, False) if isinstance(message.content, SmsText) else Mail("x" * 900, "x" * 99_999)
-    )
+    """The same message in 10 segments, with 100,000 characters, or with 2.5 seconds of speech."""
+    content: Content = Mail("x" * 900, "x" * 99_999)
+    if isinstance(message.content, SmsText):
+        content = SmsText(("x" * 153,) * 10, False)
+    elif isinstance(message.content, Spoken):
+        content = Spoken(b"\x00\x10" * 20_000)
     return msgspec.structs.replace(message, content=content)
 
 

@@ -6,11 +6,14 @@ from typing import Any
 import msgspec
 
 from heliograph.media import Medium
-from heliograph.settings import SandboxOptions, Settings, SmppOptions, SmtpOptions
+from heliograph.settings import SandboxOptions, Settings, SipOptions, SmppOptions, SmtpOptions
 from heliograph.transports.base import Transport
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.mailsink import mail_folder
+from heliograph.transports.sandbox.phone.records import phone_folder
 from heliograph.transports.sandbox.sms import SandboxSms
+from heliograph.transports.sandbox.voice import SandboxVoice
+from heliograph.transports.sip.transport import SipTransport
 from heliograph.transports.smpp.transport import SmppTransport
 from heliograph.transports.smtp.transport import SmtpTransport
 
@@ -29,12 +32,14 @@ class Kind(msgspec.Struct, frozen=True):
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name),
     "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
+    "voice": lambda name, settings: SandboxVoice(name, phone_folder(settings.data)),
 }
 """The built-in carrier of each medium that has one."""
 
 KINDS: dict[str, Kind] = {
     "smpp": Kind(SmppOptions, lambda options: ("sms",), lambda name, options, settings: SmppTransport(name, options)),
     "smtp": Kind(SmtpOptions, lambda options: ("email",), lambda name, options, settings: SmtpTransport(name, options)),
+    "sip": Kind(SipOptions, lambda options: ("voice",), lambda name, options, settings: SipTransport(name, options)),
     "sandbox": Kind(
         SandboxOptions,
         lambda options: (options.medium,),

@@ -38,11 +38,12 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Failure(Exception):
-    """A text could not be spoken. `final`: it never can be."""
+    """A text could not be spoken, told to the customer. `final`: it never can be; `why` is for the operator."""
 
-    def __init__(self, why: str, *, final: bool) -> None:
-        super().__init__(why)
+    def __init__(self, told: str, *, final: bool, why: str = "") -> None:
+        super().__init__(told)
         self.final = final
+        self.why = why or told
 
 
 class Speaker:
@@ -72,13 +73,13 @@ class Speaker:
         except FileNotFoundError:
             pass
         async with self._room:
-            sound = await asyncio.to_thread(self._speak, text)
+            sound = await asyncio.to_thread(self.speak, text)
         self._spoken += 1
         await asyncio.to_thread(self._keep, path, sound, look=self._spoken % LOOK == 1)
         return sound
 
-    def _speak(self, text: Text) -> bytes:
-        """Run the speaker. Raises Failure."""
+    def speak(self, text: Text) -> bytes:
+        """Run the speaker, which blocks. Raises Failure."""
         patience = self._settings.convert_seconds
         task = Task(text.markup, text.lang, text.voice, self._program, LONGEST, patience)
         command = [sys.executable, "-I", "-m", "heliograph.channels.voice.speaker"]
@@ -94,7 +95,7 @@ class Speaker:
         if done.returncode:
             why = done.stderr.decode("utf-8", "replace").strip()[-500:]
             log.error("speech.failed", status=done.returncode, why=why)
-            raise Failure("The speech engine failed at this text.", final=done.returncode < 0)
+            raise Failure("The speech engine failed at this text.", final=done.returncode < 0, why=why)
         if not any(done.stdout):
             raise Failure("The text has nothing that can be spoken.", final=True)
         return done.stdout
