@@ -9,7 +9,7 @@ from msgspec import Meta
 class SipOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sip", tag_field="kind"):
     """[transports.NAME] kind = "sip": a SIP trunk that voice messages are called through."""
 
-    host: Annotated[str, Meta(pattern=r"^[!-~]+$", description="Name or address of the trunk.")]
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:\[\]-]+$", description="Name or address of the trunk.")]
     port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 5060
     protocol: Annotated[
         Literal["udp", "tcp"], Meta(description="How SIP goes there. For TLS, put a proxy between (docs/voice.md).")

@@ -1,17 +1,26 @@
 """The SIP transport against a phone on loopback: every way in which a call can end, and what a bad phone does."""
 
-from collections.abc import Callable
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
+from structlog.testing import capture_logs
 
 from heliograph.settings import SipOptions
-from heliograph.transports.base import MessageKey, Outgoing, Spoken
+from heliograph.transports.base import Failed, MessageKey, Outcome, Outgoing, Retry, Sent, Spoken
+from heliograph.transports.sandbox.phone import scenarios
 from heliograph.transports.sandbox.phone.phone import Address, Dialog, Phone
+from heliograph.transports.sandbox.phone.scenarios import Scenario
 from heliograph.transports.sip import message
 from heliograph.transports.sip.message import Message
 from heliograph.transports.sip.transport import SipTransport
-from transports.conformance import Conformance, Fate, Peer
+from transports.conformance import Conformance, Fate, Peer, Recorder, run, until
 from transports.ports import free_port
 
 TONE = b"\x00\x10\x00\xf0" * 1000
@@ -32,13 +41,12 @@ class OddPhone(Phone):
         super().__init__(None)
         self.odd: dict[str, Callable[[Dialog], None]] = {}
         self.requests: list[Message] = []
-        self.answers: list[int] = []
         self.picked_up = 0
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         request = message.decode(data)
         if request is not None:
-            (self.answers.append(request.status) if request.status else self.requests.append(request))
+            self.requests += [] if request.status else [request]
         super().datagram_received(data, addr)
 
     async def _take(self, dialog: Dialog) -> None:
@@ -107,8 +115,206 @@ class PhonePeer(Peer):
         return self._taken + now
 
 
+@pytest.mark.slow
 class TestConformance(Conformance):
     ids = False
 
     def peer(self) -> Peer:
         return PhonePeer()
+
+
+@asynccontextmanager
+async def phone_and_trunk(**options: Any) -> AsyncIterator[tuple[OddPhone, SipTransport]]:
+    phone = OddPhone()
+    port = await phone.start()
+    trunk = SipTransport("trunk", msgspec.structs.replace(OPTIONS, port=port, **options))
+    await trunk.open(Recorder())
+    await until(lambda: trunk.ready)
+    try:
+        yield phone, trunk
+    finally:
+        await trunk.close()
+        await phone.stop()
+
+
+async def called(trunk: SipTransport, *calls: Outgoing) -> list[Outcome]:
+    """Make calls at the same time."""
+    return list(await asyncio.wait_for(trunk.send(calls), 60))
+
+
+def test_how_a_call_can_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them at once, over one trunk."""
+    refusals = {str(status): Scenario(f"{status}", refusal=status) for status in (480, 600, 607, 410, 420, 487)}
+    odd = {f"888{status}": scenario for status, scenario in refusals.items()}
+    monkeypatch.setattr(scenarios, "SCENARIOS", {**scenarios.SCENARIOS, **odd})
+
+    async def scenario() -> None:
+        async with phone_and_trunk(tries=2, ring=2.0) as (phone, trunk):
+            numbers = ["+61491999001", "+61491999003", "+61491999004", "+61491999005", "+61491999009", "+61491999010"]
+            numbers += [f"+61491{suffix}" for suffix in odd]
+            outcomes = await called(
+                trunk,
+                *(call(number, TONE * 8 if number.endswith("999009") else TONE) for number in numbers),
+                call("+61491999001", attempt=2),
+                call("+61491999006", TONE * 3, keys=True),
+                call("+61491999007", TONE, keys=True),
+                call("+61491570006", TONE, keys=True),
+            )
+            said = dict(zip((number[-6:] for number in numbers), outcomes, strict=False))
+            assert said["999001"] == Retry(1.0, "busy (486 Busy Here)", 486)
+            assert said["999003"] == Retry(1.0, "no answer", None)
+            assert said["999004"] == Failed(404, "unallocated number (404 Not Found)")
+            assert said["999005"] == Failed(603, "declined (603 Decline)")
+            hung_up = said["999009"]
+            assert isinstance(hung_up, Sent)
+            assert hung_up.detail.endswith("of 2.0 s, then hung up")
+            assert 0.5 <= float(hung_up.detail.split()[2]) <= 1.5
+            assert said["999010"] == Sent(
+                detail="answered, heard 0.2 of 0.2 s", arrived=True, details={"digits": "", "machine_detected": 0}
+            )
+            assert said["888480"] == Retry(1.0, "no answer (480 Unknown)", 480)
+            assert said["888600"] == Retry(1.0, "busy (600 Unknown)", 600)
+            assert said["888607"] == Failed(607, "declined (607 Unknown)")
+            assert said["888410"] == Failed(410, "unallocated number (410 Unknown)")
+            assert said["888420"] == Retry(1.0, "refused: 420 Unknown", 420)
+            assert said["888487"] == Retry(1.0, "no answer (487 Request Terminated)", 487)
+            last, one, three, none = outcomes[-4:]
+            assert last == Failed(486, "busy (486 Busy Here)")
+            assert [answer.details["digits"] for answer in (one, three, none)] == ["1", "159#", ""]  # type: ignore
+            assert [request.method for request in phone.requests].count("CANCEL") == 1
+            assert trunk.ready
+
+    run(scenario())
+
+
+def test_a_machine_is_told_from_a_human_and_hears_all_after_its_greeting() -> None:
+    async def scenario() -> None:
+        async with phone_and_trunk(machine_initial_silence=0.6, rtp_timeout=5) as (_, trunk):
+            machine, human = await called(
+                trunk, call("+61491999008", machines=True), call("+61491570006", machines=True)
+            )
+            assert isinstance(machine, Sent)
+            assert isinstance(human, Sent)
+            assert machine.details == {"digits": "", "machine_detected": 1}
+            assert machine.detail.startswith("answered by a machine, heard 0.2 of 0.2 s")
+            assert human.details == {"digits": "", "machine_detected": 0}
+
+    run(scenario())
+
+
+def garbage(phone: OddPhone) -> Callable[[Dialog], None]:
+    def throw(dialog: Dialog) -> None:
+        assert dialog.line is not None
+        for size in (0, 1, 11, 12, 13, 500, 1400):
+            dialog.line.throw(os.urandom(size))
+            dialog.line.throw(b"\x80" + os.urandom(size))
+
+    return throw
+
+
+def flood(dialog: Dialog) -> None:
+    assert dialog.line is not None
+    dialog.line.press("5")
+    for number in range(300):
+        dialog.line.throw(
+            b"\x80\xe5" + number.to_bytes(2, "big") + (number * 1600).to_bytes(4, "big") + b"ABCD\x05\x0a\x03\x20"
+        )
+
+
+def refers(phone: OddPhone) -> Callable[[Dialog], None]:
+    return lambda dialog: phone.ask(dialog, "REFER", 1, ("refer-to", "<sip:+19005550123@127.0.0.1>"))
+
+
+def holds(phone: OddPhone, way: str) -> Callable[[Dialog], None]:
+    """A second offer within the call (re-INVITE)."""
+
+    def offer(dialog: Dialog) -> None:
+        assert dialog.answer is not None
+        body = dialog.answer.body.replace(b"a=sendrecv", way.encode()).replace(b"o=- 1 1", b"o=- 1 2")
+        phone.ask(dialog, "INVITE", 1, ("content-type", "application/sdp"), body=body)
+
+    return offer
+
+
+def info(phone: OddPhone) -> Callable[[Dialog], None]:
+    body = b"Signal=7\r\nDuration=100\r\n"
+    return lambda dialog: phone.ask(dialog, "INFO", 1, ("content-type", "application/dtmf-relay"), body=body)
+
+
+def test_whoever_misbehaves_gets_no_more_than_a_call() -> None:
+    async def scenario() -> None:
+        async with phone_and_trunk(longest=3.0, rtp_timeout=5) as (phone, trunk):
+            odd = {
+                "garbage": garbage(phone),
+                "flood": flood,
+                "refers": refers(phone),
+                "holds": holds(phone, "a=sendonly"),
+                "again": holds(phone, "a=sendrecv"),
+                "info": info(phone),
+            }
+            numbers = {name: f"+6149157{place:04d}" for place, name in enumerate(odd, 100)}
+            phone.odd = {numbers[name]: behaviour for name, behaviour in odd.items()}
+            outcomes = await called(trunk, *(call(number, TONE * 4, keys=True) for number in numbers.values()))
+            said = dict(zip(numbers, outcomes, strict=True))
+            assert all(isinstance(outcome, Sent) for outcome in outcomes), said
+            assert said["info"].details == {"digits": "7", "machine_detected": 0}  # type: ignore[union-attr]
+            assert len(said["flood"].details["digits"]) <= 100  # type: ignore[union-attr, index]
+            dialled = {message.user_of(request.uri) for request in phone.requests if request.method == "INVITE"}
+            assert dialled == set(numbers.values())
+
+    run(scenario())
+
+
+def test_a_trunk_that_is_away_is_no_try_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heliograph.transports.sip.transport.FIRST", 0.1)
+
+    async def scenario() -> None:
+        async with phone_and_trunk() as (_, trunk):
+            with capture_logs() as logs:
+                (first,) = await called(trunk, call("+61491999011"))
+            assert first == Retry(1.0, "refused: 503 Service Unavailable", waiting=True)
+            assert not trunk.ready
+            assert [entry["event"] for entry in logs] == ["sip.trunk_away"]
+            await until(lambda: trunk.ready)
+            (second,) = await called(trunk, call("+61491999011"))
+            assert isinstance(second, Sent)
+
+    run(scenario())
+
+
+def test_a_worker_that_is_killed_is_started_again_and_its_calls_are_in_doubt() -> None:
+    async def scenario() -> None:
+        async with phone_and_trunk() as (phone, trunk):
+            calls = asyncio.ensure_future(trunk.send([call(sound=TONE * 40, key=str(one)) for one in range(5)]))
+            await until(lambda: phone.picked_up == 5)
+            os.kill(trunk._worker.pid, signal.SIGKILL)
+            killed = asyncio.get_running_loop().time()
+            outcomes = await asyncio.wait_for(calls, 10)
+            assert outcomes == [Retry(1.0, "the calling process died during the call", maybe_sent=True)] * 5
+            await until(lambda: trunk.ready)
+            (again,) = await called(trunk, call())
+            assert isinstance(again, Sent)
+            assert asyncio.get_running_loop().time() - killed < 30
+
+    run(scenario())
+
+
+def test_where_the_library_is_missing_the_reason_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """As on a platform for which there is no wheel."""
+    (tmp_path / "nocalls.py").write_text(
+        "import sys, runpy\nsys.modules['baresip'] = None\n"
+        "runpy.run_module('heliograph.transports.sip.process', run_name='__main__')\n"
+    )
+    monkeypatch.setattr("heliograph.transports.sip.worker.COMMAND", (sys.executable, str(tmp_path / "nocalls.py")))
+
+    async def scenario() -> None:
+        trunk = SipTransport("trunk", msgspec.structs.replace(OPTIONS, ping=0.0))
+        await trunk.open(Recorder())
+        await until(lambda: trunk._worker.problem)
+        (said,) = await trunk.send([call()])
+        assert isinstance(said, Retry)
+        assert said.waiting
+        assert "needs the package baresip-python" in said.why
+        await trunk.close()
+
+    run(scenario())

@@ -12,7 +12,7 @@ from heliograph.settings import SipOptions
 from heliograph.transports.sip import orders
 from heliograph.transports.sip.orders import Begin, Dial, Ended, Ready
 
-MODULE = "heliograph.transports.sip.process"
+COMMAND = (sys.executable, "-I", "-m", "heliograph.transports.sip.process")
 QUICK = 5.0
 """A worker that lived for less seconds is started again only after a pause, which doubles up to LONGEST."""
 
@@ -115,8 +115,7 @@ class Worker:
     async def _run(self) -> None:
         """One process, from its start to its end. Raises OSError."""
         pipe = asyncio.subprocess.PIPE
-        command = (sys.executable, "-I", "-m", MODULE)
-        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=pipe)
         self._process = process
         assert process.stdin is not None
         assert process.stdout is not None

@@ -76,6 +76,10 @@ class Line(asyncio.DatagramProtocol):
                     first = False
             self._plan += [silence] * KEY_PAUSE
 
+    def throw(self, data: bytes) -> None:
+        """Send a packet just as it is."""
+        self._transport.sendto(data, self.peer)
+
     def tick(self) -> None:
         """Send what comes next, or silence."""
         kind, payload, first = self._plan.pop(0) if self._plan else (self.law, sound.SILENCE[self.law], False)
@@ -84,7 +88,7 @@ class Line(asyncio.DatagramProtocol):
             self._event_stamp = stamp if first else self._event_stamp
             stamp = self._event_stamp
         self._number += 1
-        self._transport.sendto(sound.packet(kind, self._number, stamp, self._source, payload, marker=first), self.peer)
+        self.throw(sound.packet(kind, self._number, stamp, self._source, payload, marker=first))
         self.frames += 1
 
     @property

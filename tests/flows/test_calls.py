@@ -1,0 +1,74 @@
+"""Voice messages from the request to the ear, by real calls to the built-in phone."""
+
+import io
+import time
+import wave
+from typing import Any
+
+import pytest
+
+from files.fetching import fetch
+from heliograph.transports.sandbox.phone import records
+from heliograph.transports.sandbox.phone.records import CallRecord
+from support.server import Api, Running
+
+LISTENS, PRESSES = "+61491570006", "+61491999006"
+
+
+@pytest.fixture
+def api(sqlite_server: Running) -> Api:
+    return sqlite_server.account()
+
+
+def say(api: Api, to: str, body: str = "", **more: Any) -> str:
+    """Send one voice message; its id."""
+    given = {"to": to, "body": body or f"This is message {time.time_ns()}.", **more}
+    (entry,) = api.post("/voice/send", {"messages": [given]})["messages"]
+    assert entry["status"] == "SUCCESS"
+    return str(entry["message_id"])
+
+
+def ends(api: Api, key: str, status: str) -> dict[str, Any]:
+    def there() -> list[dict[str, Any]]:
+        rows = api.get(f"/voice/history?q=message_id:{key}")["data"]
+        return [row for row in rows if row["status"] == status]
+
+    return dict(api.until(there)[0])
+
+
+def taken(api: Api, called: str, since: int) -> CallRecord:
+    """The record that the phone has kept of the newest call to a number."""
+    folder = records.phone_folder(api.server.options.data)
+
+    def there() -> list[CallRecord]:
+        return [call for call in records.listing(folder) if call.called == called and call.at >= since]
+
+    return list(api.until(there))[-1]
+
+
+def seconds(wav: bytes) -> tuple[float, int]:
+    """(length, loudest sample) of a WAV file."""
+    with wave.open(io.BytesIO(wav)) as file:
+        frames = file.readframes(file.getnframes())
+        samples = memoryview(frames).cast("h")
+        return file.getnframes() / file.getframerate(), max(map(abs, samples))
+
+
+def test_a_text_is_heard_to_its_end_and_a_key_comes_back(api: Api) -> None:
+    api.post("/automations/voice/receipts", {"rule_name": "p", "match_type": 0, "action": "POLL", "action_address": ""})
+    begun = int(time.time())
+    key = say(api, PRESSES, require_input=1)
+    row = ends(api, key, "Completed")
+    assert (row["digits"], row["machine_detected"], row["status_code"]) == ("1", 0, "201")
+    (polled,) = api.get("/voice/receipts")["data"]
+    assert (polled["message_id"], polled["digits"]) == (key, "1")
+    call = taken(api, PRESSES, begun)
+    said = fetch(api.get(f"/voice/{key}/audio")["url"])
+    length, loudest = seconds(said.raw)
+    told = [step["detail"] for step in api.get(f"/voice/{key}/timeline")][-1]
+    assert f"heard {length:.1f} of {length:.1f} s, pressed 1" in told
+    heard = records.heard(records.phone_folder(api.server.options.data), call.id)
+    assert heard is not None
+    heard_length, heard_loudest = seconds(heard.read_bytes())
+    assert heard_length >= length - 0.1
+    assert heard_loudest > loudest / 2 > 1000
