@@ -1,6 +1,8 @@
 """Voice messages from the request to the ear, by real calls to the built-in phone."""
 
 import io
+import os
+import signal
 import time
 import wave
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from files.fetching import fetch
 from heliograph.transports.sandbox.phone import records
 from heliograph.transports.sandbox.phone.records import CallRecord
+from support.hooks import hooks
 from support.server import Api, Running
 
 LISTENS, PRESSES = "+61491570006", "+61491999006"
@@ -72,3 +75,46 @@ def test_a_text_is_heard_to_its_end_and_a_key_comes_back(api: Api) -> None:
     heard_length, heard_loudest = seconds(heard.read_bytes())
     assert heard_length >= length - 0.1
     assert heard_loudest > loudest / 2 > 1000
+
+
+def test_who_declines_pays_nothing_and_is_pushed(api: Api) -> None:
+    with hooks() as (hook,):
+        url = {"rule_name": "u", "match_type": 2, "action": "URL", "action_address": hook.url}
+        api.post("/automations/voice/receipts", url)
+        key = say(api, "+61491999005")
+        pushed = hook.next().form
+        assert (pushed["message_id"], pushed["message_type"], pushed["digits"]) == (key, "voice", "")
+        assert (pushed["status_code"], pushed["error_code"]) == ("301", "603")
+    row = ends(api, key, "Failed")
+    assert row["status_text"] == "Failed: declined (603 Decline)"
+    assert api.get("/account")["balance"] == "100.000000"
+
+
+@pytest.mark.slow
+def test_each_message_ends_once_when_the_calling_process_is_killed(api: Api) -> None:
+    api.post("/automations/voice/receipts", {"rule_name": "p", "match_type": 0, "action": "POLL", "action_address": ""})
+    server, sandbox = api.server, api.server.house.router.transports["sandbox-voice"]
+    ends(api, say(api, LISTENS), "Completed")  # the process is there
+    text = "This is a longer message, so that all of them are being said when the process is killed."
+    given = [{"to": f"+61491571{number:03d}", "body": text, "voice": "male"} for number in range(10)]
+    sent = api.post("/voice/send", {"messages": given})["messages"]
+    worker = sandbox._worker  # type: ignore[attr-defined]
+    api.until(lambda: len(worker._calls) == 10)
+    killed, pid = time.monotonic(), worker.pid
+    os.kill(pid, signal.SIGKILL)
+    api.until(lambda: worker.pid not in (0, pid))
+    assert time.monotonic() - killed < 10, "it takes half a second; a busy machine gets more"
+    keys = [one["message_id"] for one in sent]
+    doubts = "The carrier may have taken it, so it may be sent twice."
+
+    def doubtful() -> bool:
+        steps = [api.get(f"/voice/{key}/timeline")[-1]["detail"] for key in keys]
+        return all(step.endswith(doubts) for step in steps)
+
+    api.until(doubtful)
+    server.write(lambda tx: (tx.driver("UPDATE queue SET due_at = 0"), tx.wake("queue:voice")))
+    for key in keys:
+        ends(api, key, "Completed")
+    listed = api.get("/voice/receipts?limit=100")["data"]
+    assert sorted(one["message_id"] for one in listed[1:]) == sorted(keys)
+    assert float(api.get("/account")["balance"]) == pytest.approx(100 - 11 * 0.099)

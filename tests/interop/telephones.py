@@ -136,7 +136,7 @@ def pressing() -> str:
         _send("SIP/2.0 180 Ringing"),
         _send("SIP/2.0 200 OK", ["Content-Type: application/sdp"], _SDP, 'retrans="500"'),
         '<recv request="ACK"/>',
-        "<pause milliseconds='300'/>",
+        '<pause milliseconds="300"/>',
     ]
     for digit in range(10):
         steps.append(
