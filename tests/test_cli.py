@@ -206,7 +206,7 @@ def test_routes(tmp_path: Path) -> None:
     assert lines[2].split() == ["sms", "acme", "smpp", "+614", "5", "1"]
     elsewhere = tmp_path / "elsewhere.toml"
     good("routes", "init", *place, "--config", str(elsewhere))
-    assert good("routes", "check", *place, "--config", str(elsewhere), "--json").value["routes"] == 2
+    assert good("routes", "check", *place, "--config", str(elsewhere), "--json").value["routes"] == 3
 
 
 def test_prices_are_in_force_at_once(server: Running, api: Api, tmp_path: Path) -> None:
@@ -480,7 +480,7 @@ def test_a_wrong_heliograph_toml(tmp_path: Path, words: str) -> None:
     """Told with its line, before anything is made."""
     (tmp_path / "heliograph.toml").write_text("\n[transports.a]\nkind = 'smp'")
     path = tmp_path / "heliograph.toml"
-    why = f"{path}, line 3: transports.a: kind: it must be one of smpp, smtp, sandbox."
+    why = f"{path}, line 3: transports.a: kind: it must be one of smpp, smtp, sip, sandbox."
     assert bad(*words.split(), "--data", str(tmp_path)) == why
     assert list(tmp_path.iterdir()) == [path]
 

@@ -21,6 +21,7 @@ MADE_AT_RUN_TIME = {
     "automations/actions.py said_of_oneself": "a text, escaped, and at most one repetition at its end",
     "carriers.py _line": "a key of the operator's own file, escaped",
     "http/server.py __init__": "paths of the house's own route table",
+    "phone.py _lines": "rules of phonenumbers; they see at most 19 digits",
     "phone.py _rules": "rules of phonenumbers; they see at most 19 digits",
     "phone.py _valid": "rules of phonenumbers; they see at most 19 digits",
 }

@@ -7,7 +7,7 @@ import pytest
 
 import heliograph
 from heliograph import carriers, settings
-from heliograph.settings import SandboxOptions, SettingsError, SmppOptions, SmtpOptions
+from heliograph.settings import SandboxOptions, SettingsError, SipOptions, SmppOptions, SmtpOptions
 
 SECRET = "a secret of 32 characters or more"
 SMPP = '[transports.acme]\nkind = "smpp"\nhost = "smpp.example"\n'
@@ -89,7 +89,11 @@ def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) ->
         ("voice", "sandbox-voice"),
     ]
     found = written(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
-    assert found.transports == {"acme": SmppOptions(host="smpp.example"), "relay": SmtpOptions(host="mail.example")}
+    assert found.transports == {
+        "acme": SmppOptions(host="smpp.example"),
+        "relay": SmtpOptions(host="mail.example"),
+        "sandbox-voice": SandboxOptions("voice"),
+    }
     found = written(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)
     assert list(found.transports) == ["acme"]
 
@@ -118,7 +122,7 @@ WRONG = [
     ("\n[servers]\n", ": servers: unknown", "line 2"),
     ("transports = 3", ": transports: write it as [transports.NAME].", "line 1"),
     ("routes = 3", ": route 1: write it as [[routes]].", "line 1"),
-    ("[transports.a]\n\nkind = 'smp'", ": transports.a: kind: it must be one of smpp, smtp, sandbox.", "line 3"),
+    ("[transports.a]\n\nkind = 'smp'", ": transports.a: kind: it must be one of smpp, smtp, sip, sandbox.", "line 3"),
     ("[transports.a]\nhost = 'x'", ": transports.a: kind: it must be one of", "line 1"),
     ("[transports]\na = 1", ": transports.a: kind: it must be one of", ""),
     (SMPP + SMTP + "port = '25'", ": transports.relay: port: it must be an integer from 1 to 65535.", "line 7"),
@@ -189,5 +193,9 @@ def test_the_example_is_valid_as_it_is_and_with_its_comments_taken_away(tmp_path
     lines = [line.removeprefix("#").removeprefix(" ") for line in example.splitlines()]
     shown = [line for line in lines if line.startswith("[") or " = " in line]
     found = written(tmp_path, "\n".join(shown))
-    assert {type(transport) for transport in found.transports.values()} == {SmppOptions, SmtpOptions}
-    assert {route.medium for route in found.routes} == {"sms", "email"}
+    assert {type(transport) for transport in found.transports.values()} == {
+        SmppOptions,
+        SmtpOptions,
+        SipOptions,
+    }
+    assert {route.medium for route in found.routes} == {"sms", "email", "voice"}

@@ -14,7 +14,6 @@ _COMPACT = {
     "c": "content-type",
 }
 _TAG = re.compile(r";\s*tag=([^;>\s]+)", re.IGNORECASE)
-_USER = re.compile(r"<?\s*sips?:([^@;>\s]*)@", re.IGNORECASE)
 
 REASONS = {
     100: "Trying",
@@ -101,5 +100,6 @@ def tag_of(header: str) -> str:
 
 def user_of(header: str) -> str:
     """The user of an address or a URI; "" for none."""
-    found = _USER.search(header)
-    return found[1] if found else ""
+    _, _, rest = header.partition("sip:")
+    user, at, _ = rest.partition("@")
+    return user if at and not set(user) & set(";<> \t") else ""
