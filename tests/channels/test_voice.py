@@ -6,9 +6,16 @@ from typing import Any
 import pytest
 
 from channels.conformance import TO, Conformance
+from heliograph.accounts import account
+from heliograph.billing.commission import Terms
+from heliograph.channels.voice.channel import Voice
 from heliograph.channels.voice.languages import LANGUAGES
+from heliograph.channels.voice.shapes import VoiceMessage
 from heliograph.channels.voice.speech import Speaker, Text
-from heliograph.transports.base import Failed, Outcome, Outgoing, Sent, Spoken
+from heliograph.messaging.channel import Charge
+from heliograph.seed import DEMO_KEY, DEMO_USER
+from heliograph.settings import Settings
+from heliograph.transports.base import Failed, Outcome, Outgoing, Retry, Sent, Spoken
 from support.carrier import Carrier
 from support.server import Api, Running
 
@@ -162,6 +169,40 @@ def test_flags_are_loose_and_shown_as_numbers(api: Api) -> None:
     )
     flags = [(entry["require_input"], entry["machine_detection"]) for entry in (one, two, three)]
     assert flags == [(1, 1), (0, 0), (1, 0)]
+
+
+def test_premium_numbers_are_called_where_the_operator_allows_it() -> None:
+    who = account.Principal(
+        **dict.fromkeys(("username", "api_username", "email", "proof"), ""),
+        **dict.fromkeys(("user_id", "subaccount_id", "epoch"), 1),
+        **dict.fromkeys(("throttle_seconds", "countries", "expires"), None),  # type: ignore[arg-type]
+        country="US", currency="USD", char_limit=8, active=True, banned=False, is_main=True,
+        access=frozenset(),
+        terms=Terms(),
+        numbers=(),
+    )
+    given = VoiceMessage(to="+19005550123", body="Hello")
+    assert Voice(Settings()).draft(who, given, 0).refusal == "INVALID_RECIPIENT"
+    draft = Voice(Settings(voice_premium="allow")).draft(who, given, 0)
+    assert (draft.refusal, draft.charges) == (None, (Charge("landline", 1),))
+
+
+def test_a_call_is_given_up_after_four_hours(carrier: Carrier) -> None:
+    carrier.answer = lambda _: Retry(3600.0, "busy")
+    api = carrier.server.account()
+    (old, new) = entries(api, {"schedule": int(time.time()) + LATER}, {"schedule": int(time.time()) + LATER})
+    hours = {old["message_id"]: 5, new["message_id"]: 3}
+    for key, age in hours.items():
+        TestVoice().make_due(api, key, accepted=int(time.time()) - age * 3600)
+    ends(api, old["message_id"], "Failed")
+    api.until(lambda: len(api.get(f"/voice/{new['message_id']}/timeline")) == 2)
+    assert row(api, new["message_id"])["status"] != "Failed"
+
+
+def test_the_demo_account_polls_receipts_of_calls(server: Running) -> None:
+    demo = server.client(DEMO_USER, DEMO_KEY)
+    (rule,) = demo.get("/automations/voice/receipts")["data"]
+    assert (rule["action"], rule["enabled"]) == ("POLL", 1)
 
 
 def test_too_many_messages_are_refused_as_a_whole(api: Api) -> None:
