@@ -176,7 +176,12 @@ def test_premium_numbers_are_called_where_the_operator_allows_it() -> None:
         **dict.fromkeys(("username", "api_username", "email", "proof"), ""),
         **dict.fromkeys(("user_id", "subaccount_id", "epoch"), 1),
         **dict.fromkeys(("throttle_seconds", "countries", "expires"), None),  # type: ignore[arg-type]
-        country="US", currency="USD", char_limit=8, active=True, banned=False, is_main=True,
+        country="US",
+        currency="USD",
+        char_limit=8,
+        active=True,
+        banned=False,
+        is_main=True,
         access=frozenset(),
         terms=Terms(),
         numbers=(),

@@ -69,6 +69,7 @@ def test_a_text_is_heard_to_its_end_and_a_key_comes_back(api: Api) -> None:
     said = fetch(api.get(f"/voice/{key}/audio")["url"])
     length, loudest = seconds(said.raw)
     told = [step["detail"] for step in api.get(f"/voice/{key}/timeline")][-1]
+    assert told.startswith("Taken by sandbox-voice: built-in phone, answered")
     assert f"heard {length:.1f} of {length:.1f} s, pressed 1" in told
     heard = records.heard(records.phone_folder(api.server.options.data), call.id)
     assert heard is not None

@@ -15,6 +15,8 @@ from heliograph.transports.base import Failed, MessageKey, Outcome, Outgoing, Re
 from heliograph.transports.sip.transport import SipTransport
 from interop import telephones
 from interop.telephones import NUMBER, asking, baresip, pressing, refusing, sipp
+from support.hooks import hooks
+from support.server import Running
 from transports.conformance import Recorder, run, until
 
 pytestmark = pytest.mark.slow
@@ -58,7 +60,6 @@ def test_baresip_hears_the_text_to_its_end_and_presses_a_key(require: Callable[[
             async with trunk(phone.port, ping=1.0) as out:
                 calling = asyncio.ensure_future(one(out, message(sound=sound, keys=True)))
                 await until(lambda: phone.talking)
-                await asyncio.sleep(len(sound) / 16000 + 0.5)
                 await asyncio.to_thread(phone.press, "5")
                 outcome = await calling
         assert isinstance(outcome, Sent)
@@ -162,3 +163,60 @@ def test_twenty_calls_at_once_bring_back_a_key_each(require: Callable[[str], str
         assert digits == [number[-1] for number in numbers]
 
     run(scenario())
+
+
+CARRIERS = """
+[transports.dead]
+kind = "sip"
+host = "127.0.0.1"
+port = 9
+ping = 0.5
+
+[transports.phone]
+kind = "sip"
+host = "127.0.0.1"
+port = {port}
+ping = 0.5
+key_silence = 0.5
+
+[[routes]]
+transport = "dead"
+channel = "voice"
+priority = 1
+
+[[routes]]
+transport = "phone"
+channel = "voice"
+priority = 2
+"""
+
+
+def test_a_message_reaches_baresip_by_the_second_route_and_its_key_is_everywhere(
+    require: Callable[[str], str], tmp_path: Path
+) -> None:
+    """From the request to receipt, history, push and poll."""
+    (tmp_path / "phone").mkdir()
+    with baresip(require("baresip"), tmp_path / "phone") as phone, hooks() as (hook,):
+        data = tmp_path / "data"
+        data.mkdir()
+        (data / "heliograph.toml").write_text(CARRIERS.format(port=phone.port))
+        server = Running(data)
+        try:
+            api = server.account()
+            rule = {"rule_name": "r", "match_type": 1, "action_address": hook.url}
+            for action in ("POLL", "URL"):
+                api.post("/automations/voice/receipts", {**rule, "action": action})
+            given = {"to": NUMBER, "body": "Please press five to confirm your appointment.", "require_input": 1}
+            (sent,) = api.post("/voice/send", {"messages": [given]})["messages"]
+            key = sent["message_id"]
+            api.until(lambda: phone.talking)
+            phone.press("5")
+            pushed = hook.next(60).form
+            assert (pushed["message_id"], pushed["digits"], pushed["status_code"]) == (key, "5", "201")
+            (polled,) = api.get("/voice/receipts")["data"]
+            (row,) = api.get(f"/voice/history?q=message_id:{key}")["data"]
+            assert (polled["digits"], row["digits"], row["status"]) == ("5", "5", "Completed")
+            steps = [step["detail"] for step in api.get(f"/voice/{key}/timeline")]
+            assert steps[-1].startswith("Taken by phone: answered, heard ")
+        finally:
+            server.stop()

@@ -109,9 +109,11 @@ class Caller:
     # What the stack reports
 
     def _on_event(self, event: StackEvent) -> None:
-        if not event.call:
-            return
-        line = self._lines.setdefault(event.call, Line())
+        if event.event in (Event.CALL_OUTGOING, Event.CALL_INCOMING):
+            self._lines[event.call] = Line()
+        line = self._lines.get(event.call)
+        if line is None:
+            return  # of no call, or of one that is over for us
         if event.call_id:
             self._by_call_id[event.call_id] = line
         if event.event in (Event.CALL_RINGING, Event.CALL_PROGRESS, Event.CALL_ANSWERED):

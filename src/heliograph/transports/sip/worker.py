@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import sys
 from collections.abc import Callable
 
@@ -13,6 +14,9 @@ from heliograph.transports.sip import orders
 from heliograph.transports.sip.orders import Begin, Dial, Ended, Ready
 
 COMMAND = (sys.executable, "-I", "-m", "heliograph.transports.sip.process")
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+"""What such a process has of an environment: none of our secrets."""
+
 QUICK = 5.0
 """A worker that lived for less seconds is started again only after a pause, which doubles up to LONGEST."""
 
@@ -115,7 +119,7 @@ class Worker:
     async def _run(self) -> None:
         """One process, from its start to its end. Raises OSError."""
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=pipe)
+        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
         self._process = process
         assert process.stdin is not None
         assert process.stdout is not None
