@@ -182,13 +182,24 @@ def _conversions(data: Path) -> Finding:
 
 async def _speech(options: Settings) -> Finding:
     """Whether a text can be spoken, and by what."""
-    name = options.voice_engine or f"eSpeak NG of {PACKAGE} {engine_version('')}"
+    name = await asyncio.to_thread(_engine, options.voice_engine)
     speaker = Speaker(msgspec.structs.replace(options, speech_kept=0))
     try:
         sound = await asyncio.to_thread(speaker.speak, Text("<speak>Hello</speak>", "en-us", "female"))
     except Failure as problem:
         return Finding("speech", False, f"{name}: {problem.why}")
     return Finding("speech", True, f"{name}: {len(sound) / 16000:.1f} s for a word")
+
+
+def _engine(program: str) -> str:
+    """The name of the speech engine, with its version."""
+    if not program:
+        return f"eSpeak NG of {PACKAGE} {engine_version('')}".rstrip()
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return program
+    return f"{program} ({done.stdout.partition('Data at')[0].strip()[:100]})"
 
 
 def _calls() -> Finding:

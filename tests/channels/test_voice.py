@@ -210,6 +210,13 @@ def test_the_demo_account_polls_receipts_of_calls(server: Running) -> None:
     assert (rule["action"], rule["enabled"]) == ("POLL", 1)
 
 
+def test_a_country_that_is_not_selected_is_not_called(api: Api) -> None:
+    api.post("/user-countries", {"country_list_ids": [2]})
+    australia, zealand = entries(api, {}, {"to": "+64211234567"})
+    assert (australia["status"], australia["message_parts"], australia["lang"]) == ("COUNTRY_NOT_ENABLED", 0, "en-au")
+    assert zealand["status"] == "SUCCESS"
+
+
 def test_too_many_messages_are_refused_as_a_whole(api: Api) -> None:
     answer = api.call("POST", "/voice/send", {"messages": [{"to": TO, "body": "x"}] * 1001})
     assert answer.status == 400
