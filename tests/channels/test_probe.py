@@ -13,6 +13,7 @@ from channels.conformance import TO, Conformance
 from files.fetching import fetch
 from heliograph.channels import table
 from heliograph.channels.sms.channel import Sms
+from heliograph.channels.voice.channel import Voice
 from heliograph.transports.base import Mail, Outgoing
 from support import probe, server
 from support.carrier import Carrier
@@ -52,8 +53,8 @@ class TestProbe(Conformance):
 
 def test_registering_is_one_entry(carrier: Carrier) -> None:
     """The channel is reached by its name wherever channels are; nothing else of the house was changed."""
-    assert [type(channel) for channel in carrier.server.house.channels.values()] == [Sms, Probe]
-    assert len(table.CHANNELS) == 2
+    assert [type(channel) for channel in carrier.server.house.channels.values()] == [Sms, Voice, Probe]
+    assert len(table.CHANNELS) == 3
 
 
 WORKER = """
