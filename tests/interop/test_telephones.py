@@ -52,12 +52,15 @@ def spoken(data: Path, text: str) -> bytes:
     return asyncio.run(speaker.sound(Text(ssml.written(text), "en-us", "female")))
 
 
-def test_baresip_hears_the_text_to_its_end_and_presses_a_key(require: Callable[[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_baresip_hears_the_text_to_its_end_and_presses_a_key(
+    require: Callable[[str], str], tmp_path: Path, protocol: str
+) -> None:
     sound = spoken(tmp_path, "This is a message from Heliograph. Please press five.")
 
     async def scenario() -> None:
         with baresip(require("baresip"), tmp_path) as phone:
-            async with trunk(phone.port, ping=1.0) as out:
+            async with trunk(phone.port, ping=1.0, protocol=protocol, asserted=True) as out:
                 calling = asyncio.ensure_future(one(out, message(sound=sound, keys=True)))
                 await until(lambda: phone.talking)
                 await asyncio.to_thread(phone.press, "5")

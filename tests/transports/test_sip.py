@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ class OddPhone(Phone):
     def __init__(self) -> None:
         super().__init__(None)
         self.odd: dict[str, Callable[[Dialog], None]] = {}
+        self.answers_with: dict[str, str] = {}
         self.requests: list[Message] = []
         self.picked_up = 0
 
@@ -50,6 +52,11 @@ class OddPhone(Phone):
         super().datagram_received(data, addr)
 
     async def _take(self, dialog: Dialog) -> None:
+        if dialog.called in self.answers_with:
+            more = [("contact", f"<sip:{dialog.called}@127.0.0.1>"), ("content-type", "application/sdp")]
+            body = self.answers_with[dialog.called].replace("\n", "\r\n").encode()
+            self._finally(dialog, message.response(dialog.invite, 200, dialog.tag, more, body))
+            return
         await super()._take(dialog)
         self.picked_up += dialog.line is not None
         odd = self.odd.get(dialog.called)
@@ -261,6 +268,48 @@ def test_whoever_misbehaves_gets_no_more_than_a_call() -> None:
             assert len(said["flood"].details["digits"]) <= 100  # type: ignore[union-attr, index]
             dialled = {message.user_of(request.uri) for request in phone.requests if request.method == "INVITE"}
             assert dialled == set(numbers.values())
+
+    run(scenario())
+
+
+HEAD = "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n"
+ANSWERS = {
+    "video only": HEAD + "m=audio 0 RTP/AVP 0\nm=video 9 RTP/AVP 96\na=rtpmap:96 VP8/90000\n",
+    "another codec": HEAD + "m=audio 9 RTP/AVP 18\na=rtpmap:18 G729/8000\n",
+    "nothing": "",
+    "rubbish": "\x01\x02 what=?\nm=m=m=\n" * 50,
+}
+
+
+def test_an_answer_without_sound_in_common_ends_the_call() -> None:
+    async def scenario() -> None:
+        async with phone_and_trunk(longest=5.0, rtp_timeout=2) as (phone, trunk):
+            numbers = {name: f"+6149158{place:04d}" for place, name in enumerate(ANSWERS, 100)}
+            phone.answers_with = {numbers[name]: body for name, body in ANSWERS.items()}
+            outcomes = await called(trunk, *(call(number, TONE * 4) for number in numbers.values()))
+            said = [outcome.why for outcome in outcomes if isinstance(outcome, Retry) and not outcome.waiting]
+            assert said == ["answered without sound"] * len(ANSWERS), outcomes
+            (good,) = await called(trunk, call())
+            assert isinstance(good, Sent), "the worker has survived it"
+
+    run(scenario())
+
+
+@pytest.mark.slow
+def test_a_trunk_that_says_nothing_is_away_after_four_seconds() -> None:
+    async def scenario() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
+            hole.bind(("127.0.0.1", 0))
+            options = msgspec.structs.replace(OPTIONS, port=hole.getsockname()[1], ping=0.0, ring=30.0)
+            trunk = SipTransport("trunk", options)
+            await trunk.open(Recorder())
+            await until(lambda: trunk.ready)
+            begun = asyncio.get_running_loop().time()
+            (said,) = await called(trunk, call())
+            assert said == Retry(1.0, "the trunk does not answer", waiting=True)
+            assert 3.5 < asyncio.get_running_loop().time() - begun < 10
+            assert not trunk.ready
+            await trunk.close()
 
     run(scenario())
 

@@ -234,6 +234,8 @@ class _Conversation:
         if self._line.established.is_set():
             return self._ended("lost" if self._line.why == LOST else "hung up")
         status, reason = split_status(self._line.why)
+        if not status and self._line.heard_of.is_set():
+            return self._ended("mute", reason=reason)  # its answer could not be used; the trunk is there
         return self._ended("refused", status or 0, reason)
 
     async def _ring(self) -> Ended | None:
