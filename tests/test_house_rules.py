@@ -70,6 +70,7 @@ ONE_FILE_FEATURES = {"statistics.py", "reference.py", "delivery_issues.py"}
 IMPORTS_INSIDE_FUNCTIONS = {
     "app.py heliograph.billing.gateways.stripe": "half a second and an SDK that most servers do not use",
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
+    "channels/voice/piper.py piper": "an extra that most installations do not have",
     "doctor.py redis": "a seventh of a second that most commands can save",
     "http/throttle.py heliograph.http.shared": "two libraries, a quarter of a second that a server by itself can save",
     "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",

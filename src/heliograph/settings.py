@@ -250,6 +250,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Program that speaks: an espeak-ng on the PATH, or a path; empty: the eSpeak NG of the package."
         ),
     ] = ""
+    piper_voices: Annotated[
+        str,
+        Meta(description="Folder of Piper's models, en-us.onnx or en-us-male.onnx; what has none is spoken as before."),
+    ] = ""
     voice_validity_hours: Annotated[int, Meta(ge=1, description="Hours until a call that nobody answered fails.")] = 4
     voice_premium: Annotated[
         Literal["refuse", "allow"],

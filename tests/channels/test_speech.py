@@ -6,15 +6,19 @@ import math
 import os
 import shutil
 import stat
+import sys
+import types
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from heliograph.channels.voice import speech, ssml
-from heliograph.channels.voice.engines import EspeakLibrary, EspeakProgram
+from heliograph.channels.voice.engines import EngineError, EspeakLibrary, EspeakProgram
 from heliograph.channels.voice.languages import LANGUAGES
+from heliograph.channels.voice.piper import Piper, pieces
 from heliograph.channels.voice.resample import RATE, to_telephone
 from heliograph.channels.voice.speech import Failure, Speaker, Text
 from heliograph.settings import Settings
@@ -152,3 +156,40 @@ def test_resampling_keeps_what_a_telephone_carries_and_folds_nothing_over() -> N
     assert level(9000) < 0.01
     assert to_telephone(array("h", [1, 2, 3]), RATE).tolist() == [1, 2, 3]
     assert len(to_telephone([], 22_050)) == 0
+
+
+def test_piper_speaks_what_it_has_a_model_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FakeVoice:
+        config = types.SimpleNamespace(sample_rate=22_050)
+        loaded: ClassVar[list[str]] = []
+
+        @classmethod
+        def load(cls, model: str) -> "FakeVoice":
+            cls.loaded.append(Path(model).name)
+            return cls()
+
+        def synthesize(self, text: str) -> Iterator[Any]:
+            yield types.SimpleNamespace(audio_int16_bytes=b"\1\0" * 100 * len(text.split()))
+
+    class Other:
+        def speak(self, markup: str, lang: str, voice: str, seconds: float) -> Any:
+            return array("h", [7]), 8000
+
+    monkeypatch.setitem(sys.modules, "piper", types.SimpleNamespace(PiperVoice=FakeVoice))
+    for name in ("en-us", "de-de-male"):
+        (tmp_path / f"{name}.onnx").touch()
+    engine = Piper(tmp_path, Other())
+    markup = '<speak>one two<break time="1000ms"/><sub alias="three four">x</sub></speak>'
+    samples, rate = engine.speak(markup, "en-us", "female", 60.0)
+    assert (len(samples), rate, samples[200:22_250].count(0)) == (400 + 22_050, 22_050, 22_050)
+    assert len(engine.speak(markup, "de-de", "male", 0.5)[0]) == 11_025
+    assert engine.speak(markup, "de-de", "female", 60.0) == (array("h", [7]), 8000)
+    assert FakeVoice.loaded == ["en-us.onnx", "de-de-male.onnx"]
+    monkeypatch.setitem(sys.modules, "piper", None)
+    with pytest.raises(EngineError, match="piper-tts is not installed"):
+        engine.speak(markup, "en-us", "male", 60.0)
+
+
+def test_what_piper_hears_of_markup() -> None:
+    markup = '<speak><p>a <emphasis>b</emphasis></p><break strength="weak"/><break/> c</speak>'
+    assert pieces(markup) == ["\na b\n", 0.25, 0.5, " c"]

@@ -131,8 +131,3 @@ def home() -> Path | None:
     """The folder of the wheel with eSpeak NG; None: it is not installed. Nothing of it is imported or loaded."""
     found = util.find_spec("espeakng_loader")
     return Path(found.origin).parent if found and found.origin else None
-
-
-def engine(program: str) -> Engine:
-    """The engine that the setting names: a program, or the one of the package. Raises EngineError."""
-    return EspeakProgram(program) if program else EspeakLibrary()

@@ -10,21 +10,26 @@ from pathlib import Path
 
 import msgspec
 
-from heliograph.channels.voice.engines import EngineError, engine
+from heliograph.channels.voice.engines import Engine, EngineError, EspeakLibrary, EspeakProgram
+from heliograph.channels.voice.piper import Piper
 from heliograph.channels.voice.resample import to_telephone
 from heliograph.files import confine
 
-MEMORY = 1024 * 2**20
-"""Bytes of address space."""
+MEMORY, MEMORY_OF_MODELS = 1024 * 2**20, 8192 * 2**20
+"""Bytes of address space, and where a model has to be loaded; most of that is only reserved."""
 
 
 class Task(msgspec.Struct):
-    """What to say. `program` is an espeak-ng, "" the package's; sound has `longest` seconds, work `patience`."""
+    """What to say. `program` is an espeak-ng, "" the package's; `models` a folder for Piper, "" for none.
+
+    The sound has `longest` seconds at most, the work `patience`.
+    """
 
     markup: str
     lang: str
     voice: str
     program: str
+    models: str
     longest: float
     patience: int
 
@@ -33,13 +38,16 @@ def main() -> None:
     """Speak what stdin says."""
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     program = shutil.which(task.program) if task.program else ""
-    confine.limit(MEMORY, task.patience)
+    confine.limit(MEMORY_OF_MODELS if task.models else MEMORY, task.patience)
     confine.leave_network()
-    confine.leave_files(Path("no-folder"), [program] if program else [])
+    confine.leave_files(Path("no-folder"), filter(None, (program, task.models)))
     try:
         if program is None:
             raise EngineError(f"There is no program {task.program!r}.")
-        samples, rate = engine(program).speak(task.markup, task.lang, task.voice, task.longest)
+        engine: Engine = EspeakProgram(program) if program else EspeakLibrary()
+        if task.models:
+            engine = Piper(Path(task.models), engine)
+        samples, rate = engine.speak(task.markup, task.lang, task.voice, task.longest)
     except EngineError as problem:
         sys.exit(str(problem))
     made = to_telephone(samples, rate)

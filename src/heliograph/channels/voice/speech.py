@@ -53,7 +53,8 @@ class Speaker:
         self._settings = settings
         self._folder = settings.data / "speech"
         self._program = settings.voice_engine
-        self._engine = f"{self._program} {engine_version(self._program)}"
+        self._models = str(Path(settings.piper_voices).absolute()) if settings.piper_voices else ""
+        self._engine = f"{self._program} {engine_version(self._program)} {self._models}"
         self._room = asyncio.Semaphore(settings.conversions)
         self._speaking: dict[str, asyncio.Task[bytes]] = {}
         self._spoken = 0
@@ -81,7 +82,7 @@ class Speaker:
     def speak(self, text: Text) -> bytes:
         """Run the speaker, which blocks. Raises Failure."""
         patience = self._settings.convert_seconds
-        task = Task(text.markup, text.lang, text.voice, self._program, LONGEST, patience)
+        task = Task(text.markup, text.lang, text.voice, self._program, self._models, LONGEST, patience)
         command = [sys.executable, "-I", "-m", "heliograph.channels.voice.speaker"]
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
         try:
