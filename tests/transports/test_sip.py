@@ -272,6 +272,32 @@ def test_whoever_misbehaves_gets_no_more_than_a_call() -> None:
     run(scenario())
 
 
+def test_who_calls_is_told_as_the_trunk_wants_it_and_calls_begin_one_after_the_other() -> None:
+    async def scenario() -> None:
+        more = {"caller_id": "+61212345678", "asserted": True, "plus": False, "rate": 10.0, "codecs": "pcma"}
+        async with phone_and_trunk(**more) as (phone, trunk):
+            senders = ["", "+61491570111", "", ""]
+            calls = [call(f"+6149157010{number}") for number in range(4)]
+            calls = [msgspec.structs.replace(one, sender=who) for one, who in zip(calls, senders, strict=True)]
+            begun = asyncio.get_running_loop().time()
+            outcomes = await called(trunk, *calls)
+            assert asyncio.get_running_loop().time() - begun > 0.3
+            assert all(isinstance(outcome, Sent) for outcome in outcomes)
+            invites = [request for request in phone.requests if request.method == "INVITE"]
+            told = {
+                message.user_of(one.uri): (message.user_of(one.get("from")), one.get("p-asserted-identity"))
+                for one in invites
+            }
+            ours, theirs = "61212345678", "61491570111"
+            assert told == {
+                f"6149157010{number}": (who, f"<sip:{who}@127.0.0.1>")
+                for number, who in enumerate([ours, theirs, ours, ours])
+            }
+            assert all(b"RTP/AVP 8 " in one.body for one in invites), "only what the option names is offered"
+
+    run(scenario())
+
+
 HEAD = "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n"
 ANSWERS = {
     "video only": HEAD + "m=audio 0 RTP/AVP 0\nm=video 9 RTP/AVP 96\na=rtpmap:96 VP8/90000\n",
