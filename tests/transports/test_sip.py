@@ -374,6 +374,23 @@ def test_a_worker_that_is_killed_is_started_again_and_its_calls_are_in_doubt() -
     run(scenario())
 
 
+def test_a_worker_that_always_dies_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heliograph.transports.sip.worker.COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
+    monkeypatch.setattr("heliograph.transports.sip.worker.FIRST", 30.0)
+
+    async def scenario() -> None:
+        with capture_logs() as logs:
+            trunk = SipTransport("trunk", OPTIONS)
+            await trunk.open(Recorder())
+            await until(lambda: [entry for entry in logs if entry["event"] == "sip.worker_died"])
+            (said,) = await trunk.send([call()])
+            assert isinstance(said, Retry)
+            assert said.waiting
+            await asyncio.wait_for(trunk.close(), 3)
+
+    run(scenario())
+
+
 def test_where_the_library_is_missing_the_reason_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """As on a platform for which there is no wheel."""
     (tmp_path / "nocalls.py").write_text(

@@ -44,7 +44,7 @@ class Worker:
         self._up = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._life: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
 
     @property
     def pid(self) -> int:
@@ -54,12 +54,12 @@ class Worker:
     def start(self) -> None:
         """Start the process, in the background."""
         if self._life is None:
-            self._closing = False
+            self._closing.clear()
             self._life = asyncio.create_task(self._live())
 
     async def close(self) -> None:
         """End the process; calls that are left are hung up, and lost."""
-        self._closing = True
+        self._closing.set()
         if self._life is None:
             return
         if self._process is not None and self._process.stdin is not None:
@@ -103,18 +103,19 @@ class Worker:
 
     async def _live(self) -> None:
         pause, loop = FIRST, asyncio.get_running_loop()
-        while not self._closing:
+        while not self._closing.is_set():
             begun = loop.time()
             try:
                 await self._run()
             except OSError as problem:
                 log.error("sip.worker_not_started", transport=self._name, problem=str(problem))
-            if self._closing or self.problem:
+            if self._closing.is_set() or self.problem:
                 return
             lasted = loop.time() - begun
             pause = FIRST if lasted > QUICK else min(2 * pause, LONGEST)
             log.error("sip.worker_died", transport=self._name, after=round(lasted, 1), again=pause)
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause)
 
     async def _run(self) -> None:
         """One process, from its start to its end. Raises OSError."""
@@ -127,7 +128,7 @@ class Worker:
         telling = asyncio.create_task(self._tell(process.stderr))
         try:
             process.stdin.write(orders.frame(Begin(self._options)))
-            if self._closing:
+            if self._closing.is_set():
                 process.stdin.close()
             while (report := await orders.next_report(process.stdout)) is not None:
                 self._reported(report)
