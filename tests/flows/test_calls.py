@@ -1,6 +1,7 @@
 """Voice messages from the request to the ear, by real calls to the built-in phone."""
 
 import io
+import itertools
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from heliograph.transports.sandbox.phone.records import CallRecord
 from support.hooks import hooks
 from support.server import Api, Running
 
+NUMBERS = itertools.count(1)
 LISTENS, PRESSES = "+61491570006", "+61491999006"
 
 
@@ -25,7 +27,7 @@ def api(sqlite_server: Running) -> Api:
 
 def say(api: Api, to: str, body: str = "", **more: Any) -> str:
     """Send one voice message; its id."""
-    given = {"to": to, "body": body or f"This is message {time.time_ns()}.", **more}
+    given = {"to": to, "body": body or f"Message {next(NUMBERS)}.", **more}
     (entry,) = api.post("/voice/send", {"messages": [given]})["messages"]
     assert entry["status"] == "SUCCESS"
     return str(entry["message_id"])
