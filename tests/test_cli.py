@@ -14,6 +14,7 @@ import pytest
 
 from heliograph.billing import prices
 from heliograph.db import migrate
+from heliograph.transports.sandbox.phone import records as calls
 from support.program import Done, command, peers, program, until
 from support.server import Api, Running
 from transports.ports import dead_port
@@ -188,15 +189,17 @@ def test_routes(tmp_path: Path) -> None:
     place = ("--data", str(tmp_path))
     assert [route["transport"] for route in good("routes", "list", *place, "--json").value] == [
         "sandbox-email",
+        "sandbox-mms",
         "sandbox-sms",
+        "sandbox-voice",
     ]
-    assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 2, "routes": 2}
+    assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 4, "routes": 4}
     assert "heliograph.toml" in good("routes", "init", *place).out
     path = tmp_path / "heliograph.toml"
     assert bad("routes", "init", *place) == f"{path} exists already."
-    assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 2 transports and 2 routes")
+    assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 4 transports and 4 routes")
     path.write_text('[transports.acme]\nkind="smpp"\nhost="x"\n[[routes]]\ntransport="acme"\nprefix="+614"\npriority=5')
-    assert good("routes", "list", *place, "--json").value[1] == {
+    assert good("routes", "list", *place, "--json").value[2] == {
         "channel": "sms",
         "transport": "acme",
         "kind": "smpp",
@@ -209,10 +212,10 @@ def test_routes(tmp_path: Path) -> None:
     }
     lines = good("routes", "list", *place).out.splitlines()
     assert lines[0].split() == ["channel", "transport", "kind", "prefix", "priority", "weight"]
-    assert lines[2].split() == ["sms", "acme", "smpp", "+614", "5", "1"]
+    assert lines[3].split() == ["sms", "acme", "smpp", "+614", "5", "1"]
     elsewhere = tmp_path / "elsewhere.toml"
     good("routes", "init", *place, "--config", str(elsewhere))
-    assert good("routes", "check", *place, "--config", str(elsewhere), "--json").value["routes"] == 2
+    assert good("routes", "check", *place, "--config", str(elsewhere), "--json").value["routes"] == 4
 
 
 def test_prices_are_in_force_at_once(server: Running, api: Api, tmp_path: Path) -> None:
@@ -373,6 +376,22 @@ def test_migrate(tmp_path: Path) -> None:
     assert bad("account", "create", "bob", *place).startswith("The database does not fit this version of the program: ")
 
 
+def test_calls_of_the_built_in_phone_are_shown_and_fetched(tmp_path: Path) -> None:
+    where = ["--data", str(tmp_path)]
+    assert good("phone", *where).out == "There were no calls.\n"
+    folder = calls.phone_folder(tmp_path)
+    folder.mkdir()
+    record = calls.CallRecord(calls.new_id(1.0), 1, "+61481074190", "+61491570006", "listens", 200, 2.5)
+    calls.keep(folder, record, b"\x01\x00" * 8000)
+    (shown,) = good("phone", *where, "--json").value
+    assert (shown["id"], shown["called"], shown["heard"]) == (record.id, "+61491570006", 2.5)
+    assert "2.5 s" in good("phone", *where).out
+    saved = tmp_path / "heard.wav"
+    assert good("phone", record.id, *where, "--save", str(saved)).out == f"{saved}\n"
+    assert saved.read_bytes()[:4] == b"RIFF"
+    assert "has heard nothing" in bad("phone", "../../etc/passwd", *where)
+
+
 def findings(*arguments: str) -> dict[str, tuple[bool, str]]:
     return {found["what"]: (found["fine"], found["detail"]) for found in command("doctor", *arguments, "--json").value}
 
@@ -385,6 +404,8 @@ def test_doctor_before_the_first_start(tmp_path: Path) -> None:
     assert all(fine for fine, _ in found.values())
     assert "made at the first start" in found["database"][1]
     assert found["server"][1] == "none runs on this data"
+    assert "a word" in found["speech"][1]
+    assert "baresip-python" in found["calls"][1]
     assert not (tmp_path / "data").exists()
     lines = good("doctor", "--data", str(tmp_path)).out.splitlines()
     assert lines[0].split() == ["what", "state", "detail"]
@@ -423,13 +444,24 @@ def test_an_sqlite_database_has_one_server_which_doctor_finds_on_any_port(tmp_pa
         assert second.end() == 0
 
 
-def test_doctor_sees_what_is_wrong(tmp_path: Path) -> None:
+def test_doctor_sees_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     assert findings("--data", str(tmp_path / "file"))["data folder"] == (False, f"{tmp_path / 'file'} is no folder")
     (tmp_path / "heliograph.db").write_text("this is something else " * 100)
     assert findings("--data", str(tmp_path))["database"] == (False, "file is not a database")
     (tmp_path / "heliograph.toml").write_text("x")
-    assert not findings("--data", str(tmp_path))["carriers"][0]
+    monkeypatch.setenv("HELIOGRAPH_VOICE_ENGINE", "no-espeak")
+    found = findings("--data", str(tmp_path))
+    assert not found["carriers"][0]
+    assert found["speech"] == (False, "no-espeak: There is no program 'no-espeak'.")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    (tmp_path / "heliograph.toml").write_text(f'[transports.trunk]\nkind="sip"\nhost="127.0.0.1"\nport={port}')
+    assert findings("--data", str(tmp_path))["transport trunk"] == (
+        False,
+        f"127.0.0.1:{port} does not answer to OPTIONS",
+    )
     found = findings("--data", str(tmp_path), "--database", "postgresql://x@127.0.0.1:1/y")["database"]
     assert "Connection refused" in found[1]
 
@@ -550,7 +582,7 @@ def test_a_wrong_heliograph_toml(tmp_path: Path, words: str) -> None:
     """Told with its line, before anything is made."""
     (tmp_path / "heliograph.toml").write_text("\n[transports.a]\nkind = 'smp'")
     path = tmp_path / "heliograph.toml"
-    why = f"{path}, line 3: transports.a: kind: it must be one of smpp, smtp, sandbox."
+    why = f"{path}, line 3: transports.a: kind: it must be one of smpp, smtp, mm7, http, sip, sandbox."
     assert bad(*words.split(), "--data", str(tmp_path)) == why
     assert list(tmp_path.iterdir()) == [path]
 

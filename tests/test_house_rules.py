@@ -97,6 +97,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "links/judge.py crawleruseragents": "patterns that only a server whose links are opened needs",
     "transports/sandbox/visits.py aiohttp": "a tenth of a second that a server whose links are not opened can save",
     "links/judge.py ua_parser": "a seventh of a second that only a server whose links are opened needs",
+    "channels/voice/piper.py piper": "an extra that most installations do not have",
+    "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""
@@ -114,6 +116,7 @@ BROAD_EXCEPTS = {
     "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",
     "queue/worker.py Loop._pause": "the loop must survive a database that is away for a while",
     "queue/worker.py Loop._work": "the loop must survive a database that is away for a while",
+    "transports/sip/process.py main.one": "a defect in one call must not end the others; it is in the log",
     "transports/smpp/inbox.py Inbox._status": "what is not stored is answered with an error, and the carrier keeps it",
 }
 """file and function -> why its loop must survive everything."""

@@ -23,6 +23,7 @@ MADE_AT_RUN_TIME = {
     "carriers.py _line": "a key of the operator's own file, escaped",
     "http/hints.py _contract": "paths of the contract, which is a file of the house",
     "http/server.py __init__": "paths of the house's own route table",
+    "phone.py _lines": "rules of phonenumbers; they see at most 19 digits",
     "phone.py _rules": "rules of phonenumbers; they see at most 19 digits",
     "phone.py _valid": "rules of phonenumbers; they see at most 19 digits",
     "transports/sandbox/visits.py __init__": "the domain of the operator's own links, escaped",

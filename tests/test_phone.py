@@ -446,3 +446,25 @@ def test_importing_loads_neither_places_nor_carriers() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+
+
+def test_kinds_of_lines_agree_with_the_library() -> None:
+    kinds = {
+        PhoneNumberType.PREMIUM_RATE: "premium",
+        PhoneNumberType.SHARED_COST: "premium",
+        PhoneNumberType.PERSONAL_NUMBER: "premium",
+        PhoneNumberType.MOBILE: "mobile",
+        PhoneNumberType.FIXED_LINE_OR_MOBILE: "mobile",
+    }
+    seen = set()
+    for number in sample(random.Random(random.getrandbits(64))):
+        found = phone.exact(number)
+        if found is None or found.country == "001":
+            continue
+        judged = phonenumbers.number_type(phonenumbers.parse(number, None))
+        assert phone.line(found) == kinds.get(judged, "landline"), number
+        seen.add(judged)
+    assert len(seen) >= 10
+    assert {
+        phone.line(Phone(number, country)) for number, country in (("+61411111111", "AU"), ("+44777777777", "GB"))
+    } == {"mobile"}

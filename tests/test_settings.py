@@ -16,6 +16,7 @@ from heliograph.transports.options import (
     SmppOptions,
     SmtpOptions,
 )
+from heliograph.transports.sip.options import SipOptions
 
 SECRET = "a secret of 32 characters or more"
 SMPP = '[transports.acme]\nkind = "smpp"\nhost = "smpp.example"\n'
@@ -95,12 +96,14 @@ def test_a_channel_without_a_route_keeps_its_built_in_carrier(tmp_path: Path) ->
         ("sms", "acme"),
         ("email", "sandbox-email"),
         ("mms", "sandbox-mms"),
+        ("voice", "sandbox-voice"),
     ]
     found = written(tmp_path, SMPP + SMTP + SMS_ROUTE + MAIL_ROUTE)
     assert found.transports == {
         "acme": SmppOptions(host="smpp.example"),
         "relay": SmtpOptions(host="mail.example"),
         "sandbox-mms": SandboxOptions("mms"),
+        "sandbox-voice": SandboxOptions("voice"),
     }
     found = written(tmp_path, SMPP + SMS_ROUTE, mode="production", secret=SECRET)
     assert list(found.transports) == ["acme"]
@@ -134,7 +137,7 @@ WRONG = [
     ("routes = 3", ": route 1: write it as [[routes]].", "line 1"),
     (
         "[transports.a]\n\nkind = 'smp'",
-        ": transports.a: kind: it must be one of smpp, smtp, mm7, http, sandbox.",
+        ": transports.a: kind: it must be one of smpp, smtp, mm7, http, sip, sandbox.",
         "line 3",
     ),
     ("[transports.a]\nhost = 'x'", ": transports.a: kind: it must be one of", "line 1"),
@@ -215,5 +218,6 @@ def test_the_example_is_valid_as_it_is_and_with_its_comments_taken_away(tmp_path
         SmtpOptions,
         Mm7Options,
         HttpOptions,
+        SipOptions,
     }
-    assert {route.medium for route in found.routes} == {"sms", "email", "mms"}
+    assert {route.medium for route in found.routes} == {"sms", "email", "mms", "voice"}

@@ -189,7 +189,7 @@ class House:
             channel,
             self.hooks,
             lease=float(self.options.lease_seconds),
-            validity=self.options.validity_hours * 3600.0,
+            validity=channel.validity or self.options.validity_hours * 3600.0,
         )
 
     def _transport(self, name: str, options: TransportOptions) -> Transport:

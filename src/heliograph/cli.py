@@ -21,15 +21,13 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import issues, links, messages, money
+from heliograph.commands import inboxes, issues, links, messages, money
 from heliograph.commands.base import (
     EVERYTHING,
-    PLACE,
     STORE,
     WIRING,
     AsJson,
     Everything,
-    Place,
     Store,
     Username,
     Wiring,
@@ -46,7 +44,6 @@ from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
 from heliograph.settings import SettingsError
 from heliograph.terminal import complain, moment, out, say, show, table
-from heliograph.transports.sandbox import mailsink, mmsfolder
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
 from heliograph.webhooks.signature import new_secret
@@ -75,6 +72,8 @@ accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
+for shown in (inboxes.mail, inboxes.mms, inboxes.phone):
+    app.command(shown)
 app.command(account_commands.read_opt_outs, name="optouts")
 
 
@@ -428,34 +427,6 @@ def list_hooks(username: Username, /, *, where: Store = STORE, as_json: AsJson =
         made = {"delivery": entry["delivery_id"], "made": moment(entry["created_at"]), "url": entry["url"]}
         rows.append(made | {"state": entry["state"], "tries": len(entry["attempts"]), "last answer": told})
     show(as_json, found, table(rows, rows[0]) if rows else "Nothing was pushed yet.")
-
-
-@app.command
-def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
-    """Show what the built-in mail carrier holds, the newest last."""
-    names = {"id": "id", "at": "at", "sender": "from", "recipient": "to", "subject": "subject", "text": "text"}
-    found = mailsink.listing(mailsink.mail_folder(where.load().data))
-    rows = [{shown: getattr(entry, name) for name, shown in names.items()} for entry in found]
-    texts = [
-        f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n\n"
-        + "\n".join("    " + line for line in row["text"].splitlines())
-        for row in rows
-    ]
-    show(as_json, rows, "\n\n".join(texts) if texts else "There are no mails.")
-
-
-@app.command
-def mms(*, where: Place = PLACE, as_json: AsJson = False) -> None:
-    """Show what the built-in MMS carrier has got, the newest last, and where its pictures lie."""
-    folder = mmsfolder.mms_folder(where.load().data)
-    rows = [{**msgspec.structs.asdict(one), "folder": str(folder / one.id)} for one in mmsfolder.listing(folder)]
-    texts = [
-        f"{moment(row['at'])}  {row['sender']} -> {row['recipient']}\nSubject: {row['subject']}\n"
-        + "".join(f"\n    {line}" for line in row["text"].splitlines())
-        + "".join(f"\n    {row['folder']}/{file}" for file in row["files"])
-        for row in rows
-    ]
-    show(as_json, rows, "\n\n".join(texts) if texts else "There are no MMS.")
 
 
 # Upkeep

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 
 from heliograph import carriers
 from heliograph.app import file_store
+from heliograph.channels.voice.speech import PACKAGE, Failure, Speaker, Text, engine_version
 from heliograph.db import dialect
 from heliograph.db.health import reason
 from heliograph.db.holder import find
@@ -26,6 +27,8 @@ from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.process import url
 from heliograph.settings import Settings, SettingsError
 from heliograph.transports.options import SandboxOptions, TransportOptions
+from heliograph.transports.sip.options import SipOptions
+from heliograph.transports.sip.ping import is_there
 
 __all__ = ["Finding", "examine", "reason"]
 
@@ -54,6 +57,8 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         await asyncio.to_thread(_office, options.soffice),
         await _limits(options.rate_limit_store),
         await asyncio.to_thread(_conversions, options.data.absolute()),
+        await _speech(options),
+        _calls(),
         await _server(options, database),
     ]
     path = carriers.path(options)
@@ -179,6 +184,36 @@ def _conversions(data: Path) -> Finding:
     return Finding("conversions", bool(network), f"{told}, and without other files, by Landlock")
 
 
+async def _speech(options: Settings) -> Finding:
+    """Whether a text can be spoken, and by what."""
+    name = await asyncio.to_thread(_engine, options.voice_engine)
+    speaker = Speaker(msgspec.structs.replace(options, speech_kept=0))
+    try:
+        sound = await asyncio.to_thread(speaker.speak, Text("<speak>Hello</speak>", "en-us", "female"))
+    except Failure as problem:
+        return Finding("speech", False, f"{name}: {problem.why}")
+    return Finding("speech", True, f"{name}: {len(sound) / 16000:.1f} s for a word")
+
+
+def _engine(program: str) -> str:
+    """The name of the speech engine, with its version."""
+    if not program:
+        return f"eSpeak NG of {PACKAGE} {engine_version('')}".rstrip()
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return program
+    return f"{program} ({done.stdout.partition('Data at')[0].strip()[:100]})"
+
+
+def _calls() -> Finding:
+    """Whether this machine can make calls. Where it cannot, everything else works."""
+    try:
+        return Finding("calls", True, f"baresip-python {version('baresip-python')}")
+    except PackageNotFoundError:
+        return Finding("calls", True, "off: baresip-python is not installed; it is for Linux on x86-64 and arm64")
+
+
 async def _limits(store: str) -> Finding:
     """Whether the store of shared limits answers."""
     if store == "memory://":
@@ -235,6 +270,9 @@ async def _transport(name: str, transport: TransportOptions) -> Finding:
         return Finding(what, True, f"built-in carrier for {transport.medium}")
     host, port = transport.address
     where = f"{host}:{port}"
+    if isinstance(transport, SipOptions):
+        there = await is_there(host, port, transport.protocol, PATIENCE)
+        return Finding(what, there, f"{where} {'answers' if there else 'does not answer'} to OPTIONS")
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), PATIENCE)
     except TimeoutError:

@@ -8,6 +8,7 @@ import re
 import string
 from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Literal
 
 import msgspec
 import phonenumbers
@@ -287,6 +288,44 @@ def _pattern(kind: PhoneNumberDesc | None, length: int) -> str | None:
     if kind is None or (kind.possible_length and length not in kind.possible_length):
         return None
     return kind.national_number_pattern
+
+
+Line = Literal["mobile", "landline", "premium"]
+"""What a call to a number costs like; premium: a call costs its caller more than the way to it."""
+
+
+def line(phone: Phone) -> Line:
+    """The kind of line that a valid number is.
+
+    The kinds are asked in libphonenumber's order. What can be a mobile counts as one, as do the test numbers; numbers
+    of premium rate, shared cost and personal ones are premium.
+    """
+    number = phone.number
+    plan = _plans.get((number[:4], len(number))) or _compile(number)
+    national = number[plan.start :]
+    for kind, belongs in _lines(int(number[1 : plan.start]), phone.country, len(national)):
+        if belongs(national):
+            return kind
+    return "mobile" if number in TEST_NUMBERS else "landline"
+
+
+@cache
+def _lines(code: int, country: str, length: int) -> tuple[tuple[Line, _Match], ...]:
+    """What tells the kinds of lines of a country apart, for national numbers of one length."""
+    plan = PhoneMetadata.metadata_for_region_or_calling_code(code, country)
+    if plan is None:
+        return ()
+    kinds: tuple[tuple[Line, PhoneNumberDesc | None], ...] = (
+        ("premium", plan.premium_rate),
+        ("landline", plan.toll_free),
+        ("premium", plan.shared_cost),
+        ("landline", plan.voip),
+        ("premium", plan.personal_number),
+        *(("landline", kind) for kind in (plan.pager, plan.uan, plan.voicemail)),
+        ("mobile", plan.mobile),
+    )
+    patterns = ((kind, _pattern(numbers, length)) for kind, numbers in kinds)
+    return tuple((kind, re.compile(pattern).fullmatch) for kind, pattern in patterns if pattern)
 
 
 _operators: dict[str, str] = {}

@@ -16,6 +16,7 @@ from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
 from heliograph.channels.mms import api as mms
 from heliograph.channels.sms import api as sms
+from heliograph.channels.voice import api as voice
 from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
@@ -173,6 +174,23 @@ MMS_CAMPAIGNS = Section(
     Route(99, VIEW_MMS_CAMPAIGN, mms.campaigns.view, "mms", also=(VIEW_MMS_CAMPAIGNS,)),
 )
 
+VOICE = Section(
+    "Voice",
+    "Calls that read a text to whoever answers: sending, prices, languages, history and receipts.",
+    Route(169, "POST /voice/send", voice.send, "voice"),
+    Route(170, "POST /voice/price", voice.price, "voice"),
+    Route(171, "GET /voice/lang", voice.view_languages, "voice"),
+    Route(172, "GET /voice/receipts", voice.receipts.view_all, "voice"),
+    Route(0, "POST /voice/receipts", voice.receipts.test, "voice"),
+    Route(0, "PUT /voice/receipts-read", voice.receipts.read, "voice"),
+    Route(173, "PUT /voice/{message_id}/cancel", voice.cancel, "voice"),
+    Route(174, "PUT /voice/cancel-all", voice.cancel_all, "voice"),
+    Route(175, "GET /voice/history", voice.view_history, "reporting"),
+    Route(176, "GET /voice/history/export", voice.export_history, "reporting"),
+    Route(0, "GET /voice/{message_id}/timeline", messaging.view_timeline, "voice"),
+    Route(0, "GET /voice/{message_id}/audio", voice.make_audio, "voice"),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
@@ -237,6 +255,7 @@ SECTIONS = (
     SMS_CAMPAIGNS,
     MMS,
     MMS_CAMPAIGNS,
+    VOICE,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

@@ -6,7 +6,7 @@ from heliograph.accounts import account
 from heliograph.accounts.account import NewAccount
 from heliograph.accounts.vault import Vault
 from heliograph.automations import rules
-from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
+from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS, VOICE_RECEIPTS
 from heliograph.db.engine import Tx
 from heliograph.settings import SettingsError
 from heliograph.webhooks.signature import new_secret
@@ -36,7 +36,7 @@ def plant(tx: Tx, vault: Vault) -> None:
         credit_micros=CREDIT,
     )
     user_id = account.seed_sandbox(tx, vault, demo)
-    for family in (SMS_INBOUND, SMS_RECEIPTS):
+    for family in (SMS_INBOUND, SMS_RECEIPTS, VOICE_RECEIPTS):
         rules.create(tx, user_id, family.name, {"rule_name": "Poll", "action": "POLL"})
 
 

@@ -281,6 +281,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="TrueType file for what is not in Latin letters on invoices; empty: DejaVu Sans, if there."),
     ] = ""
+    voice_engine: Annotated[
+        str,
+        Meta(
+            description="Program that speaks: an espeak-ng on the PATH, or a path; empty: the eSpeak NG of the package."
+        ),
+    ] = ""
+    piper_voices: Annotated[
+        str,
+        Meta(description="Folder of Piper's models, en-us.onnx or en-us-male.onnx; what has none is spoken as before."),
+    ] = ""
+    voice_validity_hours: Annotated[int, Meta(ge=1, description="Hours until a call that nobody answered fails.")] = 4
+    voice_premium: Annotated[
+        Literal["refuse", "allow"],
+        Meta(description="Whether numbers may be called that cost their caller more: premium rate, shared cost."),
+    ] = "refuse"
+    speech_kept: Annotated[
+        int, Meta(ge=0, description="Megabytes of speech that are kept, so that no text is spoken twice.")
+    ] = 256
     number_grace_days: Annotated[
         int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
     ] = 7

@@ -27,10 +27,15 @@ LATER = 10 * 24 * 3600
 
 
 class Conformance(ABC):
-    """`channel`: its name. `price`: the key of the price in the entries of send and price."""
+    """`channel`: its name. `price`: the key of the price in the entries of send and price.
+
+    `looks_up`: a receipt can be asked for by the id of its message. `hears`: messages arrive in the channel.
+    """
 
     channel: str
     price: str
+    looks_up = True
+    hears = True
 
     def message(self, to: str = TO, body: str = "", **more: Any) -> dict[str, Any]:
         """A message as the channel's requests have it, with a text that no other has."""
@@ -87,7 +92,7 @@ class Conformance(ABC):
         assert sent["status"] == "SUCCESS"
         assert sent[self.price] == quoted[self.price] != "0.0000"
         assert float(self.balance(api)) == pytest.approx(100 - float(sent[self.price]))
-        assert self.row(api, sent["message_id"])["message_price"] == f"{sent[self.price]}00"
+        assert float(self.row(api, sent["message_id"])["message_price"]) == float(sent[self.price])
 
     def test_without_credit_nothing_is_sent(self, carrier: Carrier) -> None:
         api = carrier.server.account(credit=1)
@@ -186,7 +191,8 @@ class Conformance(ABC):
         (polled,) = api.get(f"/{self.channel}/receipts")["data"]
         assert (polled["message_id"], polled["status"], polled["error_code"]) == (second, "Undelivered", "17")
         assert polled["message_type"] == self.channel
-        assert api.get(f"/{self.channel}/receipts/{first}")["status_text"] == channel.words.delivered
+        if self.looks_up:
+            assert api.get(f"/{self.channel}/receipts/{first}")["status_text"] == channel.words.delivered
         api.put(f"/{self.channel}/receipts-read")
         assert api.get(f"/{self.channel}/receipts")["total"] == 0
 
@@ -217,6 +223,8 @@ class Conformance(ABC):
     # Arriving
 
     def test_an_answer_finds_its_message_and_runs_the_rules_of_the_channel(self, carrier: Carrier) -> None:
+        if not self.hears:
+            pytest.skip("nothing arrives in this channel")
         channel, api = self.made(carrier), carrier.server.account()
         key = self.send(api, to=OTHER, **self.reachable())["message_id"]
         sender = carrier.next(api).sender

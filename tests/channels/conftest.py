@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from heliograph.media import MEDIA
 from support import postgres, probe, server
 from support.carrier import Carrier
 from support.server import Running
@@ -30,6 +31,6 @@ def with_probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def carrier(with_probe: Running) -> Iterator[Carrier]:
     made = Carrier(with_probe)
-    made.carry("sms", "mms", "post")
+    made.carry(*MEDIA)
     yield made
     with_probe.close_clients()

@@ -12,7 +12,9 @@ import heliograph
 from channels.conformance import TO, Conformance
 from files.fetching import fetch
 from heliograph.channels import table
+from heliograph.channels.mms.channel import MmsChannel
 from heliograph.channels.sms.channel import Sms
+from heliograph.channels.voice.channel import Voice
 from heliograph.transports.base import Mail, Outgoing
 from support import postgres, probe, server
 from support.carrier import Carrier
@@ -52,8 +54,8 @@ class TestProbe(Conformance):
 
 def test_registering_is_one_entry(carrier: Carrier) -> None:
     """The channel is reached by its name wherever channels are; nothing else of the house was changed."""
-    assert [type(channel) for channel in carrier.server.house.channels.values()] == [Sms, Probe]
-    assert len(table.CHANNELS) == 2
+    assert [type(channel) for channel in carrier.server.house.channels.values()] == [Sms, MmsChannel, Voice, Probe]
+    assert len(table.CHANNELS) == 4
 
 
 WORKER = """

@@ -121,7 +121,7 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
         "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
-        "receipt_rule_id": lambda: api.post("/automations/sms/receipts", RULE)["receipt_rule_id"],
+        "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),
         "message_id": lambda: message(api, path),
         "original_message_id": lambda: answered(api),
@@ -139,6 +139,9 @@ def answered(api: Api) -> str:
 def message(api: Api, path: str) -> str:
     """The id of a message: one that arrived, a scheduled one, or one that was sent."""
     text = f"Hello {time.time_ns()}"  # the same text twice would be throttled
+    if path.startswith("/voice/"):
+        given = {"to": "+61491570006", "body": text, "schedule": int(time.time()) + 600}
+        return str(api.post("/voice/send", {"messages": [given]})["messages"][0]["message_id"])
     if path.startswith("/sms/inbound-read"):
         poll = {"rule_name": "p", "action": "POLL", "dedicated_number": "*"}
         api.post("/automations/sms/inbound", poll)

@@ -17,6 +17,8 @@ PLACEHOLDERS = {
     153: {"action"},
     156: {"action"},
     158: {"action"},
+    178: {"action"},
+    180: {"action"},
     1: {"user_phone", "user_email", "country"},
     4: {"country", "user_phone"},
     8: {"activation_token"},

@@ -315,3 +315,33 @@ def test_sms_campaigns(client: sdk.ApiClient, api: Api) -> None:
     with pytest.raises(sdk.rest.ApiException) as refused:
         campaigns.sms_campaigns_cancel_by_sms_campaign_id_put(sent["sms_campaign_id"])
     assert refused.value.status == 400
+
+
+def test_the_voice_api_whole(client: sdk.ApiClient, api: Api) -> None:
+    calls, rules = sdk.VoiceApi(client), sdk.VoiceDeliveryReceiptRulesApi(client)
+    rule = sdk.DeliveryReceiptRule(rule_name="poll", match_type=0, action="POLL", action_address="", enabled=1)
+    key = data(rules.voice_delivery_receipt_automation_post(rule))["receipt_rule_id"]
+    assert data(rules.voice_delivery_receipt_automation_get(key))["action"] == "POLL"
+    rule.rule_name = "all"
+    assert data(rules.voice_delivery_receipt_automation_put(key, rule))["rule_name"] == "all"
+    assert data(rules.voice_delivery_receipt_automations_get(page=1, limit=15))["total"] == 1
+    assert len(data(calls.voice_lang_get())) == 23
+
+    def given(*numbers: str, **more: Any) -> sdk.VoiceMessageCollection:
+        usual = {"body": "Hello", "lang": "en-au", "voice": "female", "custom_string": "mine", "country": "AU"}
+        return sdk.VoiceMessageCollection([sdk.VoiceMessage(to=to, **{**usual, **more}) for to in numbers])
+
+    assert data(calls.voice_price_post(given(NUMBER)))["total_price"] == 0.099
+    later = int(time.time()) + 600
+    first, _ = data(calls.voice_send_post(given(NUMBER, "+61491570157", schedule=later)))["messages"]
+    assert data(calls.voice_cancel_by_message_id_put(first["message_id"])) == []
+    assert data(calls.voice_cancel_all_put()) == {"count": 1}
+    (declined,) = data(calls.voice_send_post(given("+61491999005")))["messages"]
+    receipts = api.until(lambda: data(calls.voice_receipts_get(page=1, limit=15))["data"])
+    assert [(one["message_id"], one["custom_string"]) for one in receipts] == [(declined["message_id"], "mine")]
+    data(calls.voice_receipts_read_put())
+    assert data(calls.voice_receipts_get())["total"] == 0
+    assert data(calls.voice_receipts_post(sdk.Url(url="http://127.0.0.1:9/hook")))["status_code"] == "201"
+    assert data(calls.voice_history_get(date_from=later - 1000, date_to=later, page=1, limit=15))["total"] == 3
+    assert "/files/" in data(calls.voice_history_export_get("calls.csv"))["url"]
+    assert data(rules.voice_delivery_receipt_automation_delete(key)) == []

@@ -118,7 +118,13 @@ def test_a_server_starts_is_ready_and_ends_well(tmp_path: Path) -> None:
         status, _, state = until(lambda: is_ready(server.port))
         assert (status, state) == (
             200,
-            {"database": True, "transport sandbox-sms": True, "transport sandbox-email": True},
+            {
+                "database": True,
+                "transport sandbox-sms": True,
+                "transport sandbox-email": True,
+                "transport sandbox-mms": True,
+                "transport sandbox-voice": True,
+            },
         )
         assert server.end() == 0
         assert server.events("server.stopped")
@@ -170,7 +176,11 @@ def test_a_carrier_that_asks_to_slow_down_is_there(tmp_path: Path, carrier: Carr
         assert (transport.connected, transport.ready) == (True, False)
         assert ask(server.port, "GET", "/readyz")[0::2] == (
             200,
-            {"database": True, "transport one": True, "transport sandbox-email": True},
+            {
+                "database": True,
+                "transport one": True,
+                **{f"transport sandbox-{medium}": True for medium in ("email", "mms", "voice")},
+            },
         )
 
 
@@ -284,7 +294,11 @@ def test_hang_up_reads_the_carriers_again(tmp_path: Path, carrier: Carrier, othe
         configure(data, carrier.toml())
         server.tell(signal.SIGHUP)
         told = server.heard("settings.reread")
-        assert (told["kept"], told["opened"], told["closed"]) == (["one", "sandbox-email"], [], ["two"])
+        assert (told["kept"], told["opened"], told["closed"]) == (
+            ["one", "sandbox-email", "sandbox-mms", "sandbox-voice"],
+            [],
+            ["two"],
+        )
         assert gone.why_closed == "the peer said unbind"
         assert not other.sessions()
         check_sent(port, carrier, "after the first")

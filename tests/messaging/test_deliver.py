@@ -16,7 +16,7 @@ from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts, rows
 from heliograph.messaging.channel import Channel, Draft
-from heliograph.messaging.deliver import UNROUTED, Delivery, Parcel
+from heliograph.messaging.deliver import UNROUTED, Attempt, Delivery, Parcel
 from heliograph.messaging.message import CANCELLED, COMPLETED, FAILED, QUEUED, SENT
 from heliograph.messaging.routing import Router
 from heliograph.messaging.rows import Key, Message
@@ -352,6 +352,40 @@ def test_what_a_carrier_says_as_it_takes_a_message_stands_in_the_timeline(house:
     (sent,) = house.accept(draft())
     house.hear(house.delivery, house.take(), Sent(("x",), "queued as 4711"))
     assert house.timeline(sent) == [(SENT, "Taken by acme: queued as 4711.")]
+
+
+ARRIVED = Sent(detail="answered", arrived=True, details={"digits": "5"})
+
+
+def test_what_arrives_with_the_hand_over_is_complete_and_reported_once(house: House) -> None:
+    """As a call that was answered. The answer to the COMMIT may be lost, and the record be made again."""
+    (sent,) = house.accept(draft())
+    batches = house.take()
+    house.hear(house.delivery, batches, ARRIVED)
+    attempts = [Attempt(batches[0][0], "acme", ARRIVED)]
+    house.steps.write(lambda tx: house.delivery.settle(tx, attempts))
+    row = house.row(sent)
+    assert (row.status, row.status_code, row.status_text) == (COMPLETED, "201", quiet.SMS.words.delivered)
+    assert row.known() == {"digits": "5"}
+    assert house.reported == [(sent, quiet.SMS.words.delivered)]
+    assert house.timeline(sent)[0] == (COMPLETED, "Taken by acme: answered.")
+    assert house.due() is None
+
+
+def test_what_has_arrived_is_complete_even_if_its_record_meets_a_defect(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise LookupError("a defect")
+
+    (sent,) = house.accept(draft())
+    batches = house.take()
+    with monkeypatch.context() as patch:
+        patch.setattr(house.delivery, "settle", defect)
+        house.hear(house.delivery, batches, ARRIVED)
+    assert house.status(sent) == COMPLETED
+    assert house.timeline(sent) == [(COMPLETED, "Taken by acme; its answer could not be recorded.")]
+    assert house.due() is None
 
 
 @pytest.mark.parametrize("ids", [("a", "b", "c"), ("a", "b"), ("a",), ("a", "a", "a")])

@@ -65,6 +65,7 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/receipts/", "message_id", delivered),
     ("/sms/{message_id}/cancel", "message_id", scheduled),
     ("/sms/{message_id}/timeline", "message_id", delivered),
+    ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
@@ -82,6 +83,7 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/short-url/tracking/", "long_url_id", records.long_url),
     ("/automations/sms/inbound/", "inbound_rule_id", lambda api: made_rule(api, "inbound")),
     ("/automations/sms/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt")),
+    ("/automations/voice/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt", "voice")),
 ]
 """Beginning of a path, parameter -> makes a record of an account that the route works on; its id."""
 
@@ -114,6 +116,8 @@ IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
 TEMPLATE = {"template_name": "a", "body": "b"}
 BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
+    "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
+    "PUT /voice/receipts-read": {"date_before": 1},
     "POST /lists/{list_id}/import": IMPORT,
     "PUT /recharge/auto-recharge": {"auto_recharge": False},
     "PUT /sms-campaigns/{sms_campaign_id}": {"name": "New"},
@@ -124,9 +128,9 @@ BODIES: dict[str, Any] = {
 """Route -> a body that works, where the document's example does not."""
 
 
-def made_rule(api: Api, kind: str) -> int:
+def made_rule(api: Api, kind: str, channel: str = "sms") -> int:
     path = "inbound" if kind == "inbound" else "receipts"
-    return int(api.post(f"/automations/sms/{path}", RULE)[f"{kind}_rule_id"])
+    return int(api.post(f"/automations/{channel}/{path}", RULE)[f"{kind}_rule_id"])
 
 
 def parameters(path: str) -> list[str]:

@@ -80,6 +80,7 @@ class Probe:
     inbound_rules = "probe-inbound"
     late_failures = True
     lasting = True
+    validity: float | None = None
 
     def __init__(self, settings: Settings, files: FileStore) -> None:
         self._files = files

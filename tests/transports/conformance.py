@@ -30,6 +30,7 @@ from heliograph.transports.base import (
     Retry,
     Sent,
     SmsText,
+    Spoken,
     Transport,
 )
 
@@ -191,6 +192,8 @@ def with_text(message: Outgoing, text: str) -> Outgoing:
         content = Mail(text, text)
     elif isinstance(message.content, Mms):
         content = Mms(text, text, message.content.media)
+    elif isinstance(message.content, Spoken):
+        content = Spoken(text.encode("utf-8", "replace"))
     return msgspec.structs.replace(message, content=content)
 
 
@@ -201,12 +204,14 @@ def with_other_kind(message: Outgoing) -> Outgoing:
 
 
 def with_long_text(message: Outgoing) -> Outgoing:
-    """The same message in 10 segments, or with 100,000 characters."""
+    """The same message in 10 segments, with 100,000 characters, or with 2.5 seconds of speech."""
     content: Content = SmsText(("x" * 153,) * 10, False)
     if isinstance(message.content, Mail):
         content = Mail("x" * 900, "x" * 99_999)
     elif isinstance(message.content, Mms):
         content = Mms("x" * 900, "x" * 99_999, message.content.media)
+    elif isinstance(message.content, Spoken):
+        content = Spoken(b"\x00\x10" * 20_000)
     return msgspec.structs.replace(message, content=content)
 
 

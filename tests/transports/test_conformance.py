@@ -7,7 +7,14 @@ from pathlib import Path
 
 from heliograph import transports
 from heliograph.transports.base import Transport
-from transports import test_sandbox_email, test_sandbox_sms, test_smpp_transport, test_smtp
+from transports import (
+    test_sandbox_email,
+    test_sandbox_sms,
+    test_sandbox_voice,
+    test_sip,
+    test_smpp_transport,
+    test_smtp,
+)
 
 MEMBERS = {"ready", "capacity", "open", "send", "close"}
 
@@ -27,5 +34,7 @@ def test_every_transport_runs_the_suite(tmp_path: Path) -> None:
         test_smtp.RelayPeer(),
         test_sandbox_sms.SandboxPeer(),
         test_sandbox_email.SandboxPeer(tmp_path),
+        test_sip.PhonePeer(),
+        test_sandbox_voice.SandboxPeer(tmp_path),
     )
     assert there == {type(peer.transport()) for peer in peers}

@@ -1,4 +1,4 @@
-"""The rule families as data: thirty endpoints are six rows of this table and five handlers."""
+"""The rule families as data: five endpoints a row of this table, and five handlers for all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -108,4 +108,17 @@ SMS_RECEIPTS = Family(
     updated="Your rule incoming sms receipt has been updated.",
     deleted="Your rule incoming sms receipt has been deleted.",
 )
-FAMILIES = (SMS_INBOUND, SMS_RECEIPTS)
+VOICE_RECEIPTS = Family(
+    name="voice-receipts",
+    title="voice receipts",
+    path="/automations/voice/receipts",
+    key="receipt_rule_id",
+    fields=RECEIPT_FIELDS,
+    numbers=(177, 178, 179, 180, 181),
+    listed="Your voice receipts.",
+    created="Your new voice receipt has been added.",
+    viewed="Your rule incoming voice receipt.",
+    updated="Your rule incoming voice receipt.",
+    deleted="Your rule voice receipt has been deleted.",
+)
+FAMILIES = (SMS_INBOUND, SMS_RECEIPTS, VOICE_RECEIPTS)

@@ -257,6 +257,12 @@ def fixed(micros: int, digits: int) -> str:
     return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
 
 
+def exact(micros: int) -> str:
+    """An amount that is never rounded, with two decimals or as many as it needs: "0.17", "0.0715"."""
+    whole, _, part = fixed(micros, 6).partition(".")
+    return f"{whole}.{part[:2]}{part[2:].rstrip('0')}"
+
+
 def grouped(micros: int) -> str:
     """An amount to be read on paper: two decimals, thousands apart, "1,234,567.00"."""
     whole, part = fixed(micros, 2).split(".")

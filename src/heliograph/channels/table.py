@@ -10,6 +10,7 @@ from heliograph.channels.mms.shapes import CampaignMms
 from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
+from heliograph.channels.voice.channel import Voice
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
@@ -17,6 +18,7 @@ from heliograph.settings import Settings
 CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
     lambda settings, files: Sms(settings),
     MmsChannel,
+    lambda settings, files: Voice(settings),
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
 

@@ -43,11 +43,11 @@ BY_DATE: tuple[tuple[tuple[str, bool], ...], ...] = ((), (("date", False),), (("
 """The orders of a history whose pages are found without sorting; the last one has the newest first."""
 
 
-def viewing(channel: str, sheet: Sheet) -> Endpoint:
+def viewing(channel: str, sheet: Sheet, response_msg: str = "Here are your data.") -> Endpoint:
     """A channel's history: date range, paging, search, sort."""
     columns = sheet.columns
 
-    @endpoint("Here are your data.", sheet.entry, paged=True, query=DATES)
+    @endpoint(response_msg, sheet.entry, paged=True, query=DATES)
     def view_history(req: Request) -> Reply:
         """View the history. Newest last, unless `order_by` says otherwise."""
 
@@ -114,11 +114,15 @@ def _link(req: Request, row: Mapping[str, Any]) -> str:
 
 
 def cancelling(
-    channel: str, cancelled: str = "Message {message_id} has been cancelled.", answer: Any = Nothing
+    channel: str,
+    cancelled: str = "Message {message_id} has been cancelled.",
+    all_cancelled: str = "{count} messages has been cancelled.",
+    answer: Any = Nothing,
 ) -> tuple[Endpoint, Endpoint]:
-    """Cancelling one message and all scheduled ones of a channel.
+    """Cancelling one message and all scheduled ones of a channel. The texts may name `message_id` and `count`.
 
-    `cancelled` may name the `message_id`; `answer` is the `data` of one: `Nothing`, or `Null` as facts F12 has it.
+
+    `answer` is the `data` of one: `Nothing`, or `Null` as facts F12 has it.
     """
 
     @endpoint("", answer)
@@ -133,7 +137,7 @@ def cancelling(
     def cancel_all(req: Request) -> Reply:
         """Cancel all scheduled messages and give their prices back."""
         count = cancel.cancel_all(req.tx, req.who.user_id, req.services.channels[channel])
-        return Reply(Cancelled(count), f"{count} messages has been cancelled.")
+        return Reply(Cancelled(count), all_cancelled.format(count=count))
 
     return cancel_one, cancel_all
 
@@ -156,15 +160,17 @@ class ReceiptEndpoints(NamedTuple):
     read: Endpoint
 
 
-def receipts(channel: str, kind: type[Receipt], listed: type[Receipt]) -> ReceiptEndpoints:
-    """A channel's receipts. `kind` is one by its id, `listed` one in the list of the unread."""
+def receipts(
+    channel: str, kind: type[Receipt], listed: type[Receipt], sample: type[SampleReceipt] = SampleReceipt
+) -> ReceiptEndpoints:
+    """A channel's receipts. `kind` is one by its id, `listed` one in the list of the unread, `sample` a test."""
 
-    @endpoint("Receipt has been added", SampleReceipt)
+    @endpoint("Receipt has been added", sample)
     def test(req: Request, body: TargetUrl) -> Reply:
         """Send a test receipt to a URL."""
         who, url = req.who, _target(req, body)
         row = samples.receipt(req.tx, req.services.channels[channel], who.user_id, who.subaccount_id, url)
-        return Reply(shapes.sample_receipt(row))
+        return Reply(shapes.sample_receipt(sample, row))
 
     @endpoint("Here are your delivery receipts.", listed, paged=True)
     def view_all(req: Request) -> Reply:

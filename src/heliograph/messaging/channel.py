@@ -6,6 +6,7 @@ The channels stand in one table, channels/table.py (docs/decisions/0012).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -74,13 +75,15 @@ class Words(msgspec.Struct, frozen=True):
 class Sheet(msgspec.Struct, frozen=True):
     """How messages look in the history and its export: the columns to search by, the entry, and how a row becomes one.
 
-    `render` gets a row of `history.selection`; of a `linked` one also BASE_URL, where there is a request.
+    `render` gets a row of `history.selection`; of a `linked` one also BASE_URL, where there is a request. `reported` is
+    what a receipt has beyond the common keys, with the value that it has when the carrier does not tell.
     """
 
     columns: Columns
     entry: type[msgspec.Struct]
     render: Callable[[Mapping[str, Any]], msgspec.Struct]
     linked: bool = False
+    reported: Mapping[str, Any] = MappingProxyType({})
 
 
 BASE_URL = "_base_url"
@@ -108,6 +111,8 @@ class Channel(Protocol):
     """Whether a failure may follow Completed, as a bounce follows a mail that the relay took."""
     lasting: bool
     """Whether a hand-over takes as long as a call does: each message is then handed over and settled by itself."""
+    validity: float | None
+    """Seconds until a message fails that no carrier took; None: as the settings say for all."""
 
     # While a request is read. No transaction is open the first time; these may run a second time inside of one,
     # when the account changed meanwhile. So they are pure but for the codes of short links, which are drawn anew each

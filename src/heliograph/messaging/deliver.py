@@ -286,8 +286,9 @@ class Delivery:
         claim.done(tx, [one.parcel.claimed for one in taken])
         words = self._channel.words
         waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
-        complete = [one.parcel.row.key for one in taken if not _is_awaited(one)]
+        complete = [one.parcel.row.key for one in taken if not _is_awaited(one) and not _sent(one).arrived]
         moved = message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
+        receipts.end(tx, [(one.parcel.row, _report(tx, one)) for one in taken if _sent(one).arrived], self._hooks)
         message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
         events = []
         handed: dict[tuple[str, str], Message] = {}
@@ -307,8 +308,11 @@ class Delivery:
         """The carrier has the message, and recording what it said met a defect: it must not be sent at every lease."""
         row = taken.parcel.row
         claim.done(tx, [taken.parcel.claimed])
-        message.move(tx, [row.key], message.SENT, Code.ACCEPTED, self._channel.words.sent)
-        message.record(tx, [(*row.key, message.SENT, f"Taken by {taken.transport}; its answer could not be recorded.")])
+        words, arrived = self._channel.words, _sent(taken).arrived
+        status = message.COMPLETED if arrived else message.SENT
+        code, text = (Code.DELIVERED, words.delivered) if arrived else (Code.ACCEPTED, words.sent)
+        message.move(tx, [row.key], status, code, text)
+        message.record(tx, [(*row.key, status, f"Taken by {taken.transport}; its answer could not be recorded.")])
         receipts.remember(tx, {("", row.message_id): row}, self._hooks)
 
     def _expect_fewer(self, tx: Tx, taken: Attempt) -> bool:
@@ -411,6 +415,12 @@ def _sent(taken: Attempt) -> Sent:
     return taken.outcome
 
 
+def _report(tx: Tx, taken: Attempt) -> Receipt:
+    """The receipt of what arrived with the hand-over."""
+    said, key = _sent(taken), taken.parcel.row.message_key
+    return Receipt(taken.transport, "", "delivered", tx.now, raw=said.detail, key=key, details=said.details)
+
+
 def _next_look(now: float, claimed: Claimed) -> float:
     """All that wait are looked at together, in the order in which they were accepted."""
     return (now // LOOK_AGAIN + 1) * LOOK_AGAIN + claimed.queue_id % 100_000 * 1e-6
@@ -423,4 +433,4 @@ def _retry(refused: Attempt) -> Retry:
 
 def _is_awaited(taken: Attempt) -> bool:
     """Whether the message waits for receipts: its channel has them, and the carrier will send them."""
-    return taken.parcel.row.receipts_left > 0 and bool(_sent(taken).remote_ids)
+    return taken.parcel.row.receipts_left > 0 and bool(_sent(taken).remote_ids) and not _sent(taken).arrived

@@ -1,7 +1,10 @@
 """What a message is: its statuses, the moves between them, its timeline."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
@@ -120,6 +123,12 @@ def find(tx: Tx, user_id: int, message_id: str) -> Message | None:
 def owners(tx: Tx, message_id: str) -> list[int]:
     """The user_ids of the accounts that have a message of this id: one, or none."""
     return [row[0] for row in tx.driver("SELECT user_id FROM messages WHERE message_id = ?", [message_id]).fetchall()]
+
+
+def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
+    """Add to what only the channel of a message knows."""
+    row.details = msgspec.json.encode({**row.known(), **details}).decode()
+    tx.driver("UPDATE messages SET details = ? WHERE user_id = ? AND message_id = ?", [row.details, *row.key])
 
 
 def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:

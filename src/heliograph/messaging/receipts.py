@@ -151,6 +151,9 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
 def end(tx: Tx, ended: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> set[Key]:
     """End messages as these receipts say, list the receipts and run the rules; the keys of those that moved."""
     moved = _finish(tx, ended, hooks)
+    for row, receipt in ended:
+        if receipt.details and row.key in moved:
+            message.learn(tx, row, receipt.details)
     _list(tx, [(row, receipt) for row, receipt in ended if row.key in moved], hooks)
     return moved
 
@@ -272,7 +275,8 @@ def list_name(channel: str) -> str:
 
 
 def _entry(row: Message, receipt: Receipt, channel: Channel) -> rows.Receipt:
-    ending = _ending(receipt, channel)
+    ending, told = _ending(receipt, channel), receipt.details or {}
+    reported = {name: told.get(name, usual) for name, usual in channel.sheet.reported.items()}
     return rows.Receipt(
         user_id=row.user_id,
         channel=row.channel,
@@ -287,7 +291,7 @@ def _entry(row: Message, receipt: Receipt, channel: Channel) -> rows.Receipt:
         error_code=ending.error_code,
         error_text=ending.error_text,
         custom_string=row.custom_string,
-        details=None if receipt.details is None else msgspec.json.encode(receipt.details).decode(),
+        details=msgspec.json.encode(reported).decode() if reported else None,
     )
 
 

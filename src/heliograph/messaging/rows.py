@@ -89,6 +89,10 @@ class Receipt(msgspec.Struct, kw_only=True):
     custom_string: str
     details: str | None = None
 
+    def reported(self) -> dict[str, Any]:
+        """What it has beyond the common keys, by the sheet of its channel; empty for most."""
+        return msgspec.json.decode(self.details, type=dict[str, Any]) if self.details else {}
+
 
 class Inbound(msgspec.Struct, kw_only=True):
     """A row of `inbound` (MO). `original_*` tell of the message that it answers; empty when there is none."""

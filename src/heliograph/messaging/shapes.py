@@ -89,9 +89,13 @@ class Receipt(SampleReceipt, kw_only=True):
 R = TypeVar("R", bound=Receipt)
 
 
-def sample_receipt(row: rows.Receipt) -> SampleReceipt:
+S = TypeVar("S", bound=SampleReceipt)
+
+
+def sample_receipt(kind: type[S], row: rows.Receipt) -> S:
     """The answer to a test receipt."""
-    return SampleReceipt(
+    return kind(
+        **_reported(kind, row.details),
         timestamp=str(row.timestamp),
         message_id=row.message_id,
         status_code=row.status_code,
@@ -107,6 +111,7 @@ def receipt(kind: type[R], row: Mapping[str, Any]) -> R:
     named = {name: row["channel"] for name in ("message_type", "listed_type") if name in kind.__struct_fields__}
     return kind(
         **named,
+        **_reported(kind, row["details"]),
         timestamp_send=str(row["timestamp_send"]),
         timestamp=str(row["timestamp"]),
         message_id=row["message_id"],
@@ -119,6 +124,12 @@ def receipt(kind: type[R], row: Mapping[str, Any]) -> R:
         user_id=row["user_id"],
         subaccount_id=row["subaccount_id"],
     )
+
+
+def _reported(kind: type[SampleReceipt], details: str | None) -> dict[str, Any]:
+    """What a channel's receipts have beyond the common keys, as far as this shape shows it."""
+    known = msgspec.json.decode(details, type=dict[str, Any]) if details else {}
+    return {name: value for name, value in known.items() if name in kind.__struct_fields__}
 
 
 class InboundEntry(msgspec.Struct, kw_only=True):

@@ -61,7 +61,23 @@ class Mms(msgspec.Struct, frozen=True):
     media: tuple[Media, ...]
 
 
-Content = SmsText | Mail | Mms
+class Spoken(msgspec.Struct, frozen=True):
+    """What is said on a call: 16-bit samples (little-endian, one channel), 8000 a second.
+
+    `keys`: wait for keys afterwards. `machines`: notice an answering machine, and speak after its greeting.
+    """
+
+    sound: bytes
+    keys: bool = False
+    machines: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes to say."""
+        return len(self.sound) / 16000
+
+
+Content = SmsText | Mail | Mms | Spoken
 """What a transport carries: one struct for each medium that has a transport."""
 
 
@@ -77,10 +93,16 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True, tag=True):
-    """The carrier took the message. One remote id for each part that will have a receipt of its own."""
+    """The carrier took the message. One remote id for each part that will have a receipt of its own.
+
+    `arrived`: the hand-over was the delivery, as a call is that was answered, and no receipt will follow. `details` is
+    then what only its channel knows (the digits that were pressed).
+    """
 
     remote_ids: tuple[str, ...] = ()
     detail: str = ""
+    arrived: bool = False
+    details: dict[str, Any] | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, tag=True):

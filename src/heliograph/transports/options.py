@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from heliograph.media import DEFAULT, Medium
+from heliograph.transports.sip.options import SipOptions
 
 
 class SmppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="smpp", tag_field="kind"):
@@ -188,7 +189,7 @@ class SandboxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     medium: Annotated[Medium, Meta(description="What it carries.")] = msgspec.field(default=DEFAULT, name="channel")
 
 
-TransportOptions = SmppOptions | SmtpOptions | Mm7Options | HttpOptions | SandboxOptions
+TransportOptions = SmppOptions | SmtpOptions | Mm7Options | HttpOptions | SipOptions | SandboxOptions
 
 
 class RouteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

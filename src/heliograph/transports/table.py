@@ -13,7 +13,11 @@ from heliograph.transports.options import HttpOptions, Mm7Options, SandboxOption
 from heliograph.transports.sandbox.email import SandboxEmail
 from heliograph.transports.sandbox.mailsink import mail_folder
 from heliograph.transports.sandbox.mmsfolder import mms_folder
+from heliograph.transports.sandbox.phone.records import phone_folder
 from heliograph.transports.sandbox.sms import SandboxSms
+from heliograph.transports.sandbox.voice import SandboxVoice
+from heliograph.transports.sip.options import SipOptions
+from heliograph.transports.sip.transport import SipTransport
 from heliograph.transports.smpp.transport import SmppTransport
 from heliograph.transports.smtp.transport import SmtpTransport
 
@@ -73,6 +77,7 @@ BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
     "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
     "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
+    "voice": lambda name, settings: SandboxVoice(name, phone_folder(settings.data)),
 }
 """The built-in carrier of each medium that has one."""
 
@@ -87,6 +92,7 @@ KINDS: dict[str, Kind] = {
         _template_inbox,
         _template_fault,
     ),
+    "sip": Kind(SipOptions, lambda options: ("voice",), lambda name, options, settings: SipTransport(name, options)),
     "sandbox": Kind(
         SandboxOptions,
         lambda options: (options.medium,),

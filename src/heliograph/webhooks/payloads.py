@@ -22,6 +22,7 @@ def receipt(row: rows.Receipt) -> dict[str, Any]:
         "user_id": row.user_id,
         "subaccount_id": row.subaccount_id,
         "message_type": row.channel,
+        **row.reported(),
     }
 
 

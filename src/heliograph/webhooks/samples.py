@@ -30,6 +30,7 @@ def receipt(tx: Tx, channel: Channel, user_id: int, subaccount_id: int, url: str
         error_code=None,
         error_text=None,
         custom_string="",
+        details=msgspec.json.encode(dict(channel.sheet.reported)).decode() if channel.sheet.reported else None,
     )
     tx.insert_rows("receipts", receipts.COLUMNS, [msgspec.structs.astuple(row)])
     outgoing.push(tx, user_id, url, "post", payloads.receipt(row))

@@ -11,8 +11,10 @@ from heliograph.accounts.api import LONGEST_NAME, AccountBase, profile
 from heliograph.accounts.recovery import access, reminders, tokens
 from heliograph.accounts.vault import hash_password
 from heliograph.billing.currencies import Currency
-from heliograph.channels.sms.channel import NAME
+from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.shapes import SmsMessage
+from heliograph.channels.voice.channel import NAME as VOICE
+from heliograph.channels.voice.shapes import VoiceMessage
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, Forbidden, TooManyRequests, required
 from heliograph.fields import Amount, Country, CountryCode, Flag, Mail, Nothing, PhoneNumber, RegionalPhone, about
@@ -22,6 +24,9 @@ from heliograph.mailaddress import is_address
 from heliograph.messaging import accept
 from heliograph.messaging.channel import Order
 from heliograph.phone import Phone
+
+WAYS = {"sms": SMS, "call": VOICE}
+"""`type` -> the channel that the code goes out by."""
 
 LONGEST_NUMBER = 40
 """Characters of a phone number that are looked at."""
@@ -39,7 +44,7 @@ class Verification(msgspec.Struct):
 
     country: CountryCode
     user_phone: RegionalPhone
-    type: Annotated[str, about("How the code comes: sms.", "sms")]
+    type: Annotated[str, about("How the code comes: sms or call.", "sms")]
 
 
 class ForgottenUsername(msgspec.Struct):
@@ -120,10 +125,11 @@ def send_code(req: Request, body: Verification) -> Reply:
     code = tokens.issue(req.tx, req.services.vault, req.who.user_id, tokens.PHONE, settings, number.number)
     if code is None:
         raise TooManyRequests(headers={"retry-after": str(tokens.WINDOW)})
-    _text(req, number, code)
+    way = body.type.strip().lower()
+    _tell(req, number, code, way)
     audit.record(req.tx, req.who.user_id, req.who.api_username, "phone.code_sent", number.number)
     token = code if settings.mode == "sandbox" else ""  # facts J5
-    return Reply(CodeSent(number.number, "sms", body.country.strip().upper(), token))
+    return Reply(CodeSent(number.number, way, body.country.strip().upper(), token))
 
 
 def _number_of(body: Verification) -> Phone:
@@ -135,23 +141,31 @@ def _number_of(body: Verification) -> Phone:
         faults["country"] = "Country must be a two-letter ISO 3166 code."
     if number is None:
         faults["user_phone"] = "User phone must be a valid phone number."
-    if way != "sms":
-        called = "Type call is not available: there are no voice messages yet. Use sms."
-        faults["type"] = called if way == "call" else "Type must be sms or call."
+    if way not in WAYS:
+        faults["type"] = "Type must be sms or call."
     if faults or number is None:
         raise BadRequest(faults)
     return number
 
 
-def _text(req: Request, number: Phone, code: str) -> None:
+def _tell(req: Request, number: Phone, code: str, way: str) -> None:
     """Send the code in the name of the house, which pays. Raises BadRequest when no message can go there."""
     who = access.house(req.tx, req.services.vault, req.who, number.country)
-    body = f"{code} is your verification code. It is valid for {tokens.LIFE[tokens.PHONE] // 60} minutes."
-    channel = req.services.channels[NAME]
-    draft = channel.draft(who, SmsMessage(to=number.number, body=body, source="verification"), req.tx.clock)
+    channel = req.services.channels[WAYS[way]]
+    draft = channel.draft(who, _message(number, code, way), req.tx.clock)
     if draft.refusal is not None:
         raise BadRequest({"user_phone": f"No message can be sent to this number: {draft.refusal}."})
     accept.accept(req.tx, [Order(principal=who, channel=channel, request_id=req.id, drafts=[draft], gratis=True)])
+
+
+def _message(number: Phone, code: str, way: str) -> SmsMessage | VoiceMessage:
+    """A text with the code, or what reads it out twice, its digits apart."""
+    if way == "call":
+        digits = ", ".join(code)
+        body = f"Your verification code is {digits}. <break time='1s'/> Again, your verification code is {digits}."
+        return VoiceMessage(to=number.number, body=body, source="verification")
+    body = f"{code} is your verification code. It is valid for {tokens.LIFE[tokens.PHONE] // 60} minutes."
+    return SmsMessage(to=number.number, body=body, source="verification")
 
 
 @endpoint("You're account has been verified.", ProvenAccount, before_activation=True)

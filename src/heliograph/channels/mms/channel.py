@@ -52,6 +52,7 @@ class MmsChannel:
     inbound_rules = "sms-inbound"
     late_failures = False
     lasting = False
+    validity: float | None = None
 
     def __init__(self, settings: Settings, files: FileStore) -> None:
         self._telephone = Telephone(settings)

@@ -55,6 +55,7 @@ class Sms:
     inbound_rules = "sms-inbound"
     late_failures = False
     lasting = False
+    validity: float | None = None
 
     def __init__(self, settings: Settings) -> None:
         self._telephone = Telephone(settings)
