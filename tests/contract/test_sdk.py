@@ -1,6 +1,7 @@
 """The official Python SDK (clicksend-client 5.0.78) against this server: nothing but its host is changed."""
 
 import ast
+import base64
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import clicksend_client as sdk
 import pytest
 
+from channels.test_mms import PICTURE
 from support.server import Api, Running
 
 NUMBER = "+61491570006"
@@ -345,3 +347,54 @@ def test_the_voice_api_whole(client: sdk.ApiClient, api: Api) -> None:
     assert data(calls.voice_history_get(date_from=later - 1000, date_to=later, page=1, limit=15))["total"] == 3
     assert "/files/" in data(calls.voice_history_export_get("calls.csv"))["url"]
     assert data(rules.voice_delivery_receipt_automation_delete(key)) == []
+
+
+def picture(client: sdk.ApiClient) -> str:
+    """The name of an uploaded picture."""
+    file = sdk.UploadFile(content=base64.b64encode(PICTURE).decode())
+    return str(data(sdk.UploadApi(client).uploads_post(file, "mms"))["file_name"])
+
+
+def test_the_mms_api_whole(client: sdk.ApiClient, api: Api) -> None:
+    rules = sdk.SMSDeliveryReceiptRulesApi(client)
+    rule = sdk.DeliveryReceiptRule(rule_name="poll", match_type=0, action="POLL", action_address="", enabled=1)
+    data(rules.sms_delivery_receipt_automation_post(rule))
+    mms, media = sdk.MMSApi(client), picture(client)
+    message = sdk.MmsMessage(to=NUMBER, subject="Koalas", body="Look", custom_string="mine", country="AU")
+    given = sdk.MmsMessageCollection(media_file=media, messages=[message])
+    assert data(mms.mms_price_post(given))["total_count"] == 1
+    (sent,) = data(mms.mms_send_post(given))["messages"]
+    assert (sent["status"], sent["subject"]) == ("SUCCESS", "Koalas")
+
+    def completed() -> bool:
+        (row,) = data(mms.mms_history_get(q=f"message_id:{sent['message_id']}", page=1, limit=15))["data"]
+        return bool(row["status"] == "Completed")
+
+    api.until(completed)
+    receipts = api.until(lambda: data(mms.mms_receipts_get(page=1, limit=15))["data"])
+    assert [(one["message_id"], one["custom_string"]) for one in receipts] == [(sent["message_id"], "mine")]
+    data(mms.mms_receipts_read_put())
+    assert data(mms.mms_receipts_get())["total"] == 0
+    assert "/files/" in data(mms.mms_history_export_get("mms.csv"))["url"]
+
+
+def test_mms_campaigns(client: sdk.ApiClient, api: Api) -> None:
+    """Every operation of MmsCampaignApi."""
+    book = data(sdk.ContactListApi(client).lists_post(sdk.ContactList(list_name="Koalas")))["list_id"]
+    contact = sdk.Contact(phone_number=NUMBER, first_name="Ann", custom_1="VIP")
+    data(sdk.ContactApi(client).lists_contacts_by_list_id_post(contact, book))
+    campaigns = sdk.MmsCampaignApi(client)
+    usual = {"list_id": book, "body": "(First Name), look", "subject": "Koalas", "media_file": picture(client)}
+    asked = sdk.MmsCampaign(name="Koalas", schedule=int(time.time()) + 600, **usual)
+    assert data(campaigns.mms_campaigns_price_post(asked))["total_count"] == 1
+    key = data(campaigns.mms_campaigns_send_post(asked))["mms_campaign_id"]
+    asked.name = "More koalas"
+    assert data(campaigns.mms_campaigns_by_mms_campaign_id_put(key, asked))["name"] == "More koalas"
+    assert data(campaigns.mms_campaign_by_mms_campaign_id_get(key))["status"] == "Scheduled"
+    listed = ast.literal_eval(campaigns.mms_campaigns_get(page=1, limit=15))  # the one answer without an envelope
+    assert [row["mms_campaign_id"] for row in listed["data"]] == [key]
+    assert data(campaigns.mms_campaigns_cancel_by_mms_campaign_id_put(key))["status"] == "Cancelled"
+    now = data(campaigns.mms_campaigns_send_post(sdk.MmsCampaign(name="Now", **usual)))["mms_campaign_id"]
+    api.until(lambda: data(campaigns.mms_campaign_by_mms_campaign_id_get(now))["status"] == "Sent")
+    (message,) = data(sdk.MMSApi(client).mms_history_get(q="body:ann", page=1, limit=15))["data"]
+    assert (message["to"], message["body"]) == (NUMBER, "Ann, look")
