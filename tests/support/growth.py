@@ -1,4 +1,4 @@
-"""How work grows with a text, in time of the processor that this thread had: what other programs do counts for nothing."""
+"""How work grows with a text, in time of the processor that this thread had: what others do counts for nothing."""
 
 import gc
 import time
@@ -10,7 +10,7 @@ SLOW = 0.004
 
 
 def work(call: Callable[[Any], Any], given: Any, times: int) -> float:
-    """Seconds of the processor that a call takes, at best; the collector of garbage, which comes when it will, is off."""
+    """Seconds of the processor that a call takes, at best. The collector, which comes when it will, is off."""
     best = float("inf")
     gc.disable()
     try:
