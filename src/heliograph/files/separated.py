@@ -31,7 +31,7 @@ PIECE_ITSELF = 80
 LONGEST_DOUBT = 100
 """Lines of a row that depend on a guess what its quotes mean; a wrong guess shall not cost the whole file."""
 
-SAMPLED = 5_000
+SAMPLED = 2_000
 """Rows that decide on the delimiter."""
 
 UNCLOSED = "The quotes of this row are never closed."
