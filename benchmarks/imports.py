@@ -63,10 +63,10 @@ def pieces(kind: str, rows: str) -> Iterator[bytes]:
 
 
 class Taken:
-    """What an import took: seconds, seconds of the processor, and megabytes at most, sampled beside it."""
+    """What an import took: seconds, seconds of the processor, and megabytes at most, in its first half and in all."""
 
     def __init__(self, client: Client, server: Child, path: str, site: int) -> None:
-        self.memory, before, self._over = 0.0, server.cpu(), threading.Event()
+        before, self._samples, self._over = server.cpu(), [0.0], threading.Event()
         watch = threading.Thread(target=self._watch, args=(server,))
         watch.start()
         try:
@@ -75,10 +75,12 @@ class Taken:
             self._over.set()
             watch.join()
         self.cpu = server.cpu() - before
+        self.half = max(self._samples[: len(self._samples) // 2 + 1])
+        self.memory = max(self._samples)
 
     def _watch(self, server: Child) -> None:
         while not self._over.wait(0.1):
-            self.memory = max(self.memory, server.memory())
+            self._samples.append(server.memory())
 
 
 def measure(tree: Path, kind: str, rows: int, database: str, site: int) -> tuple[Taken, Taken]:
@@ -113,7 +115,8 @@ def main() -> None:
                 small, large = measure(tree.resolve(), kind, options.rows, options.database, site.server_port)
                 counts = [large.row[f"rows_{one}"] for one in ("added", "refused")]
                 print(f"{kind}, {name}: {large.seconds:.1f} s, {large.cpu:.1f} s of CPU,", end=" ")
-                print(f"memory {small.memory:.0f} MB with 10,000 rows, {large.memory:.0f} MB; {counts}", flush=True)
+                print(f"memory {small.memory:.0f} MB with 10,000 rows, {large.half:.0f} MB half way,", end=" ")
+                print(f"{large.memory:.0f} MB; {counts}", flush=True)
     site.shutdown()
 
 

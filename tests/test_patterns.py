@@ -9,7 +9,6 @@ pattern that goes back and forth. What other programs do meanwhile counts for ne
 import ast
 import importlib
 import re
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from support.growth import grows_too_fast
 from test_house_rules import trees
 
 MADE_AT_RUN_TIME = {
@@ -39,9 +39,6 @@ SLOW_BUT_SHORT = {
 
 SIZES = (*range(8, 32, 2), *(2**power for power in (5, 7, 9, 11, 13)))
 """Characters of the texts: at first in small steps, since some patterns never come to an end with thirty already."""
-
-SLOW = 0.004
-"""Seconds that are a hundred times what a simple pattern takes for the longest text."""
 
 SCANNING = ("search", "findall", "finditer", "sub", "subn", "split")
 ANCHORED = ("match", "fullmatch")
@@ -243,27 +240,6 @@ def texts(pattern: str | bytes, flags: int) -> list[Callable[[int], str | bytes]
     ]
 
 
-# How the work grows
-
-
-def work(call: Callable[[Any], Any], text: str | bytes, times: int) -> float:
-    """Seconds of the processor that a call takes, at best."""
-    best = float("inf")
-    for _ in range(times):
-        begun = time.thread_time()
-        call(text)
-        best = min(best, time.thread_time() - begun)
-    return best
-
-
-def grows_too_fast(call: Callable[[Any], Any], make: Callable[[int], str | bytes]) -> bool:
-    """Whether four times the text is much more than four times the work; looked at where the work is noticeable."""
-    for size in SIZES:
-        if work(call, make(size), 1) > SLOW and work(call, make(size), 5) > SLOW:
-            return work(call, make(size), 5) > 9 * work(call, make(size // 4), 9)
-    return False
-
-
 def hard_text(pattern: Pattern) -> str | bytes | None:
     """A text that takes a pattern too long, in its shortest form; None when there is none."""
     compiled = re.compile(pattern.text, pattern.flags)
@@ -276,7 +252,7 @@ def hard_text(pattern: Pattern) -> str | bytes | None:
     else:
         call = getattr(compiled, method)
     makers = texts(pattern.text, pattern.flags)
-    return next((make(12) for make in makers if grows_too_fast(call, make)), None)
+    return next((make(12) for make in makers if grows_too_fast(call, make, SIZES)), None)
 
 
 @pytest.mark.parametrize("pattern", sorted(set(patterns()), key=str), ids=lambda one: f"{one.where} {one.method}")

@@ -66,6 +66,7 @@ _WEAK = frozenset(" ()-")
 
 _BEFORE = " \t\r\n'-.,:;~<=()+"
 _BEHIND = " \t\r\n'-.,:;~>()+/"
+_SCHEMES = ("tel", "sms", "callto")
 _CONTEXT = "phone-context="
 
 
@@ -80,7 +81,7 @@ def dialled(text: str) -> str | None:
         return None
     if _SIMPLE.fullmatch(text):
         return _PUNCTUATION.sub("", text)
-    plain = _without_words(_out_of_uri(text.translate(_characters).strip()))
+    plain = _without_words(out_of_uri(text.translate(_characters).strip()))
     body = plain.lstrip(_BEFORE)
     plus = "+" if "+" in plain[: len(plain) - len(body)] else ""
     body = body.rstrip(_BEHIND)
@@ -93,10 +94,13 @@ def dialled(text: str) -> str | None:
     return None
 
 
-def _out_of_uri(text: str) -> str:
-    """The number of a tel: URI, behind its phone-context if it is a local one; another text as it is."""
+def out_of_uri(text: str) -> str:
+    """The number of a tel:, sms: or callto: URI, behind its phone-context if it is a local one (RFC 3966).
+
+    Another text as it is; nothing for a URI of two numbers.
+    """
     scheme, _, rest = text.partition(":")
-    if scheme.lower() != "tel":
+    if scheme.lower() not in _SCHEMES:
         return text
     number, *parameters = unquote(rest).lstrip("/ ").split(";")
     if any(one[:1] in "+0123456789" for one in parameters):

@@ -396,5 +396,5 @@ def test_mms_campaigns(client: sdk.ApiClient, api: Api) -> None:
     assert data(campaigns.mms_campaigns_cancel_by_mms_campaign_id_put(key))["status"] == "Cancelled"
     now = data(campaigns.mms_campaigns_send_post(sdk.MmsCampaign(name="Now", **usual)))["mms_campaign_id"]
     api.until(lambda: data(campaigns.mms_campaign_by_mms_campaign_id_get(now))["status"] == "Sent")
-    (message,) = data(sdk.MMSApi(client).mms_history_get(q="body:ann", page=1, limit=15))["data"]
+    (message,) = data(sdk.MMSApi(client).mms_history_get(q="body:ann*", page=1, limit=15))["data"]
     assert (message["to"], message["body"]) == (NUMBER, "Ann, look")

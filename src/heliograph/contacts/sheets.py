@@ -72,18 +72,11 @@ def kind(head: bytes) -> str | None:
 
 
 def unquoted(cell: str) -> str:
-    """A number or an address without what programs put around it to keep its digits: '0491…, ="0491…", 61491….0.
-
-    Without a pattern: one that tries every place for the end took seconds for a cell of 30,000 spaces.
-    """
+    """A cell without what programs put around its text to have it kept as text: '0491…, ="0491…"."""
     text = cell.strip()
     if text.startswith('="') and text.endswith('"') and text.count('"') == 2:
         return text[2:-1]
-    text = text.removeprefix("'")
-    whole, dot, zeros = text.rpartition(".")
-    if dot and zeros and not zeros.strip("0") and len(whole) > 4 and whole[-5:].isdecimal():
-        return whole
-    return text
+    return text.removeprefix("'")
 
 
 def numbers(cell: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import unquote
 
+from heliograph import written
 from heliograph.files.separated import Flawed, Row
 from heliograph.files.vcard import Card, Property, cards
 from heliograph.mailaddress import is_address
@@ -38,7 +38,6 @@ NOT_ENDED = "The card has no END:VCARD; the file may be cut off."
 _READ = frozenset(("TEL", "EMAIL", "N", "FN", "ORG", "ADR", "X-ABLABEL"))
 _NO_PHONE = ("FAX", "PAGER", "BEEPER", "MODEM", "BBS", "TLX", "TELEX", "TTY", "TEXTPHONE")
 _MOBILE = ("CELL", "MOBIL", "IPHONE", "PCS")
-_SCHEME = re.compile(r"(?:tel|sms|callto):(?://)?", re.IGNORECASE)
 
 
 def rows(data: bytes, code_page: str) -> Iterator[Row]:
@@ -56,7 +55,7 @@ def rows(data: bytes, code_page: str) -> Iterator[Row]:
 
 def _cells(card: Card) -> list[str]:
     labels = {one.group: one.text.upper() for one in card.of("X-ABLABEL") if one.group}
-    numbers = [(_words(one, labels), one.preference, _number(one.text)) for one in card.of("TEL")]
+    numbers = [(_words(one, labels), one.preference, written.out_of_uri(one.text)) for one in card.of("TEL")]
     voice = [
         (not _has(words, _MOBILE), preference, number)
         for words, preference, number in numbers
@@ -86,16 +85,6 @@ def _listed(found: Sequence[tuple[bool, int, str]]) -> str:
     some = [one for one in found if one[2] and len(one[2]) <= LONGEST]
     some.sort(key=lambda one: ("@" not in one[2] and sum(map(str.isdigit, one[2])) < 3, *one[:2]))
     return BETWEEN.join([text for _, _, text in some][:MOST])
-
-
-def _number(text: str) -> str:
-    """A number as it is dialled, without what a URI puts around it (RFC 3966)."""
-    scheme = _SCHEME.match(text)
-    if not scheme:
-        return text
-    number, *parameters = unquote(text[scheme.end() :]).split(";")
-    context = next((one[14:] for one in parameters if one.lower().startswith("phone-context=+")), "")
-    return number if number.startswith("+") else context + number
 
 
 def _name(card: Card) -> list[str]:

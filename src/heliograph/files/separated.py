@@ -1,9 +1,10 @@
 """CSV as rows, one by one: the one reader for imports and for conversions.
 
 A file that is written properly (RFC 4180) is read exactly, however long a quoted cell is. Of one that is not, a row is
-lost for each mistake, and nothing that stands inside of quotes becomes a row. Time grows as the file does: where a
-quote that opens a cell is looked for its end, another one that opens a cell ends the search, so no line is searched
-twice. The memory needed does not grow with the file.
+lost for each mistake, and nothing that stands inside of quotes becomes a row: quotes that somebody forgot to double
+are taken for the pair around a quotation where that gives a row of the usual width. Time grows as the file does: where
+a quote that opens a cell is looked for its end, another one that opens a cell ends the search, and where a pair is
+looked for in vain, it is not looked for again. The memory needed does not grow with the file.
 """
 
 import csv
@@ -27,7 +28,10 @@ LOOKED_BACK = 4 * 1024 * 1024
 PIECE_ITSELF = 80
 """Bytes that a piece needs besides its characters."""
 
-SAMPLED = 5_000
+LONGEST_DOUBT = 100
+"""Lines of a row that depend on a guess what its quotes mean; a wrong guess shall not cost the whole file."""
+
+SAMPLED = 2_000
 """Rows that decide on the delimiter."""
 
 UNCLOSED = "The quotes of this row are never closed."
@@ -135,12 +139,13 @@ def _fitting(cells: list[str]) -> Flawed:
 
 def _long(lines: "_Lines", line: str, written: Dialect, limits: Limits, whole: "_Whole") -> list[str] | Flawed:
     """The row that begins with a line which is no row by itself, or not written properly."""
-    lines.begin(line)
-    long = _Long(lines, written.delimiter, limits)
-    try:
+    long = _Long(lines, written.delimiter, limits, lines.number > lines.doubted and line.endswith(("\n", "\r")))
+    cells = long.cells(line)
+    if long.guessed and (cells is None or written.width not in (0, len(cells))):
+        lines.doubted = lines.number
+        lines.back()
+        long = _Long(lines, written.delimiter, limits)
         cells = long.cells(line)
-    except _Stray:
-        cells = None
     fits = cells is not None and (lines.number == lines.row or written.width in (0, len(cells)))
     if long.doubtful and not fits:
         alone = whole.forgiven(line)
@@ -169,6 +174,8 @@ class _Lines:
         self.row = 0
         self._whole = True
         self.number = 0
+        self.doubted = 0
+        """The line up to which quotations were looked for in vain."""
 
     def next(self) -> str:
         """The next piece; it ends with its line, or it is very long. Empty at the end of the text."""
@@ -250,8 +257,10 @@ class _Whole:
 class _Long:
     """A row of several lines, or of one that is not written properly or very long. Read from quote to quote."""
 
-    def __init__(self, lines: _Lines, delimiter: str, limits: Limits) -> None:
+    def __init__(self, lines: _Lines, delimiter: str, limits: Limits, quotations: bool = False) -> None:
         self._lines = lines
+        self._quotations = quotations
+        self._inner = False
         self._delimiter = delimiter
         self._limits = limits
         self._made: list[str] = []
@@ -265,16 +274,22 @@ class _Long:
         self.unfit = False
         self.doubtful = False
         """Whether a quote stands within a quoted cell that neither ends it nor is doubled."""
+        self.guessed = False
+        """Whether such quotes decided where a cell ends, as the pair around a quotation."""
 
-    def cells(self, line: str) -> list[str]:
-        """The cells of the row that begins with this line. Raises _Stray."""
+    def cells(self, line: str) -> list[str] | None:
+        """The cells of the row that begins with this line; None when a quote of it is never closed."""
+        self._lines.begin(line)
         self._take(line)
-        while True:
-            if self._opens():
-                while not self._closes():
-                    self._more()
-            if not self._goes_on():
-                return self._made
+        try:
+            while True:
+                if self._opens():
+                    while not self._closes():
+                        self._more()
+                if not self._goes_on():
+                    return self._made
+        except _Stray:
+            return None
 
     def _take(self, piece: str) -> None:
         """Read on in this piece, and a little more where its end would not show what it means."""
@@ -287,7 +302,7 @@ class _Long:
         """Read on in the next piece. Raises _Stray at the end of the text."""
         self._before = self._text[-1:] or self._before
         piece = self._lines.more()
-        if not piece:
+        if not piece or (self.guessed and self._lines.number - self._lines.row > LONGEST_DOUBT):
             raise _Stray
         self._take(piece)
 
@@ -296,7 +311,7 @@ class _Long:
         text, at = self._text, _behind(self._text, self._at, " ")
         end = _behind(text, at, '"')
         if (end - at) % 2:
-            self._padded, self._at = at > self._at, at + 1
+            self._padded, self._at, self._inner = at > self._at, at + 1, False
             return True
         if end > at:  # a cell of nothing but quotes: two around it, and pairs
             self._keep('"' * ((end - at) // 2 - 1))
@@ -309,19 +324,35 @@ class _Long:
         while (quote := text.find('"', self._at)) >= 0:
             self._keep(text[self._at : quote])
             self._at = _behind(text, quote, '"')
-            self._keep('"' * ((self._at - quote) // 2))
-            if (self._at - quote) % 2 == 0:
-                continue
-            after = _behind(text, self._at, " ")
-            if text[after : after + 1] in ("", "\r", "\n", self._delimiter):
+            run = self._at - quote
+            self._keep('"' * (run // 2))
+            if run == 2 and self._inner and self._is_end() and not self._is_opening(quote):
+                self.guessed = self.doubtful = True
                 return True
-            if self._is_opening(quote):
-                raise _Stray
+            if run % 2 == 0:
+                continue
+            if self._is_end() and not (self._inner and run == 1):
+                return True
+            self._note(quote)
             self._keep('"')
-            self.doubtful = True
         self._keep(text[self._at :])
         self._at = len(text)
         return False
+
+    def _note(self, quote: int) -> None:
+        """A quote neither ends the cell nor is doubled: it may begin or end a quotation. Raises _Stray."""
+        text, behind = self._text, self._text[self._at : self._at + 1]
+        ends = self._inner and (behind == " " or self._is_end())
+        if self._is_opening(quote) and not ends:
+            raise _Stray
+        self.guessed = self.guessed or (ends and (self._is_end() or self._is_opening(quote)))
+        self._inner = self._quotations and not ends and text[quote - 1 : quote] in (" ", "(", "[") and behind != " "
+        self.doubtful = True
+
+    def _is_end(self) -> bool:
+        """Whether a quote before this place could end its cell."""
+        after = _behind(self._text, self._at, " ")
+        return self._text[after : after + 1] in ("", "\r", "\n", self._delimiter)
 
     def _is_opening(self, quote: int) -> bool:
         """Whether a quote stands where a cell begins: then the one that is taken for open has never been."""

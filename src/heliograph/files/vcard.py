@@ -26,7 +26,7 @@ MOST_PROPERTIES = 200
 LEAST_PREFERRED = 101
 """Preference of what has none; the most preferred has 1. Source: RFC 6350, 5.3."""
 
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)?")
+_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n)?")
 _NAME = re.compile(r"[A-Z0-9_-]{1,64}")
 _VALUE = re.compile(r"\\(.)|([;,])|([^\\;,]+)|\\", re.DOTALL)
 _CHARSET = re.compile(
@@ -40,23 +40,38 @@ _ENDS = (b"BEGIN:VCARD", b"END:VCARD")
 class Property(msgspec.Struct, frozen=True):
     """A line of a card. `types` are the words of its parameters TYPE, and those without a name (2.1), in capitals.
 
-    `parts` is the value at its semicolons, and each part at its commas, without escapes.
+    `value` is as it stands, with its escapes; `commas` says whether commas separate anything in it.
     """
 
     name: str
     group: str
     types: frozenset[str]
     preference: int
-    parts: list[list[str]]
+    value: str
+    commas: bool
 
     @property
     def text(self) -> str:
-        """The value as one text."""
-        return ";".join(map(",".join, self.parts)).strip()
+        """The value as one text, without escapes."""
+        return ";".join(map(",".join, self._parts())).strip()
 
     def part(self, number: int) -> str:
-        """A part of the value; empty when there are not so many."""
-        return " ".join(self.parts[number]).strip() if number < len(self.parts) else ""
+        """A part of the value, which semicolons separate; empty when there are not so many."""
+        parts = self._parts()
+        return " ".join(parts[number]).strip() if number < len(parts) else ""
+
+    def _parts(self) -> list[list[str]]:
+        """The value at its semicolons, and each part at its commas. It is not kept: it may need much memory."""
+        parts = [[""]]
+        for found in _VALUE.finditer(self.value):
+            escaped, mark, plain = found.groups("")
+            if mark == ";":
+                parts.append([""])
+            elif mark and self.commas:
+                parts[-1].append("")
+            else:
+                parts[-1][-1] += "\n" if escaped in ("n", "N") else escaped or mark or plain
+        return parts
 
 
 class Card(msgspec.Struct):
@@ -143,7 +158,7 @@ def _unfolded(data: bytes) -> Iterator[_Line]:
     kept, number, over = bytearray(), 0, False
     quoted = coded = old = False
     for at, found in enumerate(_LINE.finditer(data), 1):
-        raw = found[0].rstrip(b"\r\n")
+        raw = data[found.start() : min(found.end(1), found.start() + LONGEST + 1)]
         start = raw.strip()[:12].upper()
         soft = quoted and kept.endswith(b"=") and not start.startswith(_ENDS)
         folded = raw[:1] in (b" ", b"\t")
@@ -196,7 +211,7 @@ def _property(line: _Line, version: str, encodings: tuple[str, str]) -> Property
     if "PREF" in types:
         preference = min(preference, 1)
     group = line.head.partition(";")[0].rpartition(".")[0].strip().upper()
-    return Property(line.label, group, frozenset(types), preference, _parts(text, version))
+    return Property(line.label, group, frozenset(types), preference, text, not version.startswith("2"))
 
 
 def _parameters(head: str) -> list[str]:
@@ -223,16 +238,3 @@ def _decoded(value: bytes, coding: str, charset: str, encodings: tuple[str, str]
         except (UnicodeDecodeError, LookupError):
             continue
     return None
-
-
-def _parts(text: str, version: str) -> list[list[str]]:
-    """A value at its semicolons and commas; in 2.1 commas separate nothing."""
-    parts = [[""]]
-    for escaped, mark, plain in _VALUE.findall(text):
-        if mark == ";":
-            parts.append([""])
-        elif mark and not version.startswith("2"):
-            parts[-1].append("")
-        else:
-            parts[-1][-1] += "\n" if escaped in ("n", "N") else escaped or mark or plain
-    return parts

@@ -34,18 +34,19 @@ def _new(data: bytes, kind: str) -> Iterator[list[str]]:
     if sheet is None:
         return
     shapes = sheetxml.shapes(data, kind, number)
-    left = [""] * (sheet.start[1] if sheet.start else 0)  # the library leaves empty columns at the left out
+    begin = sheet.start[1] if sheet.start else 0  # the library leaves empty columns at the left out
+    left = [""] * min(begin, sheetxml.MOST_COLUMNS)
     coming = next(shapes, None)
     for at, row in enumerate(sheet.iter_rows()):
-        cells = left + [_cell(value) for value in row]
+        cells = [_cell(value) for value in row]
         while coming is not None and coming.last < at:
             coming = next(shapes, None)
         if coming is not None and coming.first <= at:
             for column, shape in coming.cells.items():
-                value = row[column - len(left)] if len(left) <= column < len(cells) else None
+                value = row[column - begin] if begin <= column < begin + len(row) else None
                 if isinstance(value, int | float) and not isinstance(value, bool):
-                    cells[column] = shape(float(value))
-        yield cells if any(cells) else []
+                    cells[column - begin] = shape(float(value))
+        yield left + cells if any(cells) else []
 
 
 def _seen(book: calamine.CalamineWorkbook) -> tuple[int, calamine.CalamineSheet | None]:
