@@ -22,6 +22,8 @@ from heliograph.contacts import audience
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
+from heliograph.esme.deliveries import reporting
+from heliograph.esme.server import EsmeServer
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
@@ -85,7 +87,7 @@ class House:
         self._upkeep: Upkeep | None = None
         actions = Actions(options, self.vault, self.channels)
         self.hooks = Hooks(
-            self.channels, actions.on_receipt, actions.on_inbound, number.owner, audience.opted_out_since
+            self.channels, reporting(actions.on_receipt), actions.on_inbound, number.owner, audience.opted_out_since
         )
 
     @property
@@ -222,6 +224,11 @@ async def build(options: Settings) -> House:
     options.data.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(migrate.upgrade, database_url(options))
     return House(options, found, Database(database_url(options)))
+
+
+def esmes(house: House) -> EsmeServer:
+    """The SMPP server for customers of a started house."""
+    return EsmeServer(house.options, house.database, house.vault, house.channels, house.limits.logins)
 
 
 def web(house: House) -> Any:

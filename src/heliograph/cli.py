@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import issues, money
+from heliograph.commands import issues, money, smpp
 from heliograph.commands.base import (
     EVERYTHING,
     PLACE,
@@ -66,7 +66,7 @@ accounts = cyclopts.App(name="account", help="Accounts: make them, give them cre
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
 hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
-for part in (accounts, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers):
+for part in (accounts, carrier_routes, rates, hooks, issues.app, money.paid, money.numbers, smpp.app):
     app.command(part)
 accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)

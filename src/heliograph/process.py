@@ -21,8 +21,9 @@ import uvicorn
 import uvloop
 
 from heliograph import carriers
-from heliograph.app import House, build, web
+from heliograph.app import House, build, esmes, web
 from heliograph.connections import Gate, raise_file_limit
+from heliograph.esme.server import EsmeServer
 from heliograph.settings import Settings, SettingsError
 
 GRACE = 30
@@ -128,6 +129,7 @@ class Server(uvicorn.Server):
             )
         )
         self.url = ""
+        self.esmes: EsmeServer
         self._options = options
         self._house = started
         self._again = asyncio.Event()
@@ -140,7 +142,7 @@ class Server(uvicorn.Server):
             for listener in listeners:
                 listening.enter_context(listener)
             self.url = url(options.host, listeners[0].getsockname()[1])
-            async with _standing(options, self._again) as house:
+            async with _standing(options, self._again) as house, esmes(house) as self.esmes:
                 self.config.app = web(house)
                 self._house.set_result(house)
                 log.info("server.listening", url=self.url, mode=options.mode, role=options.role)

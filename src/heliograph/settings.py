@@ -246,6 +246,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     number_grace_days: Annotated[
         int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
     ] = 7
+    smpp_host: Annotated[str, Meta(description="Address that the SMPP server for customers listens on.")] = "127.0.0.1"
+    smpp_port: Annotated[
+        str,
+        Meta(
+            pattern=r"^(auto|off|[0-9]{1,5})$",
+            description="Its port, 0: a free one. auto: 2775 in sandbox mode (a free one if it is taken), else off.",
+        ),
+    ] = "auto"
+    smpp_tls_port: Annotated[
+        str, Meta(pattern=r"^(off|[0-9]{1,5})$", description="Its port with TLS (2776, as a rule); 0: a free one.")
+    ] = "off"
+    smpp_tls_cert: Annotated[str, Meta(description="PEM file of its certificate, with the chain.")] = ""
+    smpp_tls_key: Annotated[str, Meta(description="PEM file of the key; empty: it is in the same file.")] = ""
 
     @property
     def strict(self) -> bool:
