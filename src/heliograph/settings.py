@@ -251,7 +251,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^(auto|off|[0-9]{1,5})$",
-            description="Its port, 0: a free one. auto: 2775 in sandbox mode (a free one if it is taken), else off.",
+            description="Its port, 0: a free one. auto: 2780 in sandbox mode (a free one if it is taken), else off.",
         ),
     ] = "auto"
     smpp_tls_port: Annotated[

@@ -30,7 +30,8 @@ from heliograph.transports.smpp.session import Request, Session
 
 log = structlog.get_logger(__name__)
 
-USUAL_PORT: Final = 2775
+USUAL_PORT: Final = 2780
+"""Of sandbox mode. `heliograph smsc` has 2775."""
 UNBIND_WAIT: Final = 2.0
 MOST_AT_ONCE: Final = 50
 """Submits of one bind in one order: a longer one would count as a bulk send."""

@@ -18,7 +18,7 @@ from heliograph.errors import ApiError
 from heliograph.esme import deliveries, login, reading
 from heliograph.esme.deliveries import COLUMNS, DELIVERED, ENROUTE, State, Submitted
 from heliograph.esme.login import Login
-from heliograph.esme.reading import SOURCE, Submit
+from heliograph.esme.reading import Submit
 from heliograph.ids import new_ids
 from heliograph.messaging import cancel as cancelling
 from heliograph.messaging import message, parts
