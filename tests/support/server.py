@@ -81,7 +81,8 @@ class Running:
         self.house = started.result()
         while not self._server.started:  # noqa: ASYNC110 - uvicorn has only this flag
             await asyncio.sleep(0.005)
-        self.smpp_port, self.smpp_tls_port = self._server.esmes.port, self._server.esmes.tls_port
+        self.esmes = self._server.esmes
+        self.smpp_port, self.smpp_tls_port = self.esmes.port, self.esmes.tls_port
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self._ready.set()
         await task

@@ -5,7 +5,7 @@ docs/smpp-server.md says what it serves, decision 0017 why it is so.
 
 import asyncio
 import ssl
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, Self
 
 import structlog
@@ -72,7 +72,7 @@ class EsmeServer:
         """Read nothing more, answer what was read, say goodbye."""
         for server in self._servers:
             server.close()
-        connections = tuple(self._door.connections)
+        connections = tuple(self.connections)
         for connection in connections:
             connection.pause_reading()
         if self._tasks:
@@ -83,6 +83,11 @@ class EsmeServer:
         await asyncio.gather(*(connection.unbind(UNBIND_WAIT) for connection in connections))
         for server in self._servers:
             await server.wait_closed()
+
+    @property
+    def connections(self) -> Collection[Connection]:
+        """Those that are open."""
+        return self._door.connections
 
     async def _listen(self) -> None:
         options = self._options
