@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import esme
 import storage
 from heliograph.app import database_url
 from heliograph.db.engine import Connector
@@ -156,7 +157,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,sizes")
+    parser.add_argument("--parts", default="loads,esme,sizes")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -166,6 +167,9 @@ def main() -> None:
     for kind in options.kinds.split(","):
         if "loads" in options.parts:
             loads(kind, options.seconds, base)
+        if "esme" in options.parts:
+            with databases(kind) as (url, _):
+                esme.compare(kind, options.seconds, url)
         if "sizes" in options.parts:
             sizes(kind, options.rows)
 
