@@ -11,14 +11,14 @@ import pytest
 from esme.peer import RECEIVING, Esme, add_login, bound, id_of
 from heliograph.clock import DAY
 from heliograph.db.engine import Tx
-from heliograph.esme import deliveries, outbox
+from heliograph.esme import deliveries, login, outbox
 from heliograph.messaging import rows
 from heliograph.transports.smpp import parts, pdu
 from heliograph.transports.smpp.session import Session
 from support.certificates import self_signed
 from support.server import ONE_DATABASE, Api, Running
 from transports.conformance import run
-from transports.wire import Wire
+from transports.wire import Pdu, Wire
 
 CUSTOMER, OURS = "+61491570156", "+61481074190"
 
@@ -191,6 +191,23 @@ def test_two_binds_share_what_waits(server: Running, api: Api) -> None:
 
 
 @ONE_DATABASE
+def test_a_receiver_is_closed_when_its_login_or_permission_ends(server: Running, api: Api) -> None:
+    sub = server.subaccount(api)
+    removed, forbidden = add_login(server, api), add_login(server, api, subaccount_id=sub.subaccount_id)
+    arrive(server, api, "for nobody", forbidden[0])
+
+    async def scenario() -> None:
+        async with bound(server, *removed, RECEIVING) as one, bound(server, *forbidden, RECEIVING) as other:
+            await other.until(1)
+            await asyncio.to_thread(api.put, f"/subaccounts/{sub.subaccount_id}", {"access_smpp": False})
+            await asyncio.to_thread(server.write, lambda tx: login.remove(tx, removed[0]) and 0)
+            assert await one.wire.ended()
+            assert await other.wire.ended()
+
+    run(scenario())
+
+
+@ONE_DATABASE
 def test_what_no_bind_takes_in_time_is_forgotten(server: Running, api: Api) -> None:
     own, other = add_login(server, api), add_login(server, api)
     for system_id in (own[0], other[0]):
@@ -263,7 +280,20 @@ def test_over_tls(tmp_path: Path) -> None:
             assert not (await plain._reader.read(16)).startswith(b"\0\0\0")
             await plain.close()
 
+        async def goodbye() -> None:
+            context = ssl.create_default_context(cafile=str(certificate))
+            esme = Esme(Wire(*await asyncio.open_connection("127.0.0.1", secured.smpp_tls_port, ssl=context)))
+            assert await esme.bind(*own) == 0
+            stopping = asyncio.ensure_future(asyncio.to_thread(secured.stop))
+            asked = await esme.wire.read()
+            assert asked.command == pdu.UNBIND
+            esme.wire.write(Pdu(asked.command | pdu.RESPONSE, 0, asked.sequence, b""))
+            assert await esme.wire.ended()
+            await stopping
+            await esme.wire.close()
+
         run(scenario())
+        run(goodbye())
         secured.close_clients()
     finally:
         secured.stop()

@@ -1,10 +1,12 @@
 """What an ESME submits becomes messages like those of HTTP: the same prices, refusals and receipts."""
 
+import asyncio
 import time
 
 import pytest
 
 from esme.peer import RECEIVING, TO, Esme, add_login, bound, id_of, long, submit
+from heliograph.errors import DatabaseAway
 from heliograph.esme import login, reading, submits
 from heliograph.transports.smpp import alphabet, pdu, receipts
 from heliograph.transports.smpp.pdu import Address, ShortMessage
@@ -263,6 +265,34 @@ def test_a_receiver_submits_nothing(server: Running, api: Api) -> None:
     async def scenario() -> None:
         async with bound(server, *own, RECEIVING) as esme:
             assert (await esme.submit()).status == pdu.ESME_RINVBNDSTS
+
+    run(scenario())
+
+
+@ONE_DATABASE
+def test_while_the_database_is_away_nothing_is_taken(
+    server: Running, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = add_login(server, api)
+
+    def away(*_: object, **more: object) -> "asyncio.Future[object]":
+        failed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        failed.set_exception(DatabaseAway("the test"))
+        return failed
+
+    async def scenario() -> None:
+        async with bound(server, *own, pdu.BIND_TRANSMITTER) as esme:
+            other = await Esme.connect(server)
+            with monkeypatch.context() as patch:
+                for way in ("write", "write_merged", "read"):
+                    patch.setattr(server.house.database, way, away)
+                assert (await esme.submit()).status == pdu.ESME_RSYSERR
+                assert (await esme.ask(pdu.QUERY_SM, b"x\0\0\0\0")).status == pdu.ESME_RSYSERR
+                assert (await esme.ask(pdu.CANCEL_SM, b"\0x\0\0\0\0")).status == pdu.ESME_RSYSERR
+                assert await other.bind(*own) == pdu.ESME_RSYSERR
+            assert (await esme.submit()).status == 0
+            assert await other.bind(*own) == 0
+            await other.wire.close()
 
     run(scenario())
 

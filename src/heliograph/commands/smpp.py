@@ -71,7 +71,7 @@ def list_logins(*, where: Store = STORE, as_json: AsJson = False) -> None:
 
 @app.command
 def remove(system_id: SystemId, /, *, where: Store = STORE, as_json: AsJson = False) -> None:
-    """End a login. Its binds can submit nothing more, and what waits for them is forgotten."""
+    """End a login. Its binds are closed, and what waits for them is forgotten."""
 
     def work(tx: Tx) -> None:
         gone = logins.remove(tx, system_id)

@@ -90,7 +90,7 @@ def add(tx: Tx, vault: Vault, login: Login, password: str = "") -> str:
 
 
 def remove(tx: Tx, system_id: str) -> Login:
-    """End a login: its binds can submit nothing more, what waits for them is forgotten. Raises NotFound."""
+    """End a login: its binds are closed, what waits for them is forgotten. Raises NotFound."""
     login = find(tx, system_id)
     if login is None:
         raise NotFound(f"There is no system_id {system_id!r}.")

@@ -11,8 +11,10 @@ from typing import Final
 import structlog
 
 from heliograph.db.database import Database
-from heliograph.errors import Unavailable
+from heliograph.db.engine import Tx
+from heliograph.errors import Forbidden, Unauthorized, Unavailable
 from heliograph.esme import deliveries
+from heliograph.esme import login as logins
 from heliograph.esme.deliveries import Waiting
 from heliograph.esme.login import Login
 from heliograph.transports.smpp import pdu
@@ -108,7 +110,13 @@ class Outbox:
         """Send what there is room for; seconds to wait before the next round. Raises Unavailable."""
         system_id = self._login.system_id
         room = sum(min(session.room, self._login.window) for session in self._receivers)
-        if not room or not await self._database.read(lambda tx: deliveries.is_any_due(tx, system_id)):
+        try:
+            due = await self._database.read(self._look)
+        except (Unauthorized, Forbidden):
+            for session in self._receivers:
+                session.close("the login is no longer good")
+            return LOOK_AGAIN
+        if not room or not due:
             return LOOK_AGAIN
         claimed = await self._database.write(lambda tx: deliveries.claim(tx, system_id, room, LEASE), urgent=False)
         if not claimed:
@@ -124,6 +132,11 @@ class Outbox:
         if again and self._receivers:
             await asyncio.sleep(PAUSE)
         return 0.0
+
+    def _look(self, tx: Tx) -> bool:
+        """Whether something is due. Raises Unauthorized, Forbidden: nothing may be sent any more."""
+        logins.principal(tx, self._login)
+        return deliveries.is_any_due(tx, self._login.system_id)
 
     async def _send(self, claimed: Sequence[Waiting]) -> list[int | None]:
         """Write each to a bind that has room, in their order, and wait for the answers; None: there is none."""
