@@ -1,6 +1,6 @@
 """Submits over SMPP against sends over HTTP, one message each, both durable before they are answered, in turns.
 
-An ESME with four binds has as many submits unanswered (64) as wrk has connections. Run it by itself, or as a part of
+An ESME with eight binds has as many submits unanswered (64) as wrk has connections. Run it by itself, or as a part of
 run.py; as a process with arguments it is the ESME.
 """
 
@@ -21,7 +21,7 @@ from heliograph.transports.smpp.pdu import Address, Bind
 from heliograph.transports.smpp.session import Exchange, Request, Session
 from machine import Child, free_port, heliograph, serve, wrk
 
-BINDS, WINDOW = 4, 16
+BINDS, WINDOW = 8, 8
 ROUNDS = 3
 SOURCE = pdu.encode_address(Address(0, 0, "15550001"))
 
@@ -105,17 +105,22 @@ def compare(kind: str, seconds: int, database: str = "") -> None:
     server: Child = serve(data, database, smpp_port=str(port))
     wrk(server.port, "/v3/sms/send", 64, 1, 1)
     submitted(port, password, 1)
-    over_http, over_smpp, memory = [], [], []
+    over_http, over_smpp, memory, spent = [], [], [], []
     for _ in range(ROUNDS):
         result = wrk(server.port, "/v3/sms/send", 64, seconds, 1)
         over_http.append(result["requests"] / result["duration"])
+        before = server.cpu()
         over_smpp.append(submitted(port, password, seconds))
+        spent.append(over_smpp[-1] * seconds / (server.cpu() - before))
         memory.append(server.memory())
     server.stop()
     shutil.rmtree(data)
     http, smpp = sorted(over_http)[ROUNDS // 2], sorted(over_smpp)[ROUNDS // 2]
     sizes = ", ".join(f"{size:.0f}" for size in memory)
-    print(f"{kind}, SMPP in: {smpp:,.0f} submits/s, {smpp / http:.2f} of HTTP ({http:,.0f}/s); {sizes} MB")
+    print(
+        f"{kind}, SMPP in: {smpp:,.0f} submits/s, {smpp / http:.2f} of HTTP ({http:,.0f}/s);"
+        f" {sorted(spent)[ROUNDS // 2]:,.0f} per CPU-second of the server; {sizes} MB"
+    )
 
 
 if __name__ == "__main__":

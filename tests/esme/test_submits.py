@@ -223,6 +223,28 @@ def test_a_repeated_part_is_known_as_one_of_its_message(server: Running, api: Ap
     assert len(api.get("/sms/history")["data"]) == 1
 
 
+def test_ids_are_forgotten_long_after_the_end(server: Running, api: Api) -> None:
+    """Not those of messages that are still to be sent."""
+    own = add_login(server, api)
+
+    async def scenario() -> list[str]:
+        async with bound(server, *own, pdu.BIND_TRANSMITTER) as esme:
+            return [
+                id_of(await esme.submit("now")),
+                id_of(await esme.submit("in three months", schedule="000300000000000R")),
+            ]
+
+    async def asked(ids: list[str]) -> list[int]:
+        async with bound(server, *own) as esme:
+            return [(await esme.ask(pdu.QUERY_SM, pdu.c_string(one) + b"\0\0\0")).status for one in ids]
+
+    ids = run(scenario())
+    assert server.write(lambda tx: submits.forget(tx, 0)) is False
+    assert run(asked(ids)) == [0, 0]
+    server.write(lambda tx: submits.forget(tx, -submits.FORGOTTEN_AFTER - 60))
+    assert run(asked(ids)) == [pdu.ESME_RINVMSGID, 0]
+
+
 @ONE_DATABASE
 def test_only_failures_are_reported_to_who_asks_for_them(server: Running, api: Api) -> None:
     own = add_login(server, api)

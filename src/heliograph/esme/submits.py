@@ -223,8 +223,9 @@ def _repeat(tx: Tx, long_id: str, whole: str) -> None:
 
 def forget(tx: Tx, validity: int, limit: int = 1000) -> bool:
     """Forget ids of messages that ended long ago; whether more are left. `validity` is in seconds."""
-    sql = "SELECT smpp_id FROM smpp_submits WHERE at < ? ORDER BY at LIMIT ?"
-    old = [row[0] for row in tx.driver(sql, [tx.now - validity - FORGOTTEN_AFTER, limit]).fetchall()]
+    before = tx.now - validity - FORGOTTEN_AFTER
+    sql = "SELECT smpp_id FROM smpp_submits WHERE smpp_id < ? AND at < ? ORDER BY smpp_id LIMIT ?"
+    old = [row[0] for row in tx.driver(sql, [new_ids(1, before)[0], before, limit]).fetchall()]
     tx.driver_in("DELETE FROM smpp_submits WHERE smpp_id IN ({})", [], old)
     return len(old) == limit
 

@@ -31,14 +31,15 @@ smpp_submits = Table(
     Column("source", Text, nullable=False),
     Column("dest", Text, nullable=False),
     Column("state", SmallInteger, nullable=False),
-    Column("at", BigInteger, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
     some("ix_smpp_submits_message_id", "message_id", where="message_id IS NOT NULL"),
     some("ix_smpp_submits_long_id", "long_id", where="long_id IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 """Ids that ESMEs were given. That of a message in one part is the id of the message, and `message_id` is null; a part
 of a long message (`long_id`) has an id before there is a message. `state` is the message_state of a part whose message
-never came to be, else 0. `source` and `dest` are TON, NPI and address as the ESME wrote them.
+never came to be, else 0. `at` is when the message is due; old ids are found by the time that they begin with. `source`
+and `dest` are TON, NPI and address as the ESME wrote them.
 """
 
 smpp_deliveries = Table(

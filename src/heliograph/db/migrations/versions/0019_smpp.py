@@ -39,7 +39,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("smpp_id", name=op.f("pk_smpp_submits")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_smpp_submits_at"), "smpp_submits", ["at"], unique=False)
     for column in ("message_id", "long_id"):
         some = sa.text(f"{column} IS NOT NULL")
         op.create_index(f"ix_smpp_submits_{column}", "smpp_submits", [column], sqlite_where=some, postgresql_where=some)
