@@ -1,7 +1,9 @@
 """`heliograph smpp`: logins of ESMEs, beside a server that runs."""
 
 import json
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +73,23 @@ def test_what_is_wrong_is_said(server: Running, api: Api, run: Run) -> None:
         done = run("smpp", *words)
         assert done.code == 1
         assert sentence in " ".join(done.err.split())
+
+
+def test_a_server_that_cannot_listen_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELIOGRAPH_DATA", str(tmp_path / "data"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        monkeypatch.setenv("HELIOGRAPH_SMPP_PORT", port)
+        done = program.command("serve", "--port", "0")
+        assert done.code == 1
+        assert f"HELIOGRAPH_SMPP_PORT={port}: cannot listen:" in " ".join(done.err.split())
+    monkeypatch.setenv("HELIOGRAPH_SMPP_PORT", "0")
+    monkeypatch.setenv("HELIOGRAPH_SMPP_TLS_PORT", "0")
+    monkeypatch.setenv("HELIOGRAPH_SMPP_TLS_CERT", str(tmp_path / "none.pem"))
+    done = program.command("serve", "--port", "0")
+    assert done.code == 1
+    assert "none.pem: No such file or directory." in " ".join(done.err.split())
+    monkeypatch.setenv("HELIOGRAPH_SMPP_PORT", "70000")
+    done = program.command("serve", "--port", "0")
+    assert done.code == 1
+    assert "HELIOGRAPH_SMPP_PORT='70000': it does not have the right form." in " ".join(done.err.split())

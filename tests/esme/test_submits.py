@@ -274,6 +274,9 @@ def test_more_than_the_window_or_the_rate_is_throttled(server: Running, api: Api
         async with bound(server, *narrow) as esme:
             assert sorted(await statuses(esme, "narrow")) == [0, 0, 0, pdu.ESME_RTHROTTLED, pdu.ESME_RTHROTTLED]
             assert (await esme.submit("there is room again")).status == 0
+            asked = [esme.send(pdu.QUERY_SM, b"x\0\0\0\0") for _ in range(50)]
+            statuses_of = {answer.status for answer in await esme.answers(asked)}
+            assert statuses_of == {pdu.ESME_RINVMSGID, pdu.ESME_RTHROTTLED}
         async with bound(server, *slow) as esme:
             assert sorted(await statuses(esme, "slow")) == [0, *[pdu.ESME_RTHROTTLED] * 4]
 

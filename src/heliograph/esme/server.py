@@ -108,7 +108,7 @@ class EsmeServer:
         """Listen on a port (0: a free one); the port. Raises SettingsError."""
         try:
             server = await self._loop.create_server(self._connection, self._options.smpp_host, port, ssl=context)
-        except (OSError, OverflowError, UnicodeError) as problem:
+        except (OSError, UnicodeError) as problem:
             why = getattr(problem, "strerror", None) or problem
             raise SettingsError(f"HELIOGRAPH_{option}={port}: cannot listen: {why}.") from None
         self._servers.append(server)
@@ -144,7 +144,10 @@ class EsmeServer:
                 submit = self._read(session, bound, request)
                 if submit is not None:
                     taken.append((request, submit))
+            elif bound.in_flight >= bound.login.window:
+                session.answer([request], pdu.ESME_RTHROTTLED)
             else:
+                bound.in_flight += 1
                 self._start(self._look_up(session, bound, request))
         if taken and session.state is not None:
             for begin in range(0, len(taken), MOST_AT_ONCE):
@@ -241,6 +244,8 @@ class EsmeServer:
             status = pdu.ESME_RSYSERR
         except ApiError:
             session.close("the login is no longer good")
+        finally:
+            bound.in_flight -= 1
         session.answer([request], status, body)
 
     def _queried(self, tx: Tx, bound: Bound, smpp_id: str) -> bytes | None:
