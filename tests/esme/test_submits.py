@@ -8,6 +8,7 @@ import pytest
 from esme.peer import RECEIVING, TO, Esme, add_login, bound, id_of, long, submit
 from heliograph.errors import DatabaseAway
 from heliograph.esme import login, reading, submits
+from heliograph.messaging import message
 from heliograph.transports.smpp import alphabet, pdu, receipts
 from heliograph.transports.smpp.pdu import Address, ShortMessage
 from support.server import ONE_DATABASE, Api, Running
@@ -17,12 +18,12 @@ from transports.wire import Pdu
 LONG = "0123456789 " * 40
 
 
-def report(message: ShortMessage) -> tuple[str, str]:
+def report(told: ShortMessage) -> tuple[str, str]:
     """The id and the state of a receipt, as a carrier's client of ours reads them."""
-    read = receipts.sort(message, "same")
-    assert isinstance(read, receipts.Report), message
-    named = message.tlvs[pdu.TAG_RECEIPTED_MESSAGE_ID].rstrip(b"\0").decode()
-    assert message.octets.startswith(f"id:{named} ".encode())
+    read = receipts.sort(told, "same")
+    assert isinstance(read, receipts.Report), told
+    named = told.tlvs[pdu.TAG_RECEIPTED_MESSAGE_ID].rstrip(b"\0").decode()
+    assert told.octets.startswith(f"id:{named} ".encode())
     assert receipts.receipt_id(named, "same") == read.remote_id
     return named, read.state
 
@@ -179,8 +180,12 @@ def test_schedule_validity_query_and_cancel(server: Running, api: Api) -> None:
             assert (await esme.ask(pdu.CANCEL_SM, b"\0nobody")).status == pdu.ESME_RINVPARLEN
             return id_of(answer)
 
-    row = api.history(run(scenario()))
+    message_id = run(scenario())
+    row = api.history(message_id)
     assert row["status"] == "Cancelled"
+    house = server.house
+    found = server.read(lambda tx: message.find(tx, api.user_id, message_id))
+    assert 172_400 < house._delivery(house.channels["sms"])._valid_until(found) - time.time() < 172_900
     assert 86_000 < int(row["schedule"]) - time.time() < 86_500
 
 
