@@ -85,14 +85,14 @@ class Child:
         self._process.wait(60)
 
 
-def heliograph(data: Path, database: str, *arguments: str) -> None:
-    """Run a command of the program to its end."""
+def heliograph(data: Path, database: str, *arguments: str) -> str:
+    """Run a command of the program to its end; what it printed."""
     environment = {**os.environ, "HELIOGRAPH_DATABASE": database}
     command = [PROGRAM, *arguments, "--data", str(data)]
-    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return subprocess.run(command, check=True, capture_output=True, env=environment, text=True).stdout
 
 
-def serve(data: Path, database: str, role: str = "api") -> Child:
+def serve(data: Path, database: str, role: str = "api", smpp_port: str = "off") -> Child:
     """A server whose throttle is off: the load repeats its texts."""
     port = free_port()
     return Child(
@@ -100,6 +100,7 @@ def serve(data: Path, database: str, role: str = "api") -> Child:
         port=port,
         HELIOGRAPH_DATABASE=database,
         HELIOGRAPH_THROTTLE_SECONDS="0",
+        HELIOGRAPH_SMPP_PORT=smpp_port,
         HELIOGRAPH_LOG_LEVEL="error",
     )
 

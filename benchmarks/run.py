@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import campaigns
+import esme
 import storage
 from heliograph.app import database_url
 from heliograph.db.engine import Connector
@@ -181,7 +182,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,redirects,sizes,campaigns")
+    parser.add_argument("--parts", default="loads,esme,redirects,sizes,campaigns")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -193,6 +194,9 @@ def main() -> None:
             loads(kind, options.seconds, base)
         if "redirects" in options.parts:
             redirects(kind, options.seconds, base)
+        if "esme" in options.parts:
+            with databases(kind) as (url, _):
+                esme.compare(kind, options.seconds, url)
         if "sizes" in options.parts:
             sizes(kind, options.rows)
         if "campaigns" in options.parts:

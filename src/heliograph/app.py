@@ -21,6 +21,7 @@ from heliograph.contacts import audience, optout
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
+from heliograph.esme.deliveries import reporting
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
@@ -91,7 +92,7 @@ class House:
         self._upkeep: Upkeep | None = None
         actions = Actions(options, self.vault, self.channels)
         self.hooks = Hooks(
-            self.channels, actions.on_receipt, actions.on_inbound, number.owner, audience.opted_out_since
+            self.channels, reporting(actions.on_receipt), actions.on_inbound, number.owner, audience.opted_out_since
         )
         self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files))
 

@@ -16,6 +16,7 @@ from heliograph.clock import DAY, HOUR
 from heliograph.contacts import imports, lists
 from heliograph.contacts.importer import Importer
 from heliograph.db.database import Database
+from heliograph.esme import deliveries, submits
 from heliograph.files import store as files
 from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
@@ -69,6 +70,9 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
             "join parked receipts": lambda tx: receipts.join_parked(tx, self.hooks),
             "forget parked receipts": lambda tx: receipts.forget_parked(tx, float(validity)),
             "forget parts": lambda tx: parts.forget(tx, float(validity)),
+            "give up parts of submits": submits.give_up,
+            "forget submits": lambda tx: submits.forget(tx, validity),
+            "forget deliver_sm": deliveries.forget,
             "forget webhooks": lambda tx: outgoing.prune(tx, options.webhook_days * float(DAY)),
             "forget idempotency keys": idempotency.prune,
             "expire files": files.expire,

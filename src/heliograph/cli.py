@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import inboxes, issues, links, messages, money
+from heliograph.commands import inboxes, issues, links, messages, money, smpp
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,
@@ -63,7 +63,18 @@ accounts = cyclopts.App(name="account", help="Accounts: make them, show them, gi
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")
 rates = cyclopts.App(name="prices", help="What messages cost.")
 hooks = cyclopts.App(name="webhooks", help="Events pushed to customers' URLs.")
-for part in (accounts, messages.app, carrier_routes, rates, hooks, issues.app, links.app, money.paid, money.numbers):
+for part in (
+    accounts,
+    messages.app,
+    carrier_routes,
+    rates,
+    hooks,
+    issues.app,
+    links.app,
+    money.paid,
+    money.numbers,
+    smpp.app,
+):
     app.command(part)
 accounts.command(account_commands.list_accounts, name="list")
 accounts.command(account_commands.show_account, name="show")

@@ -25,6 +25,7 @@ from heliograph import carriers
 from heliograph.app import House, build, database_url, web
 from heliograph.connections import Gate, raise_file_limit
 from heliograph.db import holder
+from heliograph.esme.server import EsmeServer
 from heliograph.settings import Settings, SettingsError, reached
 from heliograph.transports.options import Carriers
 
@@ -108,6 +109,11 @@ def make_server(options: Settings, started: "asyncio.Future[House] | None" = Non
     return Server(options, started or asyncio.get_running_loop().create_future())
 
 
+def esmes(house: House) -> EsmeServer:
+    """The SMPP server for customers of a started house."""
+    return EsmeServer(house.options, house.database, house.vault, house.channels, house.limits.logins)
+
+
 class Server(uvicorn.Server):
     """uvicorn around a house: nothing is answered before the house stands, and it stands until the last answer."""
 
@@ -131,6 +137,7 @@ class Server(uvicorn.Server):
             )
         )
         self.url = ""
+        self.esmes: EsmeServer
         self._options = options
         self._house = started
         self._again = asyncio.Event()
@@ -145,7 +152,7 @@ class Server(uvicorn.Server):
                 listening.enter_context(listener)
             options = msgspec.structs.replace(options, port=listeners[0].getsockname()[1])
             self.url = url(options.host, options.port)
-            async with _standing(options, self._again, self.url) as house:
+            async with _standing(options, self._again, self.url) as house, esmes(house) as self.esmes:
                 self.config.app = web(house)
                 self._house.set_result(house)
                 log.info("server.listening", url=self.url, mode=options.mode, role=options.role)

@@ -14,6 +14,7 @@ class SettingsError(Exception):
     """A wrong option: the text says where it stands and what is wrong with it."""
 
 
+_PORT = "[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _LIMIT = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 
 
@@ -302,6 +303,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     number_grace_days: Annotated[
         int, Meta(ge=0, description="Days that a dedicated number is kept when its month cannot be paid.")
     ] = 7
+    smpp_host: Annotated[str, Meta(description="Address that the SMPP server for customers listens on.")] = "127.0.0.1"
+    smpp_port: Annotated[
+        str,
+        Meta(
+            pattern=f"^(auto|off|{_PORT})$",
+            description="Its port, 0: a free one. auto: 2780 in sandbox mode (a free one if it is taken), else off.",
+        ),
+    ] = "auto"
+    smpp_tls_port: Annotated[
+        str, Meta(pattern=f"^(off|{_PORT})$", description="Its port with TLS (2776, as a rule); 0: a free one.")
+    ] = "off"
+    smpp_tls_cert: Annotated[str, Meta(description="PEM file of its certificate, with the chain.")] = ""
+    smpp_tls_key: Annotated[str, Meta(description="PEM file of the key; empty: it is in the same file.")] = ""
 
     @property
     def strict(self) -> bool:

@@ -61,7 +61,7 @@ def test_the_account_has_the_documented_keys_and_types_and_two_of_ours(api: Api)
     sub = seen["_subaccount"]
     assert sub["api_key"] == api.key
     flags = [name for name in sub if name.startswith("access_")]
-    assert len(flags) == 12
+    assert len(flags) == 13  # the documented ones, and access_smpp
     assert all(sub[flag] == 1 for flag in flags)
     assert seen["balance"] == "100.000000"
     assert seen["_currency"] == {

@@ -65,6 +65,7 @@ _VOICE = _at(
 )
 
 EXTRAS: dict[int, str] = {
+    1: "data._subaccount.access_smpp:integer",
     2: "data.date_sign_up:integer data.reply_to:string data.delivery_to:string data.priority:integer "
     "data.country_ip:string data.price_rate:integer data.pricing_variant:integer data.on_trial:integer "
     "data.trial_expiry:string data._referrer_chosen:object data.cors_origins:string data.throttle_seconds:integer "
@@ -151,6 +152,7 @@ EXTRAS: dict[int, str] = {
 }
 """Endpoint -> keys beyond the example, as place:type. They are documented in a property table, or the official client
 6.0.2 and live captures have them, or (cors_origins, throttle_seconds) they are settings that only this program shows.
+The permission access_smpp, which the client knows of the account (2), is shown at its registration (1) too.
 null is always right for them."""
 
 EXTRAS_ANYWHERE = {"_currency": {"min_recharge_amount": "string", "max_recharge_amount": "string"}}

@@ -215,6 +215,7 @@ ACTIONS = {
     "URL": "https://hooks.example/",
     "SMS": NUMBER,
     "POLL": "",
+    "SMPP": "",
     "NONE": "",
     **dict.fromkeys(("GROUP_SMS", "MOVE_CONTACT", "CREATE_CONTACT", "CREATE_CONTACT_PLUS_EMAIL"), "list"),
     **dict.fromkeys(("CREATE_CONTACT_PLUS_NAME", "CREATE_CONTACT_PLUS_NAME_EMAIL"), "list"),
@@ -252,8 +253,8 @@ def test_inbound_rules(client: sdk.ApiClient, api: Api) -> None:
         assert data(calls.sms_inbound_automation_delete(key)) == []
     assert data(calls.sms_inbound_automations_get())["data"] == born
     refused(lambda: calls.sms_inbound_automation_get(key), 404)
-    rule.action = "SMPP"
-    assert "needs the SMPP server" in refused(lambda: calls.sms_inbound_automation_post(rule), 400)
+    rule.action, rule.action_address = "SMPP", "nobody"
+    assert "must be a system_id of this account" in refused(lambda: calls.sms_inbound_automation_post(rule), 400)
 
 
 def test_receipt_rules(client: sdk.ApiClient) -> None:
@@ -273,8 +274,9 @@ def test_receipt_rules(client: sdk.ApiClient) -> None:
     for key in keys:
         assert data(calls.sms_delivery_receipt_automation_delete(key)) == []
     assert data(calls.sms_delivery_receipt_automations_get())["total"] == 0
-    rule.action = "SMPP"
-    assert "needs the SMPP server" in refused(lambda: calls.sms_delivery_receipt_automation_post(rule), 400)
+    rule.action, rule.action_address = "SMPP", "nobody"
+    told = refused(lambda: calls.sms_delivery_receipt_automation_post(rule), 400)
+    assert "must be a system_id of this account" in told
 
 
 def refused(call: Callable[[], Any], status: int) -> str:

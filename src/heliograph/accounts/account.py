@@ -260,6 +260,12 @@ def with_password(tx: Tx, username: str) -> Principal | None:
     return found.proven(found.password, tx.now)
 
 
+def by_subaccount(tx: Tx, subaccount_id: int) -> Principal | None:
+    """A subaccount that is not deleted, for logins that are not its own key or password (SMPP)."""
+    found = _find(tx, subaccounts.c.subaccount_id == subaccount_id)
+    return found.principal if found else None
+
+
 def by_user(tx: Tx, user_id: int) -> Principal | None:
     """The main subaccount of a user, for messages that the server sends in its name (rules)."""
     found = _find(tx, (users.c.user_id == user_id) & (subaccounts.c.is_main == 1))

@@ -71,6 +71,7 @@ class OwnSubaccount(msgspec.Struct, kw_only=True):
     access_post: Flag
     access_reseller: Flag
     access_mms: Flag
+    access_smpp: Flag
     share_campaigns: Flag
     notes: str | None
 

@@ -14,6 +14,7 @@ from heliograph.automations.sending import RuleSms
 from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.contacts import audience, contact, lists, optout
 from heliograph.db.engine import Tx
+from heliograph.esme import deliveries
 from heliograph.mailaddress import is_address
 from heliograph.messaging import rows
 from heliograph.messaging.channel import Channel
@@ -123,6 +124,8 @@ class Actions:
             return Done(self._sms.to_one(tx, event, address, event.told, FORWARD))
         if action == "GROUP_SMS":
             return Done(self._sms.to_group(tx, event, int(address)))
+        if action == "SMPP":
+            return Done(_to_esme(tx, event, address))
         if action == "AUTO_REPLY":
             return Done(self._auto_reply(tx, event, rule["body"] or address))
         if action == "MOVE_CONTACT":
@@ -153,6 +156,15 @@ class Actions:
         """Answer the sender by a text that may have placeholders (facts E, G1)."""
         member = audience.acquainted(tx, event.user_id, event.party, event.list_id)
         return self._sms.to_one(tx, event, event.party, audience.personal(text)(member), REPLY)
+
+
+def _to_esme(tx: Tx, event: Event, system_id: str) -> str:
+    """An arriving message, or else a receipt, goes to a bind of the account."""
+    if event.arrived is not None:
+        return deliveries.deliver(tx, event.user_id, system_id, event.arrived)
+    if event.receipt is None or event.original is None:
+        raise ValueError("an event is an arrival or a receipt")
+    return deliveries.deliver_receipt(tx, event.user_id, system_id, event.original, event.receipt)
 
 
 def _conclude(tx: Tx, event: Event, matching: Sequence[Rule], done: Sequence[Done], became: Mapping[str, str]) -> bool:

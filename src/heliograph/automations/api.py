@@ -7,10 +7,11 @@ import msgspec
 
 from heliograph import phone
 from heliograph.automations import rules
-from heliograph.automations.families import ACTIONS, OF_LISTS, UNSERVED, Family
+from heliograph.automations.families import ACTIONS, OF_LISTS, Family
 from heliograph.contacts import lists
 from heliograph.db.tables import rules as table
 from heliograph.errors import BadRequest, label, required
+from heliograph.esme import login
 from heliograph.fields import about
 from heliograph.http import search
 from heliograph.http.endpoint import endpoint
@@ -148,7 +149,7 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
         if not str(rule[name] or "").strip():
             faults[name] = required(name)
     if rule["action"] and rule["action"] not in ACTIONS:
-        faults["action"] = UNSERVED.get(str(rule["action"]), f"Action must be one of {', '.join(ACTIONS)}.")
+        faults["action"] = f"Action must be one of {', '.join(ACTIONS)}."
     if rule.get("message_search_type") not in (None, 0, 1, 2, 3):
         faults["message_search_type"] = "Message search type must be 0, 1, 2 or 3."
     if rule.get("webhook_type") not in (None, "", *WEBHOOK_TYPES):
@@ -185,6 +186,8 @@ def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
         return {"body": "Body must be the email address that the message goes to, or empty."}
     if action == "SMS" and (fault := _forwarding_fault(phone.parse(address), rule)):
         return {"action_address": fault}
+    if action == "SMPP" and address and address not in login.of_account(req.tx, req.who.user_id):
+        return {"action_address": "Action address must be a system_id of this account, or empty for all of them."}
     if action == "AUTO_REPLY" and not (address or body):
         return {"action_address": "Give the text of the reply in body or action_address."}
     return {}

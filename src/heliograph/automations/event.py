@@ -19,7 +19,7 @@ CONFIRMATIONS = {optout.OUT: "opt-out", optout.IN: "opt-in"}
 
 
 class Event(msgspec.Struct, kw_only=True):
-    """An event as rules see it; `arrived` is None for a receipt.
+    """An event as rules see it; `arrived` is None for a receipt, and `receipt` for an arrival.
 
     `party` is whom it is about: who wrote, or whom the message went to. `ours` is the number that was written to; what
     is passed on goes out from it. `told` is what is passed on, `barred` the numbers that it must not go to. `list_id`
@@ -40,6 +40,7 @@ class Event(msgspec.Struct, kw_only=True):
     """What a URL gets."""
     original: Message | None
     arrived: rows.Inbound | None
+    receipt: rows.Receipt | None = None
     about: Mapping[str, str]
     lines: list[str] = []
 
@@ -65,6 +66,7 @@ def of_receipt(sent: Message, receipt: rows.Receipt) -> Event:
         payload=lambda: payloads.receipt(receipt),
         original=sent,
         arrived=None,
+        receipt=receipt,
         about={sent.message_id: ended},
     )
 

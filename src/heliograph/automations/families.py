@@ -20,12 +20,10 @@ ACTIONS = (
     "CREATE_CONTACT_PLUS_EMAIL",
     "CREATE_CONTACT_PLUS_NAME_EMAIL",
     "CREATE_CONTACT_PLUS_NAME",
+    "SMPP",
     "NONE",
 )
 """What rules can do."""
-
-UNSERVED = {"SMPP": "The action SMPP needs the SMPP server, which this version of Heliograph does not have."}
-"""Actions that are refused, and why."""
 
 LEARNED: Mapping[str, Sequence[str]] = {
     "CREATE_CONTACT": (),

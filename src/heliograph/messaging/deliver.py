@@ -42,6 +42,9 @@ MOST_TOLD = 10_000
 RECORD_AGAIN = (0.5, 1.0, 2.0, 5.0)
 """Seconds between two tries to record outcomes while the database is away; the last one again and again."""
 
+VALID_UNTIL = "valid_until"
+"""Key of the details of a message whose sender has limited its validity: Unix seconds."""
+
 MOST_NAMES = 10_000
 """Usernames that are remembered for routes of single accounts."""
 
@@ -238,7 +241,8 @@ class Delivery:
         )
 
     def _valid_until(self, row: Message) -> int:
-        return int(max(row.date, row.schedule) + self._validity)
+        latest = int(max(row.date, row.schedule) + self._validity)
+        return min(latest, int(row.known().get(VALID_UNTIL, latest)))
 
     async def _settle(self, attempts: Sequence[Attempt]) -> None:
         """Record outcomes. One that meets a defect takes no other with it, and what was taken does not go out again."""

@@ -28,20 +28,43 @@ def store(tx: Tx, arrived: Sequence[tuple[Part, Join]], hooks: Hooks) -> list[In
 
     Messages are locked in one order, so that two workers wait for each other and do not deadlock.
     """
-    first = {part.key: part for part, _ in reversed(arrived)}
-    open_ones = {key: _lock(tx, first[key]) for key in sorted(first)}
+    gathering = Gathering(tx, [part for part, _ in arrived])
     found: list[Inbound | None] = []
     for part, join in arrived:
-        long_id = open_ones.get(part.key) or _lock(tx, part)
-        open_ones[part.key] = long_id
-        if _put(tx, long_id, part) < part.total:
+        came = gathering.put(part)
+        if came is None:
             found.append(None)
             continue
-        message = join(_parts(part.key, _rows(tx, long_id)))
+        message = join(came)
         found.append(None if inbound.store(tx, message, hooks) else message)
-        _finish(tx, part.key, long_id)
-        del open_ones[part.key]
+        gathering.finish(part.key)
     return found
+
+
+class Gathering:
+    """The incomplete messages that these parts belong to, locked in one order for the length of a transaction."""
+
+    def __init__(self, tx: Tx, arriving: Sequence[Part]) -> None:
+        first = {part.key: part for part in reversed(arriving)}
+        self._tx = tx
+        self._open = {key: _lock(tx, first[key]) for key in sorted(first)}
+
+    def long_id(self, part: Part) -> str:
+        """Id of the incomplete message of a part; a new one after the last was finished."""
+        if part.key not in self._open:
+            self._open[part.key] = _lock(self._tx, part)
+        return self._open[part.key]
+
+    def put(self, part: Part) -> list[Part] | None:
+        """Store a part; all parts in their order, if it was the last that was missing."""
+        long_id = self.long_id(part)
+        if _put(self._tx, long_id, part) < part.total:
+            return None
+        return _parts(part.key, _rows(self._tx, long_id))
+
+    def finish(self, key: PartsKey) -> None:
+        """The whole message is stored: its parts stay for a while, to know one that comes again."""
+        _finish(self._tx, key, self._open.pop(key))
 
 
 def overdue(tx: Tx, transport: str, before: float, most: int) -> list[str]:
@@ -57,10 +80,19 @@ def overdue(tx: Tx, transport: str, before: float, most: int) -> list[str]:
 
 
 def give_up(tx: Tx, long_id: str, join: Join, hooks: Hooks) -> Inbound | None:
-    """Store an incomplete message as far as it came, if nobody did so before; the message if it was for no account.
+    """Store an incomplete message as far as it came, if nobody did so before; the message if it was for no account."""
+    came, repeated = take_out(tx, long_id)
+    if not came or repeated:
+        return None
+    message = join(came)
+    return None if inbound.store(tx, message, hooks) else message
 
-    Parts of a message that was whole before are dropped: a carrier that missed an acknowledgement sends such a part a
-    second time, alone.
+
+def take_out(tx: Tx, long_id: str) -> tuple[list[Part], str]:
+    """Remove an incomplete message: its parts, none if somebody removed it before; and what they only repeat.
+
+    That is the id of a message that was whole before: a carrier that missed an acknowledgement sends such a part a
+    second time, alone. Else it is empty.
     """
     row = tx.driver(
         "SELECT transport, sender, recipient, reference, total FROM long_inbound"  # noqa: S608
@@ -68,14 +100,14 @@ def give_up(tx: Tx, long_id: str, join: Join, hooks: Hooks) -> Inbound | None:
         [long_id],
     ).fetchone()
     if row is None:
-        return None
+        return [], ""
     key: PartsKey = tuple(row)
     came = _rows(tx, long_id)
     _delete(tx, [long_id])
-    if _without_time(came) <= {one for old in _whole(tx, key) for one in _without_time(_rows(tx, old))}:
-        return None
-    message = join(_parts(key, came))
-    return None if inbound.store(tx, message, hooks) else message
+    for old in _whole(tx, key):
+        if _without_time(came) <= _without_time(_rows(tx, old)):
+            return _parts(key, came), old
+    return _parts(key, came), ""
 
 
 def forget(tx: Tx, age: float, limit: int = 500) -> bool:

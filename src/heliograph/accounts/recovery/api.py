@@ -95,7 +95,7 @@ class ProvenSubaccount(msgspec.Struct, kw_only=True):
     access_reporting: Flag
     access_contacts: Flag
     access_settings: Flag
-    access_smpp: Annotated[int, about("Always 0.", 0)]
+    access_smpp: Flag
     sms_deidentify_message: Annotated[int, about("Always 0.", 0)]
 
 
@@ -191,7 +191,6 @@ def _proved(tx: Tx, req: Request) -> Reply | None:
         **{name: sub[name] for name in ProvenSubaccount.__struct_fields__ if name in sub},
         mobile=sub["phone_number"],
         user_id=who.user_id,
-        access_smpp=0,
         sms_deidentify_message=0,
     )
     same = {name: values[name] for name in ProvenAccount.__struct_fields__ if name in values and name != "subaccount"}

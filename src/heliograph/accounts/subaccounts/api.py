@@ -52,6 +52,7 @@ class SubaccountChanges(msgspec.Struct, kw_only=True):
     access_post: Annotated[bool | None, about("Whether it may use post.", True)] = None
     access_reseller: Annotated[bool | None, about("Whether it may manage clients.", True)] = None
     access_mms: Annotated[bool | None, about("Whether it may use MMS.", True)] = None
+    access_smpp: Annotated[bool | None, about("Whether it may send over SMPP.", True)] = None
     share_campaigns: Annotated[
         bool | None, about("Whether it sees the campaigns of the whole account, and not only its own.", False)
     ] = None

@@ -46,6 +46,7 @@ from heliograph.db.tables.money import (
 )
 from heliograph.db.tables.queue import idempotency, jobs, queue
 from heliograph.db.tables.rules import rules
+from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
 from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
 __all__ = [
@@ -95,6 +96,9 @@ __all__ = [
     "released_numbers",
     "resellers",
     "rules",
+    "smpp_deliveries",
+    "smpp_logins",
+    "smpp_submits",
     "sms_templates",
     "subaccounts",
     "tokens",

@@ -28,6 +28,7 @@ ACCESS_FLAGS = (
     "post",
     "reseller",
     "mms",
+    "smpp",
 )
 
 users = Table(
@@ -86,7 +87,8 @@ subaccounts = Table(
     Column("last_name", Text, nullable=False),
     Column("key_hash", Text, nullable=False),
     Column("key_sealed", Text, nullable=False),
-    *(Column(f"access_{flag}", SmallInteger, nullable=False) for flag in ACCESS_FLAGS),
+    *(Column(f"access_{flag}", SmallInteger, nullable=False) for flag in ACCESS_FLAGS if flag != "smpp"),
+    Column("access_smpp", SmallInteger, nullable=False, server_default="0"),
     Column("share_campaigns", SmallInteger, nullable=False),
     Column("notes", Text),
     Column("created_at", BigInteger, nullable=False),

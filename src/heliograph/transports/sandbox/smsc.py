@@ -16,9 +16,9 @@ import structlog
 from heliograph.transports.memory import Recent
 from heliograph.transports.sandbox.scenarios import Scenario, receipts, scenario_of
 from heliograph.transports.sandbox.visits import Visitor
-from heliograph.transports.smpp import alphabet, parts, pdu
+from heliograph.transports.smpp import parts, pdu
 from heliograph.transports.smpp.address import address_of, text_of
-from heliograph.transports.smpp.pdu import Address, Bind, PduError, ShortMessage
+from heliograph.transports.smpp.pdu import Bind, PduError, ShortMessage
 from heliograph.transports.smpp.session import Exchange, Request, Session
 
 log = structlog.get_logger(__name__)
@@ -176,7 +176,7 @@ class SimulatedSmsc:
         account = next((name for name, known in self._accounts.items() if known.receivers), None)
         if account is None:
             raise ConnectionError("no receiver is bound")
-        bodies = self._mo(address_of(sender), address_of(recipient), text)
+        bodies = parts.deliveries(address_of(sender), address_of(recipient), text, next(self._references))
         answers: list[asyncio.Future[int]] = [self._loop.create_future() for _ in bodies]
         self._queue(account, [_Delivery(self, account, *pair) for pair in zip(bodies, answers, strict=True)])
         for status in await asyncio.gather(*answers):
@@ -313,7 +313,10 @@ class SimulatedSmsc:
             self._later(self._receipt_delay, lambda: visitor.start(text, scenario.visit))
         answer = text if scenario.echo else scenario.reply
         if answer:
-            made = [_Delivery(self, account, body) for body in self._mo(message.dest, message.source, answer)]
+            made = [
+                _Delivery(self, account, body)
+                for body in parts.deliveries(message.dest, message.source, answer, next(self._references))
+            ]
             self.counts["mo"] += 1
             self._later(self._receipt_delay, lambda: self._queue(account, made))
 
@@ -329,27 +332,6 @@ class SimulatedSmsc:
         return parts.join((came[number] for number in sorted(came)), "gsm") if whole else None
 
     # Deliveries
-
-    def _mo(self, source: Address, dest: Address, text: str) -> list[bytes]:
-        """Bodies of the deliver_sm of an MO: one, or parts with an 8-bit reference."""
-        try:
-            octets, data_coding = alphabet.encode_gsm(text), 0
-        except UnicodeEncodeError:
-            octets, data_coding = alphabet.encode_ucs2(text), alphabet.UCS2
-        ends = pdu.encode_address(source), pdu.encode_address(dest)
-        pieces = parts.split(octets, data_coding)
-        if len(pieces) == 1:
-            return [pdu.encode_short_message(*ends, octets, data_coding=data_coding)]
-        reference = next(self._references) & 0xFF
-        return [
-            pdu.encode_short_message(
-                *ends,
-                parts.header(reference, len(pieces), number) + piece,
-                esm_class=pdu.UDHI,
-                data_coding=data_coding,
-            )
-            for number, piece in enumerate(pieces, 1)
-        ]
 
     def _queue(self, name: str, deliveries: Iterable[_Delivery]) -> None:
         account = self._accounts[name]

@@ -5,6 +5,7 @@ from typing import Final, Literal, NoReturn
 
 Alphabet = Literal["gsm", "latin1", "utf8"]
 
+LATIN1: Final = 3
 UCS2: Final = 8
 ESCAPE: Final = 0x1B
 _BASIC: Final = (
@@ -33,7 +34,7 @@ _OF_JAPANESE: Final = bytes((*b"\t\n\r\x1b", *range(0x20, 0x7F)))
 _OF_SMPP: Final = {
     0x01: "ascii",
     0x02: _BINARY,
-    0x03: "latin-1",
+    LATIN1: "latin-1",
     0x04: _BINARY,
     0x05: "shift_jis",
     0x06: "iso8859-5",
@@ -111,6 +112,11 @@ def encode_ucs2(text: str) -> bytes:
 def is_ucs2(data_coding: int) -> bool:
     """Whether the text of a message that came in stands in UCS-2."""
     return _READINGS[data_coding] == _UNICODE
+
+
+def is_binary(data_coding: int) -> bool:
+    """Whether a data_coding says that the octets are no text."""
+    return _READINGS[data_coding] == _BINARY and data_coding != LATIN1
 
 
 def decode(octets: bytes, data_coding: int, alphabet: Alphabet) -> str:

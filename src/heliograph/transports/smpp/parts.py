@@ -11,7 +11,7 @@ import structlog
 from heliograph.transports.base import Inbound, Part
 from heliograph.transports.smpp import alphabet, pdu
 from heliograph.transports.smpp.alphabet import Alphabet
-from heliograph.transports.smpp.pdu import ShortMessage
+from heliograph.transports.smpp.pdu import Address, ShortMessage
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,30 @@ def split(octets: bytes, data_coding: int) -> list[bytes]:
     if len(octets) <= ALONE[data_coding]:
         return [octets]
     return alphabet.cut(octets, BESIDE_HEADER[data_coding], data_coding)
+
+
+def deliveries(source: Address, dest: Address, text: str, reference: int) -> list[bytes]:
+    """Bodies of the deliver_sm of a text: one, or parts with an 8-bit reference; GSM 03.38 where that has all of it.
+
+    What needs more than 255 parts is cut off there.
+    """
+    try:
+        octets, data_coding = alphabet.encode_gsm(text), 0
+    except UnicodeEncodeError:
+        octets, data_coding = alphabet.encode_ucs2(text), alphabet.UCS2
+    ends = pdu.encode_address(source), pdu.encode_address(dest)
+    pieces = split(octets, data_coding)[:MOST_PARTS]
+    if len(pieces) == 1:
+        return [pdu.encode_short_message(*ends, octets, data_coding=data_coding)]
+    return [
+        pdu.encode_short_message(
+            *ends,
+            header(reference & 0xFF, len(pieces), number) + piece,
+            esm_class=pdu.UDHI,
+            data_coding=data_coding,
+        )
+        for number, piece in enumerate(pieces, 1)
+    ]
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

@@ -18,9 +18,11 @@ RESPONSE: Final = 0x80000000
 GENERIC_NACK: Final = 0x80000000
 BIND_RECEIVER: Final = 0x01
 BIND_TRANSMITTER: Final = 0x02
+QUERY_SM: Final = 0x03
 SUBMIT_SM: Final = 0x04
 DELIVER_SM: Final = 0x05
 UNBIND: Final = 0x06
+CANCEL_SM: Final = 0x08
 BIND_TRANSCEIVER: Final = 0x09
 OUTBIND: Final = 0x0B
 ENQUIRE_LINK: Final = 0x15
@@ -31,19 +33,30 @@ UNANSWERED: Final = frozenset({OUTBIND, ALERT_NOTIFICATION})
 """Requests that have no response (SMPP 3.4, 4.1.7 and 4.12)."""
 
 ESME_ROK: Final = 0x00
+ESME_RINVMSGLEN: Final = 0x01
 ESME_RINVCMDLEN: Final = 0x02
 ESME_RINVCMDID: Final = 0x03
 ESME_RINVBNDSTS: Final = 0x04
 ESME_RALYBND: Final = 0x05
 ESME_RSYSERR: Final = 0x08
+ESME_RINVSRCADR: Final = 0x0A
 ESME_RINVDSTADR: Final = 0x0B
+ESME_RINVMSGID: Final = 0x0C
+ESME_RBINDFAIL: Final = 0x0D
 ESME_RINVPASWD: Final = 0x0E
+ESME_RCANCELFAIL: Final = 0x11
 ESME_RMSGQFUL: Final = 0x14
+ESME_RSUBMITFAIL: Final = 0x45
 ESME_RTHROTTLED: Final = 0x58
+ESME_RINVSCHED: Final = 0x61
 ESME_RINVEXPIRY: Final = 0x62
 ESME_RX_T_APPN: Final = 0x64
+ESME_RX_P_APPN: Final = 0x65
+ESME_RX_R_APPN: Final = 0x66
 ESME_RINVPARLEN: Final = 0xC2
 ESME_RUNKNOWNERR: Final = 0xFF
+ESME_RINVDCS: Final = 0x104
+"""Of SMPP 5.0 (4.7.6); 3.4 has no code for a data_coding that is not served."""
 
 STATUS_NAMES: Final[Mapping[int, str]] = {
     0x00: "ESME_ROK",
@@ -94,9 +107,11 @@ STATUS_NAMES: Final[Mapping[int, str]] = {
     0xC4: "ESME_RINVOPTPARAMVAL",
     0xFE: "ESME_RDELIVERYFAILURE",
     0xFF: "ESME_RUNKNOWNERR",
+    0x104: "ESME_RINVDCS",
 }
 
 TAG_RECEIPTED_MESSAGE_ID: Final = 0x001E
+TAG_SC_INTERFACE_VERSION: Final = 0x0210
 TAG_SAR_MSG_REF_NUM: Final = 0x020C
 TAG_SAR_TOTAL_SEGMENTS: Final = 0x020E
 TAG_SAR_SEGMENT_SEQNUM: Final = 0x020F
@@ -131,7 +146,7 @@ class Address(msgspec.Struct, frozen=True, gc=False):
 class ShortMessage(msgspec.Struct, frozen=True, gc=False):
     """What submit_sm, deliver_sm and data_sm share (4.4.1, 4.6.1, 4.7.1), as far as it is used.
 
-    `tlvs` holds the first of each tag.
+    `tlvs` holds the first of each tag. `schedule` and `validity` are times as 7.1.1 writes them.
     """
 
     source: Address
@@ -141,6 +156,8 @@ class ShortMessage(msgspec.Struct, frozen=True, gc=False):
     registered_delivery: int
     octets: bytes
     tlvs: Mapping[int, bytes]
+    schedule: str = ""
+    validity: str = ""
 
     @property
     def content(self) -> bytes:
@@ -227,7 +244,25 @@ def decode_short_message(command: int, body: bytes) -> ShortMessage:
         read.registered_delivery,
         read.short_message,
         tlvs,
+        read.schedule_delivery_time,
+        read.validity_period,
     )
+
+
+class Named(msgspec.Struct, frozen=True):
+    """The message that a query_sm or a cancel_sm names (4.8.1, 4.9.1), and its sender."""
+
+    message_id: str
+    source: Address
+
+
+def decode_named(command: int, body: bytes) -> Named:
+    """Read the body of a query_sm or cancel_sm. Raises PduError when it is not one."""
+    position = read_c_string(body)[1] if command == CANCEL_SM else 0
+    message_id, position = read_c_string(body, position)
+    if len(body) < position + 3:
+        raise PduError("no message id with a source address")
+    return Named(message_id, Address(body[position], body[position + 1], read_c_string(body, position + 2)[0]))
 
 
 def _as_deliver_sm(body: bytes) -> bytes:
