@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from campaigns.books import balance, later
-from channels.test_mms import kept
 from contacts.test_list_sends import OTHER, opt_out_list
 from contacts.test_lists import NUMBER, added, made
 from heliograph.files import store
 from links.telephone import TARGET, ask, paths
+from support.pictures import kept
 from support.server import Api
 
 

@@ -10,26 +10,11 @@ from channels.conformance import OTHER, TO, Conformance
 from files.fetching import fetch
 from heliograph.channels.mms.channel import LONGEST_GSM, LONGEST_UNICODE
 from heliograph.channels.mms.shapes import LARGEST_FILE
-from heliograph.db.engine import Tx
 from heliograph.files import store
 from heliograph.transports.base import Media, Mms, Outgoing
 from support.carrier import Carrier
+from support.pictures import PICTURE, kept
 from support.server import Api
-
-PICTURE = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
-
-
-def kept(api: Api, octets: bytes = PICTURE, ending: str = "gif", target: str = "mms") -> str:
-    """An upload of the account, as the conversion for MMS would have left it; its `file_name`."""
-    house = api.server.house
-
-    def record(tx: Tx) -> str:
-        kind = f"image/{'jpeg' if ending == 'jpg' else ending}"
-        file_id = store.create(tx, api.user_id, f"picture.{ending}", kind, 600, size=len(octets))
-        store.upload(tx, api.user_id, file_id, target, 0)
-        return file_id
-
-    return f"{api.server.call(lambda: store.save(house.database, house.files, octets, record))}.{ending}"
 
 
 class TestMms(Conformance):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from support.pictures import kept
 from support.server import Api
 
 IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
@@ -40,6 +41,12 @@ def campaign(api: Api) -> int:
     """A campaign that has not begun."""
     asked = {"list_id": full_list(api), "name": "c", "body": "b", "schedule": int(time.time()) + 600}
     return int(api.post("/sms-campaigns/send", asked)["sms_campaign_id"])
+
+
+def mms_campaign(api: Api) -> int:
+    """An MMS campaign that has not begun."""
+    asked = {"list_id": full_list(api), "name": "c", "body": "b", "subject": "s", "media_file": kept(api)}
+    return int(api.post("/mms-campaigns/send", {**asked, "schedule": int(time.time()) + 600})["mms_campaign_id"])
 
 
 def code(api: Api) -> str:
@@ -123,6 +130,7 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),
+        "mms_campaign_id": lambda: mms_campaign(api),
         "message_id": lambda: message(api, path),
         "original_message_id": lambda: answered(api),
     }
@@ -142,6 +150,8 @@ def message(api: Api, path: str) -> str:
     if path.startswith("/voice/"):
         given = {"to": "+61491570006", "body": text, "schedule": int(time.time()) + 600}
         return str(api.post("/voice/send", {"messages": [given]})["messages"][0]["message_id"])
+    if path.startswith("/mms/"):
+        return mms(api, path, text)
     if path.startswith("/sms/inbound-read"):
         poll = {"rule_name": "p", "action": "POLL", "dedicated_number": "*"}
         api.post("/automations/sms/inbound", poll)
@@ -151,4 +161,21 @@ def message(api: Api, path: str) -> str:
         return str(api.send("+61491570006", text, schedule=int(time.time()) + 600)["message_id"])
     key = str(api.send("+61491570006", text)["message_id"])
     api.final(key)
+    return key
+
+
+def mms(api: Api, path: str, text: str) -> str:
+    """The same of an MMS, with this text."""
+    arrived, waits = path.startswith("/mms/inbound-read"), path.endswith("/cancel")
+    if arrived:
+        api.post("/automations/sms/inbound", {"rule_name": "p", "action": "POLL", "dedicated_number": "*"})
+    to, schedule = "+61491999007" if arrived else "+61491570006", int(time.time()) + 600 if waits else 0
+    given = {"to": to, "subject": "s", "body": text, "schedule": schedule}
+    (sent,) = api.post("/mms/send", {"media_file": kept(api), "messages": [given]})["messages"]
+    key = str(sent["message_id"])
+    if arrived:
+        return str(api.until(lambda: api.get("/mms/inbound")["data"])[0]["message_id"])
+    if not waits:
+        found = f"/mms/history?q=status:completed,message_id:{key}"
+        api.until(lambda: api.get(found)["data"])
     return key

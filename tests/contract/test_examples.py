@@ -9,6 +9,7 @@ import pytest
 from contract import oracle, records
 from contract.records import filled
 from heliograph import routes
+from support.pictures import kept
 from support.server import Api
 
 SERVED = {row.number for row in routes.ROUTES if row.number}
@@ -32,6 +33,9 @@ PLACEHOLDERS = {
     163: {"email", "phone_number"},
     165: {"email", "phone_number"},
     168: {"content"},
+    94: {"media_file"},
+    95: {"media_file"},
+    96: {"media_file"},
     183: {"type", "email_address"},
 }
 """Bodies in which a value is only the name of its field, and what is refused in them."""
@@ -65,6 +69,8 @@ def made_good(api: Api, number: int, body: Any) -> Any:
         29: lambda: {"file_url": "http://127.0.0.1:9/import.csv"},
         124: lambda: {"client_user_id": records.client(api)},
         168: lambda: {"content": FILE},
+        **dict.fromkeys((90, 91), lambda: {"media_file": kept(api)}),
+        **dict.fromkeys((94, 95, 96), lambda: {"list_id": records.full_list(api), "media_file": kept(api)}),
         **dict.fromkeys(FOR_A_LIST, lambda: {"list_id": records.full_list(api)}),
     }
     return {**body, **makers[number]()} if number in makers else body

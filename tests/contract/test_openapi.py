@@ -138,6 +138,8 @@ def test_it_describes_the_contracts_own_examples(route: Route) -> None:
     if route.number in (126, 169, 170):
         for message in (example := json.loads(json.dumps(example)))["data"]["messages"]:
             message["message_price"] = str(message["message_price"])
+    if route.number == 96:
+        (example := json.loads(json.dumps(example)))["data"]["list_id"] = 76468  # a text here, a number everywhere else
     operation = DOCUMENT.whole["paths"][route.paths[0]][route.method.lower()]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     whole = {**schema, "components": {"schemas": DOCUMENT.whole["components"]["schemas"]}}

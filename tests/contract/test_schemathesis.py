@@ -25,6 +25,7 @@ JUDGED_BY_VALUE = {
     "messages": "each message has a status of its own, but none or too many are refused",
     "action": "the address has to fit the action",
     "url": "the URL has to be one",
+    "media_file": "the same, or the id of an upload",
     "username": "the name has to be free, the phone number and the country have to exist",
     "api_username": "the name has to be free",
     "email": "the address has to be one",

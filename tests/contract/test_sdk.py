@@ -10,7 +10,7 @@ from typing import Any
 import clicksend_client as sdk
 import pytest
 
-from channels.test_mms import PICTURE
+from support.pictures import PICTURE
 from support.server import Api, Running
 
 NUMBER = "+61491570006"

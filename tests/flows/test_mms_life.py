@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from channels.test_mms import PICTURE, kept
 from files.fetching import fetch
 from heliograph.transports.base import Media, Mms
 from heliograph.transports.mm7 import envelope
@@ -18,6 +17,7 @@ from heliograph.transports.mm7.envelope import Dialect
 from heliograph.transports.mm7.package import packed
 from heliograph.transports.sandbox.mmsc import SCENARIOS, SimulatedMmsc
 from heliograph.transports.sandbox.mmsfolder import listing, mms_folder
+from support.pictures import PICTURE, kept
 from support.server import Api, Running
 
 MMSC = """

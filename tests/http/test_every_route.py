@@ -45,7 +45,7 @@ def test_a_record_of_another_account_is_as_unknown_as_none(server: Running, rout
     theirs = {name: maker(path, name)(owner) for name in parameters(path)}
     unknown = {name: NO_RECORD[type(value)] for name, value in theirs.items()}
     unknown |= {name: 10**12 + place for place, name in enumerate(theirs) if type(theirs[name]) is int}
-    body = body_of(route)
+    body = body_of(route, owner)
     asked = [stranger.call(route.method, fill(path, ids), body) for ids in (theirs, unknown)]
     assert asked[0].status in (403, 404), asked[0].raw
     assert masked(asked[0], theirs) == masked(asked[1], unknown)
@@ -72,7 +72,7 @@ def test_an_id_of_another_account_in_a_body_is_as_unknown_as_none(server: Runnin
         theirs = make(owner)
         answers = []
         for value in (theirs, NO_RECORD[type(theirs)]):
-            body = put(body_of(route), name, value)
+            body = put(body_of(route, stranger), name, value)
             answers.append(masked(stranger.call(route.method, dummy(route), body), {name: value}))
         assert answers[0] == answers[1]
 
@@ -135,9 +135,9 @@ def test_without_the_flag_a_subaccount_is_forbidden_at_once(server: Running, api
 def test_with_the_flag_a_subaccount_is_allowed_at_once(server: Running, api: Api, route: Route) -> None:
     path = own(api, route)
     switch(server, api, route, 0)
-    assert api.call(route.method, path, body_of(route)).status == 403
+    assert api.call(route.method, path, body_of(route, api)).status == 403
     switch(server, api, route, 1)
-    assert api.call(route.method, path, body_of(route)).status != 403
+    assert api.call(route.method, path, body_of(route, api)).status != 403
 
 
 @ONE_DATABASE
@@ -173,33 +173,38 @@ def test_every_spelling_is_the_same_endpoint(api: Api, route: Route) -> None:
 @cases(lambda route: route.endpoint.paged)
 def test_every_list_is_paged_and_searched(api: Api, monkeypatch: pytest.MonkeyPatch, route: Route) -> None:
     path = fill(route.paths[0], {name: maker(route.paths[0], name)(api) for name in parameters(route.paths[0])})
-    page = api.get(path)
+    inside = (lambda answer: answer.body) if route.number == 98 else (lambda answer: answer.data)  # 98 has no envelope
+    page = inside(api.call("GET", path))
     assert set(page) == {
         *("total", "per_page", "current_page", "last_page", "next_page_url", "prev_page_url", "from", "to", "data")
     }
     assert [page[name] for name in ("per_page", "current_page")] == [15, 1]
-    assert api.get(path + "?page=2&limit=1000")["per_page"] == 100
+    assert inside(api.call("GET", path + "?page=2&limit=1000"))["per_page"] == 100
     for query in ("page=x", "limit=1.5", "operator=NOT"):
         answer = api.call("GET", f"{path}?{query}")
         assert (answer.status, list(answer.data)) == (400, [query.partition("=")[0]])
     assert "x-search-ignored" not in api.call("GET", path).headers
     answer = api.call("GET", f"{path}?q=field_name,no_such_field:1&order_by=no_such_order,x:desc")
     assert answer.headers["x-search-ignored"] == "field_name, no_such_field, no_such_order, x"
-    assert answer.data["data"] == page["data"]
+    assert inside(answer)["data"] == page["data"]
     read, known = search.read, []
     monkeypatch.setattr(search, "read", lambda req, columns: (known.append(columns), read(req, columns))[1])
-    assert api.get(f"{path}?q=field_name") == page
+    assert inside(api.call("GET", f"{path}?q=field_name")) == page
     for field in known[0]:
         for way in ("asc", "desc"):
             answer = api.call("GET", f"{path}?order_by={field}:{way}&q={field}:*")
             assert (answer.status, "x-search-ignored" in answer.headers) == (200, False)
 
 
+def matches(pattern: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path) is not None
+
+
 @ONE_DATABASE
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.at)
 def test_verbs_that_a_path_does_not_have_are_named(api: Api, route: Route) -> None:
     path = dummy(route)
-    known = {one.method for one in ROUTES if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one.paths[0]), path)}
+    known = {one.method for one in ROUTES if any(matches(one_path, path) for one_path in one.paths)}
     for verb in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"} - known:
         answer = api.call(verb, path, b"") if verb != "HEAD" else None
         if answer is not None:

@@ -15,6 +15,7 @@ import pytest
 from contract import oracle, records
 from heliograph import routes
 from heliograph.http.route import Route
+from support.pictures import kept
 from support.server import Api
 
 ROUTES = routes.ROUTES
@@ -65,6 +66,10 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/receipts/", "message_id", delivered),
     ("/sms/{message_id}/cancel", "message_id", scheduled),
     ("/sms/{message_id}/timeline", "message_id", delivered),
+    ("/mms/inbound-read/", "message_id", lambda api: records.message(api, "/mms/inbound-read/")),
+    ("/mms/{message_id}/cancel", "message_id", lambda api: records.message(api, "/mms/{message_id}/cancel")),
+    ("/mms/", "message_id", lambda api: records.message(api, "/mms/")),
+    ("/mms-campaign", "mms_campaign_id", records.mms_campaign),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
@@ -118,6 +123,10 @@ BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
     "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
     "PUT /voice/receipts-read": {"date_before": 1},
+    "POST /mms/send": {"media_file": "", "messages": [{"to": "+61411111111", "subject": "s", "body": "b"}]},
+    "PUT /mms/receipts-read": {"date_before": 1},
+    "PUT /mms/inbound-read": {"date_before": 1},
+    "PUT /mms-campaigns/{mms_campaign_id}": {"name": "New"},
     "POST /lists/{list_id}/import": IMPORT,
     "PUT /recharge/auto-recharge": {"auto_recharge": False},
     "PUT /sms-campaigns/{sms_campaign_id}": {"name": "New"},
@@ -148,8 +157,18 @@ def fill(path: str, ids: dict[str, Any]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: str(ids[found.group(1)]), path)
 
 
-def body_of(route: Route) -> Any:
-    """A body that the route accepts: the document's, unless BODIES has one. None for a route without."""
+def body_of(route: Route, api: Api | None = None) -> Any:
+    """A body that the route accepts: the document's, unless BODIES has one. None for a route without.
+
+    A picture in it is one of this account.
+    """
+    body = _body_of(route)
+    if api is not None and isinstance(body, dict) and "media_file" in body:
+        body["media_file"] = kept(api)
+    return body
+
+
+def _body_of(route: Route) -> Any:
     if route.at in BODIES:
         return copy.deepcopy(BODIES[route.at])
     if route.endpoint.body is None:

@@ -86,7 +86,8 @@ async def send(sandbox: SandboxSms, message: Outgoing) -> Outcome:
 
 def test_the_manual_lists_the_scenarios_and_nothing_else() -> None:
     page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\d+)` \|", page, re.MULTILINE) == list(SCENARIOS)
+    ours = page.partition("## The MMSC")[0]
+    assert re.findall(r"^\| `(\d+)` \|", ours, re.MULTILINE) == list(SCENARIOS)
 
 
 async def reports_of(sandbox: SandboxSms, events: Recorder, digits: str) -> list[tuple[str, str | None]]:
