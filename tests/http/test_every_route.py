@@ -34,7 +34,7 @@ def masked(answer: Answer, ids: dict[str, Any]) -> tuple[int, str]:
     """Status and body, without the ids that were asked for and what is different each time."""
     raw = answer.raw.decode()
     for value in ids.values():
-        raw = re.sub(rf"(?<![\w-]){re.escape(str(value))}(?![\w-])", "ID", raw, flags=re.IGNORECASE)
+        raw = re.sub(rf"(?<![\w-])(?<!http_code\":){re.escape(str(value))}(?![\w-])", "ID", raw, flags=re.IGNORECASE)
     return answer.status, re.sub(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}|\d{6,}", "*", raw)
 
 
