@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from heliograph.billing import prices
+from heliograph.channels.sms.shapes import SmsHistoryEntry, history_fields
 from heliograph.fields import (
     Country,
     CustomString,
     MessageId,
     PhoneNumber,
     Price,
-    Subaccount,
-    UnixText,
     UnixTime,
     about,
 )
@@ -120,34 +119,9 @@ class SendMmsAnswer(msgspec.Struct, kw_only=True):
     messages: Annotated[list[SentMms], about("What became of each message, in the order of the request.")]
 
 
-class MmsHistoryEntry(msgspec.Struct, kw_only=True):
+class MmsHistoryEntry(SmsHistoryEntry, kw_only=True):
     """A message in the history (92), and the columns of its export (93)."""
 
-    direction: Literal["out"]
-    date: Annotated[UnixText, about("When it was accepted.")]
-    to: PhoneNumber
-    body: str
-    status: Annotated[str, about("Scheduled, Queued, Sending, Sent, Completed, Failed or Cancelled.", "Completed")]
-    from_: Annotated[str, about("The sender that the recipient sees.", "+61411111111")] = msgspec.field(name="from")
-    schedule: Annotated[UnixText, about("When it was to be sent.")]
-    status_code: Annotated[str | None, about("200 on its way, 201 delivered, 300 tried again, 301 failed.", "201")]
-    status_text: str | None
-    error_code: Annotated[str | None, about("The carrier's own code for what went wrong.", None)]
-    error_text: str | None
-    message_id: MessageId
-    message_parts: Annotated[str, about("Always one, unless it was free.", "1.00")]
-    message_price: Annotated[str, about("Price in units of the currency, six decimals.", "0.070000")]
-    from_email: str | None
-    list_id: int | None
-    custom_string: CustomString
-    contact_id: Annotated[int, about("0 when it was not sent to a contact.", 0)]
-    user_id: int
-    subaccount_id: Subaccount
-    country: Country
-    carrier: Annotated[str, about("The network that the number was given to first; empty when unknown.", "Telstra")]
-    first_name: str
-    last_name: str
-    api_username: Annotated[str, about("User name of the subaccount.")] = msgspec.field(name="_api_username")
     subject: str
     media_file_url: Annotated[str, about("Where the file can be looked at.")] = msgspec.field(name="_media_file_url")
     date_added: Annotated[UnixTime, about("The same as `date`.")]
@@ -191,31 +165,7 @@ def _history_entry(row: Mapping[str, Any]) -> MmsHistoryEntry:
     """An entry of the history with the documented types."""
     known = msgspec.json.decode(row["details"]) if row["details"] else {}
     return MmsHistoryEntry(
-        direction="out",
-        date=str(row["date"]),
-        to=row["recipient"],
-        body=row["body"],
-        status=row["status"],
-        from_=row["sender"],
-        schedule=str(row["schedule"]),
-        status_code=row["status_code"],
-        status_text=row["status_text"],
-        error_code=row["error_code"],
-        error_text=row["error_text"],
-        message_id=row["message_id"],
-        message_parts=f"{row['units']:.2f}",
-        message_price=prices.fixed(row["price_micros"], 6),
-        from_email=row["from_email"],
-        list_id=row["list_id"],
-        custom_string=row["custom_string"],
-        contact_id=row["contact_id"] or 0,
-        user_id=row["user_id"],
-        subaccount_id=row["subaccount_id"],
-        country=row["country"],
-        carrier=row["carrier"],
-        first_name=row["first_name"],
-        last_name=row["last_name"],
-        api_username=row["api_username"],
+        **history_fields(row),
         subject=known.get("subject", ""),
         media_file_url=link(row.get(BASE_URL, ""), known.get("file", "")),
         date_added=row["date"],

@@ -145,7 +145,7 @@ class SmsHistoryEntry(msgspec.Struct, kw_only=True):
     error_code: Annotated[str | None, about("The carrier's own code for what went wrong.", None)]
     error_text: str | None
     message_id: MessageId
-    message_parts: Annotated[str, about("Segments that were charged.", "1.00")]
+    message_parts: Annotated[str, about("Segments that were charged; an MMS is one.", "1.00")]
     message_price: Annotated[str, about("Price in units of the currency, six decimals.", "0.071500")]
     from_email: str | None
     list_id: int | None
@@ -232,35 +232,39 @@ def sent(fate: Accepted, user_id: int, subaccount_id: int) -> SentSms:
     )
 
 
+def history_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a history entry that SMS and MMS have alike, with the documented types."""
+    return {
+        "direction": "out",
+        "date": str(row["date"]),
+        "to": row["recipient"],
+        "body": row["body"],
+        "status": row["status"],
+        "from_": row["sender"],
+        "schedule": str(row["schedule"]),
+        "status_code": row["status_code"],
+        "status_text": row["status_text"],
+        "error_code": row["error_code"],
+        "error_text": row["error_text"],
+        "message_id": row["message_id"],
+        "message_parts": f"{row['units']:.2f}",
+        "message_price": prices.fixed(row["price_micros"], 6),
+        "from_email": row["from_email"],
+        "list_id": row["list_id"],
+        "custom_string": row["custom_string"],
+        "contact_id": row["contact_id"] or 0,
+        "user_id": row["user_id"],
+        "subaccount_id": row["subaccount_id"],
+        "country": row["country"],
+        "carrier": row["carrier"],
+        "first_name": row["first_name"],
+        "last_name": row["last_name"],
+        "api_username": row["api_username"],
+    }
+
+
 def _history_entry(row: Mapping[str, Any]) -> SmsHistoryEntry:
-    """An entry of the history with the documented types."""
-    return SmsHistoryEntry(
-        direction="out",
-        date=str(row["date"]),
-        to=row["recipient"],
-        body=row["body"],
-        status=row["status"],
-        from_=row["sender"],
-        schedule=str(row["schedule"]),
-        status_code=row["status_code"],
-        status_text=row["status_text"],
-        error_code=row["error_code"],
-        error_text=row["error_text"],
-        message_id=row["message_id"],
-        message_parts=f"{row['units']:.2f}",
-        message_price=prices.fixed(row["price_micros"], 6),
-        from_email=row["from_email"],
-        list_id=row["list_id"],
-        custom_string=row["custom_string"],
-        contact_id=row["contact_id"] or 0,
-        user_id=row["user_id"],
-        subaccount_id=row["subaccount_id"],
-        country=row["country"],
-        carrier=row["carrier"],
-        first_name=row["first_name"],
-        last_name=row["last_name"],
-        api_username=row["api_username"],
-    )
+    return SmsHistoryEntry(**history_fields(row))
 
 
 SHEET = Sheet(history.COLUMNS, SmsHistoryEntry, _history_entry)
