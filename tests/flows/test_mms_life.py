@@ -175,11 +175,31 @@ def test_a_film_that_arrives_is_kept_as_a_file(elsewhere: tuple[Running, Simulat
     assert steps[0]["detail"] == "Arrived from +61491570006."
 
 
-async def _arrival(to: str, message: Mms) -> tuple[str, bytes]:
+def test_a_message_that_the_mmsc_says_again_counts_once(elsewhere: tuple[Running, SimulatedMmsc]) -> None:
+    """Its answer was lost, so the carrier sends the same request again; another text is another message."""
+    running, _ = elsewhere
+    api = running.account()
+    api.post("/automations/sms/inbound", {**RULE, "action": "POLL"})
+    send(api, "+61491570006")
+    sender = api.get("/mms/history")["data"][0]["from"]
+    stamp = "2026-11-30T10:00:00Z"
+    for text in ("first", "first", "second"):
+        kind, octets = asyncio.run(_arrival(sender, Mms("", text, (Media("a.gif", "image/gif", PICTURE),)), stamp))
+        assert _post(running, "/carriers/mmsc", "carrier:secret", octets, kind) == 200
+    assert [one["body"] for one in api.get("/mms/inbound")["data"]] == ["second", "first"]
+
+    def files(tx: Any) -> int:
+        return int(tx.driver("SELECT count(*) FROM files WHERE user_id = ?", [api.user_id]).fetchone()[0])
+
+    assert running.read(files) == 3  # what was sent, and what arrived twice
+
+
+async def _arrival(to: str, message: Mms, stamp: str = "") -> tuple[str, bytes]:
     tree: Any = [
         ("MM7Version", "6.8.0"),
         ("Sender", [("Number", "61491570006")]),
         ("Recipients", [("To", [("Number", to)])]),
+        *([("TimeStamp", stamp)] if stamp else []),
         ("Content", {"href": "cid:content"}),
     ]
     return await packed(envelope.write(Dialect(), "DeliverReq", "t1", tree), message)

@@ -63,9 +63,14 @@ class StoredEvents:
 
     async def _with_links(self, message: Inbound, keeper: Keeper) -> Inbound:
         """The message with links to its files (`details["media"]`) in their place."""
-        holder, _ = await self._database.read(lambda tx: inbound.holder_of(tx, message, self._hooks))
-        links = [] if holder is None else await keeper.keep(holder[0], message.media)
+        user_id = await self._database.read(lambda tx: self._keeps(tx, message))
+        links = [] if user_id is None else await keeper.keep(user_id, message.media)
         return msgspec.structs.replace(message, media=(), details={**(message.details or {}), "media": links})
+
+    def _keeps(self, tx: Tx, message: Inbound) -> int | None:
+        """The account that keeps the files of a message; None when nobody does, or has them from the first time."""
+        holder, _ = inbound.holder_of(tx, message, self._hooks)
+        return None if holder is None or inbound.is_repeated(tx, message, holder[0]) else holder[0]
 
     async def on_part(self, part: Part, join: Join) -> None:
         """Store a part of an MO, together with those that wait; and the MO, when this was the last part."""

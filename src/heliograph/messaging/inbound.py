@@ -1,5 +1,7 @@
 """Messages that arrive (MO): which account they are for, what they answer, and the rules they meet."""
 
+import uuid
+
 import msgspec
 
 from heliograph import phone
@@ -14,7 +16,9 @@ COLUMNS = rows.Inbound.__struct_fields__
 
 
 def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
-    """Store an MO for the account it is for and run its rules; the new message_id, or None when no account is found.
+    """Store an MO for the account it is for and run its rules; its message_id, or None when no account is found.
+
+    One that the carrier says again is there already, and nothing happens.
 
     It belongs to the account that has bought the number that it was sent to, also when it answers nothing; else, if
     it is no dedicated number, to the account that sent the newest message from that number to that number.
@@ -24,11 +28,14 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     if holder is None:
         return None
     user_id, subaccount_id = holder
+    message_id = _id_of(arrived) or new_ids(1, tx.clock)[0]
+    if arrived.reference and _is_there(tx, user_id, message_id):
+        return message_id
     row = rows.Inbound(
         user_id=user_id,
         subaccount_id=subaccount_id,
         channel=channel.name,
-        message_id=new_ids(1, tx.clock)[0],
+        message_id=message_id,
         timestamp=arrived.at,
         sender=e164(arrived.sender),
         recipient=e164(arrived.recipient),
@@ -46,6 +53,24 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
     tally.write(tx)
     return row.message_id
+
+
+def is_repeated(tx: Tx, arrived: Inbound, user_id: int) -> bool:
+    """Whether the carrier says a message again that this account has."""
+    return bool(arrived.reference) and _is_there(tx, user_id, _id_of(arrived))
+
+
+def _id_of(arrived: Inbound) -> str:
+    """The message_id of a message that may come again: the same each time (UUID version 5). Empty for any other."""
+    if not arrived.reference:
+        return ""
+    told = (arrived.transport, arrived.reference, arrived.sender, arrived.recipient, arrived.body)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, "\0".join(told))).upper()
+
+
+def _is_there(tx: Tx, user_id: int, message_id: str) -> bool:
+    sql = "SELECT 1 FROM inbound WHERE user_id = ? AND message_id = ? LIMIT 1"
+    return tx.driver(sql, [user_id, message_id]).fetchone() is not None
 
 
 def holder_of(tx: Tx, arrived: Inbound, hooks: Hooks) -> tuple[tuple[int, int] | None, rows.Message | None]:

@@ -145,6 +145,7 @@ class HttpReplies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name="to"
     )
     text: Annotated[str, Meta(min_length=1, description="The text.")]
+    id: Annotated[str, Meta(description="The carrier's id of it: what comes again with the same id counts once.")] = ""
 
 
 class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="http", tag_field="kind"):

@@ -68,4 +68,5 @@ class TemplateInbox:
             return None
         channel: Medium = self._options.carries[0]
         text = found(said, where.text).replace("\0", "")
-        return Inbound(self._name, channel, sender, recipient, text, int(time.time()))
+        said_again = found(said, where.id) if where.id else ""
+        return Inbound(self._name, channel, sender, recipient, text, int(time.time()), reference=said_again)

@@ -86,15 +86,17 @@ class Mm7Inbox:
     def _arrived(self, request: Envelope, message: Mms) -> Inbound:
         subject = request.text("Subject")
         details = {"subject": subject} if subject else None
+        stamp = request.text("TimeStamp")
         return Inbound(
             transport=self._name,
             channel="mms",
             sender=_number(request, "Sender"),
             recipient=_number(request, "Recipients", "To"),
             body=message.text or subject,
-            at=_seconds(request.text("TimeStamp")),
+            at=_seconds(stamp),
             details=details,
             media=message.media,
+            reference=f"{request.transaction_id} {stamp}" if request.transaction_id and stamp else "",
         )
 
     def _done(self, request: Envelope) -> Answer:
