@@ -11,10 +11,9 @@ from contacts.test_list_sends import opt_out_list
 from contacts.test_lists import bulk, made
 from flows.test_crash import Victim
 from support.lasting import Lasting
-from support.overtaking import Overtaker
-from support.program import Peers, ask, peers, until
+from support.program import ask, peers, until
 from support.server import Running
-from support.silence import LastingMmsc
+from support.silence import carrier_of
 from transports.ports import free_port
 
 CONTACTS, OPTED_OUT, KILLS = 5000, 20, 3
@@ -46,13 +45,6 @@ class Customer:
         return answer["data"]
 
 
-def carrier_of(channel: str, among: Peers, folder: Path) -> Lasting[Any]:
-    """A carrier that is away."""
-    if channel == "mms":
-        return LastingMmsc(among, "carrier", free_port(), away=True, folder=folder)
-    return Overtaker(among, "carrier", free_port(), away=True)
-
-
 @pytest.fixture(params=["sms", "mms"])
 def channel(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -61,7 +53,7 @@ def channel(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def carrier(channel: str, tmp_path: Path) -> Iterator[Lasting[Any]]:
     with peers() as among:
-        made = carrier_of(channel, among, tmp_path / "carrier")
+        made = carrier_of(channel, among, tmp_path / "carrier", port=free_port(), away=True)
         yield made
         made.stop()
 

@@ -5,12 +5,13 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from heliograph.transports.base import Mms
 from heliograph.transports.mm7.envelope import Envelope
 from heliograph.transports.sandbox.mmsc import Scenario, SimulatedMmsc
 from support.lasting import Lasting
+from support.overtaking import Overtaker
 from support.program import Peers
 
 Manner = Literal["answer", "take", "hold"]
@@ -20,12 +21,13 @@ Manner = Literal["answer", "take", "hold"]
 class SilentMmsc(SimulatedMmsc):
     """`submitted` counts messages by their text, `ids` has the TransactionIDs that each came with.
 
-    `manner` is asked for each message; `held` counts those without an answer.
+    `order` has their texts as they came. `manner` is asked for each message; `held` counts those without an answer.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, report_delay=0.0, retry_delay=0.05)
         self.submitted: Counter[str] = Counter()
+        self.order: list[str] = []
         self.ids: defaultdict[str, set[str]] = defaultdict(set)
         self.held = 0
         self.usual()
@@ -41,6 +43,7 @@ class SilentMmsc(SimulatedMmsc):
 
     async def _taken(self, asked: Envelope, message: Mms, scenario: Scenario) -> str:
         self.submitted[message.text] += 1
+        self.order.append(message.text)
         self.ids[message.text].add(asked.transaction_id)
         manner = self.manner()
         found = "" if manner == "hold" else await super()._taken(asked, message, scenario)
@@ -74,3 +77,12 @@ class LastingMmsc(Lasting[SilentMmsc]):
         lines = [f"[transports.{self.name}]", 'kind = "mm7"', f'url = "http://127.0.0.1:{self.port}/"']
         lines += ['inbound_username = "carrier"', 'inbound_password = "secret"', *options]
         return "\n".join([*lines, "[[routes]]", f'transport = "{self.name}"', 'channel = "mms"', route, ""])
+
+
+def carrier_of(
+    channel: str, among: Peers, folder: Path, name: str = "carrier", port: int = 0, *, away: bool = False
+) -> Lasting[Any]:
+    """An SMSC or an MMSC, whose files are in a folder."""
+    if channel == "mms":
+        return LastingMmsc(among, name, port, away=away, folder=folder)
+    return Overtaker(among, name, port, away=away)

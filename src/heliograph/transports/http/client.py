@@ -1,6 +1,7 @@
 """What transports over HTTP have in common: connections, who is there, the end. A subclass knows the protocol."""
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -94,7 +95,7 @@ class HttpTransport(ABC):
     @property
     def connected(self) -> bool:
         """Whether the server is there, and takes our name and password."""
-        return self._open and self._there and asyncio.get_running_loop().time() >= self._unknown_until
+        return self._open and self._there and time.monotonic() >= self._unknown_until
 
     @property
     def ready(self) -> bool:
@@ -185,7 +186,7 @@ class HttpTransport(ABC):
         except (aiohttp.ClientError, OSError, TimeoutError):
             return Retry(AWAY, "The carrier did not answer", maybe_sent=True)
         if answer.status in (401, 403):
-            self._unknown_until = asyncio.get_running_loop().time() + LATER
+            self._unknown_until = time.monotonic() + LATER
             log.error("carrier.login_refused", transport=self.name, status=answer.status)
             return Retry(LATER, "The carrier does not know our name or password", answer.status, waiting=True)
         pause = _retry_after(answer.headers.get("Retry-After", ""))
