@@ -104,3 +104,27 @@ def test_all_go_out_in_order_when_the_carrier_is_there(tmp_path: Path, url: str,
         server.stop()
         away.stop()
         there.stop()
+
+
+def test_one_that_goes_and_comes_back_gets_all_of_them_once(tmp_path: Path, url: str, channel: str) -> None:
+    with peers() as among:
+        carrier = carrier_of(channel, among, tmp_path / "carrier", "away", free_port())
+        (tmp_path / "heliograph.toml").write_text(carrier.toml(ONE_BY_ONE[channel]))
+        server = Running(tmp_path, url)
+        carrier.report_to(server.port)
+        api = server.account()
+        bodies = [f"to and fro {number}" for number in range(COUNT)]
+        ids = sent(api, channel, AWAY, *bodies[: COUNT // 2])
+        for message_id in ids:
+            complete(api, channel, message_id)
+        carrier.stop()
+        ids += sent(api, channel, AWAY, *bodies[COUNT // 2 :])
+        until(lambda: any("Waits for away" in step for step in timeline(api, channel, ids[-1])))
+        carrier.start()
+        for message_id in ids:
+            complete(api, channel, message_id)
+        assert carrier.carrier.submitted == dict.fromkeys(bodies, 1)
+        check_told_once(api, channel, ids)
+        server.close_clients()
+        server.stop()
+        carrier.stop()

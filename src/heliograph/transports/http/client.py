@@ -1,6 +1,7 @@
 """What transports over HTTP have in common: connections, who is there, the end. A subclass knows the protocol."""
 
 import asyncio
+import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,7 @@ class HttpTransport(ABC):
         self._keeper: asyncio.Task[None] | None = None
         self._open = False
         self._there = False
+        self._lost = asyncio.Event()
         self._unknown_until = 0.0
         self._look_again = look_again
 
@@ -155,7 +157,14 @@ class HttpTransport(ABC):
             else:
                 writer.close()
                 self._seen(there=True)
-            await asyncio.sleep(self._look_again if self._there else LOOK)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next look. A server that a message does not find any more is looked for at once."""
+        self._lost.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._look_again if self._there else LOOK):
+                await self._lost.wait()
 
     async def _deliver(self, message: Outgoing) -> Outcome:
         request = await self.request(message)
@@ -198,6 +207,7 @@ class HttpTransport(ABC):
             log.info("carrier.there", transport=self.name)
         elif self._there and not there:
             log.warning("carrier.away", transport=self.name, problem=problem)
+            self._lost.set()
         self._there = there
 
 
