@@ -1,4 +1,4 @@
-"""What the benchmarks share: child processes with their CPU time and memory, and the load generator."""
+"""What the benchmarks share: child processes with their CPU time and memory, the load generator, and an empty queue."""
 
 import base64
 import json
@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from heliograph.db.engine import Connector
 
 HERE = Path(__file__).parent
 TICK = os.sysconf("SC_CLK_TCK")
@@ -120,3 +122,17 @@ def load(port: int, connections: int, seconds: int, script: str, *arguments: str
     if result["non2xx"]:
         raise SystemExit(f"{result['non2xx']:.0f} answers were refusals")
     return result
+
+
+def drain(url: str) -> None:
+    """Wait until no message is queued or without its receipt."""
+    connector = Connector(url, time.time, readonly=True)
+    text = "SELECT COUNT(*) FROM messages WHERE status IN ('Queued', 'Sent')"
+    while True:
+        tx = connector.begin_read()
+        (left,) = tx.driver(text).fetchone()
+        tx.driver("ROLLBACK")
+        if not left:
+            break
+        time.sleep(0.5)
+    connector.close()

@@ -1,4 +1,4 @@
-"""`make bench`: accept, end-to-end, redirects, history, claim and memory of a server here, with ratios within this run.
+"""`make bench`: accept, end-to-end, redirects, history, claim, memory, MMS of a server here; ratios within this run.
 
 Everything stays on loopback and ends by itself. Needs wrk (Debian package) for the load, and PostgreSQL for its part.
 """
@@ -10,18 +10,17 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import campaigns
 import esme
+import mms
 import storage
 from heliograph.app import database_url
-from heliograph.db.engine import Connector
 from heliograph.settings import load
-from machine import AUTH, PROGRAM, Child, cpu_seconds, free_port, heliograph, serve, wrk
+from machine import AUTH, PROGRAM, Child, cpu_seconds, drain, free_port, heliograph, serve, wrk
 from machine import load as load_of
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
@@ -98,20 +97,6 @@ def sending(
     return result
 
 
-def drain(url: str) -> None:
-    """Wait until no message is queued or without its receipt."""
-    connector = Connector(url, time.time, readonly=True)
-    text = "SELECT COUNT(*) FROM messages WHERE status IN ('Queued', 'Sent')"
-    while True:
-        tx = connector.begin_read()
-        (left,) = tx.driver(text).fetchone()
-        tx.driver("ROLLBACK")
-        if not left:
-            break
-        time.sleep(0.5)
-    connector.close()
-
-
 @contextlib.contextmanager
 def databases(kind: str) -> Iterator[tuple[str, int | None]]:
     """(URL of an empty database, "" for SQLite in the data folder; process of its server)."""
@@ -182,7 +167,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,esme,redirects,sizes,campaigns")
+    parser.add_argument("--parts", default="loads,esme,redirects,sizes,campaigns,mms")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -201,6 +186,8 @@ def main() -> None:
             sizes(kind, options.rows)
         if "campaigns" in options.parts:
             campaigns.report(kind, options.seconds, databases)
+        if "mms" in options.parts:
+            mms.report(kind, databases)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """MMS does what every channel does, and has a subject and a picture."""
 
+import asyncio
 import io
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +11,13 @@ from PIL import Image
 
 from channels.conformance import OTHER, TO, Conformance
 from files.fetching import fetch
-from heliograph.channels.mms.channel import LONGEST_GSM, LONGEST_UNICODE
+from heliograph.channels.mms.channel import LONGEST_GSM, LONGEST_UNICODE, MmsChannel
 from heliograph.channels.mms.shapes import LARGEST_FILE
 from heliograph.files import store
+from heliograph.files.folder import FolderStore
+from heliograph.settings import Settings
 from heliograph.transports.base import Media, Mms, Outgoing
+from support import quiet
 from support.carrier import Carrier
 from support.pictures import PICTURE, kept
 from support.server import Api
@@ -198,3 +204,28 @@ def test_stop_by_mms_opts_out(carrier: Carrier) -> None:
     carrier.brings("mms", OTHER, sender, "STOP")
     (opt_out,) = [one["list_id"] for one in api.get("/lists")["data"] if one["list_name"] == "Opt-Out List"]
     assert [row["phone_number"] for row in api.get(f"/lists/{opt_out}/contacts")["data"]] == [OTHER]
+
+
+class CountedStore(FolderStore):
+    """A folder that counts how often each file is read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.reads: Counter[str] = Counter()
+
+    def read(self, file_id: str, start: int, length: int) -> bytes:
+        self.reads[file_id] += 1
+        return super().read(file_id, start, length)
+
+
+def test_a_batch_reads_each_picture_once(tmp_path: Path) -> None:
+    files = CountedStore(tmp_path)
+    names = ("8EA5FA8C-3216-4A5D-86EA-6BE78050E439", "8EA5FA8C-3216-4A5D-86EA-6BE78050E43A")
+    for name in names:
+        files.put(name, io.BytesIO(PICTURE))
+    details = [f'{{"subject":"Hello","file":"{name}.gif","type":"image/gif"}}' for name in names]
+    batch = [quiet.message(details=details[number % 2]) for number in range(100)]
+    made = asyncio.run(MmsChannel(Settings(), files).contents(batch))
+    assert files.reads == dict.fromkeys(names, 1)
+    assert {content.media[0].octets for content in made if isinstance(content, Mms)} == {PICTURE}
+    assert len(made) == 100

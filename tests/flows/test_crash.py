@@ -187,12 +187,12 @@ def check_messages(victim: Victim, promised: dict[str, str]) -> None:
     assert any(status == "Completed" for _, _, status in stored)
 
 
-def check_money(victim: Victim) -> None:
-    """Each message is charged once; a refund belongs to a message that failed, and is its price."""
+def check_money(victim: Victim, kind: str = "sms") -> None:
+    """Each message is charged once, by entries of this kind; a refund belongs to one that failed, and is its price."""
     balances = dict(victim.rows("SELECT user_id, micros FROM balances"))
     sums = dict(victim.rows("SELECT user_id, SUM(micros) FROM ledger GROUP BY 1"))
     assert {**dict.fromkeys(balances, 0), **sums} == balances
-    charged = victim.rows("SELECT reference, -SUM(micros) FROM ledger WHERE kind = 'sms' GROUP BY 1 ORDER BY 1")
+    charged = victim.rows("SELECT reference, -SUM(micros) FROM ledger WHERE kind = ? GROUP BY 1 ORDER BY 1", kind)
     assert charged == victim.rows("SELECT request_id, SUM(price_micros) FROM messages GROUP BY 1 ORDER BY 1")
     refunds = victim.rows("SELECT reference, micros FROM ledger WHERE kind = 'refund'")
     failed = dict(victim.rows("SELECT message_id, price_micros FROM messages WHERE status = 'Failed'"))

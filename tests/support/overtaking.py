@@ -1,6 +1,5 @@
 """A carrier that is there while programs come and go, whose receipts may come before its answers and by other binds."""
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +8,7 @@ from typing import Literal
 from heliograph.transports.sandbox.smsc import SimulatedSmsc, _Delivery
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.session import Request, Session
-from support.program import Peers
+from support.lasting import Lasting
 
 Manner = Literal["after", "together", "before"]
 """When the receipt comes: after the answer; written just before it; or the answer waits until it is acknowledged."""
@@ -89,21 +88,22 @@ class OvertakingSmsc(SimulatedSmsc):
             self._queue(made[0].account, made)
 
 
-class Overtaker:
-    """An OvertakingSmsc on a loop of its own. `port` may be one that nobody listens at yet; then `start` begins."""
+class Overtaker(Lasting[OvertakingSmsc]):
+    """An OvertakingSmsc on a loop of its own."""
 
-    def __init__(self, among: Peers, name: str = "carrier", port: int = 0, *, away: bool = False) -> None:
-        self.name, self.port, self._among = name, port, among
-        self.smsc: OvertakingSmsc = among.do(self._made())
-        if not away:
-            self.start()
+    @property
+    def smsc(self) -> OvertakingSmsc:
+        """The carrier."""
+        return self.carrier
 
-    @staticmethod
-    async def _made() -> OvertakingSmsc:
+    async def _made(self) -> OvertakingSmsc:
         return OvertakingSmsc()
 
-    def start(self) -> None:
-        self.port = self._among.do(self.smsc.start("127.0.0.1", self.port))
+    async def _listen(self) -> int:
+        return await self.smsc.start("127.0.0.1", self.port)
+
+    async def _end(self) -> None:
+        await self.smsc.stop()
 
     def toml(self, *options: str, route: str = "") -> str:
         lines = [f"[transports.{self.name}]", 'kind = "smpp"', 'host = "127.0.0.1"', f"port = {self.port}"]
@@ -114,24 +114,3 @@ class Overtaker:
     def binds(self) -> int:
         """How many binds there are now."""
         return len(self.smsc._bound)
-
-    def change(self, work: Callable[[OvertakingSmsc], None]) -> None:
-        """Change how it behaves, between two PDUs."""
-
-        async def run() -> None:
-            work(self.smsc)
-
-        self._among.do(run())
-
-    def until(self, what: Callable[[OvertakingSmsc], bool], seconds: float = 60.0) -> None:
-        """Wait until something is true of it."""
-
-        async def wait() -> None:
-            async with asyncio.timeout(seconds):
-                while not what(self.smsc):  # noqa: ASYNC110 - no one event tells of all that a test may ask
-                    await asyncio.sleep(0.005)
-
-        self._among.do(wait())
-
-    def stop(self) -> None:
-        self._among.do(self.smsc.stop())

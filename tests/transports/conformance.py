@@ -318,6 +318,14 @@ class Conformance(ABC):
 
         self.run(scenario)
 
+    def test_whoever_records_outcomes_asks_in_a_thread_of_its_own(self) -> None:
+        async def scenario(peer: Peer, transport: Transport, events: Recorder) -> None:
+            connected, capacity = await asyncio.to_thread(lambda: (transport.connected, transport.capacity))
+            assert connected
+            assert capacity == transport.capacity
+
+        self.run(scenario)
+
     def test_a_dead_peer_is_no_error_but_a_retry(self) -> None:
         async def scenario(peer: Peer, transport: Transport, events: Recorder) -> None:
             (outcome,) = await soon(transport.send([peer.message("taken", 1)]))

@@ -35,8 +35,8 @@ def http(body: bytes, status: str = "200 OK", kind: str = "text/xml", more: str 
 
 
 @asynccontextmanager
-async def answering(answer: Answer) -> AsyncIterator[int]:
-    """An HTTP server that gives these answers, and takes nothing else from HTTP; its port."""
+async def answering(answer: Answer, port: int = 0) -> AsyncIterator[int]:
+    """An HTTP server (at any port for 0) that gives these answers, and takes nothing else from HTTP; its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,7 +50,7 @@ async def answering(answer: Answer) -> AsyncIterator[int]:
         writer.write(answer(head + await reader.readexactly(length)))
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
@@ -60,8 +60,9 @@ async def answering(answer: Answer) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def transport(port: int, **options: object) -> AsyncIterator[Mm7Transport]:
-    """A transport to this port that has found it."""
-    made = Mm7Transport("mmsc", Mm7Options(f"http://127.0.0.1:{port}/mm7", timeout=20.0, **options))  # type: ignore[arg-type]
+    """A transport to this port that has found it, and does not look again by itself."""
+    chosen = Mm7Options(f"http://127.0.0.1:{port}/mm7", timeout=20.0, **options)  # type: ignore[arg-type]
+    made = Mm7Transport("mmsc", chosen, look_again=3600.0)
     await made.open(Recorder())
     try:
         await until(lambda: made.ready)

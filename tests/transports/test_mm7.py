@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from heliograph.transports.mm7.inbox import READ, Mm7Inbox
 from heliograph.transports.mm7.package import opened, packed
 from heliograph.transports.mm7.transport import submit_request
 from heliograph.transports.options import Mm7Options
-from transports.conformance import Recorder, run
+from transports.conformance import Recorder, run, until
 from transports.mmsc import PICTURE, an_mms, answering, http, transport
+from transports.ports import free_port
 
 DIALECT = Dialect()
 OPTIONS = Mm7Options("http://mmsc.test/", inbound_username="carrier", inbound_password="secret")
@@ -64,6 +66,21 @@ def test_an_mmsc_that_does_not_know_us_keeps_its_messages_waiting(status: str) -
             assert isinstance(outcome, Retry)
             assert outcome.waiting
             assert not out.ready
+
+    run(scenario())
+
+
+def test_an_mmsc_that_a_message_does_not_find_is_looked_for_at_once() -> None:
+    async def scenario() -> None:
+        port = free_port()
+        async with AsyncExitStack() as stack:
+            async with answering(lambda _: http(said(1000)), port):
+                out = await stack.enter_async_context(transport(port))
+            (outcome,) = await out.send([an_mms()])
+            assert isinstance(outcome, Retry)
+            assert outcome.waiting
+            async with answering(lambda _: http(said(1000)), port):
+                await until(lambda: out.ready)
 
     run(scenario())
 

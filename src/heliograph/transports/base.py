@@ -258,7 +258,7 @@ class Transport(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether the carrier is there (bound, logged in)."""
+        """Whether the carrier is there (bound, logged in). Any thread asks this, and `capacity`."""
         ...
 
     @property

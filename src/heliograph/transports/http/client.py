@@ -1,6 +1,8 @@
 """What transports over HTTP have in common: connections, who is there, the end. A subclass knows the protocol."""
 
 import asyncio
+import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -75,6 +77,7 @@ class HttpTransport(ABC):
         self._keeper: asyncio.Task[None] | None = None
         self._open = False
         self._there = False
+        self._lost = asyncio.Event()
         self._unknown_until = 0.0
         self._look_again = look_again
 
@@ -94,7 +97,7 @@ class HttpTransport(ABC):
     @property
     def connected(self) -> bool:
         """Whether the server is there, and takes our name and password."""
-        return self._open and self._there and asyncio.get_running_loop().time() >= self._unknown_until
+        return self._open and self._there and time.monotonic() >= self._unknown_until
 
     @property
     def ready(self) -> bool:
@@ -154,7 +157,14 @@ class HttpTransport(ABC):
             else:
                 writer.close()
                 self._seen(there=True)
-            await asyncio.sleep(self._look_again if self._there else LOOK)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next look. A server that a message does not find any more is looked for at once."""
+        self._lost.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._look_again if self._there else LOOK):
+                await self._lost.wait()
 
     async def _deliver(self, message: Outgoing) -> Outcome:
         request = await self.request(message)
@@ -185,7 +195,7 @@ class HttpTransport(ABC):
         except (aiohttp.ClientError, OSError, TimeoutError):
             return Retry(AWAY, "The carrier did not answer", maybe_sent=True)
         if answer.status in (401, 403):
-            self._unknown_until = asyncio.get_running_loop().time() + LATER
+            self._unknown_until = time.monotonic() + LATER
             log.error("carrier.login_refused", transport=self.name, status=answer.status)
             return Retry(LATER, "The carrier does not know our name or password", answer.status, waiting=True)
         pause = _retry_after(answer.headers.get("Retry-After", ""))
@@ -197,6 +207,7 @@ class HttpTransport(ABC):
             log.info("carrier.there", transport=self.name)
         elif self._there and not there:
             log.warning("carrier.away", transport=self.name, problem=problem)
+            self._lost.set()
         self._there = there
 
 
