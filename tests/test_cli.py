@@ -403,7 +403,7 @@ def test_doctor_before_the_first_start(tmp_path: Path) -> None:
     assert found.pop("data folder") == (False, told)
     assert all(fine for fine, _ in found.values())
     assert "made at the first start" in found["database"][1]
-    assert found["server"][1] == "none runs on this data"
+    assert found["server"][1].startswith("none runs on this data")  # another server may run on this machine
     assert "a word" in found["speech"][1]
     assert "baresip-python" in found["calls"][1]
     assert not (tmp_path / "data").exists()
