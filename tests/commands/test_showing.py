@@ -15,7 +15,7 @@ def place(server: Running) -> list[str]:
 
 def good(server: Running, *words: str) -> Done:
     done = command(*words, *place(server))
-    assert (done.code, done.err) == (0, ""), done
+    assert done.code == 0, done  # the server of the test runs in this process, and may log meanwhile
     return done
 
 
