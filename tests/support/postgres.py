@@ -170,9 +170,12 @@ def shape_of(url: str) -> Any:
 
 
 def empty(url: str) -> None:
-    """Remove every row of a database, and whoever is still connected; ids begin anew."""
+    """Remove every row of a database, and whoever is still connected; ids begin anew.
+
+    Those of rates do not: a process keeps rates by their id (billing/tariff.py), and no house is emptied under it.
+    """
     others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
-    begin = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+    begin = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S' AND relname !~ '^rates_'"
     rows = [f'DELETE FROM "{table}"' for table in metadata.tables]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
