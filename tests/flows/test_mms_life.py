@@ -164,6 +164,7 @@ def test_a_film_that_arrives_is_kept_as_a_file(elsewhere: tuple[Running, Simulat
     running, _ = elsewhere
     api = running.account()
     api.post("/automations/sms/inbound", {**RULE, "action": "POLL"})
+    api.post("/automations/sms/inbound", {**RULE, "action": "SMS", "action_address": "+61491570157"})
     send(api, "+61491570006")
     sender = api.get("/mms/history")["data"][0]["from"]
     film = Media("film.mp4", "video/mp4", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2mp41" + bytes(300_000))
@@ -173,6 +174,8 @@ def test_a_film_that_arrives_is_kept_as_a_file(elsewhere: tuple[Running, Simulat
     assert (arrived["body"], fetch(arrived["_media_file_url"]).raw) == ("Look", PICTURE)
     steps = api.get(f"/mms/{arrived['message_id']}/timeline")
     assert steps[0]["detail"] == "Arrived from +61491570006."
+    (forwarded,) = api.get("/sms/history")["data"]
+    assert forwarded["body"].startswith("+61491570006: Look\n" + arrived["_media_file_url"])
 
 
 def test_a_message_that_the_mmsc_says_again_counts_once(elsewhere: tuple[Running, SimulatedMmsc]) -> None:

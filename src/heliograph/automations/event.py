@@ -83,7 +83,7 @@ def of_arrival(arrived: rows.Inbound, original: Message | None) -> Event:
         party=arrived.sender,
         ours=arrived.recipient,
         list_id=original.list_id if original else None,
-        told=f"{arrived.sender}: {arrived.body}",
+        told=f"{arrived.sender}: {arrived.with_links()}",
         barred=frozenset({arrived.sender, arrived.recipient}),
         echo=False,
         payload=lambda: payloads.inbound(arrived),

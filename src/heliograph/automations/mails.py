@@ -75,8 +75,7 @@ def report(sent: Message, receipt: rows.Receipt, wants: Mailing) -> str:
 
 def reply(arrived: rows.Inbound, wants: Mailing) -> str:
     """The mail of a reply. Source: facts E."""
-    said = "\n".join(filter(None, (arrived.body, *arrived.media())))
-    text = f"You've received a reply from {arrived.sender}:\n\n{said}\n\n{'-' * 40}\n"
+    text = f"You've received a reply from {arrived.sender}:\n\n{arrived.with_links()}\n\n{'-' * 40}\n"
     when = wants.clock(arrived.timestamp)
     if not arrived.original_message_id:
         return text + f"Arrived on {when}; it answers no message.\n"

@@ -124,14 +124,14 @@ def deliver(tx: Tx, user_id: int, system_id: str, arrived: rows.Inbound) -> str:
     What became of it, in words. Source: facts E, the action SMPP.
     """
     ends = address_of(arrived.sender), address_of(arrived.recipient)
-    bodies = parts.deliveries(*ends, arrived.body, zlib.crc32(arrived.message_id.encode()))
+    bodies = parts.deliveries(*ends, arrived.with_links(), zlib.crc32(arrived.message_id.encode()))
     return _queue_for(tx, user_id, system_id, lambda name: bodies)
 
 
 def deliver_receipt(tx: Tx, user_id: int, system_id: str, told: rows.Message, receipt: rows.Receipt) -> str:
     """Queue the receipt of a message that no ESME has submitted, as `deliver` does; its id is the message_id."""
     if told.source == SOURCE:
-        return "nothing, since the ESME that submitted it is told anyhow"
+        return "nothing, since it came over SMPP, where each message asks for its receipts itself"
     state = _ended(receipt)
 
     def body(name: str) -> list[bytes]:

@@ -111,6 +111,10 @@ class Inbound(msgspec.Struct, kw_only=True):
     unread: int = 0
     details: str | None = None
 
+    def with_links(self) -> str:
+        """The text, and below it the links to the files: for whoever cannot be given the files."""
+        return "\n".join(filter(None, (self.body, *self.media())))
+
     def media(self) -> list[str]:
         """Links to the files that came with it."""
         return media_of(self.details)
