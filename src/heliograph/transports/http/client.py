@@ -12,6 +12,7 @@ import structlog
 
 from heliograph.transports.base import Events, Failed, Outcome, Outgoing, Retry
 from heliograph.transports.tls import client_context
+from heliograph.transports.underway import UnderWay
 
 AWAY = 5.0
 """Seconds until a message is tried again that met no server, or whose answer did not come."""
@@ -73,7 +74,7 @@ class HttpTransport(ABC):
         self.name = name
         self._session: aiohttp.ClientSession | None = None
         self._places = asyncio.Semaphore(1)
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self._under_way = UnderWay()
         self._keeper: asyncio.Task[None] | None = None
         self._open = False
         self._there = False
@@ -125,11 +126,7 @@ class HttpTransport(ABC):
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Hand over; one outcome for each message, in order."""
-        tasks = [asyncio.create_task(self._deliver(message)) for message in batch]
-        for task in tasks:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        return await asyncio.gather(*tasks)
+        return await self._under_way.all(self._deliver, batch)
 
     async def close(self) -> None:
         """Let requests under way end (GRACE seconds). Those that did not begin are told to try again."""
@@ -137,11 +134,7 @@ class HttpTransport(ABC):
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=GRACE)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._under_way.end(GRACE)
         if self._session is not None:
             await self._session.close()
 

@@ -17,6 +17,7 @@ from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTP
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.options import SmtpOptions
 from heliograph.transports.tls import client_context
+from heliograph.transports.underway import UnderWay
 
 MAILS_PER_CONNECTION = 16
 """Mails that may wait for one connection: enough to keep it busy, few enough that none waits for long."""
@@ -203,7 +204,7 @@ class SmtpTransport:
         self._options = options
         self._lines: list[_Line] = []
         self._idle: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self._under_way = UnderWay()
         self._keeper: asyncio.Task[None] | None = None
         self._open = False
         self._away = False
@@ -231,11 +232,7 @@ class SmtpTransport:
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Hand over; one outcome for each message, in order."""
-        tasks = [asyncio.create_task(self._deliver(message)) for message in batch]
-        for task in tasks:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        return await asyncio.gather(*tasks)
+        return await self._under_way.all(self._deliver, batch)
 
     async def close(self) -> None:
         """Let mails under way end (GRACE seconds), then quit. Those that did not begin are told to try again."""
@@ -243,11 +240,7 @@ class SmtpTransport:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=GRACE)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._under_way.end(GRACE)
         await asyncio.gather(*(line.quit() for line in self._lines))
 
     async def _keep(self) -> None:
