@@ -9,6 +9,7 @@ from heliograph.billing import prices
 from heliograph.campaigns.api import NEEDED, Family, campaigning
 from heliograph.campaigns.plan import Plan
 from heliograph.channels.api import sending_and_pricing
+from heliograph.channels.campaign_shapes import LONGEST_BODY
 from heliograph.channels.mms import campaigns as campaign_shapes
 from heliograph.channels.mms import shapes
 from heliograph.channels.mms.campaigns import MmsCampaign, MmsCampaignBody, MmsCampaignPrice, ViewedMmsCampaign
@@ -113,7 +114,7 @@ campaigns = campaigning(
         channel=NAME,
         id_name="mms_campaign_id",
         body=MmsCampaignBody,
-        longest_body=campaign_shapes.LONGEST_BODY,
+        longest_body=LONGEST_BODY,
         created=(MmsCampaign, campaign_shapes.created),
         changed=(ViewedMmsCampaign, campaign_shapes.viewed),
         listed=(ViewedMmsCampaign, campaign_shapes.viewed),

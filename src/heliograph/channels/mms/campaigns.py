@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from heliograph.billing import currencies, prices
+from heliograph.channels.campaign_shapes import CampaignBody, FirstMessage
 from heliograph.channels.mms.shapes import link
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest
@@ -13,37 +14,14 @@ from heliograph.fields import Flag, Subaccount, UnixTime, about
 from heliograph.files import store
 from heliograph.messaging.channel import BASE_URL, Draft
 
-LONGEST_BODY = 10_000
-"""Characters of a text with its placeholders: far more than a message holds."""
 
-
-class MmsCampaignBody(msgspec.Struct, kw_only=True):
+class MmsCampaignBody(CampaignBody, kw_only=True):
     """Body of send, price and update; an update changes what it names. Source: api-v3, "Send MMS Campaign"."""
 
-    list_id: Annotated[int | None, about("The contact list; at most 20,000 contacts. Needed at first.", 428)] = None
-    name: Annotated[str | None, about("Your name for the campaign. Needed at first.", "My Campaign 1")] = None
-    body: Annotated[
-        str | None, about("The text, with placeholders. Needed at first.", "(First Name), this is my message.")
-    ] = None
     subject: Annotated[str | None, about("Up to 20 characters. Needed at first.", "Holiday")] = None
     media_file: Annotated[
         str | None,
         about("A jpg or gif up to 250,000 bytes: a URL, or the `file_name` of an upload with convert=mms."),
-    ] = None
-    from_: Annotated[
-        str | None, about("Sender: a number, or up to 11 letters and digits; without it, a shared number.")
-    ] = msgspec.field(default=None, name="from")
-    schedule: Annotated[
-        int | str | float | None,
-        about("Unix time in seconds, up to four months ahead; without it, or in the past: at once."),
-    ] = None
-    custom_string: Annotated[str | None, about("Your reference: replies and receipts bring it back.", "spring")] = None
-    source: Annotated[str | None, about("The program that sends.")] = None
-    country: Annotated[
-        str | None, about("ISO 3166 code of the country of national numbers; by default, the account's.")
-    ] = None
-    url_to_shorten: Annotated[
-        str | None, about("Where the literal smsu.io/xxxxx in the text leads to.", "https://example.com/spring")
     ] = None
 
 
@@ -77,20 +55,12 @@ class ViewedMmsCampaign(MmsCampaign, kw_only=True):
     unsubscribe_link: Annotated[Flag, about("Whether its text has StopMsg.me/xxxxx.")]
 
 
-class FirstMms(msgspec.Struct, kw_only=True):
-    """The message to the first recipient."""
-
-    from_: Annotated[str, about("The sender that the recipient sees.", "+61411111111")] = msgspec.field(name="from")
-    schedule: UnixTime
-    body: Annotated[str, about("The text, with placeholders filled.", "John, this is my message.")]
-
-
 class MmsCampaignPrice(msgspec.Struct, kw_only=True):
     """`data` of a price (95)."""
 
     total_count: Annotated[int, about("Recipients who would get a message.", 1)]
     total_price: Annotated[str, about("In units of the currency.", "0.429")]
-    data: Annotated[FirstMms, about("The message to the first recipient.")]
+    data: Annotated[FirstMessage, about("The message to the first recipient.")]
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
@@ -124,7 +94,7 @@ def priced(first: Draft | None, count: int, micros: int, currency: str, at: int)
     return MmsCampaignPrice(
         total_count=count,
         total_price=str(prices.number(micros)),
-        data=FirstMms(from_=first.sender if first else "", schedule=at, body=first.body if first else ""),
+        data=FirstMessage(from_=first.sender if first else "", schedule=at, body=first.body if first else ""),
         currency=currencies.describe(currency),
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from heliograph.billing import prices
-from heliograph.channels.sms.shapes import SmsHistoryEntry, history_fields
+from heliograph.channels.sms.shapes import SmsHistoryEntry, SmsMessage, history_fields
 from heliograph.fields import (
     Country,
     CustomString,
@@ -28,32 +28,13 @@ LARGEST_FILE = 250_000
 """Characters of a subject and bytes of a file. Source: api-v3, "Send MMS"."""
 
 
-class MmsMessage(msgspec.Struct, kw_only=True):
+class MmsMessage(SmsMessage, kw_only=True):
     """One entry of `messages`. Source: api-v3, "Send MMS" (endpoint 90)."""
 
-    to: Annotated[
-        str | None, about("Phone number, in E.164 format or as it is written in `country`.", "+61411111111")
-    ] = None
     body: Annotated[
         str | None, about("The text; may be empty. 1500 characters, or 500 in other alphabets.", "Look!")
     ] = None
     subject: Annotated[str | None, about("Up to 20 characters; not empty.", "Holiday")] = None
-    from_: Annotated[
-        str | None, about("Sender: a number, or up to 11 letters and digits; without it, a shared number.")
-    ] = msgspec.field(default=None, name="from")
-    source: Annotated[str | None, about("The program that sends.")] = None
-    schedule: Annotated[
-        int | str | float | None,
-        about("Unix time in seconds, up to four months ahead; without it, or in the past: at once."),
-    ] = None
-    custom_string: Annotated[str | None, about("Your reference: replies and receipts bring it back.", "order 4711")] = (
-        None
-    )
-    list_id: Annotated[int | None, about("A contact list, in place of `to`.")] = None
-    country: Annotated[
-        str | None, about("The country of a national number: ISO 3166 code or name; by default, the account's.")
-    ] = None
-    from_email: Annotated[str | None, about("Where replies are mailed to.")] = None
 
 
 class Picture(msgspec.Struct, frozen=True):

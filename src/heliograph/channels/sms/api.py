@@ -6,6 +6,7 @@ from heliograph.billing import currencies, prices
 from heliograph.campaigns.api import Family, campaigning
 from heliograph.campaigns.plan import Plan
 from heliograph.channels.api import sending_and_pricing
+from heliograph.channels.campaign_shapes import LONGEST_BODY
 from heliograph.channels.sms import campaigns as campaign_shapes
 from heliograph.channels.sms import shapes, templates
 from heliograph.channels.sms.campaigns import SmsCampaign, SmsCampaignBody, SmsCampaignPrice, ViewedSmsCampaign
@@ -64,7 +65,7 @@ campaigns = campaigning(
         channel=NAME,
         id_name="sms_campaign_id",
         body=SmsCampaignBody,
-        longest_body=campaign_shapes.LONGEST_BODY,
+        longest_body=LONGEST_BODY,
         created=(SmsCampaign, campaign_shapes.created),
         changed=(ViewedSmsCampaign, campaign_shapes.viewed),
         listed=(ViewedSmsCampaign, campaign_shapes.viewed),

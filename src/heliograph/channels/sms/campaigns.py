@@ -6,11 +6,9 @@ from typing import Annotated, Any
 import msgspec
 
 from heliograph.billing import currencies, prices
-from heliograph.fields import Flag, Subaccount, UnixText, UnixTime, about
+from heliograph.channels.campaign_shapes import CampaignBody, FirstMessage
+from heliograph.fields import Flag, Subaccount, UnixText, about
 from heliograph.messaging.channel import Draft
-
-LONGEST_BODY = 10_000
-"""Characters of a text with its placeholders: far more than eight segments hold, and each is written 20,000 times."""
 
 
 class Sender(msgspec.Struct, kw_only=True):
@@ -22,33 +20,13 @@ class Sender(msgspec.Struct, kw_only=True):
     sender_country_code: Annotated[str, about("Kept and shown.")] = ""
 
 
-class SmsCampaignBody(msgspec.Struct, kw_only=True):
+class SmsCampaignBody(CampaignBody, kw_only=True):
     """Body of send, price and update; an update changes what it names. Source: api-v3, "Send SMS Campaign"."""
 
-    list_id: Annotated[int | None, about("The contact list; at most 20,000 contacts. Needed at first.", 428)] = None
-    name: Annotated[str | None, about("Your name for the campaign. Needed at first.", "My Campaign 1")] = None
-    body: Annotated[
-        str | None, about("The text, with placeholders. Needed at first.", "(First Name), this is my message.")
-    ] = None
-    from_: Annotated[
-        str | None, about("Sender: a number, or up to 11 letters and digits; without it, a shared number.")
-    ] = msgspec.field(default=None, name="from")
-    schedule: Annotated[
-        int | str | float | None,
-        about("Unix time in seconds, up to four months ahead; without it, or in the past: at once."),
-    ] = None
-    custom_string: Annotated[str | None, about("Your reference: replies and receipts bring it back.", "spring")] = None
-    source: Annotated[str | None, about("The program that sends.")] = None
-    country: Annotated[
-        str | None, about("ISO 3166 code of the country of national numbers; by default, the account's.")
-    ] = None
     draft: Annotated[bool | None, about("1: keep it, but send and charge nothing yet. An update with 0 starts it.")] = (
         None
     )
     senders: Annotated[list[Sender] | None, about("Senders for recipients of some countries.", maxItems=300)] = None
-    url_to_shorten: Annotated[
-        str | None, about("Where the literal smsu.io/xxxxx in the text leads to.", "https://example.com/spring")
-    ] = None
 
 
 class NamedSender(msgspec.Struct, kw_only=True):
@@ -90,20 +68,12 @@ class ViewedSmsCampaign(SmsCampaign, kw_only=True):
     ip_address: Annotated[str, about("Where it was ordered from.", "192.168.10.1")]
 
 
-class FirstSms(msgspec.Struct, kw_only=True):
-    """The message to the first recipient."""
-
-    from_: Annotated[str, about("The sender that the recipient sees.", "+61411111111")] = msgspec.field(name="from")
-    body: Annotated[str, about("The text, with placeholders filled.", "John, this is my message.")]
-    schedule: UnixTime
-
-
 class SmsCampaignPrice(msgspec.Struct, kw_only=True):
     """`data` of a price (145)."""
 
     total_count: Annotated[int, about("Recipients who would get a message.", 1)]
     total_price: Annotated[str, about("In units of the currency, four decimals.", "0.0350")]
-    data: Annotated[FirstSms, about("The message to the first recipient.")]
+    data: Annotated[FirstMessage, about("The message to the first recipient.")]
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
@@ -139,6 +109,6 @@ def priced(first: Draft | None, count: int, micros: int, currency: str, at: int)
     return SmsCampaignPrice(
         total_count=count,
         total_price=prices.fixed(micros, 4),
-        data=FirstSms(from_=first.sender if first else "", body=first.body if first else "", schedule=at),
+        data=FirstMessage(from_=first.sender if first else "", body=first.body if first else "", schedule=at),
         currency=currencies.describe(currency),
     )
