@@ -130,7 +130,7 @@ def deliver(tx: Tx, user_id: int, system_id: str, arrived: rows.Inbound) -> str:
 
 def deliver_receipt(tx: Tx, user_id: int, system_id: str, told: rows.Message, receipt: rows.Receipt) -> str:
     """Queue the receipt of a message that no ESME has submitted, as `deliver` does; its id is the message_id."""
-    if told.source == SOURCE:
+    if told.source == SOURCE and of_message(tx, user_id, told.message_id):  # anybody may call a source so
         return "nothing, since it came over SMPP, where each message asks for its receipts itself"
     state = _ended(receipt)
 
