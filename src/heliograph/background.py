@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import IO
 
 import msgspec
@@ -22,6 +23,7 @@ from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import idempotency
 from heliograph.messaging import export, parts, receipts
+from heliograph.messaging.arrived_media import attached
 from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.housemail import HouseMail
 from heliograph.messaging.routing import Router
@@ -53,7 +55,7 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
         """Kind of job -> what runs it."""
         return {
             outgoing.JOB: Pusher(self.database, self.web, self.options).run,
-            mail.JOB: HouseMail(self.router).run,
+            mail.JOB: HouseMail(self.router, partial(attached, self.database, self.files)).run,
             reminders.JOB: self._remind,
             imports.JOB: Importer(self.database, self.files, self.converter, self._download).run,
             payments.SETTLE_JOB: self.cashier.run,

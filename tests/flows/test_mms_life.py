@@ -5,6 +5,7 @@ import base64
 import http.client
 import json
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,8 @@ def test_a_film_that_arrives_is_kept_as_a_file(elsewhere: tuple[Running, Simulat
     api = running.account()
     api.post("/automations/sms/inbound", {**RULE, "action": "POLL"})
     api.post("/automations/sms/inbound", {**RULE, "action": "SMS", "action_address": "+61491570157"})
+    to = f"{api.username}@example.net"
+    api.post("/automations/sms/inbound", {**RULE, "action": "EMAIL_FIXED", "action_address": to})
     send(api, "+61491570006")
     sender = api.get("/mms/history")["data"][0]["from"]
     film = Media("film.mp4", "video/mp4", b"\0\0\0\x20ftypisom\0\0\2\0isomiso2mp41" + bytes(300_000))
@@ -174,6 +177,12 @@ def test_a_film_that_arrives_is_kept_as_a_file(elsewhere: tuple[Running, Simulat
     assert (arrived["body"], fetch(arrived["_media_file_url"]).raw) == ("Look", PICTURE)
     steps = api.get(f"/mms/{arrived['message_id']}/timeline")
     assert steps[0]["detail"] == "Arrived from +61491570006."
+    (mail,) = api.until(lambda: running.mails(to))
+    assert arrived["_media_file_url"] in mail.text
+    assert mail.files == ("a.gif", "film.mp4")
+    raw = next((running.options.data / "mail").glob(f"*{mail.id}.eml")).read_bytes()
+    sent = message_from_bytes(raw, policy=policy.default)
+    assert [part.get_content() for part in sent.iter_attachments()] == [PICTURE, film.octets]
     (forwarded,) = api.get("/sms/history")["data"]
     assert forwarded["body"].startswith("+61491570006: Look\n" + arrived["_media_file_url"])
 

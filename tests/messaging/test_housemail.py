@@ -1,6 +1,7 @@
 """Mails of the house over a real relay: sent, put off, refused, without a route, and given up."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +11,15 @@ from heliograph.messaging.housemail import MOST_ATTEMPTS, NO_ROUTE, HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.queue import mail
 from heliograph.queue.jobs import Job
+from heliograph.transports.base import Media
 from heliograph.transports.options import RouteOptions
 from transports.conformance import run
 from transports.relay import Relay, serving, transport
+
+
+async def nothing(names: Sequence[str]) -> tuple[Media, ...]:
+    return ()
+
 
 GIVEN = {"from": "house@example.com", "to": "jane@example.net", "subject": "Your code", "text": "It is 4711."}
 
@@ -23,7 +30,7 @@ def tried(relay: Relay, attempt: int) -> tuple[float | None, list[str]]:
     async def scenario() -> float | None:
         async with serving(relay) as port, transport(port) as out:
             router = Router([RouteOptions(transport="relay", medium="email")], {"relay": out})
-            return await HouseMail(lambda: router).run(Job(7, mail.JOB, mail.JOB, attempt, GIVEN))
+            return await HouseMail(lambda: router, nothing).run(Job(7, mail.JOB, mail.JOB, attempt, GIVEN))
 
     with capture_logs() as logs:
         result = run(scenario())
@@ -64,5 +71,5 @@ def test_without_a_route_it_waits() -> None:
     router: Any = Router([], {})
     with capture_logs() as logs:
         job = Job(7, mail.JOB, mail.JOB, 1, GIVEN)
-        assert asyncio.run(HouseMail(lambda: router).run(job)) == NO_ROUTE
+        assert asyncio.run(HouseMail(lambda: router, nothing).run(job)) == NO_ROUTE
     assert told(logs) == ["mail.no_route"]

@@ -76,8 +76,8 @@ class Actions:
         done = [self._act(tx, event, rule, named) for rule in matching]
         to = [named or ("" if matching else mails.mail_of(tx, event))]
         to += [one.mail_to for one in done if one.mail_to is not None]
-        subject, writer = f"Reply from {arrived.sender}", arrived.sender
-        became = self._mails.send(tx, arrived.user_id, to, subject, lambda: mails.reply(arrived, wants), writer)
+        subject = f"Reply from {arrived.sender}"
+        became = self._mails.send(tx, arrived.user_id, to, subject, lambda: mails.reply(arrived, wants), arrived)
         return _conclude(tx, event, matching, done, became)
 
     def _hear(self, tx: Tx, event: Event, text: str) -> None:

@@ -26,21 +26,28 @@ class RuleMails:
         self._vault = vault
 
     def send(
-        self, tx: Tx, user_id: int, to: Sequence[str], subject: str, text: Callable[[], str], writer: str = ""
+        self,
+        tx: Tx,
+        user_id: int,
+        to: Sequence[str],
+        subject: str,
+        text: Callable[[], str],
+        arrived: rows.Inbound | None = None,
     ) -> dict[str, str]:
         """Mail to each of these addresses once; what became of each, for the timeline.
 
-        What is no address (an account may have none, a message any) gets nothing. `writer` is a number whose reply it
-        is: the mail comes from an address of that number.
+        What is no address (an account may have none, a message any) gets nothing. `arrived` is the reply that the
+        mail is about: it comes from an address of the number that wrote, and has its files.
         """
-        sender = f"{writer}@{self._settings.reply_domain}" if writer else self._settings.mail_from
+        sender = f"{arrived.sender}@{self._settings.reply_domain}" if arrived else self._settings.mail_from
+        files = arrived.file_names() if arrived else ()
         became = {}
         for address in dict.fromkeys(to):
             became[address] = "no mail, since there is no address"
             if is_address(address):
                 became[address] = f"no mail, since {address} has not agreed to it"
                 if self._may_mail(tx, user_id, address):
-                    mail.enqueue(tx, sender, address, subject, text())
+                    mail.enqueue(tx, sender, address, subject, text(), files)
                     became[address] = f"a mail to {address}"
         return became
 

@@ -15,11 +15,12 @@ from heliograph.transports.sandbox.phone import records as calls
 
 def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
     """Show what the built-in mail carrier holds, the newest last."""
-    names = {"id": "id", "at": "at", "sender": "from", "recipient": "to", "subject": "subject", "text": "text"}
+    names = {"sender": "from", "recipient": "to", **{name: name for name in ("id", "at", "subject", "text", "files")}}
     found = mailsink.listing(mailsink.mail_folder(where.load().data))
     rows = [{shown: getattr(entry, name) for name, shown in names.items()} for entry in found]
     texts = [
-        f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n\n"
+        f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n"
+        + (f"Attached: {', '.join(row['files'])}\n\n" if row["files"] else "\n")
         + "\n".join("    " + line for line in row["text"].splitlines())
         for row in rows
     ]

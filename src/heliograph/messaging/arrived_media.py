@@ -1,5 +1,7 @@
-"""The files of messages that arrive: they become files of the account, with links that lapse."""
+"""The files of messages that arrive: they become files of the account, with links that lapse, and go out by mail."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import filetype
@@ -51,3 +53,16 @@ class Keeper:
 
         file_id = await store.save(self._database, self._files, media.octets, record)
         return f"{self._links}{file_id}.{ending}"
+
+
+async def attached(database: Database, files: FileStore, names: Sequence[str]) -> tuple[Media, ...]:
+    """Stored files by their names (id and ending), for a mail; one that is gone is left out. Raises Unavailable."""
+    ids = [name.partition(".")[0] for name in names]
+    rows = await database.read(lambda tx: [store.find(tx, file_id) for file_id in ids]) if ids else []
+    found = []
+    for row in rows:
+        if row is not None:
+            with contextlib.suppress(FileNotFoundError):
+                octets = await asyncio.to_thread(files.read, row["file_id"], 0, row["size"])
+                found.append(Media(row["name"], row["content_type"], octets))
+    return tuple(found)

@@ -1,12 +1,12 @@
 """Mails that the house itself writes (queue/mail.py), on their way out through the email routes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from heliograph.messaging.routing import Router
 from heliograph.queue.jobs import Job
-from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry
+from heliograph.transports.base import Failed, Mail, Media, MessageKey, Outgoing, Retry
 
 NO_ROUTE = 300.0
 """Seconds after which a mail without a route is tried again."""
@@ -19,10 +19,15 @@ log = structlog.get_logger(__name__)
 
 
 class HouseMail:
-    """Hands mails over. `router` is asked each time, since a new configuration may replace it."""
+    """Hands mails over. `router` is asked each time, since a new configuration may replace it; `attached` reads files
+    by their names.
+    """
 
-    def __init__(self, router: Callable[[], Router]) -> None:
+    def __init__(
+        self, router: Callable[[], Router], attached: Callable[[Sequence[str]], Awaitable[tuple[Media, ...]]]
+    ) -> None:
         self._router = router
+        self._attached = attached
 
     async def run(self, job: Job) -> float | None:
         """Run a job of queue/mail.py; seconds until the next try, or None."""
@@ -34,7 +39,8 @@ class HouseMail:
             log.warning("mail.no_route", job=job.job_id)
             return NO_ROUTE
         key = MessageKey(0, "email", f"job-{job.job_id}")
-        content = Mail(given["subject"], given["text"], given["from"], AUTOMATIC)
+        attached = await self._attached(given.get("files", ()))
+        content = Mail(given["subject"], given["text"], given["from"], AUTOMATIC, attached)
         mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
         (outcome,) = await transport.send([mail])
         if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:

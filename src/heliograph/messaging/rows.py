@@ -115,6 +115,10 @@ class Inbound(msgspec.Struct, kw_only=True):
         """The text, and below it the links to the files: for whoever cannot be given the files."""
         return "\n".join(filter(None, (self.body, *self.media())))
 
+    def file_names(self) -> list[str]:
+        """Names (id and ending) of the files that came with it."""
+        return [link.rpartition("/")[2] for link in self.media()]
+
     def media(self) -> list[str]:
         """Links to the files that came with it."""
         return media_of(self.details)

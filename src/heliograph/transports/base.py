@@ -39,10 +39,13 @@ class Mail(msgspec.Struct, frozen=True):
     text: str
     reply_to: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    attached: tuple["Media", ...] = ()
 
 
 class Media(msgspec.Struct, frozen=True):
-    """A file of a multimedia message. `name` is a file name of letters, digits and a dot; `content_type` is MIME.
+    """A file of a multimedia message or a mail.
+
+    `name` is a file name of letters, digits and a dot; `content_type` is MIME.
 
     `url` is where a carrier can fetch it, if it can.
     """

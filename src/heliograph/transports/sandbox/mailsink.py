@@ -39,7 +39,7 @@ def mail_folder(data: Path) -> Path:
 
 class StoredMail(msgspec.Struct, frozen=True):
     """A mail in the folder. `at` is in Unix seconds; `sender` and `recipient` (one or more, by commas) are those of the
-    envelope.
+    envelope. `files` are the names of what is attached.
     """
 
     id: str
@@ -48,6 +48,7 @@ class StoredMail(msgspec.Struct, frozen=True):
     recipient: str
     subject: str
     text: str
+    files: tuple[str, ...] = ()
 
 
 class MailSink:
@@ -155,6 +156,7 @@ def _read(name: str, content: bytes) -> StoredMail:
         recipient=", ".join(str(to) for to in mail.get_all("Delivered-To", [])),
         subject=str(mail.get("Subject", "")),
         text=_text(mail),
+        files=tuple(part.get_filename() or "" for part in mail.iter_attachments()),
     )
 
 

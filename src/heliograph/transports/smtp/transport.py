@@ -89,6 +89,9 @@ def _rfc5322(message: Outgoing, mail: Mail, utf8: bool) -> bytes:
     for name, value in mail.headers:
         letter[name] = value
     letter.set_content(mail.text)
+    for file in mail.attached:
+        main, _, sub = file.content_type.partition("/")
+        letter.add_attachment(file.octets, maintype=main, subtype=sub, filename=file.name)
     return letter.as_bytes()
 
 
