@@ -302,7 +302,7 @@ def test_sms_campaigns(client: sdk.ApiClient, api: Api) -> None:
     made = data(campaigns.sms_campaigns_send_post(asked))
     key = made["sms_campaign_id"]
     assert (made["status"], made["schedule"], made["from"]) == ("Scheduled", str(later), "Heliograph")
-    changed = sdk.SmsCampaign(list_id=book, name="Awesome campaign.", body="his is an awesome message.")
+    changed = sdk.SmsCampaign(list_id=book, name="Awesome campaign.", body="his is an awesome message.", schedule=later)
     assert data(campaigns.sms_campaigns_by_sms_campaign_id_put(key, changed))["name"] == "Awesome campaign."
     assert data(campaigns.sms_campaign_by_sms_campaign_id_get(key))["_total_count"] == 1
     assert [row["sms_campaign_id"] for row in data(campaigns.sms_campaigns_get(page=1, limit=15))["data"]] == [key]
