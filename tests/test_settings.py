@@ -7,7 +7,7 @@ import pytest
 
 import heliograph
 from heliograph import carriers, settings
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 from heliograph.transports.options import (
     Carriers,
     HttpOptions,

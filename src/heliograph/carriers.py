@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from heliograph.settings import Settings, SettingsError, expected
+from heliograph.option import SettingsError, expected
+from heliograph.settings import Settings
 from heliograph.transports.options import Carriers, RouteOptions, SandboxOptions
 from heliograph.transports.table import BUILT_IN, KINDS, kind_of
 

@@ -40,9 +40,9 @@ from heliograph.db import migrate as migrations
 from heliograph.db.engine import Tx
 from heliograph.errors import ApiError, Unfit
 from heliograph.mailaddress import is_address
+from heliograph.option import SettingsError
 from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
-from heliograph.settings import SettingsError
 from heliograph.terminal import complain, moment, out, say, show, table
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing

@@ -24,8 +24,9 @@ from heliograph.db import dialect
 from heliograph.db.health import reason
 from heliograph.db.holder import find
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
+from heliograph.option import SettingsError
 from heliograph.process import url
-from heliograph.settings import Settings, SettingsError
+from heliograph.settings import Settings
 from heliograph.transports.options import SandboxOptions, TransportOptions
 from heliograph.transports.sip.options import SipOptions
 from heliograph.transports.sip.ping import is_there

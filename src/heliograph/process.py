@@ -26,7 +26,8 @@ from heliograph.app import House, build, database_url, web
 from heliograph.connections import Gate, raise_file_limit
 from heliograph.db import holder
 from heliograph.esme.server import EsmeServer
-from heliograph.settings import Settings, SettingsError, reached
+from heliograph.option import SettingsError
+from heliograph.settings import Settings, reached
 from heliograph.transports.options import Carriers
 
 GRACE = 30

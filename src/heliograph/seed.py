@@ -10,7 +10,7 @@ from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS, VOICE_REC
 from heliograph.db.engine import Tx
 from heliograph.esme import login
 from heliograph.esme.login import Login
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 from heliograph.webhooks.signature import new_secret
 
 DEMO_USER, DEMO_KEY = "demo", "DEMO0000-0000-4000-8000-000000000000"

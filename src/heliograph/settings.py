@@ -3,16 +3,13 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-
-class SettingsError(Exception):
-    """A wrong option: the text says where it stands and what is wrong with it."""
-
+from heliograph.option import SettingsError, convert, meta
 
 _PORT = "[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _LIMIT = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
@@ -213,6 +210,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reply_domain: Annotated[
         str, Meta(description="Domain of the addresses that replies by mail come from: <number>@domain.")
     ] = "sms.heliograph.localdomain"
+    dns: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(\s*[0-9A-Fa-f.:]+(@({_PORT}))?\s*(,\s*[0-9A-Fa-f.:]+(@({_PORT}))?\s*)*)?$",
+            description="Addresses (by commas) of the name servers to ask, with a port as 127.0.0.1@5353 if need be; "
+            "empty: those of the system.",
+        ),
+    ] = ""
     link_domain: Annotated[
         str,
         Meta(
@@ -362,9 +367,9 @@ def load(**given: Any) -> Settings:
         variable = "HELIOGRAPH_" + field.name.upper()
         raw = os.environ.get(variable)
         if given.get(field.name) is not None:
-            values[field.name] = _convert("--" + field.name.replace("_", "-"), given[field.name], field.type)
+            values[field.name] = convert("--" + field.name.replace("_", "-"), given[field.name], field.type)
         elif raw is not None and raw != "":
-            values[field.name] = _convert(variable, raw, field.type)
+            values[field.name] = convert(variable, raw, field.type)
     settings = Settings(**values)
     try:
         urlsplit(settings.database).port  # noqa: B018 - asking for it is the check
@@ -393,43 +398,4 @@ def load(**given: Any) -> Settings:
 def sentence(name: str) -> str:
     """What an option of `Settings` means, for the help of the command line."""
     kind = next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
-    return _meta(kind).description or ""
-
-
-def _convert(name: str, raw: Any, kind: Any) -> Any:
-    try:
-        return msgspec.convert(raw, kind, strict=False, dec_hook=_path)
-    except msgspec.ValidationError:
-        told = "" if "DATABASE" in name.upper() else f"={str(raw)!r}"  # a URL holds a password
-        raise SettingsError(f"{name}{told}: {expected(kind)}") from None
-
-
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise NotImplementedError(kind)
-
-
-def _meta(kind: Any) -> Meta:
-    found = [part for part in get_args(kind)[1:] if isinstance(part, Meta)] if get_origin(kind) is Annotated else []
-    return found[0] if found else Meta()
-
-
-_NAMES = {str: "a text", int: "an integer", float: "a number", bool: "true or false", Path: "a path"}
-
-
-def expected(kind: Any) -> str:
-    """A sentence on the values that an option of this type takes."""
-    meta = _meta(kind)
-    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    if get_origin(plain) is tuple:
-        return f"it must be a list of {', '.join(get_args(get_args(plain)[0])) or 'texts'}."
-    if get_origin(plain) is Literal:
-        return f"it must be one of {', '.join(get_args(plain))}."
-    if meta.pattern is not None:
-        return f"it does not have the right form. {meta.description}"
-    if meta.min_length is not None:
-        return "it must be a text that is not empty."
-    low = f" from {meta.ge}" if meta.ge is not None else f" above {meta.gt}" if meta.gt is not None else ""
-    high = f" to {meta.le}" if meta.le is not None else ""
-    return f"it must be {_NAMES.get(plain, 'a table')}{low}{high}."
+    return meta(kind).description or ""

@@ -15,7 +15,8 @@ from heliograph.accounts.vault import Vault
 from heliograph.billing import currencies, prices, tariff
 from heliograph.db import engine
 from heliograph.errors import BadRequest
-from heliograph.settings import SettingsError, load
+from heliograph.option import SettingsError
+from heliograph.settings import load
 from support.server import Answer, Api, Running
 
 _numbers = itertools.count(1)

@@ -20,7 +20,7 @@ from heliograph.files import store
 from heliograph.files.bucket import BucketStore
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 from support.server import Api, Running
 
 CONTENT = bytes(range(256)) * 9000

@@ -19,7 +19,7 @@ import pytest
 
 from heliograph import app
 from heliograph.accounts.account import TEST_KEY
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
 from heliograph.transports.smpp.session import Request, Session
 from support import postgres

@@ -14,7 +14,7 @@ from heliograph import settings
 from heliograph.accounts import account
 from heliograph.accounts.vault import hash_password, password_matches
 from heliograph.http import auth
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 from support.server import ONE_DATABASE, Answer, Api, Running
 from support.unjudged import ask_once
 

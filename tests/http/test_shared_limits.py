@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from heliograph import doctor, settings
 from heliograph.app import database_url
 from heliograph.http import shared
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 from support.redis import Redis, redis
 from support.server import Api, Running
 from transports.ports import dead_port

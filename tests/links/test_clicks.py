@@ -13,7 +13,8 @@ from heliograph.db.database import Database
 from heliograph.errors import DatabaseAway
 from heliograph.links import clicks, judge
 from heliograph.links.clicks import Clicks
-from heliograph.settings import SettingsError, load
+from heliograph.option import SettingsError
+from heliograph.settings import load
 from links.telephone import IPHONE, TARGET, WINDOWS, ask
 from support.server import Running
 

@@ -22,7 +22,8 @@ from heliograph.esme.outbox import Outbox
 from heliograph.esme.reading import Refused, Submit
 from heliograph.esme.submits import Answer, Batch, Taker
 from heliograph.messaging.channel import Channel
-from heliograph.settings import Settings, SettingsError
+from heliograph.option import SettingsError
+from heliograph.settings import Settings
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pace import Pace
 from heliograph.transports.smpp.pdu import PduError

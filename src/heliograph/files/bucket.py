@@ -9,7 +9,8 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
-from heliograph.settings import Settings, SettingsError
+from heliograph.option import SettingsError
+from heliograph.settings import Settings
 
 CONNECT, ANSWER, AGAIN = timedelta(seconds=5), timedelta(seconds=60), timedelta(seconds=20)
 RETRIES = 3

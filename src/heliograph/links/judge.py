@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import maxminddb
 
-from heliograph.settings import SettingsError
+from heliograph.option import SettingsError
 
 LONGEST_AGENT = 512
 """Characters of a User-Agent that are looked at: what browsers send is shorter, and a thousand patterns see it."""
