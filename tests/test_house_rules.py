@@ -108,8 +108,9 @@ IMPORTS_INSIDE_FUNCTIONS = {
 BROAD_EXCEPTS = {
     "app.py House.ready": "whatever is wrong with the database, the answer is that it is not ready",
     "db/database.py Database._checkpoint": "a checkpoint that fails is tried again, and must not end the others",
-    "db/writer.py Writer._commit_until_done": "the writer must survive a lost database, and each caller is told",
-    "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",
+    "db/group.py Groups._run_unit": "the error belongs to the caller, who is told",
+    "db/group.py Groups.finish": "the writer must survive a lost database, and each caller is told",
+    "db/writer.py LoopWriter._run": "the same",
     "doctor.py _database": "each driver has errors of its own, and the reason is the finding",
     "esme/server.py EsmeServer._take": "a defect must be an answer: an ESME waits for each of its submits",
     "files/worker.py main": "parsers raise anything at a hostile file; the customer gets a sentence, the log the story",

@@ -269,7 +269,7 @@ def test_a_request_that_has_waited_for_too_long_is_refused(path: Path, monkeypat
 
     async def scenario(database: Database) -> None:
         began, go = threading.Event(), threading.Event()
-        holding = database.write(lambda tx: (began.set(), go.wait(60)))
+        holding = database.write(lambda tx: (began.set(), go.wait(60)), slow=True)
         await asyncio.to_thread(began.wait, 10)
         late = [database.write(lambda tx: put(tx, "late")), database.write_merged(lambda tx, items: items, "late")]
         calm = database.write(lambda tx: put(tx, "calm"), urgent=False)

@@ -73,7 +73,7 @@ async def hold(database: Database) -> threading.Event:
         began.set()
         assert go.wait(60)
 
-    holding = database.write(wait)
+    holding = database.write(wait, slow=True)
     await asyncio.to_thread(began.wait, 60)
     holding.add_done_callback(lambda done: done.result())
     return go

@@ -53,6 +53,7 @@ class RuleSms:
         who = self._account(tx, event)
         if who is None:
             return "no SMS, since the account may not send"
+        tx.long()
         given = SmsMessage(from_=event.ours, body=event.told, source=FORWARD, custom_string=event.custom_string)
 
         def address(member: audience.Member) -> SmsMessage:  # a stranger's text: its placeholders are not filled

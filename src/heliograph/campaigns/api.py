@@ -136,11 +136,11 @@ def campaigning(family: Family) -> Campaigns:
 
     return Campaigns(
         endpoint(texts["send"], family.created[0], body=family.body, spends=True, refuses=(NotFound,))(
-            Merged(item, partial(_stored, channel=family.channel), created, gather=send)
+            Merged(item, partial(_stored, channel=family.channel), created, gather=send, slow=True)
         ),
         price,
         endpoint(texts["update"], family.changed[0], body=family.body, refuses=(Conflict,))(
-            Merged(item, partial(_stored, channel=family.channel), changed, gather=change)
+            Merged(item, partial(_stored, channel=family.channel), changed, gather=change, slow=True)
         ),
         cancel,
         view_all,

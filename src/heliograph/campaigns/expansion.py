@@ -72,7 +72,7 @@ class Expansion:
         return _pause(self._database.clock() - (row["closed_at"] or 0)) if still else None
 
     def _write(self, work: Callable[[Tx], Any]) -> Awaitable[Any]:
-        return self._database.write(work, urgent=False)
+        return self._database.write(work, urgent=False, slow=True)
 
     def _held(self, tx: Tx, job: Job) -> Row | None:
         """The campaign of a job, which no other process takes for a while."""

@@ -67,7 +67,7 @@ def sending_and_pricing(
         )
 
     def merged(render: Render, quote: bool) -> Merged:
-        return Merged(partial(prepare, quote=quote), sending.place, render, _is_large, gather)
+        return Merged(partial(prepare, quote=quote), sending.place, render, _is_large, gather, _weight)
 
     return (
         endpoint(response_msg, answer, body=body, spends=True)(merged(sent, False)),
@@ -77,3 +77,7 @@ def sending_and_pricing(
 
 def _is_large(order: Order) -> bool:
     return bool(order.lists)
+
+
+def _weight(order: Order) -> int:
+    return len(order.drafts)

@@ -347,7 +347,7 @@ async def remove_opt_outs(req: Request) -> Reply:
     start: int | None = 0
     while start is not None:
         work = partial(cleaning.remove_opted_out, user_id=user_id, list_id=list_id, opt_out_id=opt_out_id, start=start)
-        removed, start = await req.services.database.write(work, urgent=False)
+        removed, start = await req.services.database.write(work, urgent=False, slow=True)
         deleted += removed
     return Reply(Removed(deleted))
 
@@ -365,7 +365,7 @@ async def remove_duplicates(req: Request, body: DuplicatesBody) -> Reply:
     deleted = 0
     for some in chunks(pairs, 2 * cleaning.PAIRS_AT_ONCE):
         work = partial(cleaning.remove_duplicates, user_id=user_id, list_id=list_id, fields=names, pairs=some)
-        deleted += await database.write(work, urgent=False)
+        deleted += await database.write(work, urgent=False, slow=True)
     return Reply(Removed(deleted))
 
 

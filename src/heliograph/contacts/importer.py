@@ -168,7 +168,8 @@ class Importer:
                 if piece is None:
                     await self._end(row)
                     return None
-                if not await self._database.write(partial(imports.apply, import_id=key, piece=piece), urgent=False):
+                apply = partial(imports.apply, import_id=key, piece=piece)
+                if not await self._database.write(apply, urgent=False, slow=True):
                     return 60.0  # another run has taken over, or the list is gone: the row tells the next run which
         return 0.0
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, TypeVar
@@ -14,9 +14,11 @@ from sqlalchemy import make_url
 from heliograph.db import dialect
 from heliograph.db.engine import Clock, Connector, Tx, clock_of
 from heliograph.db.file import File
+from heliograph.db.group import DEADLINE
 from heliograph.db.health import Health, errors, reason
+from heliograph.db.piece import Merge, Piece, Tell, resolve
 from heliograph.db.tables import epochs
-from heliograph.db.writer import DEADLINE, Writer
+from heliograph.db.writer import LoopWriter, ThreadWriter, Writer
 from heliograph.errors import DatabaseAway
 
 T = TypeVar("T")
@@ -51,7 +53,8 @@ class Database:
         self._file = File(path) if (path := dialect.path_of(address)) else None
         self._health = Health(self._file)
         self._connector = Connector(address, self.clock, health=self._health)
-        self._writer = Writer(self._connector, self._health, self._woken)
+        writer = LoopWriter if self.dialect.on_loop else ThreadWriter
+        self._writer: Writer = writer(self._connector, self._health, self._woken)
         self._local = threading.local()
         self._read_connectors: list[Connector] = []
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
@@ -60,18 +63,30 @@ class Database:
         if self.dialect.checkpoint:
             self._checkpoints.start()
 
-    def write(self, run: Callable[[Tx], T], *, urgent: bool = True) -> "asyncio.Future[T]":
-        """Run `run(tx)` in the next group commit. Background work passes urgent=False."""
-        return self._writer.submit(run, urgent=urgent)
+    def write(self, run: Callable[[Tx], T], *, urgent: bool = True, slow: bool = False) -> "asyncio.Future[T]":
+        """Run `run(tx)` in the next group commit. Background work passes urgent=False.
+
+        On SQLite it runs on the event loop, unless it is `slow`: what may take more than some milliseconds has to say
+        so, here or by `Tx.long`.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Piece(resolve(future), run, urgent=urgent, slow=slow))
+        return future
 
     def write_merged(
-        self, merge: Callable[[Tx, list[Any]], Sequence[Any]], item: Any, *, urgent: bool = True
+        self, merge: Merge, item: Any, *, weight: int = 1, urgent: bool = True, slow: bool = False
     ) -> "asyncio.Future[Any]":
         """Hand `item` to `merge(tx, items)` together with what others hand to the same function at that moment.
 
-        It answers with one result (or exception object) for each item.
+        It answers with one result (or exception object) for each item. `weight` is about how many rows it writes.
         """
-        return self._writer.submit(None, merge=merge, item=item, urgent=urgent)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Piece(resolve(future), None, merge, item, weight=weight, urgent=urgent, slow=slow))
+        return future
+
+    def merge_then(self, merge: Merge, item: Any, tell: Tell, *, weight: int = 1) -> None:
+        """The same for an item of a request; `tell(result, failure)` is called after the commit, without a future."""
+        self._writer.submit(Piece(tell, None, merge, item, weight=weight))
 
     def read(self, run: Callable[[Tx], T]) -> "asyncio.Future[T]":
         """Run `run(tx)` on a reading connection in a thread."""
@@ -140,7 +155,7 @@ class Database:
 
     async def close(self) -> None:
         """Write what waits, then close every connection."""
-        await asyncio.to_thread(self._writer.close)
+        await self._writer.close()
         self._closing.set()
         if self._checkpoints.is_alive():
             await asyncio.to_thread(self._checkpoints.join)

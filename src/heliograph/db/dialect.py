@@ -15,6 +15,9 @@ VALUES_A_STATEMENT = 30_000
 """Most rows and values of one multi-row VALUES. SQLite takes 32,766 values; few large statements, since the thread
 gives the interpreter away with each and waits to get it back (docs/performance.md)."""
 
+WAIT = 10
+"""Seconds that a connection to SQLite waits for another process that writes."""
+
 SQLITE_AWAY = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -63,6 +66,9 @@ class Dialect:
     """SQLite. `PostgreSQL` overrides what is different there."""
 
     name = "sqlite"
+    on_loop = True
+    """Whether transactions run on the event loop: its statements are shorter than the way to another thread and back.
+    """
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
     mark = "?"
@@ -114,7 +120,11 @@ class Dialect:
 
     def connect_args(self, url: URL, readonly: bool | None) -> dict[str, Any]:
         """Parameters of the driver. `readonly` None: neither the writer nor a reader, but something that takes long."""
-        return {"check_same_thread": False, "timeout": 30 if readonly is None else 10}
+        return {"check_same_thread": False, "timeout": 30 if readonly is None else WAIT}
+
+    def patience(self, *, patient: bool) -> str:
+        """The statement after which a connection waits for those who write, or is refused at once."""
+        return f"PRAGMA busy_timeout = {WAIT * 1000 if patient else 0}"
 
     def silent(self, problem: BaseException) -> bool:
         """Whether the server said nothing at all: nobody else need try to reach it for a moment."""
@@ -136,6 +146,7 @@ class PostgreSQL(Dialect):
     """PostgreSQL by psycopg 3, which is imported with the first of these: a server on SQLite can save it."""
 
     name = "postgresql"
+    on_loop = False
     begin_write = "BEGIN"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     mark = "%s"

@@ -21,6 +21,10 @@ QUICK = 1.0
 _ONLY_READS = "the server only reads"
 
 
+class TooLong(Exception):
+    """What `Tx.long` raises on the event loop."""
+
+
 class Tx:
     """An open transaction. Handlers and nouns take one and never commit.
 
@@ -36,6 +40,7 @@ class Tx:
         self.now = int(now)
         self.memo: dict[Any, Any] = {}
         self.wakes: set[str] = set()
+        self.on_loop = False
         self._cursor = connection.connection.cursor()
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
@@ -78,6 +83,11 @@ class Tx:
         if rows:
             self.dialect.insert_rows(self._cursor, table, columns, rows)
 
+    def long(self) -> None:
+        """Say that what follows may take long. On the event loop the piece is undone, and begun again in a thread."""
+        if self.on_loop:
+            raise TooLong
+
     def wake(self, name: str) -> None:
         """Call the listeners of `name` after the commit (Database.on_wake)."""
         self.wakes.add(name)
@@ -100,11 +110,33 @@ class Connector:
         self._readonly = readonly
         self._connection: Connection | None = None
         self._fleeting = False
+        self._patient = True
         self._only_reads_until = float("-inf")
 
     def begin_write(self) -> Tx:
-        """Begin a transaction that may write."""
-        return self._twice(lambda connection: self._begin(connection, self.dialect.begin_write))
+        """Begin a transaction that may write, after those of other processes."""
+        return self._twice(self._begin_write)
+
+    def begin_at_once(self) -> Tx | None:
+        """The same on the event loop; None when it would have to wait, for a connection or for somebody else."""
+        if self._connection is None:
+            return None
+        try:
+            self._wait_for_others(self._connection, patient=False)
+            tx = self._begin(self._connection, self.dialect.begin_write)
+        except errors():
+            return None  # begin_write finds out why
+        tx.on_loop = True
+        return tx
+
+    def _begin_write(self, connection: Connection) -> Tx:
+        self._wait_for_others(connection, patient=True)
+        return self._begin(connection, self.dialect.begin_write)
+
+    def _wait_for_others(self, connection: Connection, *, patient: bool) -> None:
+        if self._patient != patient:
+            connection.exec_driver_sql(self.dialect.patience(patient=patient)).close()
+            self._patient = patient
 
     def begin_read(self) -> Tx:
         """Begin a transaction that sees one state of the database; `end_read` ends it."""
@@ -153,6 +185,7 @@ class Connector:
         self._health.may_open()
         try:
             self._connection = self._engine.connect()
+            self._patient = True
             self._health.opened()
             if self._server_time is not None:
                 self._measure(self._server_time, self._connection)

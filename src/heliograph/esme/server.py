@@ -213,7 +213,7 @@ class EsmeServer:
         """Take submits together, and answer them after the commit."""
         batch = Batch(bound.login, bound.who, [submit for _, submit in taken])
         try:
-            answers: Sequence[Answer] = await self._database.write_merged(self._taker.take, batch)
+            answers: Sequence[Answer] = await self._database.write_merged(self._taker.take, batch, weight=len(taken))
         except Unavailable:
             answers = [Answer(pdu.ESME_RSYSERR)] * len(taken)
         except ApiError as refused:

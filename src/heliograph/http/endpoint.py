@@ -31,6 +31,7 @@ class Merged(msgspec.Struct, frozen=True):
 
     `merge` works on the items of many requests in one transaction. `render` makes the answer of one, and its docstring
     describes the endpoint. Of `large` items only one is written at a time, so that others wait for one of them at most.
+    `weight` is about how many rows an item writes. Neither large items nor `slow` handlers hold up the event loop.
     """
 
     prepare: Callable[[Request, Any], Any]
@@ -38,6 +39,8 @@ class Merged(msgspec.Struct, frozen=True):
     render: Callable[[Request, Any], Reply]
     large: Callable[[Any], bool] = lambda _: False
     gather: Callable[[Request, Any], Awaitable[Any]] | None = None
+    weight: Callable[[Any], int] = lambda _: 1
+    slow: bool = False
 
 
 Answered = Reply | Awaitable[Reply]

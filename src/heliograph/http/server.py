@@ -220,19 +220,22 @@ class Server:
                 req.gathered = await handler.gather(req, body)
             large = len(req.body) > loose.LARGE  # then both ends of the work are done beside the event loop
             item = await asyncio.to_thread(handler.prepare, req, body) if large else handler.prepare(req, body)
-            async with self._turn if handler.large(item) else contextlib.nullcontext():
+            alone = handler.large(item)
+            slow = alone or handler.slow
+            async with self._turn if alone else contextlib.nullcontext():
                 if key is not None:
                     who = req.who
                     return await database.write(
-                        lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who))
+                        lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)), slow=slow
                     )
-                result = await database.write_merged(self._merge(handler), (req, item))
+                weight = handler.weight(item)
+                result = await database.write_merged(self._merge(handler), (req, item), weight=weight, slow=slow)
             if large:
                 return await asyncio.to_thread(lambda: _wrap(req, handler.render(req, result)))
             return _wrap(req, handler.render(req, result))
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req))
-        return await database.write(lambda tx: _once(tx, req, key, lambda: _handled(req)))
+        return await database.write(lambda tx: _once(tx, req, key, lambda: _handled(req)), slow=True)
 
     async def _check_again(self, req: Request) -> None:
         """What is remembered of the caller may have been revoked: look before anything is done that no transaction is.

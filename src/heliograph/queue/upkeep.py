@@ -41,7 +41,7 @@ class Upkeep:
         while True:
             for name, duty in self._duties.items():
                 try:
-                    while await self._database.write(duty, urgent=False):
+                    while await self._database.write(duty, urgent=False, slow=True):
                         pass
                 except Exception as problem:  # noqa: BLE001 - one duty's failure must not end the others
                     log.error("upkeep.failed", duty=name, error=repr(problem))

@@ -1,0 +1,307 @@
+"""Transactions of SQLite on the event loop: what shares one, what goes to a thread, and that the loop goes on."""
+
+import asyncio
+import shutil
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from heliograph.db import writer
+from heliograph.db.database import Database
+from heliograph.db.engine import Tx
+from heliograph.db.piece import Line, Piece
+from heliograph.errors import DatabaseAway
+
+Scenario = Callable[[Database], Awaitable[None]]
+
+
+@pytest.fixture
+def path(tmp_path: Path, sqlite_template: Path) -> Path:
+    copied = tmp_path / "heliograph.db"
+    shutil.copyfile(sqlite_template, copied)
+    return copied
+
+
+def run(path: Path, scenario: Scenario) -> None:
+    async def whole() -> None:
+        database = Database(f"sqlite:///{path}")
+        await database.write(lambda tx: None)  # the connection is opened in a thread
+        async with asyncio.timeout(60):
+            await scenario(database)
+        await database.close()
+
+    asyncio.run(whole())
+
+
+def put(tx: Tx, name: str) -> tuple[int, int]:
+    """Where it was written: the transaction and the thread."""
+    tx.driver("INSERT INTO epochs (name, value) VALUES (?, 1)", [name])
+    return id(tx.connection), threading.get_ident()
+
+
+class Seen:
+    """Keeps the transactions of pieces, so that two are never taken for one."""
+
+    def __init__(self) -> None:
+        self.all: list[Tx] = []
+        self.threads: list[int] = []
+
+    def put(self, tx: Tx, name: str) -> int:
+        """The number of the transaction that it is in."""
+        put(tx, name)
+        if not any(tx is one for one in self.all):
+            self.all.append(tx)
+            self.threads.append(threading.get_ident())
+        return next(number for number, one in enumerate(self.all) if one is tx)
+
+    def merge(self, tx: Tx, names: Sequence[Any]) -> list[int]:
+        return [self.put(tx, name) for name in names]
+
+
+def names(tx: Tx) -> set[str]:
+    return {row[0] for row in tx.driver("SELECT name FROM epochs").fetchall()}
+
+
+def piece(weight: int = 1, *, urgent: bool = True, slow: bool = False) -> Piece:
+    return Piece(lambda result, failure: None, lambda tx: None, weight=weight, urgent=urgent, slow=slow)
+
+
+def weights(line: Line) -> list[list[int]]:
+    found = []
+    while line:
+        found.append([one.weight for one in line.next_group()])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("given", "groups"),
+    [
+        ([1, 1, 1], [[1, 1, 1]]),
+        ([1000, 400, 101], [[1000, 400], [101]]),
+        ([1, 1000, 1000], [[1], [1000], [1000]]),
+        ([1, 500, 1], [[1, 500], [1]]),
+        ([1] * 300, [[1] * 256, [1] * 44]),
+    ],
+)
+def test_a_group_ends_at_so_many_rows_beyond_its_first_piece(given: list[int], groups: list[list[int]]) -> None:
+    line = Line(writer.MOST_ROWS)
+    for weight in given:
+        line.add(piece(weight))
+    assert weights(line) == groups
+
+
+def test_background_work_rides_along_and_neither_kind_starves() -> None:
+    line = Line(3)
+    for weight in (2, 2, 2):
+        line.add(piece(weight))
+    for weight in (1, 1, 1):
+        line.add(piece(weight, urgent=False))
+    assert weights(line) == [[2, 2, 1], [1, 1, 2]]
+
+
+def test_slow_work_of_the_background_does_not_ride_along() -> None:
+    line = Line(writer.MOST_ROWS)
+    for one in (piece(1), piece(2, urgent=False, slow=True), piece(3, urgent=False), piece(4)):
+        line.add(one)
+    assert weights(line) == [[1, 4], [2, 3]]
+
+
+def test_what_comes_in_one_turn_shares_a_transaction_on_the_loop(path: Path) -> None:
+    seen = Seen()
+
+    async def scenario(database: Database) -> None:
+        calm = database.write(lambda tx: seen.put(tx, "calm"), urgent=False)
+        single = [database.write(lambda tx, n=n: seen.put(tx, n)) for n in "ab"]
+        merged = [database.write_merged(seen.merge, n) for n in "cd"]
+        assert await asyncio.gather(calm, *single, *merged) == [0] * 5
+        assert seen.threads == [threading.get_ident()]
+
+    run(path, scenario)
+
+
+def test_background_work_alone_waits_a_moment_for_a_request(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "RIDE", 3600.0)
+    seen = Seen()
+
+    async def scenario(database: Database) -> None:
+        calm = database.write(lambda tx: seen.put(tx, "calm"), urgent=False)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not calm.done()
+        assert await asyncio.gather(database.write(lambda tx: seen.put(tx, "urgent")), calm) == [0, 0]
+        monkeypatch.setattr(writer, "RIDE", 0.004)
+        assert await database.write(lambda tx: seen.put(tx, "alone"), urgent=False) == 1
+
+    run(path, scenario)
+
+
+def test_nobody_is_told_before_the_commit(path: Path) -> None:
+    async def scenario(database: Database) -> None:
+        told: list[Any] = []
+
+        def tell(result: Any, failure: BaseException | None) -> None:
+            with sqlite3.connect(path) as other:
+                told.append((result, failure, other.execute("SELECT name FROM epochs").fetchall()))
+            done.set_result(None)
+
+        done = asyncio.get_running_loop().create_future()
+        database.merge_then(lambda tx, items: [put(tx, items[0])[1]], "a", tell, weight=2)
+        await done
+        assert told == [(threading.get_ident(), None, [("a",)])]
+
+    run(path, scenario)
+
+
+def test_the_loop_goes_on_while_slow_work_has_the_connection(path: Path) -> None:
+    """Whatever comes meanwhile waits in line, and nothing of it is lost."""
+
+    async def scenario(database: Database) -> None:
+        began, go = threading.Event(), threading.Event()
+        order: list[str] = []
+
+        def slow(tx: Tx) -> int:
+            began.set()
+            assert go.wait(60)
+            order.append("slow")
+            return put(tx, "slow")[1]
+
+        holding = database.write(slow, slow=True)
+        await asyncio.to_thread(began.wait, 60)
+        later = [database.write(lambda tx, n=n: (order.append(n), put(tx, n))) for n in "ab"]
+        lost = database.write(lambda tx: put(tx, "nobody waits for it"))
+        lost.cancel()
+        assert await database.read(names) == set()
+        assert not any(one.done() for one in later)
+        go.set()
+        assert await holding != threading.get_ident()
+        await asyncio.gather(*later)
+        assert order == ["slow", "a", "b"]
+        assert await database.read(names) == {"slow", "a", "b", "nobody waits for it"}
+
+    run(path, scenario)
+
+
+def test_the_loop_goes_on_while_another_process_writes(path: Path) -> None:
+    async def scenario(database: Database) -> None:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [database.write(lambda tx, n=n: put(tx, n)[1]) for n in "ab"]
+        async with asyncio.timeout(5):  # the connection waits for ten seconds
+            assert await database.read(names) == set()
+            await asyncio.sleep(0.05)
+        assert not any(one.done() for one in waiting)
+        other.execute("COMMIT")
+        other.close()
+        assert threading.get_ident() not in await asyncio.gather(*waiting)
+        assert await database.write(lambda tx: put(tx, "c")[1]) == threading.get_ident()
+        assert await database.read(names) == {"a", "b", "c"}
+
+    run(path, scenario)
+
+
+def test_what_finds_that_it_takes_long_is_begun_again_in_a_thread(path: Path) -> None:
+    tries: list[str] = []
+
+    def merge(tx: Tx, items: Sequence[Any]) -> list[Any]:
+        found = []
+        for name in items:
+            tries.append(name)
+            where = put(tx, name)[1]
+            if name == "long":
+                tx.long()
+            found.append(where)
+        return found
+
+    async def scenario(database: Database) -> None:
+        here = threading.get_ident()
+        for together in (["a", "long", "b"], ["long"]):
+            places = await asyncio.gather(*(database.write_merged(merge, name) for name in together))
+            assert [place == here for place in places] == [name != "long" for name in together]
+            assert await database.read(names) == set(together)
+            await database.write(lambda tx: tx.driver("DELETE FROM epochs"))
+        assert tries == ["a", "long", "a", "long", "b", "long", "long", "long"]
+
+    run(path, scenario)
+
+
+def test_what_finds_no_time_in_a_group_is_first_in_the_next(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "LATEST", -1.0)
+    seen = Seen()
+
+    async def scenario(database: Database) -> None:
+        given = [database.write(lambda tx, n=n: seen.put(tx, n), urgent=n != "b") for n in "abcd"]
+        a, b, c, d = await asyncio.gather(*given)
+        assert a < c < d
+        assert {a, b, c, d} == {0, 1, 2, 3}
+
+    run(path, scenario)
+
+
+def test_a_long_transaction_on_the_loop_is_logged_with_its_function(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(database: Database) -> None:
+        await database.write(lambda tx: put(tx, "short"))
+        monkeypatch.setattr(writer, "LONG", 0.0)
+        await database.write_merged(Seen().merge, "long")
+
+    with capture_logs() as logged:
+        run(path, scenario)
+    (found,) = (one for one in logged if one["event"] == "database.long_on_loop")
+    assert (found["functions"], found["pieces"]) == (["Seen.merge"], 1)
+
+
+@pytest.mark.parametrize("why", ["before the commit", "in the commit"])
+def test_a_commit_that_fails_is_told_to_each_caller(path: Path, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails as a whole before the commit is run once more; nobody hears of success."""
+    failing = {"COMMIT"} if why == "in the commit" else {"RELEASE SAVEPOINT piece"}
+    failed: list[str] = []
+    driver = Tx.driver
+
+    def broken(tx: Tx, text: str, parameters: Sequence[Any] = ()) -> Any:
+        if text in failing and len(failed) < (2 if why == "in the commit" else 1):
+            failed.append(text)
+            problem = sqlite3.OperationalError("disk I/O error")
+            problem.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise problem
+        return driver(tx, text, parameters)
+
+    async def scenario(database: Database) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Tx, "driver", broken)
+            given = [database.write(lambda tx, n=n: put(tx, n)) for n in "ab"]
+            answers = await asyncio.gather(*given, return_exceptions=True)
+        kinds = {type(one) for one in answers}
+        assert kinds == ({DatabaseAway} if why == "in the commit" else {tuple})
+        assert await database.read(names) == (set() if why == "in the commit" else {"a", "b"})
+        await database.write(lambda tx: put(tx, "after"))
+
+    run(path, scenario)
+
+
+def test_closing_waits_for_slow_work_and_for_what_waits_behind_it(path: Path) -> None:
+    async def scenario(database: Database) -> None:
+        began, go = threading.Event(), threading.Event()
+        holding = database.write(lambda tx: (began.set(), go.wait(60), put(tx, "slow")), slow=True)
+        await asyncio.to_thread(began.wait, 60)
+        behind = [database.write(lambda tx, n=n: put(tx, n), urgent=n == "a") for n in "ab"]
+        closing = asyncio.create_task(database.close())
+        await asyncio.sleep(0)
+        go.set()
+        await closing
+        assert all(one.done() for one in (holding, *behind))
+        with pytest.raises(RuntimeError):
+            database.write(names)
+
+    async def whole() -> None:
+        async with asyncio.timeout(60):
+            await scenario(Database(f"sqlite:///{path}"))
+
+    asyncio.run(whole())
+    with sqlite3.connect(path) as other:
+        assert {row[0] for row in other.execute("SELECT name FROM epochs")} == {"slow", "a", "b"}
