@@ -28,6 +28,7 @@ from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
 from heliograph.http import site
+from heliograph.http.hot import Hot
 from heliograph.http.pages import Demo
 from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
@@ -224,8 +225,8 @@ async def build(options: Settings, found: Carriers) -> House:
     return House(options, found, Database(database_url(options)))
 
 
-def web(house: House) -> Any:
-    """The ASGI application over a started house."""
+def web(house: House) -> tuple[Any, Hot]:
+    """The ASGI application over a started house, and the short way beside it."""
     options = house.options
     services = Services(
         options, house.database, house.vault, house.files, house.attachments, house.cashier, house.channels
@@ -239,6 +240,7 @@ def web(house: House) -> Any:
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
     short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
     told = CarrierPage(lambda: house.carriers, house.events).answer
-    return site.application(
+    application = site.application(
         server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, told, short
     )
+    return application, Hot(server, services, house.limits, routes.ROUTES)

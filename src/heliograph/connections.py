@@ -10,8 +10,7 @@ import ipaddress
 import resource
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from heliograph.http.protocol import Api, ApiProtocol
 from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
@@ -34,7 +33,9 @@ def raise_file_limit() -> int:
 
 
 class Gate:
-    """All connections of a server."""
+    """All connections of a server. `api` handles their hot requests, once there is one."""
+
+    api: Api | None = None
 
     def __init__(self, settings: Settings, files: int) -> None:
         self._all: set[Connection] = set()
@@ -100,12 +101,13 @@ class Gate:
         return any(parsed in proxies for proxies in self._proxies)
 
 
-class Connection(HttpToolsProtocol):
+class Connection(ApiProtocol):
     """A connection that is counted and, when it dawdles, closed."""
 
     def __init__(self, gate: Gate, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._gate = gate
+        self.api = gate.api
         self.address = ""
         self.fed = 0
         """Bytes since the request under way began, or since a little before."""

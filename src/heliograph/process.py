@@ -154,7 +154,7 @@ class Server(uvicorn.Server):
             options = msgspec.structs.replace(options, port=listeners[0].getsockname()[1])
             self.url = url(options.host, options.port)
             async with _standing(options, self._again, self.url) as house, esmes(house) as self.esmes:
-                self.config.app = web(house)
+                self.config.app, self._gate.api = web(house)
                 self._house.set_result(house)
                 log.info("server.listening", url=self.url, mode=options.mode, role=options.role)
                 watching = asyncio.create_task(self._gate.watch())

@@ -462,12 +462,12 @@ def test_a_run_that_was_killed_anywhere_is_continued_without_doubles(api: Api, m
         def read(self, work: Any) -> Any:
             return house.database.read(work)
 
-        async def write(self, work: Any, *, urgent: bool = True) -> Any:
+        async def write(self, work: Any, **how: Any) -> Any:
             nonlocal written
             written += 1
             if written % 3 == 0:
                 raise Killed
-            return await house.database.write(work, urgent=urgent)
+            return await house.database.write(work, **how)
 
     job = Job(0, "import", "import", 1, {"import_id": key})
     runs = 0

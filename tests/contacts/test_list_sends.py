@@ -296,7 +296,7 @@ def busy(api: Api) -> Iterator[None]:
         assert over.wait(20)
 
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(api.server.write, work)
+        held = pool.submit(api.server.write, work, slow=True)
         assert begun.wait(10)
         try:
             yield

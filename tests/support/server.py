@@ -100,8 +100,8 @@ class Running:
 
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(60)
 
-    def write(self, work: Callable[[Tx], Any]) -> Any:
-        return self.call(lambda: self.house.database.write(work))
+    def write(self, work: Callable[[Tx], Any], *, slow: bool = False) -> Any:
+        return self.call(lambda: self.house.database.write(work, slow=slow))
 
     def read(self, work: Callable[[Tx], Any]) -> Any:
         return self.call(lambda: self.house.database.read(work))

@@ -93,7 +93,7 @@ class Server:
         self._services = services
         self._matcher = Matcher(routes)
         authenticator = Authenticator(services.database, services.vault)
-        self._known = authenticator.known
+        self.known = authenticator.known
         self._logins = Logins(authenticator, limits)
         self._calls, self._guarded = limits.calls, limits.logins
         self._run_id = os.urandom(4).hex()
@@ -102,14 +102,14 @@ class Server:
         self._turn, self._decoding = asyncio.Semaphore(1), asyncio.Semaphore(1)
         names = {route.endpoint.daily for route in routes} - {""}
         self._daily = {name: limits.daily(name, getattr(settings, name)) for name in names}
-        self._most = {route: bodies.most(route, settings) for route in routes}
+        self.most = {route: bodies.most(route, settings) for route in routes}
         self._room = bodies.Room(max(settings.body_memory, 2 * settings.max_body, 2 * settings.max_upload))
         self._hints = Hints(services.database, routes) if settings.mode == "sandbox" else None
         self._merges: dict[Any, Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        request_id = f"{self._run_id}{next(self._numbers):08x}"
+        request_id = self.new_id()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         extra: Headers = [JSON, (b"x-request-id", request_id.encode())]
         try:
@@ -120,14 +120,31 @@ class Server:
                 await _answer(send, 204, b"", extra[1:])
                 return
             status, body = 200, await self._handle(scope, receive, headers, request_id, extra)
-        except ApiError as refused:
-            status, body = refused.status, envelope.failure(refused)
-            if self._hints is not None:
-                extra += await self._hints.tell(refused, scope, request_id)
-            extra += [(name.encode(), value.encode("latin-1")) for name, value in refused.headers.items()]
-        except Exception:
-            log.exception("request.failed", request=request_id, path=scope["path"])
-            status, body = 500, envelope.failure(InternalError())
+        except Exception as problem:  # noqa: BLE001 - a defect must be an answer, and its story is in the log
+            status, body = await self._failure(problem, scope, request_id, extra)
+        await _answer(send, status, body, extra)
+
+    def new_id(self) -> str:
+        """An id for a request."""
+        return f"{self._run_id}{next(self._numbers):08x}"
+
+    async def _failure(
+        self, problem: BaseException, scope: Scope, request_id: str, extra: Headers
+    ) -> tuple[int, bytes]:
+        """What a request that failed is answered; its further headers go to `extra`."""
+        if not isinstance(problem, ApiError):
+            log.error("request.failed", request=request_id, path=scope["path"], exc_info=problem)
+            return 500, envelope.failure(InternalError())
+        if self._hints is not None:
+            extra += await self._hints.tell(problem, scope, request_id)
+        extra += [(name.encode(), value.encode("latin-1")) for name, value in problem.headers.items()]
+        return problem.status, envelope.failure(problem)
+
+    async def refuse(
+        self, problem: BaseException, request_id: str, extra: Headers, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request that failed; a part of an ASGI application."""
+        status, body = await self._failure(problem, scope, request_id, extra)
         await _answer(send, status, body, extra)
 
     async def count(self, at: str, client: str) -> Headers:
@@ -139,7 +156,7 @@ class Server:
     ) -> bytes:
         route, params = self._matcher.match(scope["method"], scope["path"].removeprefix("/v3"))
         who = await self._authenticate(scope, route, headers, extra)
-        client = _client(scope)
+        client = client_of(scope)
         if route.endpoint.daily:
             await self._daily[route.endpoint.daily].hit(network(client))
         req = Request(
@@ -166,24 +183,24 @@ class Server:
     async def _authenticate(
         self, scope: Scope, route: Route, headers: Mapping[bytes, bytes], extra: Headers
     ) -> Principal | None:
-        client = _client(scope)
+        client = client_of(scope)
         if route.access is None:
             limit = self._guarded if route.endpoint.guarded else self._calls
             extra += await limit.hit(route.at, network(client))
             return None
         header = headers.get(b"authorization", b"")
-        who = self._known(header) or await self._logins.prove(header, client, extra)
+        who = self.known(header) or await self._logins.prove(header, client, extra)
         extra += await self._calls.hit(route.at, str(who.user_id))
         try:
-            _admit(route, who)
+            admit(route, who)
         except Forbidden:
             remembered = who  # what is remembered may be older than the permission
             who = await self._services.database.read(lambda tx: account.current(tx, remembered))
-            _admit(route, who)
+            admit(route, who)
         return who
 
     async def _answered(self, req: Request, receive: Receive) -> bytes:
-        most = self._most[req.route]
+        most = self.most[req.route]
         length = req.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise TooLarge
@@ -211,7 +228,7 @@ class Server:
         handler = endpoint.handler
         if endpoint.is_edge:
             await self._check_again(req)
-            return _wrap(req, await _handled(req))
+            return wrap(req, await _handled(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
             body = req.decode(endpoint.body)
@@ -229,10 +246,10 @@ class Server:
                         lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)), slow=slow
                     )
                 weight = handler.weight(item)
-                result = await database.write_merged(self._merge(handler), (req, item), weight=weight, slow=slow)
+                result = await database.write_merged(self.merging(handler), (req, item), weight=weight, slow=slow)
             if large:
-                return await asyncio.to_thread(lambda: _wrap(req, handler.render(req, result)))
-            return _wrap(req, handler.render(req, result))
+                return await asyncio.to_thread(lambda: wrap(req, handler.render(req, result)))
+            return wrap(req, handler.render(req, result))
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req))
         return await database.write(lambda tx: _once(tx, req, key, lambda: _handled(req)), slow=True)
@@ -246,7 +263,7 @@ class Server:
             await self._services.database.read(lambda tx: _enter(tx, req))
             req.enter(None, req.who)
 
-    def _merge(self, handler: Merged) -> Callable[[Tx, list[Any]], Sequence[Any]]:
+    def merging(self, handler: Merged) -> Callable[[Tx, list[Any]], Sequence[Any]]:
         """One function object per handler, so that the writer sees what belongs together."""
         merge = self._merges.get(handler.merge)
         if merge is None:
@@ -309,11 +326,11 @@ def _enter(tx: Tx, req: Request) -> None:
         return
     fresh = account.current(tx, req.who)
     if fresh is not req.who:
-        _admit(req.route, fresh)
+        admit(req.route, fresh)
     req.enter(tx, fresh)
 
 
-def _admit(route: Route, who: Principal) -> None:
+def admit(route: Route, who: Principal) -> None:
     """Refuse accounts and subaccounts that may not use a route. Source: facts B, J3."""
     if who.banned:
         raise Forbidden("Your account has been banned.")
@@ -331,18 +348,18 @@ def _handled(req: Request) -> Any:
 
 def _plainly(tx: Tx, req: Request) -> bytes:
     _enter(tx, req)
-    return _wrap(req, _handled(req))
+    return wrap(req, _handled(req))
 
 
 def _once(tx: Tx, req: Request, key: str | None, work: Callable[[], Reply]) -> bytes:
     """Run `work` unless this key had its answer already."""
     _enter(tx, req)
     if key is None:
-        return _wrap(req, work())
+        return wrap(req, work())
     before = idempotency.recall(tx, req, key)
     if before is not None:
         return _opened(req, before)
-    answer = _wrap(req, work())
+    answer = wrap(req, work())
     # An answer can show an API key; whoever reads the table, or a copy of it, must not find one there.
     idempotency.remember(tx, req, key, req.services.vault.seal(answer.decode()).encode())
     return answer
@@ -371,13 +388,13 @@ def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal)
     return handler.render(req, result)
 
 
-def _wrap(req: Request, reply: Reply) -> bytes:
+def wrap(req: Request, reply: Reply) -> bytes:
     if req.route.endpoint.bare:
         return envelope.encode(reply.data)
     return envelope.success(reply.message or req.route.endpoint.response_msg, reply.data)
 
 
-def _client(scope: Scope) -> str:
+def client_of(scope: Scope) -> str:
     """The address of the peer, "" when that is not known."""
     return scope["client"][0] if scope.get("client") else ""
 

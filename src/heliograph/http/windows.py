@@ -36,9 +36,7 @@ class OwnThrottle:
     async def hit(self, *key: str) -> Headers:
         """Count a call; the x-ratelimit headers. Raises TooManyRequests with Retry-After."""
         now = time.time()
-        window = self._windows.get(key)
-        if window is None or window[0] <= now:
-            window = self._open(key, now)
+        window = self._window(key, now)
         window[1] += 1
         left = self._most - int(window[1])
         headers = self._headers(left, window[0] - now)
@@ -46,11 +44,28 @@ class OwnThrottle:
             raise too_many(headers)
         return headers
 
+    def hit_at_once(self, *key: str) -> Headers | None:
+        """The same without waiting; None, and nothing is counted, when there is no room for the call."""
+        now = time.time()
+        window = self._window(key, now)
+        if window[1] >= self._most:
+            return None
+        window[1] += 1
+        return self._headers(self._most - int(window[1]), window[0] - now)
+
+    def has_room(self, *key: str) -> bool:
+        """Whether there is room for another call."""
+        return self._window(key, time.time())[1] < self._most
+
     async def give_back(self, *key: str) -> None:
         """Take back one call that was counted."""
         window = self._windows.get(key)
         if window is not None and window[1] > 0:
             window[1] -= 1
+
+    def _window(self, key: tuple[str, ...], now: float) -> list[float]:
+        window = self._windows.get(key)
+        return self._open(key, now) if window is None or window[0] <= now else window
 
     def _open(self, key: tuple[str, ...], now: float) -> list[float]:
         if len(self._windows) >= self._full:

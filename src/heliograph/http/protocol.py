@@ -1,0 +1,219 @@
+"""The hot route: a small request for a merged endpoint is handled where it arrives, without scope for an application,
+task and future. Everything else goes its way through uvicorn and ASGI, and has the same answers octet for octet.
+
+uvicorn's own queue keeps the order of requests on one connection: a hot one stands in it as its `cycle`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from heliograph.http.request import Request
+from heliograph.http.windows import Headers
+
+GOOD = STATUS_LINE[200]
+
+
+class Api(Protocol):
+    """What handles hot requests (http/hot.py)."""
+
+    def look(self, method: bytes, url: bytes, scope: Any) -> Request | None:
+        """The request that a head belongs to, when it is hot."""
+        ...
+
+    def begin(self, req: Request, exchange: "Exchange") -> bool:
+        """Begin to handle it, its body being complete. False: nothing was done, and it is an ordinary one."""
+        ...
+
+
+class Exchange:
+    """A hot request and its answer, in the place of uvicorn's RequestResponseCycle.
+
+    Names that are not explained here are those that uvicorn asks for.
+    """
+
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "more_body", "pieces", "req", "response_complete", "scope")
+
+    def __init__(self, protocol: "ApiProtocol", req: Request, scope: Any, *, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self.req = req
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.pieces: list[bytes] = []
+        """The body, as it came."""
+        self.more_body = True
+        self.response_complete = False
+        self.disconnected = False
+
+    @property
+    def message_event(self) -> "Exchange":
+        """Nobody waits for pieces of the body."""
+        return self
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+    def answer(self, body: bytes, headers: Headers) -> None:
+        """Answer with a 200. The length stands behind the other headers."""
+        self._protocol.answer(self, body, headers)
+
+    def hand_over(self, app: Callable[..., Any]) -> None:
+        """Have an ASGI application answer it, as if it had been an ordinary request."""
+        self._protocol.make_ordinary(self, app)
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An application that does nothing, and waits for nothing."""
+
+
+async def _never(*_: Any) -> Any:
+    """What such an application neither receives nor sends."""
+
+
+def _run_at_once(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing."""
+    with contextlib.suppress(StopIteration):
+        coroutine.send(None)
+
+
+def _answering(body: bytes, headers: Headers) -> Callable[..., Any]:
+    """An application that answers with a 200."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        whole = [*headers, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": whole})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+class ApiProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a short way for hot requests to `api`."""
+
+    api: Api | None = None
+    _head: tuple[Any, bytes] = (None, b"")
+    """The headers that each answer has, and how they begin an answer."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        trusted = self.config.forwarded_allow_ips if self.config.proxy_headers else None
+        self._proxies = ProxyHeadersMiddleware(_nothing, trusted) if trusted else None
+
+    def on_headers_complete(self) -> None:
+        """Look whether a request is hot. It is started when its body is complete, in the order of arrival."""
+        req = self._look()
+        if req is None:
+            super().on_headers_complete()
+            return
+        before: Any = self.cycle
+        exchange: Any = Exchange(self, req, self.scope, keep_alive=self.parser.should_keep_alive())
+        self.cycle = exchange
+        if before is not None and not before.response_complete:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of a body."""
+        cycle: Any = self.cycle
+        if isinstance(cycle, Exchange):
+            cycle.pieces.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Start a hot request whose turn it is."""
+        cycle: Any = self.cycle
+        if not isinstance(cycle, Exchange):
+            super().on_message_complete()
+            return
+        cycle.more_body = False
+        if not self.pipeline or self.pipeline[0][0] is not cycle:  # the newest of those that wait
+            self._begin(cycle)
+
+    def answer(self, exchange: Exchange, body: bytes, headers: Headers) -> None:
+        """Write the 200 of a hot request, as uvicorn would, and go on with the next one."""
+        if self.transport.is_closing():
+            return
+        if self.flow.write_paused:  # uvicorn's waits until the client has read
+            self.make_ordinary(exchange, _answering(body, headers))
+            return
+        parts = [self._beginning()]
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"content-length: %d\r\n" % len(body))
+        parts.append(b"\r\n" if exchange.keep_alive else b"connection: close\r\n\r\n")
+        parts.append(body)
+        self.transport.write(b"".join(parts))
+        exchange.response_complete = True
+        if not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def make_ordinary(self, exchange: Exchange, app: Any) -> None:
+        """Let uvicorn run an application for a request that has the place of a hot one, with its body."""
+        cycle = RequestResponseCycle(
+            scope=exchange.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=exchange.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.body += b"".join(exchange.pieces)
+        cycle.more_body = False
+        cycle.disconnected = exchange.disconnected
+        cycle.message_event.set()
+        current: Any = self.cycle
+        if current is exchange:
+            self.cycle = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if not isinstance(cycle, Exchange):
+            super()._start_asgi_task(cycle, app)
+        elif not cycle.more_body:
+            self._begin(cycle)
+
+    def _begin(self, exchange: Exchange) -> None:
+        assert self.api is not None
+        exchange.req.body = b"".join(exchange.pieces)
+        if not self.api.begin(exchange.req, exchange):
+            self.make_ordinary(exchange, self.app)
+
+    def _look(self) -> Request | None:
+        """The request whose head has just come, if it is hot."""
+        parser, scope = self.parser, self.scope
+        if self.api is None or self.config.access_log or self.expect_100_continue or self.limit_concurrency is not None:
+            return None
+        if parser.get_http_version() != "1.1" or parser.should_upgrade():
+            return None
+        if self._proxies is not None:
+            scope = {**scope}
+            _run_at_once(self._proxies(scope, _never, _never))
+        method = parser.get_method()
+        req = self.api.look(method, self.url, scope)
+        if req is not None:
+            self.scope |= {
+                "method": method.decode("ascii"),
+                "path": self.url.decode("ascii"),
+                "raw_path": self.url,
+                "query_string": b"",
+            }
+        return req
+
+    def _beginning(self) -> bytes:
+        """The status line of a 200 and the headers of each answer, which change once a second."""
+        defaults = self.server_state.default_headers
+        if ApiProtocol._head[0] is not defaults:
+            lines = b"".join(b"%b: %b\r\n" % header for header in defaults)
+            ApiProtocol._head = defaults, GOOD + lines
+        return ApiProtocol._head[1]
