@@ -146,10 +146,8 @@ class Connection(ApiProtocol):
     def on_message_complete(self) -> None:
         """End a request; the clock of an idle connection runs also when the answer was there before the body's end."""
         super().on_message_complete()
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if self.cycle.response_complete and self.resting_since is None and not self.transport.is_closing():
+            self.rest()
 
     def stage(self, now: float) -> tuple[str, float]:
         """What it is waited for, and since when as far as the rounds have seen: head, body, answer, or nothing."""
@@ -162,7 +160,7 @@ class Connection(ApiProtocol):
             name, mark = "answer", ("answer", self.transport.get_write_buffer_size())
         else:
             # What is left of a body whose answer was given, or a request that is being worked on.
-            left = self.cycle.response_complete and self.timeout_keep_alive_task is None
+            left = self.cycle.response_complete and self.resting_since is None
             name, mark = ("head" if left else ""), ("left" if left else "", id(self.scope))
         if mark != self._seen:
             self._seen, self._since = mark, now

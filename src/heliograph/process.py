@@ -36,6 +36,8 @@ KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than proxies keep theirs (60, as a rule), since a request that is
 sent while its connection is being closed is lost."""
 BACKLOG = 2048
+GARBAGE = 20_000
+"""Objects after which the collector looks for circles. At 700 it looked at what waits for one commit, several times."""
 PR_SET_DUMPABLE = 4
 log = structlog.get_logger(__name__)
 
@@ -215,6 +217,7 @@ async def _open(options: Settings, found: Carriers, again: asyncio.Event) -> Asy
         # What stands now stays: the collector need not walk it again and again while requests come and go.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE)
         rereading = asyncio.create_task(reread())
         yield house
     finally:

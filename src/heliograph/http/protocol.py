@@ -102,6 +102,46 @@ class ApiProtocol(HttpToolsProtocol):
         super().__init__(**arguments)
         trusted = self.config.forwarded_allow_ips if self.config.proxy_headers else None
         self._proxies = ProxyHeadersMiddleware(_nothing, trusted) if trusted else None
+        self.resting_since: float | None = None
+        """When its last answer was given, by the loop's clock, while it is idle."""
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let nothing hold it any more."""
+        super().connection_lost(exc)
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, as uvicorn does; but its timer of idle connections is not set anew each time."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.rest()
+
+    def rest(self) -> None:
+        """Begin to count how long it is idle."""
+        self.resting_since = self.loop.time()
+        if self._alarm is None:
+            self._alarm = self.loop.call_later(self.timeout_keep_alive, self._look_at_rest)
+
+    def _look_at_rest(self) -> None:
+        self._alarm = None
+        if self.resting_since is None:
+            return
+        left = self.resting_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._alarm = self.loop.call_later(left, self._look_at_rest)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """uvicorn's name for: something came, so it is not idle."""
+        self.resting_since = None
 
     def on_headers_complete(self) -> None:
         """Look whether a request is hot. It is started when its body is complete, in the order of arrival."""
