@@ -20,6 +20,14 @@ settings.register_profile("patient", settings.default, deadline=None, suppress_h
 settings.load_profile("patient")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long-way", action="store_true", help="let no request go the short way beside ASGI")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    Running.short_way = not config.getoption("--long-way")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _log_to_stderr() -> None:
     """What servers log in their threads must not stand in what a command prints. Tracebacks are plain: to draw one with

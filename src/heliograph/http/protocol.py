@@ -140,7 +140,7 @@ class ApiProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_handler()
 
     def _unset_keepalive_if_required(self) -> None:
-        """uvicorn's name for: something came, so it is not idle."""
+        """What uvicorn calls when something came, so it is not idle."""
         self.resting_since = None
 
     def on_headers_complete(self) -> None:
