@@ -8,12 +8,18 @@ import asyncio
 import contextlib
 import ipaddress
 import resource
+import socket
+from collections.abc import Sequence
 from typing import Any
+
+import structlog
 
 from heliograph.http.protocol import Api, ApiProtocol
 from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
+AT_ONCE = 64
+"""Connections that are accepted in one turn of the loop."""
 RESERVE = 256
 """Files that are not connections of clients: the database, carriers, webhooks, conversions."""
 MOST_HEAD = 64 * 1024
@@ -32,10 +38,15 @@ def raise_file_limit() -> int:
     return soft if soft != resource.RLIM_INFINITY else 2**31
 
 
+log = structlog.get_logger(__name__)
+
+
 class Gate:
     """All connections of a server. `api` handles their hot requests, once there is one."""
 
     api: Api | None = None
+    listeners: Sequence[socket.socket] = ()
+    """Where clients connect."""
 
     def __init__(self, settings: Settings, files: int) -> None:
         self._all: set[Connection] = set()
@@ -47,11 +58,34 @@ class Gate:
             ipaddress.ip_network(one.strip()) for one in settings.trusted_proxies.split(",") if one.strip()
         ]
         self._full, self._crowded = Bites("connections.full"), Bites("connections.of_one_address")
+        self._arguments: dict[str, Any] = {}
+        self._accepting: set[asyncio.Task[Any]] = set()
         self._late, self._long = Bites("connections.too_slow"), Bites("connections.head_too_long")
 
     def __call__(self, **arguments: Any) -> "Connection":
         """A connection, as uvicorn asks for it."""
+        self._arguments = arguments
         return Connection(self, **arguments)
+
+    def accept_more(self) -> None:
+        """Take the other connections that wait, after one has come.
+
+        libuv accepts one in each turn of the loop, and a turn beside bulk has a transaction of a thousand messages.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in self.listeners:
+            with contextlib.suppress(OSError):  # nobody waits, or no file is left, or it is closed
+                for _ in range(AT_ONCE):
+                    wire, _address = listener.accept()
+                    wire.setblocking(False)
+                    task = loop.create_task(loop.connect_accepted_socket(lambda: self(**self._arguments), wire))
+                    self._accepting.add(task)
+                    task.add_done_callback(self._accepted)
+
+    def _accepted(self, task: "asyncio.Task[Any]") -> None:
+        self._accepting.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.warning("connections.not_accepted", error=repr(problem))
 
     def enter(self, connection: "Connection") -> bool:
         """Count a connection; whether there is room for it."""
@@ -118,6 +152,7 @@ class Connection(ApiProtocol):
     def connection_made(self, transport: Any) -> None:
         """Count it, and refuse it when there are too many."""
         super().connection_made(transport)
+        self._gate.accept_more()
         self.address = network(self.client[0]) if self.client else ""
         if not self._gate.enter(self):
             self._refuse(b"503 Service Unavailable", b"retry-after: 5\r\n")

@@ -157,6 +157,7 @@ class Server(uvicorn.Server):
             self.url = url(options.host, options.port)
             async with _standing(options, self._again, self.url) as house, esmes(house) as self.esmes:
                 self.config.app, self._gate.api = web(house)
+                self._gate.listeners = listeners
                 self._house.set_result(house)
                 log.info("server.listening", url=self.url, mode=options.mode, role=options.role)
                 watching = asyncio.create_task(self._gate.watch())

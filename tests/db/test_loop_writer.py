@@ -82,8 +82,9 @@ def weights(line: Line) -> list[list[int]]:
     ("given", "groups"),
     [
         ([1, 1, 1], [[1, 1, 1]]),
-        ([1000, 400, 101], [[1000, 400], [101]]),
-        ([1, 1000, 1000], [[1], [1000], [1000]]),
+        ([400, 100, 400, 1], [[400, 100, 400], [1]]),
+        ([1000, 400, 101], [[400, 101], [1000]]),
+        ([1, 1000, 1000, 1], [[1, 1], [1000], [1000]]),
         ([1, 500, 1], [[1, 500], [1]]),
         ([1] * 300, [[1] * 256, [1] * 44]),
     ],
@@ -97,11 +98,21 @@ def test_a_group_ends_at_so_many_rows_beyond_its_first_piece(given: list[int], g
 
 def test_background_work_rides_along_and_neither_kind_starves() -> None:
     line = Line(3)
-    for weight in (2, 2, 2):
+    for weight in (2, 2, 2, 4):
         line.add(piece(weight))
     for weight in (1, 1, 1):
         line.add(piece(weight, urgent=False))
-    assert weights(line) == [[2, 2, 1], [1, 1, 2]]
+    assert weights(line) == [[2, 2, 1], [1, 1, 2], [4]]
+
+
+def test_nobody_waits_for_more_than_one_large_request() -> None:
+    line = Line(3)
+    for weight in (9, 9, 9):
+        line.add(piece(weight))
+    assert [one.weight for one in line.next_group()] == [9]
+    line.add(piece(1))
+    line.add(piece(2, urgent=False))
+    assert weights(line) == [[1, 2], [9], [9]]
 
 
 def test_slow_work_of_the_background_does_not_ride_along() -> None:

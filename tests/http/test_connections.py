@@ -1,5 +1,6 @@
 """Connections that ask for nothing, or for something without an end: they are few, and they end."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.raw import Got, basic, opened, receive, send, until_closed
-from support.server import Running
+from support.server import ONE_DATABASE, Running
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -118,3 +119,24 @@ def test_headers_without_an_end_are_refused(brief: Running) -> None:
         else:
             pytest.fail("three megabytes of headers were taken")
     assert send(brief, HEALTH).status == 200
+
+
+@ONE_DATABASE
+def test_connections_that_have_waited_are_taken_together(server: Running) -> None:
+    """Not one in each turn of the loop, which may be long."""
+    waiting, gate = 20, server._server._gate
+
+    async def scenario() -> tuple[int, int]:
+        before = len(gate._all)
+        wires = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(waiting)]  # the loop stands still
+        turns = 0
+        while len(gate._all) < before + waiting and turns < 1000:
+            await asyncio.sleep(0)
+            turns += 1
+        for wire in wires:
+            wire.close()
+        return len(gate._all) - before, turns
+
+    taken, turns = server.call(scenario)
+    assert taken == waiting
+    assert turns < waiting / 2

@@ -69,66 +69,82 @@ def resolve(future: "asyncio.Future[Any]") -> Tell:
 
 
 class Line:
-    """The pieces that wait: requests (urgent), and background work.
+    """The pieces that wait, in three rows that take turns: requests, background work, and large requests.
 
-    Whose turn it is goes first, so that neither starves the other.
+    A request is large when it writes more than `most_rows` rows.
     """
 
     def __init__(self, most_rows: float = float("inf")) -> None:
-        self.urgent: deque[Piece] = deque()
+        self._urgent: deque[Piece] = deque()
         self._calm: deque[Piece] = deque()
+        self._large: deque[Piece] = deque()
+        self._rows = (self._urgent, self._calm, self._large)
         self._most_rows = most_rows
-        self._turn = False
+        self._turn = -1
 
     def __bool__(self) -> bool:
-        return bool(self.urgent or self._calm)
+        return any(self._rows)
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether a request waits."""
+        return bool(self._urgent or self._large)
 
     def add(self, piece: Piece) -> None:
         """Put a piece at the end."""
-        (self.urgent if piece.urgent else self._calm).append(piece)
+        self._row_of(piece).append(piece)
 
     def put_back(self, pieces: Sequence[Piece]) -> None:
         """Put pieces where they came from: before all others."""
         for piece in reversed(pieces):
-            (self.urgent if piece.urgent else self._calm).appendleft(piece)
+            self._row_of(piece).appendleft(piece)
 
     def next_batch(self) -> list[Piece]:
-        """The pieces of one kind that share the next transaction."""
-        self._turn = not self._turn
-        return self._taken(*self._by_turn()[:1], [])
+        """The pieces of one row that share the next transaction; none when nothing waits."""
+        return self._taken(self._next_row(), [])
 
     def next_group(self) -> list[Piece]:
-        """The pieces that share the next transaction, of both kinds: background work rides along with requests.
+        """The pieces that share the next transaction: a large one alone, so that nobody else waits for it; or requests
+        and background work together, at most `most_rows` rows beyond the first piece.
 
-        Slow pieces of one kind do not ride along with the other. At most `most_rows` rows beyond its first piece.
+        Slow pieces of one kind do not ride along with the other.
         """
-        self._turn = not self._turn
-        first, second = self._by_turn()
-        group = self._taken(first, [])
+        row = self._next_row()
+        if row is self._large:
+            return [row.popleft()]
+        group = self._taken(row, [])
         if any(piece.slow for piece in group):
             return group
-        return self._taken(second, group, slow=False)
+        return self._taken(self._calm if row is self._urgent else self._urgent, group, slow=False)
 
     def expired(self, now: float) -> list[Piece]:
         """Take out the requests that have waited for too long."""
         late = []
-        while self.urgent and self.urgent[0].until <= now:
-            late.append(self.urgent.popleft())
+        for row in (self._urgent, self._large):
+            while row and row[0].until <= now:
+                late.append(row.popleft())
         return late
 
-    def _by_turn(self) -> tuple[deque[Piece], deque[Piece]]:
-        if self.urgent and (self._turn or not self._calm):
-            return self.urgent, self._calm
-        return (self._calm, self.urgent) if self._calm else (self.urgent, self._calm)
+    def _row_of(self, piece: Piece) -> deque[Piece]:
+        if not piece.urgent:
+            return self._calm
+        return self._large if piece.weight > self._most_rows else self._urgent
 
-    def _taken(self, source: deque[Piece], group: list[Piece], *, slow: bool = True) -> list[Piece]:
-        """The group with as many pieces of a source as find room in it, slow ones only if those may come."""
-        room = self._most_rows - sum(piece.weight for piece in group[1:])
-        while source and len(group) < MOST_PIECES and (slow or not source[0].slow):
-            if group and source[0].weight > room:
+    def _next_row(self) -> deque[Piece]:
+        for _ in self._rows:
+            self._turn = (self._turn + 1) % len(self._rows)
+            if self._rows[self._turn]:
                 break
-            room -= source[0].weight if group else 0
-            group.append(source.popleft())
+        return self._rows[self._turn]
+
+    def _taken(self, row: deque[Piece], group: list[Piece], *, slow: bool = True) -> list[Piece]:
+        """The group with as many pieces of a row as find room in it, slow ones only if those may come."""
+        room = self._most_rows - sum(piece.weight for piece in group[1:])
+        while row and len(group) < MOST_PIECES and (slow or not row[0].slow):
+            if group and row[0].weight > room:
+                break
+            room -= row[0].weight if group else 0
+            group.append(row.popleft())
         return group
 
 

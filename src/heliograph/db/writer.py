@@ -20,8 +20,8 @@ from heliograph.db.piece import Line, Piece
 
 NEVER = float("inf")
 MOST_ROWS = 500
-"""Rows of a group on the loop beyond those of its first piece. New connections are accepted between two groups: with
-2,000 messages in one they waited for most of a second.
+"""Rows of a group on the loop beyond those of its first piece; a request with more is a group by itself. What arrives
+is read between two groups: with 2,000 messages in one, new connections waited for most of a second.
 """
 RIDE = 0.004
 """Seconds that background work waits for a request to share the commit with. Without, its commits made single sends
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 class Writer:
     """Runs pieces; a caller has its answer only after the commit that contains it.
 
-    Requests (`urgent`) go before background work, but what waits of that has its turn as well.
+    Requests (`urgent`), background work and large requests take turns, so that none of them starves.
     """
 
     def __init__(self, connector: Connector, health: Health, woken: Woken, line: Line) -> None:
@@ -68,7 +68,7 @@ class Writer:
     def _expired(self, now: float) -> list[Piece]:
         """The requests that have waited for too long; whether others wait goes into `_ticking`."""
         late = self._line.expired(now)
-        self._ticking = bool(self._line.urgent)
+        self._ticking = self._line.has_requests
         return late
 
     def _tick(self) -> None:
@@ -138,8 +138,8 @@ class LoopWriter(Writer):
 
     def _work(self) -> None:
         self._scheduled, self._soon = None, False
-        group = self._line.next_group() if self._line else []
-        if group:
+        if self._line:
+            group = self._line.next_group()
             if any(piece.slow for piece in group):
                 self._send_away(self._groups.finish, group)
             else:
@@ -223,7 +223,7 @@ class ThreadWriter(Writer):
             with self._ready:
                 while not (self._line or self._closing):
                     self._ready.wait()
-                batch = self._line.next_batch() if self._line else []
+                batch = self._line.next_batch()
             if not batch:
                 return
             self._groups.finish(batch)
