@@ -23,7 +23,7 @@ from machine import Child, free_port, heliograph, serve, wrk
 
 BINDS, WINDOW = 8, 8
 ROUNDS = 3
-SOURCE = pdu.encode_address(Address(0, 0, "15550001"))
+SOURCE = pdu.encode_address(Address(1, 1, "61481074190"))
 
 
 class _Submit(Exchange):

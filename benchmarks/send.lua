@@ -2,7 +2,7 @@
 local sent, count, authorization, path, bulk = 0, 1, "", "", nil
 
 local function message(number)
-  return string.format('{"source":"bench","from":"15550001","to":"+61411%06d","body":"Benchmark message %d"}',
+  return string.format('{"source":"bench","from":"+61481074190","to":"+61411%06d","body":"Benchmark message %d"}',
     (number * 7919) % 1000000, number)
 end
 

@@ -328,8 +328,8 @@ def test_a_loop_outlives_a_database_that_is_away_and_works_when_it_is_back(migra
 
             await until(house.database, enough, PATIENCE)
 
+        await rename("queue", "away")
         async with working(house, quiet.delivery(house.database, router=router)):
-            await rename("queue", "away")
             await failed(3)
             await rename("away", "queue")
             await carrier.begun.get()
