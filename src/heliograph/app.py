@@ -222,7 +222,7 @@ class House:
 async def build(options: Settings, found: Carriers) -> House:
     """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
-    return House(options, found, Database(database_url(options), log_space=options.sqlite_log))
+    return House(options, found, Database(database_url(options)))
 
 
 def web(house: House) -> tuple[Any, Hot]:

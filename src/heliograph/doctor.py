@@ -23,7 +23,6 @@ from heliograph.channels.voice.speech import PACKAGE, Failure, Speaker, Text, en
 from heliograph.db import dialect
 from heliograph.db.health import reason
 from heliograph.db.holder import find
-from heliograph.db.logspace import SPARE
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.option import SettingsError
 from heliograph.process import url
@@ -53,7 +52,6 @@ async def examine(options: Settings, database: str) -> list[Finding]:
         Finding("heliograph", True, f"{version('heliograph')} on Python {platform.python_version()}"),
         Finding("mode", True, options.mode),
         _folder(options.data),
-        *_log_space(options, database),
         _permissions(options, database),
         *await asyncio.to_thread(_database, database),
         await asyncio.to_thread(_file_store, options),
@@ -85,17 +83,6 @@ def _folder(folder: Path) -> Finding:
     if not folder.exists():
         return Finding("data folder", False, f"there is no {folder}; `heliograph serve` makes it")
     return Finding("data folder", True, f"{folder} ({shutil.disk_usage(there).free // 2**20:,} MB free)")
-
-
-def _log_space(options: Settings, database: str) -> list[Finding]:
-    """Whether SQLite's log gets its room at a start; without, each commit takes longer."""
-    path, wanted = dialect.path_of(database), options.sqlite_log
-    if not path or not wanted:
-        return []
-    there = next(parent for parent in Path(path).absolute().parents if parent.exists())
-    if shutil.disk_usage(there).free < SPARE * wanted * 2**20:
-        return [Finding("SQLite log", True, f"no room for {wanted} MB, so commits take longer; HELIOGRAPH_SQLITE_LOG")]
-    return [Finding("SQLite log", True, f"{wanted} MB from the start on (HELIOGRAPH_SQLITE_LOG)")]
 
 
 def _permissions(options: Settings, database: str) -> Finding:

@@ -61,15 +61,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "pretty", "json"], Meta(description="auto: pretty on a terminal, JSON otherwise.")
     ] = "auto"
     max_body: Annotated[int, Meta(ge=1024, description="Largest request body, in bytes.")] = 8 * 1024 * 1024
-    sqlite_log: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=4096,
-            description="Megabytes that SQLite's log is given at the start, so that commits are quicker; 0 on a small "
-            "disk. Not taken where the disk has less than four times as much room.",
-        ),
-    ] = 128
     body_memory: Annotated[
         int,
         Meta(

@@ -40,11 +40,7 @@ def until(what: Callable[[], T], seconds: float = 90.0, failure: str = "it did n
 def environment(**options: str) -> dict[str, str]:
     """The environment of a process with these HELIOGRAPH_ options and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HELIOGRAPH_")}
-    return (
-        clean
-        | {"HELIOGRAPH_SQLITE_LOG": "0"}
-        | {f"HELIOGRAPH_{name.upper()}": value for name, value in options.items()}
-    )
+    return clean | {f"HELIOGRAPH_{name.upper()}": value for name, value in options.items()}
 
 
 class Done(NamedTuple):

@@ -48,7 +48,6 @@ class Running:
             "login_limit": "100000/minute",
             "throttle_seconds": 60,
             "smpp_port": "0",
-            "sqlite_log": 0,
             **dict.fromkeys(daily, 10**6),
             **options,
         }

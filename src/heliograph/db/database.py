@@ -9,9 +9,9 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, make_url
+from sqlalchemy import make_url
 
-from heliograph.db import dialect, logspace
+from heliograph.db import dialect
 from heliograph.db.engine import Clock, Connector, Tx, clock_of
 from heliograph.db.file import File
 from heliograph.db.group import DEADLINE
@@ -42,19 +42,17 @@ class Database:
     """Opened on a running event loop. `write` and `read` are the only two ways in.
 
     Both raise DatabaseAway (503) when the database cannot be reached, or not be written. `clock` is the one by which
-    everything in it is measured: a PostgreSQL server's own, or this machine's. SQLite's log is given `log_space`
-    megabytes beforehand.
+    everything in it is measured: a PostgreSQL server's own, or this machine's.
     """
 
-    def __init__(self, address: str, *, clock: Clock | None = None, readers: int = 4, log_space: int = 0) -> None:
+    def __init__(self, address: str, *, clock: Clock | None = None, readers: int = 4) -> None:
         self.address = address
         self.dialect = dialect.of(make_url(address))
         self.clock = clock or clock_of(self.dialect)
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._file = File(path) if (path := dialect.path_of(address)) else None
         self._health = Health(self._file)
-        self._log_space = log_space
-        self._connector = Connector(address, self.clock, health=self._health, opened=self._take_log_space)
+        self._connector = Connector(address, self.clock, health=self._health)
         writer = LoopWriter if self.dialect.on_loop else ThreadWriter
         self._writer: Writer = writer(self._connector, self._health, self._woken)
         self._local = threading.local()
@@ -149,10 +147,6 @@ class Database:
         """Both before the log is copied, since it must not get into another's file, and after, to know what is ours."""
         if self._file is not None:
             self._file.look_inside()
-
-    def _take_log_space(self, connection: Connection) -> None:
-        if self._log_space and (path := dialect.path_of(self.address)):
-            logspace.take(connection, self.dialect, path, self._log_space)
 
     def _woken(self, names: set[str]) -> None:
         for name in names:

@@ -97,7 +97,7 @@ class Connector:
     """One connection that opens itself again: after `reset`, and when it is found lost where a transaction begins.
 
     `clock` is the server's own when none is given; SQLite has no server, there it is the machine's. The connections of
-    a process share its `health`, and `opened` is called with each new connection. All methods raise DatabaseAway.
+    a process share its `health`. All methods raise DatabaseAway.
     """
 
     def __init__(
@@ -107,14 +107,12 @@ class Connector:
         *,
         readonly: bool = False,
         health: Health | None = None,
-        opened: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         self._engine, self.dialect = dialects.engine(address, readonly=readonly)
         self._clock = clock or clock_of(self.dialect)
         self._server_time = self._clock if isinstance(self._clock, ServerTime) else None
         self._health = health or Health()
         self._readonly = readonly
-        self._opened = opened
         self._connection: Connection | None = None
         self._fleeting = False
         self._patient = True
@@ -194,7 +192,6 @@ class Connector:
             self._connection = self._engine.connect()
             self._patient = True
             self._health.opened()
-            self._opened(self._connection)
             if self._server_time is not None:
                 self._measure(self._server_time, self._connection)
         except errors() as problem:
