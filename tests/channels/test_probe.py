@@ -26,7 +26,7 @@ class TestProbe(Conformance):
     price = "price"
 
     def carried(self, outgoing: Outgoing, body: str) -> None:
-        assert outgoing.content == Mail(body, "")
+        assert outgoing.content == Mail(f"{body}\r\n\r\n".encode(), "")
 
     def test_its_price_is_the_sum_of_its_charges(self, carrier: Carrier) -> None:
         api = carrier.server.account()
@@ -39,7 +39,7 @@ class TestProbe(Conformance):
         api = carrier.server.account()
         carrier.server.house.files.put("AAPROBE", io.BytesIO(b"the text of the file"))
         self.send(api, body="Hello", file="AAPROBE")
-        assert carrier.next(api).content == Mail("Hello", "the text of the file")
+        assert carrier.next(api).content == Mail(b"Hello\r\n\r\nthe text of the file", "")
         key = self.send(api, file="BBGONE")["message_id"]
         assert self.becomes(api, key, "Failed")["status_text"] == "Failed: The file is gone."
         assert float(self.balance(api)) < 100

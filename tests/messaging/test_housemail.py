@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from heliograph.mail.letter import Enclosed
 from heliograph.messaging.housemail import MOST_ATTEMPTS, NO_ROUTE, HouseMail
 from heliograph.messaging.routing import Router
 from heliograph.queue import mail
 from heliograph.queue.jobs import Job
-from heliograph.transports.base import Media
 from heliograph.transports.options import RouteOptions
 from transports.conformance import run
 from transports.relay import Relay, serving, transport
 
 
-async def nothing(names: Sequence[str]) -> tuple[Media, ...]:
+async def nothing(names: Sequence[str]) -> tuple[Enclosed, ...]:
     return ()
 
 
@@ -48,6 +48,7 @@ def test_it_is_sent_as_it_was_written() -> None:
     (sent,) = relay.read
     assert (sent["From"], sent["To"], sent["Subject"]) == (GIVEN["from"], GIVEN["to"], GIVEN["subject"])
     assert sent.get_content().strip() == GIVEN["text"]
+    assert relay.envelopes[0].mail_from == "<>"
     assert (sent["Auto-Submitted"], sent["X-Auto-Response-Suppress"]) == ("auto-generated", "OOF, AutoReply")
 
 

@@ -114,7 +114,7 @@ class Probe:
             text = self._files.read(file_id, 0, 100).decode() if file_id else ""
         except FileNotFoundError:
             return Failed(None, "The file is gone.")
-        return Mail(row.body, text)
+        return Mail(f"{row.body}\r\n\r\n{text}".encode(), "")
 
     def original(self, tx: Tx, arrived: Inbound, holder: int | None) -> Message | None:
         return inbound.by_number(tx, arrived, holder)

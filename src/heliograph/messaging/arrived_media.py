@@ -13,6 +13,7 @@ from heliograph.db.engine import Tx
 from heliograph.files import store
 from heliograph.files.store import FileStore
 from heliograph.files.task import Refused
+from heliograph.mail.letter import Enclosed
 from heliograph.settings import Settings, own_url
 from heliograph.transports.base import Media
 
@@ -55,7 +56,7 @@ class Keeper:
         return f"{self._links}{file_id}.{ending}"
 
 
-async def attached(database: Database, files: FileStore, names: Sequence[str]) -> tuple[Media, ...]:
+async def attached(database: Database, files: FileStore, names: Sequence[str]) -> tuple[Enclosed, ...]:
     """Stored files by their names (id and ending), for a mail; one that is gone is left out. Raises Unavailable."""
     ids = [name.partition(".")[0] for name in names]
     rows = await database.read(lambda tx: [store.find(tx, file_id) for file_id in ids]) if ids else []
@@ -64,5 +65,5 @@ async def attached(database: Database, files: FileStore, names: Sequence[str]) -
         if row is not None:
             with contextlib.suppress(FileNotFoundError):
                 octets = await asyncio.to_thread(files.read, row["file_id"], 0, row["size"])
-                found.append(Media(row["name"], row["content_type"], octets))
+                found.append(Enclosed(row["name"], row["content_type"], octets))
     return tuple(found)

@@ -1,12 +1,14 @@
 """Mails that the house itself writes (queue/mail.py), on their way out through the email routes."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from heliograph.mail.letter import Enclosed, Letter, Person, Unwritable, written
 from heliograph.messaging.routing import Router
 from heliograph.queue.jobs import Job
-from heliograph.transports.base import Failed, Mail, Media, MessageKey, Outgoing, Retry
+from heliograph.transports.base import Failed, MessageKey, Outgoing, Retry
 
 NO_ROUTE = 300.0
 """Seconds after which a mail without a route is tried again."""
@@ -24,7 +26,7 @@ class HouseMail:
     """
 
     def __init__(
-        self, router: Callable[[], Router], attached: Callable[[Sequence[str]], Awaitable[tuple[Media, ...]]]
+        self, router: Callable[[], Router], attached: Callable[[Sequence[str]], Awaitable[tuple[Enclosed, ...]]]
     ) -> None:
         self._router = router
         self._attached = attached
@@ -38,9 +40,23 @@ class HouseMail:
         if transport is None:
             log.warning("mail.no_route", job=job.job_id)
             return NO_ROUTE
-        key = MessageKey(0, "email", f"job-{job.job_id}")
-        attached = await self._attached(given.get("files", ()))
-        content = Mail(given["subject"], given["text"], given["from"], AUTOMATIC, attached)
+        letter = Letter(
+            sender=Person(given["from"]),
+            to=(Person(given["to"]),),
+            reply_to=Person(given["from"]),
+            subject=given["subject"],
+            text=given["text"],
+            files=await self._attached(given.get("files", ())),
+            headers=AUTOMATIC,
+            message_id=f"job-{job.job_id}",
+            date=time.time(),
+        )
+        try:
+            content = written(letter, "")
+        except Unwritable as why:
+            log.warning("mail.refused", job=job.job_id, why=str(why))
+            return None
+        key = MessageKey(0, "email", letter.message_id)
         mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
         (outcome,) = await transport.send([mail])
         if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:

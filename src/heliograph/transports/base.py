@@ -30,20 +30,19 @@ class SmsText(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """An email as the transport needs it: addresses, a subject, a plain text.
+    """An email in its RFC 5322 form, lines ending in CRLF, signed if it is to be (mail/letter.py, mail/signing.py).
 
-    `headers` are further ones, (name, value) in ASCII, that the house has written itself.
+    `envelope_sender` is where bounces go, "" for a mail that may cause none. `utf8`: an address in its headers is
+    outside ASCII (RFC 6531).
     """
 
-    subject: str
-    text: str
-    reply_to: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    attached: tuple["Media", ...] = ()
+    octets: bytes
+    envelope_sender: str
+    utf8: bool = False
 
 
 class Media(msgspec.Struct, frozen=True):
-    """A file of a multimedia message or a mail.
+    """A file of a multimedia message.
 
     `name` is a file name of letters, digits and a dot; `content_type` is MIME.
 

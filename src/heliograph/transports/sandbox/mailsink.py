@@ -106,7 +106,8 @@ class MailSink:
 
     def _store(self, envelope: Envelope) -> str:
         """Write a mail with its envelope on top (Return-Path, RFC 5321 section 4.4; Delivered-To), drop the oldest."""
-        trace = [f"Return-Path: <{envelope.mail_from}>", *(f"Delivered-To: {to}" for to in envelope.rcpt_tos)]
+        sender = (envelope.mail_from or "").strip("<>")  # aiosmtpd's word for none is "<>"
+        trace = [f"Return-Path: <{sender}>", *(f"Delivered-To: {to}" for to in envelope.rcpt_tos)]
         head = "".join(line + "\r\n" for line in trace).encode("utf-8", "surrogateescape")
         content = envelope.content
         body = content.encode() if isinstance(content, str) else content or b""

@@ -1,12 +1,9 @@
-"""Emails to a relay over SMTP (RFC 5321). Owns the connections and the form of a mail; knows nothing of who pays."""
+"""Emails to a relay over SMTP (RFC 5321). Owns the connections and the envelope; knows nothing of who pays."""
 
 import asyncio
 import contextlib
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
 from typing import cast
 
 import aiosmtplib
@@ -14,6 +11,7 @@ import msgspec
 import structlog
 from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPStatus
 
+from heliograph.mailaddress import ascii_domain
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.options import SmtpOptions
 from heliograph.transports.tls import client_context
@@ -40,8 +38,6 @@ SERVICE_CLOSING = 421
 
 _ATOM = r'[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@<>()\[\]\\,;:".]+'
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_ATOM}(\.{_ATOM})*")
-_NOT_IN_HEADERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NOT_IN_TEXTS = re.compile(r"[\x00\ud800-\udfff]")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 log = structlog.get_logger(__name__)
@@ -57,42 +53,16 @@ class _Letter(msgspec.Struct, frozen=True):
 
 
 def _letter(message: Outgoing) -> _Letter | Failed:
-    """RFC 5322 form of a message, or why it has none. Nothing that could start another header gets in."""
+    """A mail with its envelope, or why it has none. Nothing that could start another command gets in."""
     mail = message.content
     if not isinstance(mail, Mail):
         return Failed(None, "A mail relay takes nothing but emails")
-    addresses = {"sender": message.sender, "recipient": message.recipient, "reply-to": mail.reply_to or message.sender}
-    for what, address in addresses.items():
-        if not _ADDRESS.fullmatch(address):
-            return Failed(None, f"The {what} is not an email address")
-    if _NOT_IN_HEADERS.search(mail.subject):
-        return Failed(None, "The subject has a line break or another control character")
-    if _NOT_IN_TEXTS.search(mail.text):
-        return Failed(None, "The text has characters that an email cannot carry")
-    utf8 = not "".join(addresses.values()).isascii()
-    return _Letter(message.sender, message.recipient, _rfc5322(message, mail, utf8), utf8)
-
-
-def _rfc5322(message: Outgoing, mail: Mail, utf8: bool) -> bytes:
-    """The bytes to send, lines ending in CRLF. Bodies are 7 bit, so that no relay has to know 8BITMIME.
-
-    The Message-ID depends on the message's key alone: a mail that is handed over twice can be told by it.
-    """
-    letter = EmailMessage(policy=(SMTPUTF8 if utf8 else SMTP).clone(cte_type="7bit"))
-    letter["From"] = message.sender
-    letter["To"] = message.recipient
-    if mail.reply_to:
-        letter["Reply-To"] = mail.reply_to
-    letter["Subject"] = mail.subject
-    letter["Date"] = datetime.now(UTC)
-    letter["Message-ID"] = f"<{message.key.message_id.lower()}@{message.sender.rpartition('@')[2]}>"
-    for name, value in mail.headers:
-        letter[name] = value
-    letter.set_content(mail.text)
-    for file in mail.attached:
-        main, _, sub = file.content_type.partition("/")
-        letter.add_attachment(file.octets, maintype=main, subtype=sub, filename=file.name)
-    return letter.as_bytes()
+    sender, recipient = ascii_domain(mail.envelope_sender), ascii_domain(message.recipient)
+    if sender and not _ADDRESS.fullmatch(sender):
+        return Failed(None, "The sender is not an email address")
+    if not _ADDRESS.fullmatch(recipient):
+        return Failed(None, "The recipient is not an email address")
+    return _Letter(sender, recipient, mail.octets, mail.utf8 or not (sender + recipient).isascii())
 
 
 class _Line:
@@ -163,7 +133,8 @@ class _Line:
         protocol = self._client.protocol
         if protocol is None:
             raise SMTPServerDisconnected("Connection lost")
-        protocol.write(_LEADING_DOT.sub(b"..", data) + b".\r\n")
+        end = b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"
+        protocol.write(_LEADING_DOT.sub(b"..", data) + end)
         self.in_doubt = True
         answer = await protocol.read_response(timeout=self._options.timeout)
         self.in_doubt = answer.code // 100 not in (2, 4, 5)
