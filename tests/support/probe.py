@@ -78,7 +78,8 @@ class Probe:
     sheet = Sheet({name: history.COLUMNS[name] for name in ("date", "to", "body", "message_id")}, ProbeEntry, _entry)
     receipt_rules = "probe-receipts"
     inbound_rules = "probe-inbound"
-    late_failures = True
+    counted_as = "post"
+    unconfirmed = False
     lasting = True
     validity: float | None = None
 

@@ -36,7 +36,9 @@ def hooks(table: Mapping[str, Channel] = CHANNELS, **calls: Any) -> Hooks:
 
 def channel(name: str, medium: Medium, **special: Any) -> Channel:
     """A channel like SMS, but for its name, its medium, and what else is special about it."""
-    made: Channel = type(name.title(), (Sms,), {"name": name, "medium": medium, **special})(Settings())
+    made: Channel = type(name.title(), (Sms,), {"name": name, "medium": medium, "counted_as": medium, **special})(
+        Settings()
+    )
     return made
 
 

@@ -21,7 +21,7 @@ from heliograph.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, R
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
-from heliograph.media import MEDIA
+from heliograph.media import USAGES
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
@@ -167,6 +167,8 @@ class Usage(msgspec.Struct):
     post_total: UsageTotal
     email: list[MailUsageEntry]
     email_total: UsageTotal
+    email_transactional: list[MailUsageEntry]
+    email_transactional_total: UsageTotal
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
@@ -272,7 +274,7 @@ def view_usage(req: Request) -> Reply:
     end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
     rows = usage.by_subaccount(req.tx, req.who.user_id, int(start.timestamp()), int(end.timestamp()))
     data: dict[str, Any] = {}
-    for channel in MEDIA:
+    for channel in USAGES:
         data |= _channel_usage(channel, [row for row in rows if row["medium"] == channel])
     return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 
@@ -298,7 +300,7 @@ def _channel_usage(channel: str, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 def _usage(channel: str, subaccount_id: int, name: str, sent: int, micros: int) -> UsageEntry:
     """An entry with the type of count that the document's example has for the channel."""
     price = prices.fixed(micros, 4)
-    if channel == "email":
+    if channel.startswith("email"):
         return MailUsageEntry(subaccount_id, name, sent, price)
     return UsageEntry(subaccount_id, name, str(sent) if channel == "post" else f"{sent}.00", price)
 

@@ -290,15 +290,16 @@ class Delivery:
         claim.done(tx, [one.parcel.claimed for one in taken])
         words = self._channel.words
         waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
-        complete = [one.parcel.row.key for one in taken if not _is_awaited(one) and not _sent(one).arrived]
+        ended = [one for one in taken if self._ends(one)]
+        complete = [one.parcel.row.key for one in taken if not _is_awaited(one) and not self._ends(one)]
         moved = message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
-        receipts.end(tx, [(one.parcel.row, _report(tx, one)) for one in taken if _sent(one).arrived], self._hooks)
+        receipts.end(tx, [(one.parcel.row, _report(tx, one)) for one in ended], self._hooks)
         message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
         events = []
         handed: dict[tuple[str, str], Message] = {}
         for one in taken:
             row, said = one.parcel.row, _sent(one)
-            status = message.SENT if _is_awaited(one) else message.COMPLETED
+            status = message.SENT if _is_awaited(one) or self._channel.unconfirmed else message.COMPLETED
             events.append((*row.key, status, f"Taken by {one.transport}{': ' + said.detail if said.detail else ''}."))
             for remote_id in said.remote_ids:
                 handed[one.transport, remote_id] = row
@@ -312,12 +313,17 @@ class Delivery:
         """The carrier has the message, and recording what it said met a defect: it must not be sent at every lease."""
         row = taken.parcel.row
         claim.done(tx, [taken.parcel.claimed])
-        words, arrived = self._channel.words, _sent(taken).arrived
-        status = message.COMPLETED if arrived else message.SENT
-        code, text = (Code.DELIVERED, words.delivered) if arrived else (Code.ACCEPTED, words.sent)
+        words, ends = self._channel.words, self._ends(taken)
+        status = message.COMPLETED if ends and not self._channel.unconfirmed else message.SENT
+        code, text = (Code.DELIVERED, words.delivered) if ends else (Code.ACCEPTED, words.sent)
         message.move(tx, [row.key], status, code, text)
         message.record(tx, [(*row.key, status, f"Taken by {taken.transport}; its answer could not be recorded.")])
-        receipts.remember(tx, {("", row.message_id): row}, self._hooks)
+        if not self._channel.unconfirmed:
+            receipts.remember(tx, {("", row.message_id): row}, self._hooks)
+
+    def _ends(self, taken: Attempt) -> bool:
+        """Whether the hand-over is what a receipt reports: it was the delivery, or all that will be heard of."""
+        return _sent(taken).arrived or (self._channel.unconfirmed and not _is_awaited(taken))
 
     def _expect_fewer(self, tx: Tx, taken: Attempt) -> bool:
         """A carrier may send fewer receipts than a message has parts (message_payload, or one id for all parts).
@@ -405,7 +411,7 @@ class Delivery:
         ]
         ended = receipts.apply(tx, reports, self._hooks)
         tally = usage.Tally()
-        refund(tx, (row for row, _ in ours if row.key in ended), self._channel.medium, tally)
+        refund(tx, (row for row, _ in ours if row.key in ended), self._channel, tally)
         tally.write(tx)
 
 

@@ -65,11 +65,12 @@ async def write(
     progress: Progress | None = None,
 ) -> None:
     """Write the file of an export. `progress` hears after each slice how far it is (an ordinal). Raises Unavailable."""
-    user_id, channel, last = row["user_id"], row["channel"], row["last"]
-    sheet = channels[channel].sheet
+    user_id, last = row["user_id"], row["last"]
+    sheet = channels[row["channel"]].sheet
+    listing = sheet.listed(row["channel"])
 
     def piece(tx: Tx, first: int) -> bytes:
-        rows = history.page(tx, user_id, channel, first, last, 0, SLICE, newest_first=False)
+        rows = history.page(tx, user_id, listing, first, last, 0, SLICE, newest_first=False)
         return _lines(msgspec.structs.astuple(sheet.render(row)) for row in rows)
 
     with tempfile.TemporaryFile() as file:

@@ -50,7 +50,7 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
     if row.unread:
         message.record(tx, [(user_id, row.message_id, message.RECEIVED, message.LISTED)])
     tally = usage.Tally()
-    tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
+    tally.of(user_id, channel.counted_as, tx.now, subaccount_id).received += 1
     tally.write(tx)
     return row.message_id
 

@@ -130,7 +130,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 Outcome = Sent | Retry | Failed
 
-ReceiptState = Literal["delivered", "failed", "expired", "enroute"]
+ReceiptState = Literal["delivered", "failed", "expired", "enroute", "delayed", "complaint"]
+"""`enroute`: nothing is decided. `delayed`: a passing fault, and the carrier goes on. `complaint`: reported as spam."""
 
 
 class Receipt(msgspec.Struct, frozen=True):

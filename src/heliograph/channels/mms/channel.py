@@ -50,7 +50,8 @@ class MmsChannel:
     sheet = SHEET
     receipt_rules = "sms-receipts"
     inbound_rules = "sms-inbound"
-    late_failures = False
+    counted_as = "mms"
+    unconfirmed = False
     lasting = False
     validity: float | None = None
 

@@ -53,7 +53,8 @@ class Sms:
     sheet = SHEET
     receipt_rules = "sms-receipts"
     inbound_rules = "sms-inbound"
-    late_failures = False
+    counted_as = "sms"
+    unconfirmed = False
     lasting = False
     validity: float | None = None
 

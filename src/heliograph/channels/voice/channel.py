@@ -49,7 +49,8 @@ class Voice:
     sheet = SHEET
     receipt_rules = "voice-receipts"
     inbound_rules = ""
-    late_failures = False
+    counted_as = "voice"
+    unconfirmed = False
     lasting = True
 
     def __init__(self, settings: Settings) -> None:
