@@ -1,8 +1,16 @@
-"""What a mail address looks like."""
+"""What a mail address looks like, and by what two of them are the same."""
 
 import re
+import string
+
+import idna
 
 _ADDRESS = re.compile(r'[^@\s<>()\[\]\\,;:"\x00-\x1f\x7f]{1,64}@[^@\s<>()\[\]\\,;:"\x00-\x1f\x7f]{1,255}')
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+# Only ASCII: the Kelvin sign would become a k, and so the mail box of somebody else.
+
+LONGEST, LONGEST_LOCAL = 254, 64
+"""Octets of an address, and of what is before its @ (RFC 5321, 4.5.3.1)."""
 
 
 def is_address(text: str) -> bool:
@@ -11,3 +19,33 @@ def is_address(text: str) -> bool:
     Only a mail that arrives proves one.
     """
     return _ADDRESS.fullmatch(text) is not None
+
+
+def in_ascii(text: str) -> str | None:
+    """The address with its domain in ASCII and small letters; None: it is none, or its domain cannot be in the DNS.
+
+    What is before the @ stays as it is and may have letters outside ASCII (RFC 6531), but none that cannot be seen.
+    """
+    local, _, named = text.partition("@")
+    domain = domain_in_ascii(named) if is_address(text) and local.isprintable() else None
+    if domain is None or len(local.encode()) > LONGEST_LOCAL or len(local.encode()) + 1 + len(domain) > LONGEST:
+        return None
+    return f"{local}@{domain}"
+
+
+def domain_in_ascii(text: str) -> str | None:
+    """A domain as the DNS has it: ASCII and small letters (IDNA 2008 after UTS 46); None: it is no host name.
+
+    What ends in digits is an IP address (RFC 1123, 2.1).
+    """
+    try:
+        domain = idna.encode(text, uts46=True, std3_rules=True).decode("ascii")
+    except UnicodeError:
+        return None
+    last = domain.rpartition(".")[2]
+    return domain if last and not last.isdigit() else None
+
+
+def small(address: str) -> str:
+    """What addresses are compared by: providers do not tell capital letters from small ones."""
+    return address.translate(_SMALL)
