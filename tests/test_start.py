@@ -10,6 +10,8 @@ LATE = {
     "alembic": "a database that is old",
     "arabic_reshaper": "the first invoice",
     "bidi": "the first invoice",
+    "dkim": "the first mail from a domain with a key",
+    "dns": "the same, and questions to name servers",
     "img2pdf": "a process of its own that converts files",
     "limits": "HELIOGRAPH_RATE_LIMIT_STORE",
     "mako": "a database that is old",

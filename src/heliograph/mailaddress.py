@@ -1,12 +1,19 @@
-"""What a mail address looks like."""
+"""What a mail address looks like, and by what two of them are the same."""
 
 import re
+import string
 
 import idna
 
-LONGEST_DOMAIN = 255
-
 _ADDRESS = re.compile(r'[^@\s<>()\[\]\\,;:"\x00-\x1f\x7f]{1,64}@[^@\s<>()\[\]\\,;:"\x00-\x1f\x7f]{1,255}')
+_HOST = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9]{0,62}")
+"""A host name that is in ASCII already, without labels that IDNA has a meaning for beyond their letters."""
+
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+# Only ASCII: the Kelvin sign would become a k, and so the mail box of somebody else.
+
+LONGEST, LONGEST_LOCAL = 254, 64
+"""Octets of an address, and of what is before its @ (RFC 5321, 4.5.3.1)."""
 
 
 def is_address(text: str) -> bool:
@@ -17,14 +24,38 @@ def is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None
 
 
-def ascii_domain(address: str) -> str:
-    """The address with its domain as DNS has it (RFC 5891); as it is, where that is no name."""
-    if address.isascii():
-        return address
-    local, _, domain = address.rpartition("@")
-    if len(domain) > LONGEST_DOMAIN:
-        return address
+def in_ascii(text: str) -> str | None:
+    """The address with its domain in ASCII and small letters; None: it is none, or its domain cannot be in the DNS.
+
+    What is before the @ stays as it is and may have letters outside ASCII (RFC 6531), but none that cannot be seen.
+    """
+    local, _, named = text.partition("@")
+    domain = domain_in_ascii(named) if is_address(text) and local.isprintable() else None
+    if domain is None or len(local.encode()) > LONGEST_LOCAL or len(local.encode()) + 1 + len(domain) > LONGEST:
+        return None
+    return f"{local}@{domain}"
+
+
+def domain_in_ascii(text: str) -> str | None:
+    """A domain as the DNS has it: ASCII and small letters (IDNA 2008 after UTS 46); None: it is no host name.
+
+    What ends in digits is an IP address (RFC 1123, 2.1).
+    """
+    if _HOST.fullmatch(text):
+        return text.lower()
     try:
-        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
-    except idna.IDNAError:
-        return address
+        domain = idna.encode(text, uts46=True, std3_rules=True).decode("ascii")
+    except UnicodeError:
+        return None
+    last = domain.rpartition(".")[2]
+    return domain if last and not last.isdigit() else None
+
+
+def small(address: str) -> str:
+    """What addresses are compared by: providers do not tell capital letters from small ones."""
+    return address.translate(_SMALL)
+
+
+def folded(address: str) -> str:
+    """What the addresses of lists are compared by: `small`, and the domain in ASCII if that can be."""
+    return small(in_ascii(address) or address)

@@ -5,7 +5,6 @@ chooses. Without this, any account could write to strangers in the name of the h
 """
 
 import secrets
-import string
 import unicodedata
 from typing import Any
 
@@ -16,6 +15,7 @@ from heliograph.clock import DAY
 from heliograph.db.engine import Row, Tx
 from heliograph.db.tables import mail_consents, users
 from heliograph.limited import Bites
+from heliograph.mailaddress import small
 from heliograph.queue import mail
 from heliograph.settings import Settings, own_url
 
@@ -38,13 +38,11 @@ LONGEST_TOKEN = 64
 """Characters of a token that are looked at; ours have 27."""
 
 _bites = Bites("house.sent_enough_today")
-_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-# Only ASCII: the Kelvin sign would become a k, and so the mail box of somebody else.
 
 
 def allows(tx: Tx, user_id: int, address: str) -> bool:
     """Whether the owner of an address has agreed to the mails of an account."""
-    row = _found(tx, user_id, _small(address))
+    row = _found(tx, user_id, small(address))
     return row is not None and row["confirmed_at"] is not None
 
 
@@ -53,8 +51,8 @@ def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) ->
 
     Several processes at once may exceed the limits of a day by a few.
     """
-    small = _small(address)
-    row = _found(tx, user_id, small)
+    box = small(address)
+    row = _found(tx, user_id, box)
     if row is not None and (row["confirmed_at"] is not None or row["asked_at"] > tx.now - LIFE):
         return False
     if _enough(tx, user_id):
@@ -65,9 +63,9 @@ def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) ->
     token = secrets.token_urlsafe(TOKEN_BYTES)
     made = tx.driver(
         "INSERT INTO mail_consents (user_id, address, token_hash, asked_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (user_id, small, _hash(vault, token), tx.now),
+        (user_id, box, _hash(vault, token), tx.now),
     )
-    tx.memo.pop(_key(user_id, small), None)
+    tx.memo.pop(_key(user_id, box), None)
     if not made.rowcount:
         return False  # another process was first
     text = _text(public_name(tx, user_id), f"{own_url(settings)}/confirm/{token}")
@@ -125,10 +123,6 @@ def _enough(tx: Tx, user_id: int) -> bool:
 
 def _hash(vault: Vault, token: str) -> str:
     return vault.key_hash("mail consent", token)
-
-
-def _small(address: str) -> str:
-    return address.translate(_SMALL)
 
 
 def public_name(tx: Tx, user_id: int) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from heliograph.mailaddress import ascii_domain
+from heliograph.mailaddress import in_ascii
 from heliograph.transports.base import Mail
 
 _ATOM = r'[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@<>()\[\]\\,;:".]+'
@@ -81,7 +81,7 @@ def written(letter: Letter, envelope_sender: str) -> Mail:
         raise Unwritable("The subject has a line break or another control character")
     if _NOT_IN_TEXTS.search(letter.text) or _NOT_IN_TEXTS.search(letter.html):
         raise Unwritable("The text has characters that an email cannot carry")
-    utf8 = not all(ascii_domain(person.address).isascii() for person in people)
+    utf8 = not all(_ascii(person.address).isascii() for person in people)
     return Mail(_octets(letter, utf8), envelope_sender, utf8)
 
 
@@ -96,7 +96,7 @@ def _octets(letter: Letter, utf8: bool) -> bytes:
         mail["Reply-To"] = _field([letter.reply_to])
     mail["Subject"] = letter.subject
     mail["Date"] = datetime.fromtimestamp(letter.date, UTC)
-    mail["Message-ID"] = f"<{letter.message_id}@{ascii_domain(letter.sender.address).rpartition('@')[2]}>"
+    mail["Message-ID"] = f"<{letter.message_id}@{_ascii(letter.sender.address).rpartition('@')[2]}>"
     for name, value in letter.headers:
         mail[name] = value
     mail.set_content(letter.text)
@@ -109,10 +109,15 @@ def _octets(letter: Letter, utf8: bool) -> bytes:
     return mail.as_bytes()
 
 
+def _ascii(address: str) -> str:
+    """With its domain as DNS has it, where that can be."""
+    return in_ascii(address) or address
+
+
 def _field(people: Iterable[Person]) -> tuple[Address, ...]:
     found = []
     for person in people:
-        local, _, domain = ascii_domain(person.address).rpartition("@")
+        local, _, domain = _ascii(person.address).rpartition("@")
         found.append(Address(person.name, local, domain))
     return tuple(found)
 

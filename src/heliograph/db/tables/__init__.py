@@ -46,6 +46,7 @@ from heliograph.db.tables.money import (
 )
 from heliograph.db.tables.queue import idempotency, jobs, queue
 from heliograph.db.tables.rules import rules
+from heliograph.db.tables.senders import email_addresses, sending_domains
 from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
 from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
@@ -66,6 +67,7 @@ __all__ = [
     "counters",
     "daily_usage",
     "delivery_issues",
+    "email_addresses",
     "epochs",
     "exports",
     "files",
@@ -96,6 +98,7 @@ __all__ = [
     "released_numbers",
     "resellers",
     "rules",
+    "sending_domains",
     "smpp_deliveries",
     "smpp_logins",
     "smpp_submits",

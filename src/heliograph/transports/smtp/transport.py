@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPStatus
 
-from heliograph.mailaddress import ascii_domain
+from heliograph.mailaddress import in_ascii
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.options import SmtpOptions
 from heliograph.transports.tls import client_context
@@ -57,7 +57,7 @@ def _letter(message: Outgoing) -> _Letter | Failed:
     mail = message.content
     if not isinstance(mail, Mail):
         return Failed(None, "A mail relay takes nothing but emails")
-    sender, recipient = ascii_domain(mail.envelope_sender), ascii_domain(message.recipient)
+    sender, recipient = in_ascii(mail.envelope_sender) or mail.envelope_sender, in_ascii(message.recipient) or message.recipient
     if sender and not _ADDRESS.fullmatch(sender):
         return Failed(None, "The sender is not an email address")
     if not _ADDRESS.fullmatch(recipient):
