@@ -210,6 +210,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reply_domain: Annotated[
         str, Meta(description="Domain of the addresses that replies by mail come from: <number>@domain.")
     ] = "sms.heliograph.localdomain"
+    bounce_domain: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+            description="Domain of the envelope senders of mails, whose MX must lead to this server: bounces and "
+            "unsubscribes come back there.",
+        ),
+    ] = "bounce.heliograph.localdomain"
     dns: Annotated[
         str,
         Meta(
