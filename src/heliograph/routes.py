@@ -21,6 +21,7 @@ from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
 from heliograph.links import api as links
+from heliograph.mail import api as mail
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -191,6 +192,14 @@ VOICE = Section(
     Route(0, "GET /voice/{message_id}/audio", voice.make_audio, "voice"),
 )
 
+EMAIL_SUPPRESSIONS = Section(
+    "Email suppressions",
+    "Addresses that no mail of the account goes to: they bounced, complained, unsubscribed, or were put there.",
+    Route(0, "GET /email/suppressions", mail.view_suppressions, "email"),
+    Route(0, "POST /email/suppressions", mail.add_suppressions, "email"),
+    Route(0, "DELETE /email/suppressions", mail.remove_suppression, "email"),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
@@ -256,6 +265,7 @@ SECTIONS = (
     MMS,
     MMS_CAMPAIGNS,
     VOICE,
+    EMAIL_SUPPRESSIONS,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

@@ -37,6 +37,9 @@ ADDITIONS = {
     ("GET", "/mms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
     ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
     ("GET", "/short-url/tracking/{long_url_id}"): "the same",
+    ("GET", "/email/suppressions"): "who gets no mail, and why: a sender has to know it, and to keep it (user needs 5)",
+    ("POST", "/email/suppressions"): "the same",
+    ("DELETE", "/email/suppressions"): "the same",
 }
 
 

@@ -123,6 +123,7 @@ BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
     "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
     "PUT /voice/receipts-read": {"date_before": 1},
+    "POST /email/suppressions": {"email_address": ["jane@example.com"]},
     "POST /mms/send": {"media_file": "", "messages": [{"to": "+61411111111", "subject": "s", "body": "b"}]},
     "PUT /mms/receipts-read": {"date_before": 1},
     "PUT /mms/inbound-read": {"date_before": 1},

@@ -19,6 +19,7 @@ from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
+from heliograph.db.tables.mail import suppressions
 from heliograph.db.tables.messages import (
     counters,
     handovers,
@@ -104,6 +105,7 @@ __all__ = [
     "smpp_submits",
     "sms_templates",
     "subaccounts",
+    "suppressions",
     "tokens",
     "uploads",
     "user_countries",

@@ -57,7 +57,8 @@ def _letter(message: Outgoing) -> _Letter | Failed:
     mail = message.content
     if not isinstance(mail, Mail):
         return Failed(None, "A mail relay takes nothing but emails")
-    sender, recipient = in_ascii(mail.envelope_sender) or mail.envelope_sender, in_ascii(message.recipient) or message.recipient
+    sender = in_ascii(mail.envelope_sender) or mail.envelope_sender
+    recipient = in_ascii(message.recipient) or message.recipient
     if sender and not _ADDRESS.fullmatch(sender):
         return Failed(None, "The sender is not an email address")
     if not _ADDRESS.fullmatch(recipient):
