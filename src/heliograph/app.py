@@ -16,7 +16,7 @@ from heliograph.automations.actions import Actions
 from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.chosen import gateway
-from heliograph.channels.table import channels
+from heliograph.channels.table import Parts, channels
 from heliograph.contacts import audience, optout
 from heliograph.db import migrate
 from heliograph.db.database import Database
@@ -78,7 +78,7 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
         self.converter = Converter(options)
-        self.channels = channels(options, self.files)
+        self.channels = channels(Parts(options, self.files, database, self.vault))
         self.cashier = Cashier(database, gateway(options))
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers

@@ -2,6 +2,7 @@
 
 import re
 import string
+import unicodedata
 
 import idna
 
@@ -57,5 +58,11 @@ def small(address: str) -> str:
 
 
 def folded(address: str) -> str:
-    """What the addresses of lists are compared by: `small`, and the domain in ASCII if that can be."""
-    return small(in_ascii(address) or address)
+    """What an address is looked for by where a false match does no harm: without case, its domain in ASCII.
+
+    RFC 5321 (2.4) lets a host tell local parts apart by case; no host of any size does. Dots and tags of a local part
+    stay: what they mean is the host's affair.
+    """
+    local, _, domain = address.rpartition("@")
+    domain = domain.rstrip(".")
+    return f"{unicodedata.normalize('NFC', local).casefold()}@{domain_in_ascii(domain) or domain.lower()}"

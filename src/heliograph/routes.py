@@ -14,6 +14,7 @@ from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
+from heliograph.channels.email import api as email
 from heliograph.channels.mms import api as mms
 from heliograph.channels.sms import api as sms
 from heliograph.channels.voice import api as voice
@@ -200,10 +201,24 @@ EMAIL_SUPPRESSIONS = Section(
     Route(0, "DELETE /email/suppressions", mail.remove_suppression, "email"),
 )
 
+EMAIL = Section(
+    "Email",
+    "Mails that are sent one by one: prices, history, receipts.",
+    Route(62, "POST /email/send", email.send, "email"),
+    Route(63, "POST /email/price", email.price, "email"),
+    Route(64, "GET /email/history", email.view_history, "reporting"),
+    Route(65, "GET /email/history/export", email.export_history, "reporting"),
+    Route(0, "GET /email/receipts", email.receipts.view_all, "email"),
+    Route(0, "GET /email/receipts/{message_id}", email.receipts.view_one, "email"),
+    Route(0, "PUT /email/receipts-read", email.receipts.read, "email"),
+    Route(0, "PUT /email/{message_id}/cancel", email.cancel, "email"),
+    Route(0, "GET /email/{message_id}/timeline", email.view_timeline, "email"),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
-    *(Route(*row, "settings") for family in FAMILIES for row in automations.endpoints(family)),
+    *(row for family in FAMILIES for row in automations.rows(family)),
 )
 
 NUMBERS = Section(
@@ -265,6 +280,7 @@ SECTIONS = (
     MMS,
     MMS_CAMPAIGNS,
     VOICE,
+    EMAIL,
     EMAIL_SUPPRESSIONS,
     AUTOMATIONS,
     NUMBERS,

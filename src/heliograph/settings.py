@@ -248,6 +248,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mms_days: Annotated[
         int, Meta(ge=1, le=3650, description="Days that the picture of an MMS is kept after it was to be sent.")
     ] = 30
+    email_recipients: Annotated[
+        int, Meta(ge=1, le=1000, description="Recipients that one email may have, with its copies.")
+    ] = 100
+    email_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days that the files of an email are kept after it was to be sent.")
+    ] = 30
+    email_foreign: Annotated[
+        Literal["auto", "via", "refuse", "keep"],
+        Meta(
+            description="Emails from a domain that the house has no key for. via: they come from the house's own "
+            "address, in the sender's name. refuse: they are not taken. keep: they go out as they are, for a relay "
+            "that signs them. auto: keep in sandbox mode, else via."
+        ),
+    ] = "auto"
+    email_forbidden: Annotated[
+        str, Meta(description="Endings (by commas) of files that no email may have; -: none.")
+    ] = "ade,adp,apk,bat,chm,cmd,com,cpl,dll,exe,hta,ins,iso,jar,js,jse,lnk,msc,msi,msp,ps1,reg,scr,vb,vbe,vbs,wsf,wsh"
     storage_quota: Annotated[
         int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
     ] = 1024 * 1024 * 1024
@@ -350,6 +367,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Host of short links, with its port if it has one; "" when production mode was not told."""
         known = self.link_domain or urlsplit(self.public_url).netloc.rpartition("@")[2]
         return known if known or self.mode == "production" else f"{reached(self.host)}:{self.port}"
+
+    @property
+    def foreign_emails(self) -> str:
+        """What becomes of emails from a domain that the house has no key for: via, refuse or keep."""
+        usual = "keep" if self.mode == "sandbox" else "via"
+        return usual if self.email_foreign == "auto" else self.email_foreign
 
     @property
     def private_webhooks(self) -> bool:

@@ -15,7 +15,7 @@ from heliograph.automations import rules
 from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import ledger
-from heliograph.channels.table import channels
+from heliograph.channels.table import Parts, channels
 from heliograph.clock import HOUR
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
@@ -135,6 +135,10 @@ def test_a_disabled_rule_does_not_fire(api: Api) -> None:
         assert off.heard.empty()
 
 
+_DATABASE: Any = None
+"""No test of this file hands anything over."""
+
+
 class Bench:
     """Rules, events and money of one account in a database, on a clock that only the test moves."""
 
@@ -142,7 +146,9 @@ class Bench:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
         self.vault = Vault.open("", folder)
-        self.actions = Actions(self.settings, self.vault, channels(self.settings, FolderStore(folder)))
+        self.actions = Actions(
+            self.settings, self.vault, channels(Parts(self.settings, FolderStore(folder), _DATABASE, self.vault))
+        )
         self.user = self.account("bench")
 
     def account(self, name: str, **more: Any) -> int:

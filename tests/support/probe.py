@@ -16,14 +16,12 @@ from heliograph.channels import table
 from heliograph.channels.api import sending_and_pricing
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
-from heliograph.files.store import FileStore
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route, Section
 from heliograph.messaging import api, history, inbound
 from heliograph.messaging.channel import Accepted, Charge, Draft, Order, Sheet, Words
 from heliograph.messaging.rows import Message
 from heliograph.messaging.shapes import Receipt
-from heliograph.settings import Settings
 from heliograph.transports.base import Content, Failed, Inbound, Mail, Retry
 
 
@@ -83,8 +81,8 @@ class Probe:
     lasting = True
     validity: float | None = None
 
-    def __init__(self, settings: Settings, files: FileStore) -> None:
-        self._files = files
+    def __init__(self, parts: table.Parts) -> None:
+        self._files = parts.files
 
     def draft(self, who: Principal, given: ProbeMessage, now: float) -> Draft:
         draft = Draft(recipient=given.to or "", body=given.body or "", units=given.pages, schedule=given.schedule)

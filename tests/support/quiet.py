@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from heliograph.accounts.account import Principal
+from heliograph.accounts.vault import Vault
 from heliograph.channels.sms.channel import Sms
-from heliograph.channels.table import channels
+from heliograph.channels.table import Parts, channels
 from heliograph.db.database import Database
 from heliograph.files.folder import FolderStore
 from heliograph.media import Medium
@@ -19,7 +20,10 @@ from heliograph.messaging.routing import Router
 from heliograph.settings import Settings
 from heliograph.transports.base import Events, Outcome, Outgoing, Sent
 
-CHANNELS: Mapping[str, Channel] = channels(Settings(), FolderStore(Path("no-files")))
+_DATABASE: Any = None
+CHANNELS: Mapping[str, Channel] = channels(
+    Parts(Settings(), FolderStore(Path("no-files")), _DATABASE, Vault(b"no secret"))
+)
 SMS = CHANNELS["sms"]
 
 

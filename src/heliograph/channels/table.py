@@ -1,9 +1,12 @@
 """The channel table: one line a channel."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
+from heliograph.accounts.vault import Vault
+from heliograph.channels.email.channel import Email
 from heliograph.channels.mms.channel import NAME as MMS
 from heliograph.channels.mms.channel import MmsChannel
 from heliograph.channels.mms.shapes import CampaignMms
@@ -11,14 +14,26 @@ from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
 from heliograph.channels.voice.channel import Voice
+from heliograph.db.database import Database
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
 
-CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
-    lambda settings, files: Sms(settings),
-    MmsChannel,
-    lambda settings, files: Voice(settings),
+
+class Parts(NamedTuple):
+    """What channels are made of."""
+
+    settings: Settings
+    files: FileStore
+    database: Database
+    vault: Vault
+
+
+CHANNELS: tuple[Callable[[Parts], Channel], ...] = (
+    lambda parts: Sms(parts.settings),
+    lambda parts: MmsChannel(parts.settings, parts.files),
+    lambda parts: Voice(parts.settings),
+    lambda parts: Email(*parts),
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
 
@@ -26,6 +41,6 @@ CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: Campaig
 """The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
 
 
-def channels(settings: Settings, files: FileStore) -> Mapping[str, Channel]:
+def channels(parts: Parts) -> Mapping[str, Channel]:
     """The channels by name."""
-    return {channel.name: channel for channel in (make(settings, files) for make in CHANNELS)}
+    return {channel.name: channel for channel in (make(parts) for make in CHANNELS)}

@@ -17,6 +17,7 @@ from heliograph.db.tables.accounts import (
 from heliograph.db.tables.base import metadata
 from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
+from heliograph.db.tables.emails import emails
 from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
 from heliograph.db.tables.mail import suppressions
@@ -69,6 +70,7 @@ __all__ = [
     "daily_usage",
     "delivery_issues",
     "email_addresses",
+    "emails",
     "epochs",
     "exports",
     "files",
