@@ -33,6 +33,7 @@ from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
 from heliograph.links.pages import LinkPages
+from heliograph.mail.addresses.page import VerificationPage
 from heliograph.messaging.arrived_media import Keeper
 from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
@@ -235,10 +236,13 @@ def web(house: House) -> Any:
     async def stored(request: Request) -> Response:
         return await download(house.database, house.files, request)
 
-    agree = ConsentPage(house.database, house.vault)
+    buttons = {
+        "/confirm/{token}": ConsentPage(house.database, house.vault).answer,
+        "/verify-email/{email_address_id}/{token}": VerificationPage(house.database, house.vault).answer,
+    }
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
     short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
     told = CarrierPage(lambda: house.carriers, house.events).answer
     return site.application(
-        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, told, short
+        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, buttons, told, short
     )

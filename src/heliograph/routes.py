@@ -23,6 +23,7 @@ from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
 from heliograph.links import api as links
 from heliograph.mail import api as mail
+from heliograph.mail.addresses import api as addresses
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -176,6 +177,20 @@ MMS_CAMPAIGNS = Section(
     Route(99, VIEW_MMS_CAMPAIGN, mms.campaigns.view, "mms", also=(VIEW_MMS_CAMPAIGNS,)),
 )
 
+VERIFY_ADDRESS = "/email/address-verify/{email_address_id:int}/verify/{activation_token}"
+"""A path that would not fit into a line."""
+
+EMAIL_ADDRESSES = Section(
+    "Email addresses",
+    "Addresses that mails may come from, once it is proved that somebody reads them.",
+    Route(48, "GET /email/addresses", addresses.view_all, "email"),
+    Route(49, "POST /email/addresses", addresses.create, "email"),
+    Route(50, "PUT /email/address-verify/{email_address_id:int}/send", addresses.ask, "email"),
+    Route(51, "PUT " + VERIFY_ADDRESS, addresses.verify, "email"),
+    Route(52, "GET /email/addresses/{email_address_id:int}", addresses.view, "email"),
+    Route(53, "DELETE /email/addresses/{email_address_id:int}", addresses.delete, "email"),
+)
+
 VOICE = Section(
     "Voice",
     "Calls that read a text to whoever answers: sending, prices, languages, history and receipts.",
@@ -279,6 +294,7 @@ SECTIONS = (
     SMS_CAMPAIGNS,
     MMS,
     MMS_CAMPAIGNS,
+    EMAIL_ADDRESSES,
     VOICE,
     EMAIL,
     EMAIL_SUPPRESSIONS,

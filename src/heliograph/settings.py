@@ -149,6 +149,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reminders_per_day: Annotated[
         int, Meta(ge=1, description="Mails for forgotten usernames and passwords that the house sends within a day.")
     ] = 1000
+    verifications_per_day: Annotated[
+        int, Meta(ge=1, description="Mails to prove sender addresses that the house sends within a day.")
+    ] = 1000
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5

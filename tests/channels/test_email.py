@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from files.fetching import fetch
-from heliograph.accounts import account
 from heliograph.db.engine import Tx
 from heliograph.mail import suppressions
 from heliograph.messaging import receipts
@@ -131,7 +130,7 @@ def test_what_is_heard_later_changes_a_mail_and_runs_its_rules(api: Api) -> None
     api.post("/automations/email/receipts", {"rule_name": "r", "action": "POLL", "action_address": "", "match_type": 0})
     sent = send(api, to=[{"email": f"{local}@{api.username}.example"} for local in ("one", "two", "three")])
     becomes(api, sent["message_id"], "Sent")
-    one, two, three = (row[0] for row in messages(api, sent["message_id"]))
+    one, two, _ = (row[0] for row in messages(api, sent["message_id"]))
     hears(api, one, "delayed", raw="452 4.2.2 full", error="4.2.2")
     hears(api, one, "failed", raw="550 5.1.1 nobody", error="5.1.1")
     hears(api, one, "delivered")
@@ -151,7 +150,6 @@ def test_what_is_heard_later_changes_a_mail_and_runs_its_rules(api: Api) -> None
     assert api.get("/email/receipts")["total"] == 0
     steps = [step["detail"] for step in api.get(f"/email/{sent['message_id']}/timeline")]
     assert any(step.startswith("one@") and "452 4.2.2 full" in step for step in steps)
-    assert three
 
 
 def test_a_mail_without_word_stays_sent(api: Api) -> None:
@@ -311,7 +309,7 @@ def test_the_history_is_searched_paged_and_exported(api: Api) -> None:
         becomes(api, key, "Sent")
     page = api.get("/email/history?limit=2&page=2")
     assert (page["total"], [one["subject"] for one in page["data"]]) == (3, ["mail 2"])
-    assert [one["subject"] for one in api.get("/email/history?order_by=date:desc")["data"]][0] == "mail 2"
+    assert api.get("/email/history?order_by=date:desc")["data"][0]["subject"] == "mail 2"
     assert api.get("/email/history?q=subject:mail 1")["total"] == 1
     assert api.get("/email/history?q=status:Sent")["total"] == 3
     assert api.get(f"/email/history?date_from={int(time.time()) + 60}")["total"] == 0
@@ -350,4 +348,3 @@ def test_deep_html_and_long_lines_are_carried(api: Api) -> None:
 def test_principals_know_their_mail_flag(server: Running, api: Api) -> None:
     sub = api.subaccount(email=0)
     assert sub.call("POST", "/email/send", a_mail(api)).status == 403
-    assert account is not None

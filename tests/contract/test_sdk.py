@@ -351,6 +351,24 @@ def test_the_voice_api_whole(client: sdk.ApiClient, api: Api) -> None:
     assert data(rules.voice_delivery_receipt_automation_delete(key)) == []
 
 
+def test_email_addresses(client: sdk.ApiClient, api: Api) -> None:
+    """What EmailMarketingApi has for the addresses that mails come from."""
+    calls = sdk.EmailMarketingApi(client)
+    made = data(calls.allowed_email_address_post(email_address=sdk.EmailAddress(email_address="Ann@SDK.example.com")))
+    key, address = made["email_address_id"], "Ann@sdk.example.com"
+    assert (made["email_address"], made["verified"]) == (address, 0)
+    assert int(made["date_added"]) <= time.time()
+    assert data(calls.allowed_email_address_get(page=1, limit=15))["data"] == [made]
+    assert data(calls.send_verification_token_get(key)) is None
+    (mail,) = api.until(lambda: api.server.mails(address))
+    (token,) = re.findall(r"asked for it: (\S+)", mail.text)
+    assert "activation_token" in refused(lambda: calls.verify_allowed_email_address_get(key, "wrong"), 400)
+    assert data(calls.verify_allowed_email_address_get(key, token)) == {**made, "verified": 1}
+    assert data(calls.specific_allowed_email_address_get(key))["verified"] == 1
+    assert data(calls.specific_allowed_email_address_delete(key)) is None
+    refused(lambda: calls.specific_allowed_email_address_get(key), 404)
+
+
 def picture(client: sdk.ApiClient) -> str:
     """The name of an uploaded picture."""
     file = sdk.UploadFile(content=base64.b64encode(PICTURE).decode())

@@ -55,6 +55,12 @@ def contact(api: Api) -> int:
     return int(api.post(f"/lists/{listed(api)}/contacts", {"phone_number": PLAIN})["contact_id"])
 
 
+def sender(api: Api) -> int:
+    """An address that mails shall come from, and whose token the same path may name."""
+    vars(api)["sender_id"] = records.sender(api)
+    return int(vars(api)["sender_id"])
+
+
 def loading(api: Api) -> int:
     """An import, of a file that nobody has."""
     return int(api.post(f"/lists/{listed(api)}/import", IMPORT)["id"])
@@ -70,6 +76,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/mms/{message_id}/cancel", "message_id", lambda api: records.message(api, "/mms/{message_id}/cancel")),
     ("/mms/", "message_id", lambda api: records.message(api, "/mms/")),
     ("/mms-campaign", "mms_campaign_id", records.mms_campaign),
+    ("/email/", "email_address_id", sender),
+    ("/email/", "activation_token", lambda api: records.sender_token(api, vars(api)["sender_id"])),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),

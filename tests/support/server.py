@@ -40,7 +40,13 @@ class Running:
 
     def __init__(self, data: Path, database: str = "", **options: Any) -> None:
         # A slow machine may let more than the default of 5 seconds pass between two sends that are meant to be twins.
-        daily = ("codes_per_address", "codes_per_day", "reminders_per_address", "reminders_per_day")
+        daily = (
+            "codes_per_address",
+            "codes_per_day",
+            "reminders_per_address",
+            "reminders_per_day",
+            "verifications_per_day",
+        )
         options = {
             "login_limit": "100000/minute",
             "throttle_seconds": 60,

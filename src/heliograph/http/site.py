@@ -45,16 +45,16 @@ def application(
     demo: Demo | None,
     ready: Callable[[], Awaitable[Mapping[str, bool]]],
     download: Page,
-    ask: Page,
-    confirm: Page,
+    buttons: Mapping[str, Page],
     told: Page,
     short: ShortPages,
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
-    process needs and whether it has it; the pages show the credentials of `demo`. `download` is /files/{file_id}, `ask`
-    and `confirm` are /confirm/{token}, `told` is /carriers/{transport}, `short` what is right below the root.
+    process needs and whether it has it; the pages show the credentials of `demo`. `download` is /files/{file_id},
+    `buttons` are pages with a button by their paths, `told` is /carriers/{transport}, `short` what is right below the
+    root.
     """
 
     async def readyz(request: Request) -> Response:
@@ -86,8 +86,10 @@ def application(
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
             Route("/files/{file_id}", download),
-            Route("/confirm/{token}", _counted(server, "/confirm", ask)),
-            Route("/confirm/{token}", _counted(server, "/confirm", confirm), methods=["POST"]),
+            *(
+                Route(path, _counted(server, path.partition("/{")[0], page), methods=["GET", "POST"])
+                for path, page in buttons.items()
+            ),
             Route("/carriers/{transport}", told, methods=["GET", "POST"]),
             Route("/", start),
             Route("/v3", start),
