@@ -66,8 +66,15 @@ class SendEmail(PriceEmail, kw_only=True):
     """Body of a send."""
 
 
-class Shown(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Shown(msgspec.Struct, kw_only=True):
     """A recipient in an answer."""
+
+    email: Mail
+    name: Annotated[str, about("Whose address it is; empty if that was not given.", "Jane Doe")] = ""
+
+
+class Listed(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A recipient in the history."""
 
     email: Mail
     name: Annotated[str, about("Whose address it is, if that was given.", "Jane Doe")] = ""
@@ -85,8 +92,7 @@ class Attached(msgspec.Struct, kw_only=True):
     )
 
 
-People = Annotated[list[Shown], about("Who gets it.")]
-Copies = Annotated[list[Shown] | None, about("Who gets a copy; null for nobody.")]
+TO_WHOM, COPIES_TO = about("Who gets it."), about("Who gets a copy; null for nobody.")
 
 
 class EmailEntry(msgspec.Struct, kw_only=True):
@@ -96,9 +102,9 @@ class EmailEntry(msgspec.Struct, kw_only=True):
     subaccount_id: Subaccount
     from_email_address_id: Annotated[int, about("Id of the sender's address.", 1)]
     from_name: Annotated[str, about("The sender's name.", "Joanne Doe")]
-    to: People
-    cc: Copies
-    bcc: Copies
+    to: Annotated[list[Listed], TO_WHOM]
+    cc: Annotated[list[Listed] | None, COPIES_TO]
+    bcc: Annotated[list[Listed] | None, COPIES_TO]
     subject: Annotated[str, about("The subject.", "Test subject")]
     body: Annotated[str, about("The body as it was given.", "Lorem ipsum")]
     body_plain_text: Annotated[str, about("The body in plain text.", "Lorem ipsum")]
@@ -120,6 +126,9 @@ class EmailEntry(msgspec.Struct, kw_only=True):
 class SentEmail(EmailEntry, kw_only=True):
     """`data` of a send (62)."""
 
+    to: Annotated[list[Shown], TO_WHOM]  # type: ignore[assignment]
+    cc: Annotated[list[Shown] | None, COPIES_TO]  # type: ignore[assignment]
+    bcc: Annotated[list[Shown] | None, COPIES_TO]  # type: ignore[assignment]
     schedule: UnixTime  # type: ignore[assignment]
     date_added: UnixTime  # type: ignore[assignment]
 
@@ -127,9 +136,9 @@ class SentEmail(EmailEntry, kw_only=True):
 class EmailPrice(msgspec.Struct, kw_only=True):
     """`data` of a price (63)."""
 
-    to_array: People
-    cc_array: Copies
-    bcc_array: Copies
+    to_array: Annotated[list[Shown], TO_WHOM]
+    cc_array: Annotated[list[Shown] | None, COPIES_TO]
+    bcc_array: Annotated[list[Shown] | None, COPIES_TO]
     subject: Annotated[str, about("The subject.", "Test subject")]
     body: Annotated[str, about("The body as it was given.", "Lorem ipsum")]
     price: Annotated[float | int, about("In units of the currency.", 0.002)]
@@ -148,19 +157,19 @@ def people(listed: Sequence[Recipient] | None) -> list[Shown] | None:
     return None if listed is None else [Shown(email=one.email, name=one.name) for one in listed]
 
 
-def _read(text: str | None) -> list[Shown] | None:
-    return None if text is None else msgspec.json.decode(text, type=list[Shown])
+def _fields(row: Mapping[str, Any], kind: type[Shown] | type[Listed]) -> dict[str, Any]:
+    """What an entry and the answer to a send have in common. Recipients are of this kind."""
 
+    def read(text: str | None) -> Any:
+        return None if text is None else msgspec.json.decode(text, type=list[kind])  # type: ignore[valid-type]
 
-def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What an entry and the answer to a send have in common."""
     same = ("user_id", "subaccount_id", "from_email_address_id", "from_name", "subject", "body", "body_plain_text")
     counted = ("message_id", "custom_string", "soft_bounce_count", "hard_bounce_count")
     return {
         **{name: row[name] for name in (*same, *counted)},
-        "to": _read(row["to_array"]) or [],
-        "cc": _read(row["cc_array"]),
-        "bcc": _read(row["bcc_array"]),
+        "to": read(row["to_array"]),
+        "cc": read(row["cc_array"]),
+        "bcc": read(row["bcc_array"]),
         "price": prices.fixed(row["price_micros"], 4),
         "attachments": [_attached(one, row.get(BASE_URL, "")) for one in _files(row["files"])],
         "currency": currencies.describe(row["currency"]),
@@ -184,7 +193,7 @@ def _attached(file: File, base_url: str) -> Attached:
 def entry(row: Mapping[str, Any]) -> EmailEntry:
     """An entry of the history with the documented types."""
     return EmailEntry(
-        **_fields(row),
+        **_fields(row, Listed),
         status=row["status"],
         status_text=row["status_text"],
         schedule=str(row["schedule"]),
@@ -195,7 +204,7 @@ def entry(row: Mapping[str, Any]) -> EmailEntry:
 def sent(row: Mapping[str, Any]) -> SentEmail:
     """The answer to a send."""
     return SentEmail(
-        **_fields(row),
+        **_fields(row, Shown),
         status=row["status"],
         status_text="Accepted for delivery" if row["count"] else row["status_text"],
         schedule=row["schedule"],
