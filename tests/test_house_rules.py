@@ -123,6 +123,7 @@ BROAD_EXCEPTS = {
     "esme/server.py EsmeServer._take": "a defect must be an answer: an ESME waits for each of its submits",
     "files/worker.py main": "parsers raise anything at a hostile file; the customer gets a sentence, the log the story",
     "http/server.py Server.__call__": "a defect must be an answer, and its story is in the log",
+    "mail/feedback.py read": "parsers raise anything at a hostile mail, and the SMTP server has to answer it",
     "messaging/deliver.py Delivery._settle": "what a carrier has taken would be sent again at each lease",
     "queue/upkeep.py Upkeep._work": "the failure of one duty must not end the others",
     "queue/worker.py JobLoop._run": "a defect in one job must not stop the others, and it is tried again",
