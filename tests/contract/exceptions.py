@@ -96,7 +96,7 @@ EXTRAS: dict[int, str] = {
     40: "data[].category_name:string",
     54: "data.totlal_count:number",
     56: "data.data[].body:string data.data[].body_plain_text:string",
-    64: "data.data[].to[].name:string data.data[].cc[].name:string data.data[].bcc[].name:string",
+    64: "data.data[]._currency:object data.data[].to[].name:string",
     92: _at("data.data[]", "subject:string priority:integer _media_file_url:string date_added:integer"),
     100: "data._currency:object "
     + _at(
