@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from support import emails
 from support.pictures import kept
 from support.server import Api
 
@@ -172,6 +173,8 @@ def message(api: Api, path: str) -> str:
         return str(api.post("/voice/send", {"messages": [given]})["messages"][0]["message_id"])
     if path.startswith("/mms/"):
         return mms(api, path, text)
+    if path.startswith("/email/"):
+        return mail(api, path, text)
     if path.startswith("/sms/inbound-read"):
         poll = {"rule_name": "p", "action": "POLL", "dedicated_number": "*"}
         api.post("/automations/sms/inbound", poll)
@@ -181,6 +184,16 @@ def message(api: Api, path: str) -> str:
         return str(api.send("+61491570006", text, schedule=int(time.time()) + 600)["message_id"])
     key = str(api.send("+61491570006", text)["message_id"])
     api.final(key)
+    return key
+
+
+def mail(api: Api, path: str, text: str) -> str:
+    """The same of a mail."""
+    waits = path.endswith("/cancel")
+    given = emails.a_mail(api, body=text, schedule=int(time.time()) + 600 if waits else 0)
+    key = str(api.post("/email/send", given)["message_id"])
+    if not waits:
+        api.until(lambda: api.get(f"/email/history?q=status:Sent,message_id:{key}")["data"])
     return key
 
 

@@ -9,11 +9,16 @@ import pytest
 from contract import oracle, records
 from contract.records import filled
 from heliograph import routes
+from support import emails
 from support.pictures import kept
 from support.server import Api
 
 SERVED = {row.number for row in routes.ROUTES if row.number}
 PLACEHOLDERS = {
+    62: {"to", "cc", "bcc", "schedule"},
+    63: {"to", "cc", "bcc", "schedule"},
+    67: {"action"},
+    69: {"action"},
     151: {"action"},
     153: {"action"},
     156: {"action"},
@@ -67,13 +72,15 @@ def made_good(api: Api, number: int, body: Any) -> Any:
     makers: dict[int, Callable[[], dict[str, Any]]] = {
         8: lambda: records.password_key(api),
         29: lambda: {"file_url": "http://127.0.0.1:9/import.csv"},
+        62: lambda: {"from": {"email_address_id": emails.sender(api), "name": "Joanne Doe"}},
+        63: lambda: emails.a_mail(api),
         124: lambda: {"client_user_id": records.client(api)},
         168: lambda: {"content": FILE},
         **dict.fromkeys((90, 91), lambda: {"media_file": kept(api)}),
         **dict.fromkeys((94, 95, 96), lambda: {"list_id": records.full_list(api), "media_file": kept(api)}),
         **dict.fromkeys(FOR_A_LIST, lambda: {"list_id": records.full_list(api)}),
     }
-    return {**body, **makers[number]()} if number in makers else body
+    return {**(body or {}), **makers[number]()} if number in makers else body
 
 
 @pytest.mark.parametrize(("one", "body", "name"), cases())

@@ -15,6 +15,7 @@ import pytest
 from contract import oracle, records
 from heliograph import routes
 from heliograph.http.route import Route
+from support import emails
 from support.pictures import kept
 from support.server import Api
 
@@ -79,6 +80,10 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/email/", "email_address_id", sender),
     ("/email/", "activation_token", lambda api: records.sender_token(api, vars(api)["sender_id"])),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
+    ("/email/{message_id}/cancel", "message_id", lambda api: records.message(api, "/email/{message_id}/cancel")),
+    ("/email/receipts/", "message_id", lambda api: records.message(api, "/email/")),
+    ("/email/{message_id}/", "message_id", lambda api: records.message(api, "/email/")),
+    ("/automations/email/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt", "email")),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
@@ -104,6 +109,7 @@ BODY_IDS: dict[str, Maker | None] = {
     "list_id": records.contact_list,
     "subaccount_id": lambda api: api.subaccount(sms=1).subaccount_id,
     "client_user_id": records.client,
+    "email_address_id": emails.sender,
 }
 """Id in a body or a query -> makes such a record. None: no account can have one yet, since no route makes it."""
 
@@ -121,6 +127,8 @@ NO_IDS = {
     ("POST /delivery-issues", "message_id"),
     ("PUT /account", "setting_fix_sender_id"),
     *((at, "sender_id") for at in CAMPAIGNS),
+    ("POST /email/send", "content_id"),
+    ("POST /email/price", "content_id"),
 }
 """Fields that look like ids, and by which nothing is looked up."""
 
@@ -134,6 +142,7 @@ BODIES: dict[str, Any] = {
     "POST /email/suppressions": {"email_address": ["jane@example.com"]},
     "POST /mms/send": {"media_file": "", "messages": [{"to": "+61411111111", "subject": "s", "body": "b"}]},
     "PUT /mms/receipts-read": {"date_before": 1},
+    "PUT /email/receipts-read": {"date_before": 1},
     "PUT /mms/inbound-read": {"date_before": 1},
     "PUT /mms-campaigns/{mms_campaign_id}": {"name": "New"},
     "POST /lists/{list_id}/import": IMPORT,
