@@ -10,6 +10,7 @@ from typing import Any
 import clicksend_client as sdk
 import pytest
 
+from support import emails
 from support.pictures import PICTURE
 from support.server import Api, Running
 
@@ -367,6 +368,42 @@ def test_email_addresses(client: sdk.ApiClient, api: Api) -> None:
     assert data(calls.specific_allowed_email_address_get(key))["verified"] == 1
     assert data(calls.specific_allowed_email_address_delete(key)) is None
     refused(lambda: calls.specific_allowed_email_address_get(key), 404)
+
+
+def test_transactional_email(client: sdk.ApiClient, api: Api) -> None:
+    """TransactionalEmailApi and EmailDeliveryReceiptRulesApi whole."""
+    rules = sdk.EmailDeliveryReceiptRulesApi(client)
+    rule = sdk.DeliveryReceiptRule(rule_name="poll", match_type=0, action="POLL", action_address="", enabled=1)
+    key = data(rules.email_delivery_receipt_automation_post(rule))["receipt_rule_id"]
+    rule.rule_name = "other"
+    assert data(rules.email_delivery_receipt_automation_put(key, rule))["rule_name"] == "other"
+    assert data(rules.email_delivery_receipt_automation_get(key))["rule_name"] == "other"
+    assert data(rules.email_delivery_receipt_automations_get(page=1, limit=15))["total"] == 1
+    calls, to = sdk.TransactionalEmailApi(client), f"jane@{api.username}.example"
+    file = sdk.Attachment(
+        content="ZmlsZSBjb250ZW50cw==", type="text/plain", filename="a.txt", disposition="attachment", content_id="text"
+    )
+    mail = sdk.Email(
+        to=[sdk.EmailRecipient(email=to, name="Jane")],
+        cc=[sdk.EmailRecipient(email=f"cc@{api.username}.example", name="")],
+        _from=sdk.EmailFrom(email_address_id=str(emails.sender(api)), name="Ann"),
+        subject="Hello",
+        body="<p>Good day</p>",
+        attachments=[file],
+        schedule=0,
+    )
+    assert data(calls.email_price_post(mail))["price"] == 0.01
+    sent = data(calls.email_send_post(mail))
+    assert (sent["status"], sent["price"], sent["bcc"]) == ("Queued:WaitSend", "0.0100", None)
+    found = api.until(
+        lambda: [one for one in data(calls.email_history_get(page=1, limit=15))["data"] if one["status"] == "Sent"]
+    )
+    assert [one["message_id"] for one in found] == [sent["message_id"]]
+    assert data(calls.email_history_get(date_from=1, date_to=2))["total"] == 0
+    assert "/files/" in data(calls.email_history_export_get("mails.csv"))["url"]
+    (got,) = emails.arrived(api, to)
+    assert [part.get_filename() for part in got.iter_attachments()] == ["a.txt"]
+    assert data(rules.email_delivery_receipt_automation_delete(key)) is True
 
 
 def picture(client: sdk.ApiClient) -> str:
