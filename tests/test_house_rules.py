@@ -142,7 +142,7 @@ MOST_LINES_OF_A_FUNCTION = 80
 TABLES_OF_CODE = ("db/migrations/versions/",)
 """Their functions may be longer: they only list tables."""
 
-MOST_LINES_OF_ROUTES = 300
+MOST_LINES_OF_ROUTES = 400
 MOST_LINES_OF_APP = 250
 
 KNOWN_TO_TRANSPORTS = ("transports", "option", "settings", "media", "mailaddress")

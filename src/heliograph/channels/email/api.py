@@ -34,7 +34,6 @@ from heliograph.mail.letter import Person, one_line, writable
 from heliograph.mail.text import is_html, plain
 from heliograph.mailaddress import in_ascii
 from heliograph.messaging import api, dates
-from heliograph.messaging.api import NO_RECORD
 from heliograph.messaging.channel import BASE_URL
 from heliograph.messaging.shapes import Step, Steps
 
@@ -295,5 +294,5 @@ def view_timeline(req: Request) -> Reply:
     """View what happened to a mail, recipient by recipient. An addition to the contract."""
     steps = sends.timeline(req.tx, req.who.user_id, req.params["message_id"].upper())
     if not steps:
-        raise NotFound(NO_RECORD)
+        raise NotFound(sends.NO_RECORD)
     return Reply([Step(round(at, 3), status, detail) for at, status, detail in steps])

@@ -20,7 +20,6 @@ from heliograph.mail import suppressions
 from heliograph.mail.addresses import address
 from heliograph.mailaddress import small
 from heliograph.messaging import accept, cancel, counters, message
-from heliograph.messaging.api import NO_RECORD
 from heliograph.messaging.channel import Accepted, Channel, Order
 from heliograph.messaging.history import Listing
 from heliograph.messaging.rows import SEND, Key
@@ -30,6 +29,7 @@ LIST = "emails"
 
 LONGEST_ENDING = 10
 UNPRICED = "Emails cannot be sent at the moment: they have no price."
+NO_RECORD = "Email record not found."
 NOT_YOURS = "From must be the email_address_id of one of your verified email addresses."
 
 
