@@ -86,6 +86,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "files/worker.py heliograph.files.images": "each process converts one file, most of them without pictures",
     "files/worker.py heliograph.files.paper": "the same, without pages",
     "files/worker.py heliograph.files.sheets": "the same, without tables",
+    "commands/domains.py heliograph.mail.nameservers": "a client for the DNS, which other commands can save",
+    "commands/domains.py heliograph.mail.records": "the same",
     "mail/domains.py cryptography.hazmat.primitives": "keys, a hundredth of a second that a server without mail saves",
     "mail/domains.py cryptography.hazmat.primitives.asymmetric": "the same",
     "mail/domains.py cryptography.hazmat.primitives.asymmetric.rsa": "the same",

@@ -22,6 +22,7 @@ from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
 from heliograph.commands import inboxes, issues, links, messages, money, smpp, suppressions
+from heliograph.commands import domains, inboxes, issues, links, messages, money, smpp
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,
@@ -69,6 +70,7 @@ for part in (
     carrier_routes,
     rates,
     hooks,
+    domains.app,
     issues.app,
     links.app,
     money.paid,

@@ -2,11 +2,17 @@
 
 import http.client
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
-from heliograph import audit
+from heliograph import audit, seed
+from heliograph.accounts import account
 from heliograph.accounts.recovery import tokens
+from heliograph.db.engine import Tx
+from heliograph.mail import domains
+from heliograph.mail.addresses import address
 from heliograph.mail.addresses.address import own
 from heliograph.mailaddress import in_ascii
 from support.server import ONE_DATABASE, Api, Running
@@ -25,11 +31,11 @@ def mailbox(api: Api, name: str = "ann") -> str:
 
 def asked(api: Api, key: int) -> tuple[str, str]:
     """(token, path of the link) of the mail that is sent now."""
-    address = str(api.get(f"/email/addresses/{key}")["email_address"])
-    before = len(api.server.mails(address))
+    box = str(api.get(f"/email/addresses/{key}")["email_address"])
+    before = len(api.server.mails(box))
     assert api.call("PUT", f"/email/address-verify/{key}/send").body["data"] is None
-    api.until(lambda: len(api.server.mails(address)) > before)
-    found = [re.findall(r"asked for it: (\S+)", mail.text)[0] for mail in api.server.mails(address)]
+    api.until(lambda: len(api.server.mails(box)) > before)
+    found = [re.findall(r"asked for it: (\S+)", mail.text)[0] for mail in api.server.mails(box)]
     (token,) = set(found) - vars(api).setdefault("tokens", set())
     vars(api)["tokens"].add(token)
     return token, f"/verify-email/{key}/{token}"
@@ -185,20 +191,20 @@ def test_a_deleted_address_is_proved_by_nothing(server: Running, api: Api) -> No
 
 
 def test_the_same_address_is_entered_once(api: Api) -> None:
-    address = mailbox(api)
-    assert len({added(api, text) for text in (address, address.upper(), f" {address} ", address)}) == 1
+    box = mailbox(api)
+    assert len({added(api, text) for text in (box, box.upper(), f" {box} ", box)}) == 1
     assert api.get("/email/addresses")["total"] == 1
-    assert api.get(f"/email/addresses?q=email_address:{address}")["total"] == 1
+    assert api.get(f"/email/addresses?q=email_address:{box}")["total"] == 1
 
 
 @ONE_DATABASE
 def test_the_address_is_in_either_field(api: Api) -> None:
-    for body, address in (
+    for body, written in (
         ({"email_address": "", "body": "two@example.com"}, "two@example.com"),
         ({"body": " three@Example.com "}, "three@example.com"),
         ({"email_address": "four@example.com", "body": "test"}, "four@example.com"),
     ):
-        assert api.post("/email/addresses", body)["email_address"] == address
+        assert api.post("/email/addresses", body)["email_address"] == written
     for empty in ({}, {"email_address": " ", "body": ""}, {"email_address": None}):
         refused = api.call("POST", "/email/addresses", empty)
         assert (refused.status, list(refused.data)) == (400, ["email_address"])
@@ -271,3 +277,31 @@ def test_what_is_no_address_is_refused(api: Api) -> None:
 )
 def test_hostile_links_find_nothing(server: Running, path: str) -> None:
     assert page(server, "GET", f"/verify-email/{path}")[0] == page(server, "POST", f"/verify-email/{path}")[0] == 404
+
+
+def test_the_demo_account_may_send_from_an_address_of_a_domain_with_a_key(server: Running) -> None:
+    def work(tx: Tx) -> None:
+        vault = server.house.vault
+        who = account.by_key(tx, vault, seed.DEMO_USER, seed.DEMO_KEY)
+        assert who is not None
+        rows = tx.rows(address.of(who.user_id))
+        assert [(row["email_address"], row["verified"]) for row in rows] == [(seed.DEMO_ADDRESS, 1)]
+        key = domains.key_of(tx, vault, f"news.{seed.DEMO_DOMAIN}")
+        assert key is not None
+        assert key.domain == seed.DEMO_DOMAIN
+        address.delete(tx, who.user_id, rows[0]["email_address_id"])
+        seed.plant(tx, vault)
+        assert tx.rows(address.of(who.user_id)) == [], "what was deleted stays away"
+        address.seed(tx, who.user_id, seed.DEMO_ADDRESS)
+
+    server.write(work)
+
+
+def test_production_has_no_domain(tmp_path: Path, sqlite_template: Path) -> None:
+    shutil.copyfile(sqlite_template, tmp_path / "heliograph.db")
+    options = {"mode": "production", "secret": "x" * 40, "public_url": "https://sms.example/", "role": "api"}
+    house = Running(tmp_path, **options)
+    try:
+        assert house.read(domains.listing) == []
+    finally:
+        house.stop()

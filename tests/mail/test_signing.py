@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dkim
@@ -78,6 +79,14 @@ def test_a_signature_is_good_and_changes_nothing(octets: bytes) -> None:
     assert verified(signed)
     head = signed[: -len(octets)]
     assert all(len(line) <= 78 for line in head.split(b"\r\n"))
+
+
+def test_threads_sign_with_one_key_at_once() -> None:
+    mails, own = [mail(Subject=str(number)) for number in range(40)], key()
+    with ThreadPoolExecutor(4) as pool:
+        signed = list(pool.map(lambda octets: sign(octets, own), mails))
+    assert all(map(verified, signed))
+    assert [one[-len(octets) :] for one, octets in zip(signed, mails, strict=True)] == mails
 
 
 def test_a_long_domain_stays_in_one_piece() -> None:

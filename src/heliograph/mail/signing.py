@@ -50,7 +50,7 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 def sign(octets: bytes, key: SigningKey) -> bytes:
-    """The mail with a DKIM-Signature before it. Takes about 0.8 ms at 5 kB: call it in a thread.
+    """The mail with a DKIM-Signature before it. Takes about half a millisecond (5 to 30 kB): call it in a thread.
 
     `octets` is a whole mail (RFC 5322) with CRLF at the end of each line, as it goes over the wire. Raises ValueError
     when it has no From, or a line before its body that belongs to no header field.
