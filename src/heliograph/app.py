@@ -33,6 +33,7 @@ from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
 from heliograph.links.pages import LinkPages
+from heliograph.mail.templates.pages import thumbnail
 from heliograph.messaging.arrived_media import Keeper
 from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
@@ -239,6 +240,5 @@ def web(house: House) -> Any:
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
     short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
     told = CarrierPage(lambda: house.carriers, house.events).answer
-    return site.application(
-        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, told, short
-    )
+    pages = (stored, agree.show, agree.confirm, told, thumbnail, short)
+    return site.application(server, routes.SECTIONS, options.public_url, demo, house.ready, *pages)

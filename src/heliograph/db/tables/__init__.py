@@ -47,6 +47,7 @@ from heliograph.db.tables.money import (
 from heliograph.db.tables.queue import idempotency, jobs, queue
 from heliograph.db.tables.rules import rules
 from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
+from heliograph.db.tables.templates import email_templates
 from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "counters",
     "daily_usage",
     "delivery_issues",
+    "email_templates",
     "epochs",
     "exports",
     "files",
