@@ -28,7 +28,7 @@ def fault(html: str) -> str:
 
 
 def depth(html: str) -> int:
-    """How many elements of a document lie within each other. The text is one that was counted."""
+    """How many nodes lie within each other below the root, as a browser places them. `html` is one that was counted."""
     from selectolax.lexbor import LexborHTMLParser
 
     node, level, deepest = LexborHTMLParser(html).root, 0, 0
