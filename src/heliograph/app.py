@@ -33,7 +33,7 @@ from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
 from heliograph.links.pages import LinkPages
-from heliograph.mail.templates.pages import thumbnail
+from heliograph.mail.templates.pages import PreviewPage, thumbnail
 from heliograph.messaging.arrived_media import Keeper
 from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
@@ -240,5 +240,5 @@ def web(house: House) -> Any:
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
     short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
     told = CarrierPage(lambda: house.carriers, house.events).answer
-    pages = (stored, agree.show, agree.confirm, told, thumbnail, short)
+    pages = (stored, agree.show, agree.confirm, told, thumbnail, PreviewPage(house.database, house.vault).show, short)
     return site.application(server, routes.SECTIONS, options.public_url, demo, house.ready, *pages)

@@ -35,6 +35,8 @@ ADDITIONS = {
     ("PUT", "/mms/{message_id}/cancel"): "a scheduled message can be taken back, as in SMS",
     ("PUT", "/mms/cancel-all"): "the same",
     ("GET", "/mms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/email/templates/{template_id}/preview"): "who edits a body wants to see what becomes of it",
+    ("GET", "/email/master-templates/{template_id}/preview"): "the same",
     ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
     ("GET", "/short-url/tracking/{long_url_id}"): "the same",
 }

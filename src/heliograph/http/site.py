@@ -49,14 +49,15 @@ def application(
     confirm: Page,
     told: Page,
     thumbnail: Page,
+    preview: Page,
     short: ShortPages,
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
     process needs and whether it has it; the pages show the credentials of `demo`. `download` is /files/{file_id}, `ask`
-    and `confirm` are /confirm/{token}, `told` is /carriers/{transport}, `thumbnail` is /thumbnails/{name}, `short` what
-    is right below the root.
+    and `confirm` are /confirm/{token}, `told` is /carriers/{transport}, `thumbnail` is /thumbnails/{name}, `preview`
+    is /previews/{token}, `short` what is right below the root.
     """
 
     async def readyz(request: Request) -> Response:
@@ -92,6 +93,7 @@ def application(
             Route("/confirm/{token}", _counted(server, "/confirm", confirm), methods=["POST"]),
             Route("/carriers/{transport}", told, methods=["GET", "POST"]),
             Route("/thumbnails/{name}", thumbnail),
+            Route("/previews/{token}", _counted(server, "/previews", preview)),
             Route("/", start),
             Route("/v3", start),
             Route("/v3/", start),

@@ -9,13 +9,13 @@ import msgspec
 from heliograph.accounts import account
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, label, required
-from heliograph.fields import Nothing, UnixText, about
+from heliograph.fields import Nothing, UnixText, UnixTime, about
 from heliograph.http import paging, search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.parameters import PAGING
 from heliograph.http.request import Reply, Request
 from heliograph.mail import markup
-from heliograph.mail.templates import masters, template
+from heliograph.mail.templates import masters, preview, template
 from heliograph.mail.templates.masters import Master
 from heliograph.mail.templates.template import LONGEST_NAME
 
@@ -111,6 +111,13 @@ class ChangedEmailTemplate(msgspec.Struct):
     template_name: Name | None = None
 
 
+class Preview(msgspec.Struct, kw_only=True):
+    """Where a browser shows a template."""
+
+    url: Annotated[str, about("A page with the body, cleaned; whoever has the URL can see it.")]
+    expires: Annotated[UnixTime, about("Until when it works.")]
+
+
 MasterTemplates = Annotated[list[CategorizedTemplate], about("Master templates of one category.")]
 Categories = Annotated[list[ListedCategory], about("All categories, or those of a page.")]
 
@@ -119,18 +126,21 @@ Categories = Annotated[list[ListedCategory], about("All categories, or those of 
 def view_masters(req: Request) -> Reply:
     """View the master templates. They come with the server, and can be cloned."""
     window = paging.window(req)
-    rows = [{"master": one} for one in masters.MASTERS[window.offset : window.offset + window.limit]]
-    found = paging.page(req, window, len(masters.MASTERS), rows, lambda row: _master(req, row["master"]))
+    rows = [_shown(req, one) for one in masters.MASTERS[window.offset : window.offset + window.limit]]
+    found = paging.page(req, window, len(masters.MASTERS), rows, lambda row: MasterTemplate(**row))
     return Reply(MasterTemplatePage(**msgspec.structs.asdict(found)))
 
 
 @endpoint("Here is your email template", MasterTemplate)
 def view_master(req: Request) -> Reply:
     """View a master template."""
-    master = masters.find(req.number("template_id", template.NO_RECORD))
-    if master is None:
-        raise NotFound(template.NO_RECORD)
-    return Reply(_master(req, master))
+    return Reply(MasterTemplate(**_shown(req, _master(req))))
+
+
+@endpoint("Here is your preview.", Preview)
+def preview_master(req: Request) -> Reply:
+    """Have a master template shown in a browser, for an hour."""
+    return _preview(req, preview.HOUSE, _master(req).template_id_master)
 
 
 @endpoint("List of Email Categories", Categories, query=PAGING)
@@ -162,8 +172,12 @@ def _category(req: Request) -> masters.Category:
     return found
 
 
-def _master(req: Request, master: Master) -> MasterTemplate:
-    return MasterTemplate(**_shown(req, master))
+def _master(req: Request) -> Master:
+    """Raises NotFound."""
+    found = masters.find(req.number("template_id", template.NO_RECORD))
+    if found is None:
+        raise NotFound(template.NO_RECORD)
+    return found
 
 
 def _shown(req: Request, master: Master) -> Mapping[str, Any]:
@@ -198,10 +212,13 @@ def create_template(req: Request, body: NewEmailTemplate) -> Reply:
 @endpoint("Here is your email template.", EmailTemplate)
 def view_template(req: Request) -> Reply:
     """View a template of the account."""
-    found = template.find(req.tx, req.who.user_id, req.number("template_id", template.NO_RECORD))
-    if found is None:
-        raise NotFound(template.NO_RECORD)
-    return _answer(found)
+    return _answer(_own(req))
+
+
+@endpoint("Here is your preview.", Preview)
+def preview_template(req: Request) -> Reply:
+    """Have a template of the account shown in a browser, for an hour."""
+    return _preview(req, req.who.user_id, _own(req).template_id)
 
 
 @endpoint("Your email template has been updated.", EmailTemplate, most_body=MOST_BODY)
@@ -225,6 +242,20 @@ def delete_template(req: Request) -> Reply:
     """Delete a template of the account."""
     template.delete(req.tx, req.who.user_id, req.number("template_id", template.NO_RECORD))
     return Reply([])
+
+
+def _own(req: Request) -> template.Template:
+    """Raises NotFound."""
+    found = template.find(req.tx, req.who.user_id, req.number("template_id", template.NO_RECORD))
+    if found is None:
+        raise NotFound(template.NO_RECORD)
+    return found
+
+
+def _preview(req: Request, user_id: int, template_id: int) -> Reply:
+    until = req.tx.now + preview.LIFE
+    token = preview.token(req.services.vault, user_id, template_id, until)
+    return Reply(Preview(url=f"{req.base_url}/previews/{token}", expires=until))
 
 
 def _check_name(name: str) -> None:
