@@ -105,6 +105,7 @@ WORST = {
     "formats": "".join(f"<b class={n}>" for n in range(120)) + "<p>" * 120,
     "closed": "<span>" * 200 + "</div>" * (markup.MOST_TAGS - 200),
     "rows": "<td>x" * markup.MOST_TAGS,
+    "attributes": f"<p {' '.join(f'{n:x}' for n in range(190))}>" * 350,
 }
 """What a parser finds hard, within the limits."""
 

@@ -1,9 +1,11 @@
 """HTML that people give: whether the libraries that read it can, in a time that does not grow beyond all measure.
 
 What browsers do with elements that are not closed (HTML Living Standard, 13.2.6) takes a look at each open one for each
-tag, and a library that goes down into the tree by recursion ends its process at some depth. So HTML is counted before
-it is read, and measured before it is kept or sent.
+tag, and with attributes a look at each one before; a library that goes down into the tree by recursion ends its process
+at some depth. So HTML is counted before it is read, and measured before it is kept or sent.
 """
+
+import re
 
 LONGEST = 250_000
 """Characters. Gmail shows the first 102 kB of a mail."""
@@ -11,6 +13,13 @@ MOST_TAGS = 10_000
 """Of `<`, so of tags that open or close; large mails have a third of it."""
 DEEPEST = 256
 """Levels of elements, each within the one before. Mails that are made of nested tables have some fifty."""
+MOST_ATTRIBUTES = 200
+"""Of one tag."""
+
+_TAG = re.compile(r"<[A-Za-z][^\s/>]*([^>]*)")
+"""What stands in a tag after its name, up to the first `>`. What only looks like a tag, in a comment, ends with it too."""
+_ATTRIBUTE = re.compile(r"""(?:=?[^\s/>=]+|=)(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*|(?P<open>["']))?)?""")
+"""HTML Living Standard, 13.2.5.33 to 13.2.5.38."""
 
 
 def fault(html: str) -> str:
@@ -22,6 +31,12 @@ def fault(html: str) -> str:
         return f"must have at most {LONGEST} characters."
     if html.count("<") > MOST_TAGS:
         return f"must have at most {MOST_TAGS} tags."
+    for inside in _TAG.findall(html):
+        attributes = list(_ATTRIBUTE.finditer(inside))
+        if len(attributes) > MOST_ATTRIBUTES:
+            return f"must have at most {MOST_ATTRIBUTES} attributes in a tag."
+        if any(one["open"] for one in attributes):
+            return "must have > written as &gt; within the values of attributes."
     if depth(html) > DEEPEST:
         return f"must have at most {DEEPEST} elements within each other."
     return ""
