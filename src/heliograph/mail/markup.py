@@ -17,7 +17,7 @@ MOST_ATTRIBUTES = 200
 """Of one tag."""
 
 _TAG = re.compile(r"<[A-Za-z][^\s/>]*([^>]*)")
-"""What stands in a tag after its name, up to the first `>`. What only looks like a tag, in a comment, ends with it too."""
+"""What stands in a tag after its name, up to the first `>`. What only looks like one, in a comment, ends with it."""
 _ATTRIBUTE = re.compile(r"""(?:=?[^\s/>=]+|=)(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*|(?P<open>["']))?)?""")
 """HTML Living Standard, 13.2.5.33 to 13.2.5.38."""
 
