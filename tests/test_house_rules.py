@@ -59,6 +59,7 @@ LEVELS = (
     ("api", "web"),
     ("routes", "seed", "background"),
     ("app",),
+    ("front",),
     ("connections",),
     ("process",),
     ("demo", "doctor", "commands"),
@@ -112,6 +113,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "links/judge.py ua_parser": "a seventh of a second that only a server whose links are opened needs",
     "channels/voice/piper.py piper": "an extra that most installations do not have",
     "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",
+    "mail/markup.py selectolax.lexbor": "a parser that only a server with emails needs",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""

@@ -23,6 +23,7 @@ LATE = {
     "python_calamine": "the first import of a sheet",
     "redis": "HELIOGRAPH_RATE_LIMIT_STORE",
     "reportlab": "the first invoice",
+    "selectolax": "the first body of an email",
     "stripe": "HELIOGRAPH_PAYMENT_GATEWAY",
 }
 """package -> what it is imported for. Each takes from ten to several hundred milliseconds."""

@@ -2,15 +2,11 @@
 
 import asyncio
 import threading
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError
-from starlette.requests import Request
-from starlette.responses import Response
 
-from heliograph import phone, routes, seed
-from heliograph.accounts.consent_page import ConsentPage
+from heliograph import phone, seed
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
 from heliograph.background import Background
@@ -18,25 +14,18 @@ from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.chosen import gateway
 from heliograph.channels.email.heard import counting, suppressed_too
 from heliograph.channels.table import Parts, channels
-from heliograph.contacts import audience, optout
+from heliograph.contacts import audience
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
 from heliograph.esme.deliveries import reporting
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
-from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
 from heliograph.files.store import FileStore
-from heliograph.http import site
-from heliograph.http.pages import Demo
-from heliograph.http.server import Server
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
-from heliograph.links.pages import LinkPages
-from heliograph.mail.addresses.page import VerificationPage
 from heliograph.messaging.arrived_media import Keeper
-from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
@@ -45,7 +34,6 @@ from heliograph.messaging.routing import Router
 from heliograph.numbers import number
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
-from heliograph.services import Services
 from heliograph.settings import Settings
 from heliograph.transports import table
 from heliograph.transports.base import Transport
@@ -223,26 +211,3 @@ async def build(options: Settings, found: Carriers) -> House:
     """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
     return House(options, found, Database(database_url(options)))
-
-
-def web(house: House) -> Any:
-    """The ASGI application over a started house."""
-    options = house.options
-    services = Services(
-        options, house.database, house.vault, house.files, house.attachments, house.cashier, house.channels
-    )
-    server = Server(services, house.limits, routes.ROUTES)
-
-    async def stored(request: Request) -> Response:
-        return await download(house.database, house.files, request)
-
-    buttons = {
-        "/confirm/{token}": ConsentPage(house.database, house.vault).answer,
-        "/verify-email/{email_address_id}/{token}": VerificationPage(house.database, house.vault).answer,
-    }
-    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
-    short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
-    told = CarrierPage(lambda: house.carriers, house.events).answer
-    return site.application(
-        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, buttons, told, short
-    )

@@ -21,8 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import inboxes, issues, links, messages, money, smpp, suppressions
-from heliograph.commands import domains, inboxes, issues, links, messages, money, smpp
+from heliograph.commands import domains, inboxes, issues, links, messages, money, smpp, suppressions
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,

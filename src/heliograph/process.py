@@ -22,10 +22,11 @@ import uvicorn
 import uvloop
 
 from heliograph import carriers
-from heliograph.app import House, build, database_url, web
+from heliograph.app import House, build, database_url
 from heliograph.connections import Gate, raise_file_limit
 from heliograph.db import holder
 from heliograph.esme.server import EsmeServer
+from heliograph.front import web
 from heliograph.option import SettingsError
 from heliograph.settings import Settings, reached
 from heliograph.transports.options import Carriers

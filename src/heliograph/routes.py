@@ -24,6 +24,7 @@ from heliograph.http.route import Route, Section
 from heliograph.links import api as links
 from heliograph.mail import api as mail
 from heliograph.mail.addresses import api as addresses
+from heliograph.mail.templates import api as email_templates
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -83,6 +84,7 @@ REFERRALS_AND_RESELLERS = Section(
 
 LIST = "/lists/{list_id:int}"
 FROM_LIST = "/lists/{from_list_id:int}/contacts/{contact_id:int}"
+CATEGORY = "/email/master-templates-categories/{category_id:int}"
 """Beginnings of paths that would not fit into a line."""
 
 CONTACTS = Section(
@@ -230,6 +232,23 @@ EMAIL = Section(
     Route(0, "GET /email/{message_id}/timeline", email.view_timeline, "email"),
 )
 
+EMAIL_TEMPLATES = Section(
+    "Email templates",
+    "Master templates that come with the server, and the account's own, which are cloned from them.",
+    Route(38, "GET /email/master-templates", email_templates.view_masters, "email"),
+    Route(39, "GET /email/master-templates/{template_id:int}", email_templates.view_master, "email"),
+    Route(0, "GET /email/master-templates/{template_id:int}/preview", email_templates.preview_master, "email"),
+    Route(40, "GET /email/master-templates-categories", email_templates.view_categories, "email"),
+    Route(41, "GET " + CATEGORY, email_templates.view_category, "email"),
+    Route(42, "GET " + CATEGORY + "/master-templates", email_templates.view_masters_within, "email"),
+    Route(43, "GET /email/templates", email_templates.view_templates, "email"),
+    Route(44, "POST /email/templates", email_templates.create_template, "email"),
+    Route(45, "GET /email/templates/{template_id:int}", email_templates.view_template, "email"),
+    Route(0, "GET /email/templates/{template_id:int}/preview", email_templates.preview_template, "email"),
+    Route(46, "PUT /email/templates/{template_id:int}", email_templates.update_template, "email"),
+    Route(47, "DELETE /email/templates/{template_id:int}", email_templates.delete_template, "email"),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
@@ -298,6 +317,7 @@ SECTIONS = (
     VOICE,
     EMAIL,
     EMAIL_SUPPRESSIONS,
+    EMAIL_TEMPLATES,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

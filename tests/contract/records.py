@@ -147,7 +147,8 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "long_url_id": lambda: long_url(api),
         "contact_id": lambda: api.post(contacts, {"phone_number": "+61491570006"})["contact_id"],
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
-        "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
+        "template_id": lambda: template(api, path),
+        "category_id": lambda: 4,
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),
@@ -156,6 +157,15 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "original_message_id": lambda: answered(api),
     }
     return str(makers[key]())
+
+
+def template(api: Api, path: str) -> int:
+    """The id of a template: a master template, or a new one of the account for emails or for SMS."""
+    if path.startswith("/email/master-templates"):
+        return 57
+    if path.startswith("/email/"):
+        return int(api.post("/email/templates", {"template_name": "a", "template_id_master": 57})["template_id"])
+    return int(api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"])
 
 
 def answered(api: Api) -> str:

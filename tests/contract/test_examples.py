@@ -38,6 +38,7 @@ PLACEHOLDERS = {
     163: {"email", "phone_number"},
     165: {"email", "phone_number"},
     168: {"content"},
+    44: {"template_id_master"},
     94: {"media_file"},
     95: {"media_file"},
     96: {"media_file"},

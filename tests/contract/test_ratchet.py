@@ -40,6 +40,8 @@ ADDITIONS = {
     ("PUT", "/email/receipts-read"): "the read mark of that list",
     ("PUT", "/email/{message_id}/cancel"): "a scheduled mail can be taken back, as an SMS",
     ("GET", "/email/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/email/templates/{template_id}/preview"): "who edits a body wants to see what becomes of it",
+    ("GET", "/email/master-templates/{template_id}/preview"): "the same",
     ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
     ("GET", "/short-url/tracking/{long_url_id}"): "the same",
     ("GET", "/email/suppressions"): "who gets no mail, and why: a sender has to know it, and to keep it (user needs 5)",

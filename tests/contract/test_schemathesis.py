@@ -46,6 +46,7 @@ JUDGED_BY_VALUE = {
     "margin_percent": "the margin has a limit",
     "auto_recharge_amount": "the amount has to be one that a card can be charged",
     "number": "the check digit has to be right",
+    "template_id_master": "the master template has to exist",
     "package_id": "the account has to have a card",
 }
 """Parameters and fields whose values the server judges by more than the document can say: a 400 is right for them."""
@@ -54,6 +55,7 @@ PATHS_JUDGED_BY_VALUE = {
     "/statistics/sms": "the range of days has a limit",
     "/statistics/voice": "the same",
     **dict.fromkeys((f"/statistics/{channel}" for channel in ("mms", "fax", "post", "email")), "the same"),
+    "/email/templates/{template_id}": "one of the fields has to be given",
     "/recharge/events": "the payment gateway signs its events",
 }
 """The same of whole paths."""

@@ -455,3 +455,26 @@ def test_mms_campaigns(client: sdk.ApiClient, api: Api) -> None:
     api.until(lambda: data(campaigns.mms_campaign_by_mms_campaign_id_get(now))["status"] == "Sent")
     (message,) = data(sdk.MMSApi(client).mms_history_get(q="body:ann*", page=1, limit=15))["data"]
     assert (message["to"], message["body"]) == (NUMBER, "Ann, look")
+
+
+def test_email_templates(client: sdk.ApiClient) -> None:
+    """Every operation of MasterEmailTemplatesApi and UserEmailTemplatesApi."""
+    masters, own = sdk.MasterEmailTemplatesApi(client), sdk.UserEmailTemplatesApi(client)
+    listed = data(masters.master_email_templates_get(page=1, limit=20))["data"]
+    chosen = data(masters.master_email_template_get(57))
+    assert chosen in listed
+    categories = data(masters.master_email_template_categories_get(page=1, limit=20))
+    blank = next(one["category_id"] for one in categories if one["name"] == "Blank Template")
+    assert data(masters.master_email_template_category_get(blank)) == {"category_id": blank, "name": "Blank Template"}
+    within = data(masters.master_email_templates_in_category_get(blank, page=1, limit=20))
+    assert [one["template_name"] for one in within] == ["Basic", "Basic 2"]
+    made = data(own.email_template_post(sdk.EmailTemplateNew(template_name="Minions", template_id_master=57)))
+    assert made["body"] == chosen["body"]
+    key = made["template_id"]
+    changed = sdk.EmailTemplateUpdate(template_name="Minions", body="This is a sample content.")
+    assert data(own.email_template_put(key, changed))["body"] == "This is a sample content."
+    assert data(own.email_template_put(key, sdk.EmailTemplateUpdate(body="b")))["template_name"] == "Minions"
+    assert data(own.email_template_get(key)) == {**made, "body": "b"}
+    assert data(own.email_templates_get(page=1, limit=15))["data"] == [{"template_id": key, "template_name": "Minions"}]
+    assert data(own.email_template_delete(key)) == []
+    refused(lambda: own.email_template_get(key), 404)

@@ -84,7 +84,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/email/receipts/", "message_id", lambda api: records.message(api, "/email/")),
     ("/email/{message_id}/", "message_id", lambda api: records.message(api, "/email/")),
     ("/automations/email/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt", "email")),
-    ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
+    ("/sms/templates/", "template_id", lambda api: records.template(api, "/sms/templates/")),
+    ("/email/templates/", "template_id", lambda api: records.template(api, "/email/templates/")),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
     ("/lists/", "from_list_id", listed),
@@ -122,6 +123,9 @@ NO_RECORDS = {
 }
 """Parameters of paths that are no records of an account, and what they are."""
 
+EVERYBODYS = "/email/master-templates"
+"""Beginning of the paths that have no record of an account, though others have parameters of the same name."""
+
 CAMPAIGNS = ("POST /sms-campaigns/send", "POST /sms-campaigns/price", "PUT /sms-campaigns/{sms_campaign_id}")
 NO_IDS = {
     ("POST /delivery-issues", "message_id"),
@@ -134,7 +138,6 @@ NO_IDS = {
 
 IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
 
-TEMPLATE = {"template_name": "a", "body": "b"}
 BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
     "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
@@ -162,6 +165,11 @@ def made_rule(api: Api, kind: str, channel: str = "sms") -> int:
 
 def parameters(path: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", path)
+
+
+def records_in(path: str) -> list[str]:
+    """The parameters of a path that are records of an account."""
+    return [] if path.startswith(EVERYBODYS) else [name for name in parameters(path) if name not in NO_RECORDS]
 
 
 def maker(path: str, name: str) -> Maker:
@@ -220,7 +228,8 @@ def cases(wanted: Callable[[Route], bool]) -> Any:
 def own(api: Api, route: Route) -> str:
     """A path of the route with records of an account."""
     path = route.paths[0]
-    return fill(path, {name: "1" if name in NO_RECORDS else maker(path, name)(api) for name in parameters(path)})
+    made = {name: maker(path, name)(api) for name in records_in(path)}
+    return fill(path, {name: made.get(name, "1") for name in parameters(path)})
 
 
 def dummy(route: Route) -> str:
