@@ -26,6 +26,7 @@ from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
 from heliograph.files.folder import FolderStore
+from heliograph.files.shrink import Shrinker
 from heliograph.files.store import FileStore
 from heliograph.http import site
 from heliograph.http.pages import Demo
@@ -78,7 +79,7 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
         self.converter = Converter(options)
-        self.channels = channels(options, self.files)
+        self.channels = channels(options, self.files, Shrinker(database, self.files, self.converter).fit)
         self.cashier = Cashier(database, gateway(options))
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
@@ -179,7 +180,7 @@ class House:
             raise problem
         if not carriers.routes:
             log.warning("routes.none", why="There is no way out: whatever is accepted waits for a route.")
-        self.router = Router(carriers.routes, {**kept, **fresh})
+        self.router = Router(carriers.routes, {**kept, **fresh}, table.limits(carriers))
         self.carriers = carriers
         await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
 

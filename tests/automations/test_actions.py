@@ -142,7 +142,7 @@ class Bench:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
         self.vault = Vault.open("", folder)
-        self.actions = Actions(self.settings, self.vault, channels(self.settings, FolderStore(folder)))
+        self.actions = Actions(self.settings, self.vault, channels(self.settings, FolderStore(folder), quiet.as_it_is))
         self.user = self.account("bench")
 
     def account(self, name: str, **more: Any) -> int:

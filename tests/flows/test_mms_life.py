@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import http.client
+import io
 import json
 from collections.abc import Iterator
 from email import message_from_bytes, policy
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from files.fetching import fetch
 from heliograph.transports.base import Media, Mms
@@ -18,6 +20,7 @@ from heliograph.transports.mm7.envelope import Dialect
 from heliograph.transports.mm7.package import packed
 from heliograph.transports.sandbox.mmsc import SCENARIOS, SimulatedMmsc
 from heliograph.transports.sandbox.mmsfolder import listing, mms_folder
+from support import documents
 from support.pictures import PICTURE, kept
 from support.server import Api, Running
 
@@ -27,6 +30,7 @@ kind = "mm7"
 url = "http://127.0.0.1:{port}/"
 inbound_username = "carrier"
 inbound_password = "secret"
+largest_bytes = 20_000
 
 [[routes]]
 transport = "mmsc"
@@ -141,6 +145,29 @@ def test_an_mmsc_reports_by_requests_of_its_own(elsewhere: tuple[Running, Simula
     assert mmsc.counts["acknowledged"] == 1
     steps = [step["detail"] for step in api.get(f"/mms/{key}/timeline")]
     assert any(step.startswith("Taken by mmsc: 1000 Success.") for step in steps)
+
+
+def test_a_carrier_gets_the_picture_as_small_as_it_takes_it(
+    elsewhere: tuple[Running, SimulatedMmsc], tmp_path: Path
+) -> None:
+    """The first is made once for both messages; of the second nothing can be made, and its money comes back."""
+    running, _ = elsewhere
+    api = running.account()
+    photo = kept(api, documents.saved(documents.picture(600, 400), "JPEG"), "jpg")
+    before = api.get("/account")["balance"]
+    keys = [send(api, number, photo) for number in ("+61491570006", "+61491570156")]
+    assert [final(api, key)["status"] for key in keys] == ["Completed", "Completed"]
+    got = [(tmp_path / "mmsc" / one.id / one.files[0]).read_bytes() for one in listing(tmp_path / "mmsc")]
+    assert len(set(got)) == 1
+    assert len(got[0]) <= 20_000
+    assert Image.open(io.BytesIO(got[0])).size[0] > 300
+    paid = api.get("/account")["balance"]
+    assert paid != before
+    broken = send(api, "+61491570157", kept(api, b"GIF89a" + bytes(20_000)))
+    assert final(api, broken)["status"] == "Failed"
+    steps = [step["detail"] for step in api.get(f"/mms/{broken}/timeline")]
+    assert any("The picture cannot be made as small as the carrier takes it: " in step for step in steps), steps
+    assert api.get("/account")["balance"] == paid
 
 
 @pytest.mark.parametrize(

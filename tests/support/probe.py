@@ -16,6 +16,7 @@ from heliograph.channels import table
 from heliograph.channels.api import sending_and_pricing
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
+from heliograph.files.shrink import Shrink
 from heliograph.files.store import FileStore
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route, Section
@@ -24,7 +25,7 @@ from heliograph.messaging.channel import Accepted, Charge, Draft, Order, Sheet, 
 from heliograph.messaging.rows import Message
 from heliograph.messaging.shapes import Receipt
 from heliograph.settings import Settings
-from heliograph.transports.base import Content, Failed, Inbound, Mail, Retry
+from heliograph.transports.base import Content, Failed, Inbound, Limits, Mail, Retry
 
 
 class ProbeMessage(msgspec.Struct, kw_only=True):
@@ -82,7 +83,7 @@ class Probe:
     lasting = True
     validity: float | None = None
 
-    def __init__(self, settings: Settings, files: FileStore) -> None:
+    def __init__(self, settings: Settings, files: FileStore, shrink: Shrink) -> None:
         self._files = files
 
     def draft(self, who: Principal, given: ProbeMessage, now: float) -> Draft:
@@ -105,7 +106,7 @@ class Probe:
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         pass
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[Content | Retry | Failed]:
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Content | Retry | Failed]:
         return [self._content(row) for row in messages]
 
     def _content(self, row: Message) -> Content | Failed:

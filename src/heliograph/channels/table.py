@@ -11,14 +11,15 @@ from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
 from heliograph.channels.voice.channel import Voice
+from heliograph.files.shrink import Shrink
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
 
-CHANNELS: tuple[Callable[[Settings, FileStore], Channel], ...] = (
-    lambda settings, files: Sms(settings),
+CHANNELS: tuple[Callable[[Settings, FileStore, Shrink], Channel], ...] = (
+    lambda settings, files, shrink: Sms(settings),
     MmsChannel,
-    lambda settings, files: Voice(settings),
+    lambda settings, files, shrink: Voice(settings),
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
 
@@ -26,6 +27,6 @@ CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: Campaig
 """The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
 
 
-def channels(settings: Settings, files: FileStore) -> Mapping[str, Channel]:
+def channels(settings: Settings, files: FileStore, shrink: Shrink) -> Mapping[str, Channel]:
     """The channels by name."""
-    return {channel.name: channel for channel in (make(settings, files) for make in CHANNELS)}
+    return {channel.name: channel for channel in (make(settings, files, shrink) for make in CHANNELS)}

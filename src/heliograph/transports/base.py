@@ -56,6 +56,17 @@ class Media(msgspec.Struct, frozen=True):
     url: str = ""
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """How large a picture may be that a carrier takes: bytes of the file, and pixels of the longer side."""
+
+    largest_bytes: int = 250_000
+    largest_side: int = 65_535
+
+
+UNLIMITED = Limits()
+"""Whatever was accepted: no larger file is (api-v3, "Send MMS"), and no JPEG or GIF has a longer side."""
+
+
 class Mms(msgspec.Struct, frozen=True):
     """A multimedia message: a subject and a text (either may be empty) and its files."""
 

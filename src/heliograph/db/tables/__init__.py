@@ -17,7 +17,7 @@ from heliograph.db.tables.accounts import (
 from heliograph.db.tables.base import metadata
 from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
-from heliograph.db.tables.files import exports, files, uploads
+from heliograph.db.tables.files import exports, files, shrunk, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
 from heliograph.db.tables.messages import (
     counters,
@@ -96,6 +96,7 @@ __all__ = [
     "released_numbers",
     "resellers",
     "rules",
+    "shrunk",
     "smpp_deliveries",
     "smpp_logins",
     "smpp_submits",
