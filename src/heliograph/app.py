@@ -95,7 +95,7 @@ class House:
         self.hooks = Hooks(
             self.channels, reporting(actions.on_receipt), actions.on_inbound, number.owner, audience.opted_out_since
         )
-        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files))
+        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files, self.web.download))
 
     @property
     def works(self) -> bool:

@@ -165,8 +165,9 @@ class Receipt(msgspec.Struct, frozen=True):
 class Inbound(msgspec.Struct, frozen=True):
     """A message that arrived (MO). Long messages are whole here: the transport put the parts together.
 
-    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS. `reference` is the
-    same when the carrier says the same message again, because it got no answer; empty: nobody can tell.
+    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS, `links` the URLs of
+    those that have to be fetched. `reference` is the same when the carrier says the same message again, because it got
+    no answer; empty: nobody can tell.
     """
 
     transport: str
@@ -177,6 +178,7 @@ class Inbound(msgspec.Struct, frozen=True):
     at: int
     details: dict[str, Any] | None = None
     media: tuple[Media, ...] = ()
+    links: tuple[str, ...] = ()
     reference: str = ""
 
 

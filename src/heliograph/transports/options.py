@@ -164,6 +164,16 @@ class HttpReplies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     text: Annotated[str, Meta(min_length=1, description="The text.")]
     id: Annotated[str, Meta(description="The carrier's id of it: what comes again with the same id counts once.")] = ""
+    subject: Annotated[str, Meta(description="The subject of an MMS.")] = ""
+    media: Annotated[
+        str,
+        Meta(
+            description="The links to its files, which are fetched: `media.*.url` for a list, `MediaUrl*` for fields."
+        ),
+    ] = ""
+    content: Annotated[
+        str, Meta(description="The files themselves, in base64, where the carrier sends them along.")
+    ] = ""
 
 
 class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="http", tag_field="kind"):
