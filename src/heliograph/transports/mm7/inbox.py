@@ -12,24 +12,30 @@ import structlog
 from heliograph.transports.base import Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
 from heliograph.transports.http.inbox import admits
 from heliograph.transports.mm7 import envelope
-from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree
+from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree, local
 from heliograph.transports.mm7.package import opened
-from heliograph.transports.mm7.transport import dialect_of
+from heliograph.transports.mm7.transport import SHORT_CODE, dialect_of
 from heliograph.transports.options import Mm7Options
 
 STATES: dict[str, ReceiptState] = {
     "Retrieved": "delivered",
+    "Delivered": "delivered",
     "Expired": "expired",
     "Rejected": "failed",
+    "DeliveryConditionNotMet": "failed",
+    "Cancelled": "failed",
     "Deferred": "enroute",
     "Indeterminate": "enroute",
     "Forwarded": "enroute",
     "Unrecognised": "enroute",
 }
-"""MMStatus of a delivery report, and what it means for the message."""
+"""MMStatus of a delivery report, and what it means for the message. Any other leaves it on its way."""
 
-READ = "Read by the recipient"
+READ, DELETED = "Read by the recipient", "Deleted by the recipient, perhaps without being read"
 """Words of a read reply in the timeline."""
+
+SHOWN = ("true", "1", "True")
+"""Values of `displayOnly`: an address that is no recipient of this message."""
 
 XML = "text/xml; charset=utf-8"
 
@@ -74,14 +80,15 @@ class Mm7Inbox:
             self._name,
             _required(request, "MessageID"),
             state,
-            _seconds(request.text("Date")),
+            _seconds(request.text("Date") or request.text("TimeStamp")),
             error=status if state in ("failed", "expired") else None,
             raw=words,
         )
 
     def _read_reply(self, request: Envelope) -> Receipt:
         at = _seconds(request.text("TimeStamp"))
-        return Receipt(self._name, _required(request, "MessageID"), "enroute", at, raw=READ)
+        words = DELETED if request.text("MMStatus") == "Deleted" else READ
+        return Receipt(self._name, _required(request, "MessageID"), "enroute", at, raw=words)
 
     def _arrived(self, request: Envelope, message: Mms) -> Inbound:
         subject = request.text("Subject")
@@ -90,8 +97,8 @@ class Mm7Inbox:
         return Inbound(
             transport=self._name,
             channel="mms",
-            sender=_number(request, "Sender"),
-            recipient=_number(request, "Recipients", "To"),
+            sender=_address(request, "Sender"),
+            recipient=_address(request, "Recipients", "To"),
             body=message.text or subject,
             at=_seconds(stamp),
             details=details,
@@ -121,12 +128,21 @@ def _required(request: Envelope, name: str) -> str:
     return found
 
 
-def _number(request: Envelope, *path: str) -> str:
-    """The number (or short code) at a place; MMSCs write it with or without a plus, and with a type behind a slash."""
-    for kind in ("Number", "ShortCode", "RFC2822Address"):
-        found = request.text(*path, kind).partition("/")[0]
+def _address(request: Envelope, *path: str) -> str:
+    """The number or short code at a place. MMSCs write it with or without a plus, with a type behind a slash, and some
+    without an element of its own (facts O3). Who is only shown, as others in a group, is not meant.
+    """
+    place = request.child(*path)
+    given = [] if place is None else [(local(one), one.text) for one in place if one.get("displayOnly") not in SHOWN]
+    if place is not None:
+        given.append(("", place.text))
+    for kind, text in given:
+        found = (text or "").strip().partition("/")[0]
+        digits = found.removeprefix("+")
+        if digits.isascii() and digits.isdigit():
+            return digits if kind == "ShortCode" or len(digits) <= SHORT_CODE else f"+{digits}"
         if found:
-            return f"+{found}" if kind == "Number" and found.isdigit() else found
+            return found
     raise Malformed(f"{request.name} has no {path[-1]}")
 
 

@@ -18,7 +18,7 @@ from heliograph.transports.http.client import (
     by_status,
 )
 from heliograph.transports.mm7 import envelope
-from heliograph.transports.mm7.envelope import SCHEMAS, VERSIONS, Dialect, Envelope, Malformed, Tree
+from heliograph.transports.mm7.envelope import SCHEMAS, Dialect, Envelope, Malformed, Tree
 from heliograph.transports.mm7.package import CONTENT_ID, opened, packed
 from heliograph.transports.options import Mm7Options
 
@@ -30,7 +30,7 @@ def dialect_of(options: Mm7Options) -> Dialect:
     """The namespace and the version that a carrier wants."""
     release = options.release
     namespace = release if "://" in release else SCHEMAS + release
-    return Dialect(namespace, options.version or VERSIONS.get(namespace.removeprefix(SCHEMAS), "6.8.0"))
+    return Dialect(namespace, options.version or envelope.version_of(namespace))
 
 
 def submit_request(options: Mm7Options, message: Outgoing, subject: str) -> Tree:
