@@ -258,6 +258,7 @@ def test_paths_with_a_star(path: str, values: list[str]) -> None:
         (http(b'{"error":"x1"}'), Failed(200, "The carrier answered HTTP 200 x1")),
         (http(b'{"error":"12"}'), Retry(LATER, "The carrier answered HTTP 200 12", 12)),
         (http(b'{"error":"x1"}', "400 Bad"), Failed(400, "The carrier answered HTTP 400 x1")),
+        (http(b'{"data":{"id":"%s"}}' % (b"x" * 501)), Sent((), "HTTP 200")),
         (http(b"", "404 No"), Failed(404, "The carrier answered HTTP 404")),
         (http(b"", "503 Busy", more="Retry-After: 9\r\n"), Retry(9.0, "The carrier answered HTTP 503", 503)),
         (http(b"", "302 Found", more="Location: http://127.0.0.1/\r\n"), Failed(302, "The carrier answered HTTP 302")),
@@ -324,13 +325,30 @@ def test_a_reply_comes_as_json_as_a_form_or_in_the_query(octets: bytes, kind: st
 
 
 @pytest.mark.parametrize(
-    "octets", [b"", b"{", b"[1]", b"\xff\xfe", b"{" * 100_000, b'{"message":{"id":7}}', b"a&" * 200]
+    "octets",
+    [
+        b'{"message":{"id":"' + b"x" * 501 + b'","state":"delivered"}}',
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe",
+        b"{" * 100_000,
+        b'{"message":{"id":7}}',
+        b"a&" * 200,
+    ],
 )
 def test_what_is_neither_is_refused_and_stored_nowhere(octets: bytes) -> None:
     status, events = told(octets)
     assert status == 400
     assert not events.receipts
     assert not events.inbound
+
+
+def test_no_text_has_what_databases_refuse() -> None:
+    _, events = told(b'{"message":{"id":"7\\u0000","state":"dead\\u0000","code":"a\\u0000b"}}')
+    assert [(one.remote_id, one.raw, one.error) for one in events.receipts] == [("7", "dead", "ab")]
+    found = arrived({"from": "+611\0", "to": "\0+612", "text": "a\0b", "media": [{"url": "https://m.example/\0"}]})
+    assert (found.sender, found.recipient, found.body, found.links) == ("+611", "+612", "ab", ("https://m.example/",))
 
 
 def arrived(document: dict[str, Any] | bytes, kind: str = "application/json", **options: Any) -> Inbound:

@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+LONGEST_ID = 500
+"""Characters of a carrier's id of a message. Databases index them, and PostgreSQL refuses what is too long for that."""
+
 
 class MessageKey(msgspec.Struct, frozen=True, gc=False):
     """Names one message of one account. Transports pass it back untouched."""

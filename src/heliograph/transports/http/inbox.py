@@ -11,7 +11,8 @@ import structlog
 from yarl import URL
 
 from heliograph.media import Medium
-from heliograph.transports.base import Answer, Events, Inbound, Media, Receipt, ReceiptState, Told
+from heliograph.transports.base import LONGEST_ID, Answer, Events, Inbound, Media, Receipt, ReceiptState, Told
+from heliograph.transports.http.client import LONGEST_WORDS
 from heliograph.transports.http.template import document, every, found
 from heliograph.transports.options import HttpOptions, HttpReceipts, HttpReplies, Mm7Options
 
@@ -57,18 +58,19 @@ class TemplateInbox:
 
     def _receipt(self, said: object, where: HttpReceipts) -> Receipt | None:
         remote_id, word = found(said, where.id), found(said, where.status)
-        if not remote_id or not word:
+        if not 0 < len(remote_id) <= LONGEST_ID or not word:
             return None
         state: ReceiptState = (
             "delivered" if word in where.delivered else "failed" if word in where.failed else "enroute"
         )
-        return Receipt(self._name, remote_id, state, int(time.time()), found(said, where.error) or None, word)
+        error = found(said, where.error)[:LONGEST_WORDS]
+        return Receipt(self._name, remote_id, state, int(time.time()), error or None, word[:LONGEST_WORDS])
 
     def _reply(self, said: object, where: HttpReplies) -> Inbound | None:
         sender, recipient = found(said, where.sender), found(said, where.recipient)
         if not sender or not recipient:
             return None
-        text, subject = found(said, where.text).replace("\0", ""), found(said, where.subject).replace("\0", "")
+        text, subject = found(said, where.text), found(said, where.subject)
         links = tuple(self._with_login(link) for link in every(said, where.media))
         media = tuple(self._files(every(said, where.content)))
         channel: Medium = (

@@ -140,7 +140,9 @@ def every(document: Any, path: str) -> list[str]:
 
 
 def _text_of(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    """A single value as text that a database takes."""
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return str(value).replace("\0", "") if known else ""
 
 
 def _at(document: Any, path: str) -> list[Any]:

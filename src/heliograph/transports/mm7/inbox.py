@@ -4,12 +4,14 @@ Knows no socket: whoever listens gives the octets of a request and gets those of
 after what it said is stored.
 """
 
+import asyncio
 import time
 from datetime import datetime
 
 import structlog
 
-from heliograph.transports.base import Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
+from heliograph.transports.base import LONGEST_ID, Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
+from heliograph.transports.http.client import LONGEST_WORDS
 from heliograph.transports.http.inbox import admits
 from heliograph.transports.mm7 import envelope
 from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree, local
@@ -37,6 +39,9 @@ READ, DELETED = "Read by the recipient", "Deleted by the recipient, perhaps with
 SHOWN = ("true", "1", "True")
 """Values of `displayOnly`: an address that is no recipient of this message."""
 
+LARGE = 100_000
+"""Bytes of a request from which on it is taken apart beside the event loop."""
+
 XML = "text/xml; charset=utf-8"
 
 log = structlog.get_logger(__name__)
@@ -57,7 +62,11 @@ class Mm7Inbox:
     async def receive(self, told: Told, events: Events) -> Answer:
         """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
         try:
-            soap, message = opened(told.headers.get("content-type", ""), told.octets)
+            kind = told.headers.get("content-type", "")
+            if len(told.octets) > LARGE:
+                soap, message = await asyncio.to_thread(opened, kind, told.octets)
+            else:
+                soap, message = opened(kind, told.octets)
             request = envelope.read(soap, self._dialect.namespace)
             if request.name == "DeliveryReportReq":
                 await events.on_receipts([self._report(request)])
@@ -82,7 +91,7 @@ class Mm7Inbox:
             state,
             _seconds(request.text("Date") or request.text("TimeStamp")),
             error=status if state in ("failed", "expired") else None,
-            raw=words,
+            raw=words[:LONGEST_WORDS],
         )
 
     def _read_reply(self, request: Envelope) -> Receipt:
@@ -123,8 +132,8 @@ class Mm7Inbox:
 
 def _required(request: Envelope, name: str) -> str:
     found = request.text(name)
-    if not found:
-        raise Malformed(f"{request.name} has no {name}")
+    if not 0 < len(found) <= LONGEST_ID:
+        raise Malformed(f"{request.name} has no {name} of up to {LONGEST_ID} characters")
     return found
 
 

@@ -21,6 +21,9 @@ CONTENT_ID = "content"
 MOST_PARTS, DEEPEST = 100, 4
 """Parts of a package that arrives, and multiparts inside of each other: more is no message but an attack."""
 
+MOST_LINES = 10 * MOST_PARTS
+"""Lines that begin as a boundary does, before anything is taken apart. Few stand in pictures by chance."""
+
 _TEXT = "text/plain"
 _SMIL = ("application/smil", "application/smil+xml", "text/smil")
 _MULTIPART = re.compile(rb"content-type:\s*multipart/", re.IGNORECASE)
@@ -77,6 +80,8 @@ def opened(content_type: str, octets: bytes) -> tuple[bytes, Mms]:
     """(envelope, message) of a package; the message is empty when there is only an envelope. Raises Malformed."""
     if not content_type.lower().lstrip().startswith("multipart/"):
         return octets, Mms("", "", ())
+    if octets.count(b"\n--") > MOST_LINES:
+        raise Malformed("The MIME package has too many parts")
     if len(_MULTIPART.findall(octets)) >= DEEPEST:
         raise Malformed("The MIME parts are nested too deeply")
     head = f"Content-Type: {_one_line(content_type)}\r\n\r\n".encode("utf-8", "replace")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aiohttp import encode_basic_auth
 
-from heliograph.transports.base import Failed, Mms, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.base import LONGEST_ID, Failed, Mms, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.http.client import (
     AWAY,
     LONGEST_WORDS,
@@ -117,7 +117,7 @@ class Mm7Transport(HttpTransport):
         text = f"{code} {words}".strip()[:LONGEST_WORDS].rstrip(".")
         if said.name == "SubmitRsp" and code in (envelope.SUCCESS, envelope.PARTLY):
             remote_id = said.text("MessageID")
-            return Sent((remote_id,) if remote_id else (), text)
+            return Sent((remote_id,) if 0 < len(remote_id) <= LONGEST_ID else (), text)
         if code in self._options.retry:
             return Retry(pause, text, code)
         return Failed(code, text)
