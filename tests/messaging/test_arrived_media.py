@@ -113,6 +113,20 @@ def test_no_more_than_ten_are_fetched(steps: Steps, tmp_path: Path) -> None:
     ]
 
 
+def test_no_more_are_fetched_at_once_than_memory_is_given(
+    steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait for their turn, but not for ever."""
+    monkeypatch.setattr(arrived_media, "MOST_FETCHED", 1)
+    monkeypatch.setattr(arrived_media, "FETCH_SECONDS", 0.2)
+    found, octets = keep(steps, tmp_path, b"", paths=3)
+    assert octets == [PICTURE]
+    assert found.lost == [
+        "A file did not arrive: 127.0.0.1 did not answer within 0.2 seconds.",
+        *["A file did not arrive: Too many files are fetched at the moment."] * 2,
+    ]
+
+
 def test_what_has_no_room_is_told(steps: Steps, tmp_path: Path) -> None:
     found, octets = keep(steps, tmp_path, page(bytes(900)), quota=500)
     assert octets == [PICTURE]

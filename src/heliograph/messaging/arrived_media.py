@@ -22,6 +22,9 @@ from heliograph.transports.base import Media
 UNKNOWN = ("bin", "application/octet-stream")
 """Ending and type of a file whose octets do not say what it is. What the sender says of it is not believed."""
 
+MOST_FETCHED = 20
+"""Files that are fetched at once for all carriers: they are in memory."""
+
 MOST_LINKS, LARGEST_FETCHED, FETCH_SECONDS = 10, 5_000_000, 10.0
 """Files of a message that are fetched, all at once; bytes of each, and seconds for it. Carriers send hundreds of
 kilobytes, and give up on an answer after some 15 seconds.
@@ -47,11 +50,12 @@ class Keeper:
         self._links = own_url(settings) + "/files/"
         self._life = settings.mms_days * DAY
         self._quota = settings.storage_quota or None
+        self._places = asyncio.Semaphore(MOST_FETCHED)
 
     async def keep(self, user_id: int, media: Sequence[Media], links: Sequence[str] = ()) -> Kept:
         """Keep files of an account, those behind links after the others. Raises Unavailable.
 
-        What cannot be fetched, or has no room, is lost. The carrier waits meanwhile: links have FETCH_SECONDS together.
+        What cannot be fetched, or has no room, is lost. The carrier waits meanwhile: one and a half FETCH_SECONDS at most.
         """
         kept: list[str] = []
         lost: list[str] = []
@@ -74,7 +78,15 @@ class Keeper:
     async def _fetched(self, link: str) -> Media | str:
         """The file behind a link, or why there is none."""
         into = io.BytesIO()
-        why, _ = await self._download(link, into, LARGEST_FETCHED, FETCH_SECONDS)
+        try:
+            async with asyncio.timeout(FETCH_SECONDS / 2):
+                await self._places.acquire()
+        except TimeoutError:
+            return "Too many files are fetched at the moment."
+        try:
+            why, _ = await self._download(link, into, LARGEST_FETCHED, FETCH_SECONDS)
+        finally:
+            self._places.release()
         return Media("file", "", into.getvalue()) if why is None else why
 
     async def _kept(self, user_id: int, media: Media) -> str:
