@@ -55,7 +55,7 @@ class Keeper:
     async def keep(self, user_id: int, media: Sequence[Media], links: Sequence[str] = ()) -> Kept:
         """Keep files of an account, those behind links after the others. Raises Unavailable.
 
-        What cannot be fetched, or has no room, is lost. The carrier waits meanwhile: one and a half FETCH_SECONDS at most.
+        What cannot be fetched, or has no room, is lost. The carrier waits one and a half FETCH_SECONDS at most.
         """
         kept: list[str] = []
         lost: list[str] = []
