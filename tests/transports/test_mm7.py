@@ -308,6 +308,14 @@ def test_what_is_broken_is_refused_and_stored_nowhere(kind: str, octets: bytes) 
     assert not events.inbound
 
 
+@pytest.mark.parametrize("wrong", [report(message_id=""), report(name="SubmitReq")])
+def test_what_is_refused_is_answered_by_its_own_transaction_and_release(wrong: bytes) -> None:
+    answer, _ = asyncio.run(receive(wrong))
+    told = envelope.read(answer.octets)
+    assert (answer.status, told.name, told.transaction_id) == (400, "RSErrorRsp", "tx-9")
+    assert told.dialect == Dialect(SCHEMAS + "REL-5-MM7-1-0", "5.3.0")
+
+
 @pytest.mark.parametrize(
     ("header", "admitted"),
     [

@@ -61,6 +61,7 @@ class Mm7Inbox:
 
     async def receive(self, told: Told, events: Events) -> Answer:
         """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
+        request: Envelope | None = None
         try:
             kind = told.headers.get("content-type", "")
             if len(told.octets) > LARGE:
@@ -78,7 +79,7 @@ class Mm7Inbox:
                 raise Malformed(f"{request.name} is not taken here")
         except Malformed as problem:
             log.warning("mm7.malformed", transport=self._name, problem=str(problem))
-            return self._fault(str(problem))
+            return self._fault(str(problem), request)
         return self._done(request)
 
     def _report(self, request: Envelope) -> Receipt:
@@ -117,17 +118,24 @@ class Mm7Inbox:
 
     def _done(self, request: Envelope) -> Answer:
         """The answer to a request, by the same TransactionID, in the release that it came in."""
-        dialect = Dialect(request.dialect.namespace, request.dialect.version or self._dialect.version)
+        dialect = self._dialect_of(request)
         status: Tree = [("StatusCode", str(envelope.SUCCESS)), ("StatusText", "Success")]
         name = request.name.removesuffix("Req") + "Rsp"
         tree: Tree = [("MM7Version", dialect.version), ("Status", status)]
         return Answer(200, XML, envelope.write(dialect, name, request.transaction_id, tree))
 
-    def _fault(self, why: str) -> Answer:
+    def _dialect_of(self, request: Envelope) -> Dialect:
+        return Dialect(request.dialect.namespace, request.dialect.version or self._dialect.version)
+
+    def _fault(self, why: str, request: Envelope | None) -> Answer:
+        """The answer to what cannot be taken; by its TransactionID and release, as far as they could be read."""
+        dialect, transaction_id = self._dialect, ""
+        if request is not None:
+            dialect, transaction_id = self._dialect_of(request), request.transaction_id
         code, words = str(envelope.CORRUPT), "Message format corrupt"
         status: Tree = [("StatusCode", code), ("StatusText", words), ("Details", why)]
-        tree: Tree = [("MM7Version", self._dialect.version), ("Status", status)]
-        return Answer(400, XML, envelope.write(self._dialect, "RSErrorRsp", "", tree, fault=True))
+        tree: Tree = [("MM7Version", dialect.version), ("Status", status)]
+        return Answer(400, XML, envelope.write(dialect, "RSErrorRsp", transaction_id, tree, fault=True))
 
 
 def _required(request: Envelope, name: str) -> str:
