@@ -603,7 +603,7 @@ def texts() -> Iterator[tuple[Path, str]]:
 def explained() -> set[str]:
     """What can be cited: sections and rows of facts, sections of clients, and the points of user needs."""
     page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
-    facts = re.findall(r"^(?:## Facts |\| )([A-N]\d*)(?::| \|)", page, re.MULTILINE)
+    facts = re.findall(r"^(?:## Facts |\| )([A-O]\d*)(?::| \|)", page, re.MULTILINE)
     clients = re.findall(r"^## Clients (\d+):", page, re.MULTILINE)
     needs = re.findall(r"^(\d+)\. ", page, re.MULTILINE)
     named = (("facts", facts), ("clients", clients), ("user needs", needs))

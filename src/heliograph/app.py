@@ -22,6 +22,7 @@ from heliograph.esme.deliveries import reporting
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
 from heliograph.files.folder import FolderStore
+from heliograph.files.shrink import Shrinker
 from heliograph.files.store import FileStore
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
@@ -68,7 +69,8 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
         self.converter = Converter(options)
-        self.channels = channels(Parts(options, self.files, database, self.vault))
+        shrink = Shrinker(database, self.files, self.converter).fit
+        self.channels = channels(Parts(options, self.files, database, self.vault, shrink))
         self.cashier = Cashier(database, gateway(options))
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
@@ -83,7 +85,7 @@ class House:
         actions = Actions(options, self.vault, self.channels)
         on_receipt, gone = counting(reporting(actions.on_receipt)), suppressed_too(audience.opted_out_since)
         self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone)
-        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files))
+        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files, self.web.download))
 
     @property
     def works(self) -> bool:
@@ -168,7 +170,7 @@ class House:
             raise problem
         if not carriers.routes:
             log.warning("routes.none", why="There is no way out: whatever is accepted waits for a route.")
-        self.router = Router(carriers.routes, {**kept, **fresh})
+        self.router = Router(carriers.routes, {**kept, **fresh}, table.limits(carriers))
         self.carriers = carriers
         await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
 

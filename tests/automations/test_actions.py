@@ -15,11 +15,10 @@ from heliograph.automations import rules
 from heliograph.automations.actions import Actions
 from heliograph.automations.families import SMS_INBOUND, SMS_RECEIPTS
 from heliograph.billing import ledger
-from heliograph.channels.table import Parts, channels
+from heliograph.channels.table import channels
 from heliograph.clock import HOUR
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.files.folder import FolderStore
 from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
 from support import quiet
@@ -135,10 +134,6 @@ def test_a_disabled_rule_does_not_fire(api: Api) -> None:
         assert off.heard.empty()
 
 
-_DATABASE: Any = None
-"""No test of this file hands anything over."""
-
-
 class Bench:
     """Rules, events and money of one account in a database, on a clock that only the test moves."""
 
@@ -146,9 +141,8 @@ class Bench:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
         self.vault = Vault.open("", folder)
-        self.actions = Actions(
-            self.settings, self.vault, channels(Parts(self.settings, FolderStore(folder), _DATABASE, self.vault))
-        )
+        parts = quiet.parts(self.settings, folder, self.vault)
+        self.actions = Actions(self.settings, self.vault, channels(parts))
         self.user = self.account("bench")
 
     def account(self, name: str, **more: Any) -> int:

@@ -22,7 +22,7 @@ from heliograph.messaging.routing import Router
 from heliograph.messaging.rows import Key, Message
 from heliograph.queue import claim
 from heliograph.queue.worker import ChannelLoop
-from heliograph.transports.base import Failed, MessageKey, Outcome, Outgoing, Receipt, Retry, Sent, SmsText
+from heliograph.transports.base import Failed, Limits, MessageKey, Outcome, Outgoing, Receipt, Retry, Sent, SmsText
 from heliograph.transports.options import RouteOptions
 from support import quiet, steps
 from support.clock import until
@@ -237,7 +237,7 @@ def test_a_claim_that_ended_without_an_answer_may_double_the_message_and_the_tim
 def test_a_content_that_cannot_be_made_fails_or_delays_its_own_message_only(opened: Steps) -> None:
     made: dict[str, Any] = {A: Failed(None, "The file is no document."), B: Retry(30.0, "the converter is busy")}
 
-    async def contents(self: Channel, messages: Sequence[Message]) -> list[Any]:
+    async def contents(self: Channel, messages: Sequence[Message], limits: Limits) -> list[Any]:
         return [made.get(row.recipient, SmsText((row.body,), False)) for row in messages]
 
     house = House(opened, quiet.channel("faxes", "sms", contents=contents))

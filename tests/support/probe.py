@@ -22,7 +22,7 @@ from heliograph.messaging import api, history, inbound
 from heliograph.messaging.channel import Accepted, Charge, Draft, Order, Sheet, Words
 from heliograph.messaging.rows import Message
 from heliograph.messaging.shapes import Receipt
-from heliograph.transports.base import Content, Failed, Inbound, Mail, Retry
+from heliograph.transports.base import Content, Failed, Inbound, Limits, Mail, Retry
 
 
 class ProbeMessage(msgspec.Struct, kw_only=True):
@@ -104,7 +104,7 @@ class Probe:
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         pass
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[Content | Retry | Failed]:
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Content | Retry | Failed]:
         return [self._content(row) for row in messages]
 
     def _content(self, row: Message) -> Content | Failed:

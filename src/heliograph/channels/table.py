@@ -15,6 +15,7 @@ from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
 from heliograph.channels.voice.channel import Voice
 from heliograph.db.database import Database
+from heliograph.files.shrink import Shrink
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
@@ -27,13 +28,14 @@ class Parts(NamedTuple):
     files: FileStore
     database: Database
     vault: Vault
+    shrink: Shrink
 
 
 CHANNELS: tuple[Callable[[Parts], Channel], ...] = (
     lambda parts: Sms(parts.settings),
-    lambda parts: MmsChannel(parts.settings, parts.files),
+    lambda parts: MmsChannel(parts.settings, parts.files, parts.shrink),
     lambda parts: Voice(parts.settings),
-    lambda parts: Email(*parts),
+    lambda parts: Email(parts.settings, parts.files, parts.database, parts.vault),
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
 

@@ -18,7 +18,7 @@ from heliograph.links.link import NewLink
 from heliograph.media import Medium
 from heliograph.messaging import history, rows
 from heliograph.messaging.history import Listing
-from heliograph.transports.base import Content, Failed, Inbound, Retry
+from heliograph.transports.base import Content, Failed, Inbound, Limits, Retry
 
 
 class Charge(NamedTuple):
@@ -152,9 +152,10 @@ class Channel(Protocol):
 
     # In the worker, with no transaction open, once for each message that was claimed (again when it is tried again).
 
-    async def contents(self, messages: Sequence[rows.Message]) -> Sequence[Content | Retry | Failed]:
-        """What a transport gets, for each message in order. Files may be read here, speech and documents made.
+    async def contents(self, messages: Sequence[rows.Message], limits: Limits) -> Sequence[Content | Retry | Failed]:
+        """What the transport that was chosen gets, for each message in order. `limits` are those of its carrier.
 
+        Files may be read here, pictures made smaller, speech and documents made.
         `Failed` ends a message and gives its money back; `Retry` has it tried again.
         """
         ...

@@ -50,11 +50,10 @@ MOST_NAMES = 10_000
 
 
 class Parcel(msgspec.Struct):
-    """A claimed message on its way, and what a transport gets once it is made."""
+    """A claimed message on its way."""
 
     claimed: Claimed
     row: Message
-    content: Content | None = None
 
 
 class Attempt(msgspec.Struct):
@@ -115,15 +114,12 @@ class Delivery:
         return [parcels] if parcels else []
 
     async def carry(self, parcels: Sequence[Parcel]) -> None:
-        """Make the contents, choose a route for each, hand over, record."""
+        """Choose a route for each, make the contents as its carrier takes them, hand over, record."""
         try:
-            ready, attempts = await self._made(parcels)
             router = self._router()
             groups: dict[str, list[Parcel]] = {}
-            for parcel in ready:
+            for parcel in parcels:
                 groups.setdefault(await self._choose(router, parcel), []).append(parcel)
-            if attempts:
-                await self._settle(attempts)
             ways = (self._hand_over(router, name, group) for name, group in groups.items())
             for result in await asyncio.gather(*ways, return_exceptions=True):
                 if result is not None:
@@ -188,18 +184,6 @@ class Delivery:
 
     # The hand-over: no transaction is open.
 
-    async def _made(self, parcels: Sequence[Parcel]) -> tuple[list[Parcel], list[Attempt]]:
-        """The parcels whose content could be made, and what is to be recorded of the others."""
-        contents = await self._channel.contents([parcel.row for parcel in parcels])
-        ready, attempts = [], []
-        for parcel, content in zip(parcels, contents, strict=True):
-            if isinstance(content, Retry | Failed):
-                attempts.append(Attempt(parcel, "", content))
-            else:
-                parcel.content = content
-                ready.append(parcel)
-        return ready, attempts
-
     async def _choose(self, router: Router, parcel: Parcel) -> str:
         """The name of the transport that gets a message; "" when no route fits."""
         row = parcel.row
@@ -222,20 +206,31 @@ class Delivery:
         return self._names[user_id]
 
     async def _hand_over(self, router: Router, name: str, group: Sequence[Parcel]) -> None:
-        """Give a transport its parcels, and record what it said."""
-        outcomes: Sequence[Outcome] = [NO_ROUTE] * len(group)
-        if name:
-            outcomes = await router.transports[name].send([self._outgoing(parcel) for parcel in group])
-        await self._settle([Attempt(parcel, name, said) for parcel, said in zip(group, outcomes, strict=True)])
+        """Make what a transport gets of its parcels, give it those that could be made, and record what became of all.
 
-    def _outgoing(self, parcel: Parcel) -> Outgoing:
+        What could not be made is recorded before: a carrier may take its time.
+        """
+        if not name:
+            await self._settle([Attempt(parcel, "", NO_ROUTE) for parcel in group])
+            return
+        contents = await self._channel.contents([parcel.row for parcel in group], router.limits_of(name))
+        made = list(zip(group, contents, strict=True))
+        broken = [Attempt(parcel, "", one) for parcel, one in made if isinstance(one, Retry | Failed)]
+        ready = [(parcel, one) for parcel, one in made if not isinstance(one, Retry | Failed)]
+        if broken:
+            await self._settle(broken)
+        if ready:
+            outcomes = await router.transports[name].send([self._outgoing(parcel, one) for parcel, one in ready])
+            said = zip(ready, outcomes, strict=True)
+            await self._settle([Attempt(parcel, name, outcome) for (parcel, _), outcome in said])
+
+    def _outgoing(self, parcel: Parcel, content: Content) -> Outgoing:
         row = parcel.row
-        assert parcel.content is not None
         return Outgoing(
             key=row.message_key,
             sender=row.sender,
             recipient=row.recipient,
-            content=parcel.content,
+            content=content,
             valid_until=self._valid_until(row),
             attempt=parcel.claimed.attempt,
         )

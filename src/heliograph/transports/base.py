@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+LONGEST_ID = 500
+"""Characters of a carrier's id of a message. Databases index them, and PostgreSQL refuses what is too long for that."""
+
 
 class MessageKey(msgspec.Struct, frozen=True, gc=False):
     """Names one message of one account. Transports pass it back untouched."""
@@ -53,6 +56,17 @@ class Media(msgspec.Struct, frozen=True):
     content_type: str
     octets: bytes
     url: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How large a picture may be that a carrier takes: bytes of the file, and pixels of the longer side."""
+
+    largest_bytes: int = 250_000
+    largest_side: int = 65_535
+
+
+UNLIMITED = Limits()
+"""Whatever was accepted: no larger file is (api-v3, "Send MMS"), and no JPEG or GIF has a longer side."""
 
 
 class Mms(msgspec.Struct, frozen=True):
@@ -154,8 +168,9 @@ class Receipt(msgspec.Struct, frozen=True):
 class Inbound(msgspec.Struct, frozen=True):
     """A message that arrived (MO). Long messages are whole here: the transport put the parts together.
 
-    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS. `reference` is the
-    same when the carrier says the same message again, because it got no answer; empty: nobody can tell.
+    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS, `links` the URLs of
+    those that have to be fetched. `reference` is the same when the carrier says the same message again, because it got
+    no answer; empty: nobody can tell.
     """
 
     transport: str
@@ -166,6 +181,7 @@ class Inbound(msgspec.Struct, frozen=True):
     at: int
     details: dict[str, Any] | None = None
     media: tuple[Media, ...] = ()
+    links: tuple[str, ...] = ()
     reference: str = ""
 
 

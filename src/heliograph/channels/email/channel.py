@@ -25,7 +25,7 @@ from heliograph.media import SINGLE_MAILS, Medium
 from heliograph.messaging.channel import Draft, Order, Words
 from heliograph.messaging.rows import SEND, Message
 from heliograph.settings import Settings
-from heliograph.transports.base import Failed, Inbound, Mail, Retry
+from heliograph.transports.base import Failed, Inbound, Limits, Mail, Retry
 
 AWAY = 30.0
 """Seconds until a mail is tried again whose files cannot be read at the moment."""
@@ -84,7 +84,7 @@ class Email:
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         """The sender was judged with the send."""
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[Made]:
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Made]:
         """The mail of each message, with a return path of its own."""
         wanted = {(row.user_id, str(row.known()[SEND])) for row in messages}
         found, keys = await self._database.read(lambda tx: self._found(tx, wanted))

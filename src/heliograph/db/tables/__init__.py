@@ -18,7 +18,7 @@ from heliograph.db.tables.base import metadata
 from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.emails import emails
-from heliograph.db.tables.files import exports, files, uploads
+from heliograph.db.tables.files import exports, files, shrunk, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
 from heliograph.db.tables.mail import suppressions
 from heliograph.db.tables.messages import (
@@ -104,6 +104,7 @@ __all__ = [
     "resellers",
     "rules",
     "sending_domains",
+    "shrunk",
     "smpp_deliveries",
     "smpp_logins",
     "smpp_submits",
