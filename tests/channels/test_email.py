@@ -10,6 +10,7 @@ import pytest
 
 from files.fetching import fetch
 from heliograph.accounts import account
+from heliograph.channels.email.channel import with_inline_styles
 from heliograph.db.engine import Tx
 from heliograph.mail import suppressions
 from heliograph.messaging import receipts
@@ -338,6 +339,10 @@ def test_mails_of_a_strict_account_obey_its_opt_out_list(api: Api) -> None:
     assert send(api, to=[{"email": "no@b.example"}])["status"] == "Failed"
 
 
+STYLED = f"<style>{'.a{color:red}' * 2000}</style>{'<table><tr><td>' * 5000}"
+"""HTML that the library that writes styles into elements would die of."""
+
+
 def test_deep_html_and_long_lines_are_carried(api: Api) -> None:
     for body in (
         "<div>" * 20_000 + "deep",
@@ -351,3 +356,13 @@ def test_deep_html_and_long_lines_are_carried(api: Api) -> None:
 def test_principals_know_their_mail_flag(server: Running, api: Api) -> None:
     sub = api.subaccount(email=0)
     assert sub.call("POST", "/email/send", a_mail(api)).status == 403
+
+
+def test_rules_are_written_into_elements_and_nothing_is_loaded() -> None:
+    html = (
+        "<style>@media (max-width:9px){p{color:red}} p{color:blue} @import url(http://127.0.0.1:9/a.css);</style><p>a"
+    )
+    made = with_inline_styles(f'<link rel="stylesheet" href="http://127.0.0.1:9/b.css">{html}')
+    assert '<p style="color: blue;">a' in made
+    assert "@media (max-width:9px)" in made
+    assert with_inline_styles(STYLED) == STYLED

@@ -58,7 +58,7 @@ def relaying(program: str, **settings: str) -> Iterator[tuple[Postfix, int]]:
 
 def mail(message_id: str, recipient: str) -> Outgoing:
     """A mail whose bounces come to the address of its message."""
-    return a_mail(to=recipient, key=message_id, sender=VERP.address(message_id))
+    return a_mail(to=recipient, key=message_id, envelope_sender=VERP.address(message_id))
 
 
 def test_reports_of_postfix_lead_to_their_message_and_say_what_happened(program: str) -> None:

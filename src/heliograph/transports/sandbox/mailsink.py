@@ -17,6 +17,8 @@ import msgspec
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from heliograph.transports.sandbox.mailreaders import Readers, Taken
+
 KEEP = 1000
 """Mails that stay in the folder; older ones are removed."""
 
@@ -25,6 +27,10 @@ SCENARIOS = {
     "later": "451 4.2.1 The sandbox mailbox is not available now",
 }
 """Answers to RCPT by the local part of the recipient, in any case of letters."""
+
+GREYLISTED = "450 4.7.1 The sandbox has not met you before, come again"
+"""The answer to the first RCPT for `greylist@` with an envelope sender; the next one is taken."""
+MOST_GREYLISTED = 10_000
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.eml")
@@ -52,10 +58,15 @@ class StoredMail(msgspec.Struct, frozen=True):
 
 
 class MailSink:
-    """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder."""
+    """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    `readers`, if there are any, get each mail that was kept, once for each recipient.
+    """
+
+    def __init__(self, folder: Path, readers: Readers | None = None) -> None:
         self._folder = folder
+        self.readers = readers
+        self._met: dict[tuple[str, str], None] = {}
         self._kept: deque[str] = deque()
         self._storing = asyncio.Lock()
         self._sessions: WeakSet[SMTP] = WeakSet()
@@ -77,6 +88,8 @@ class MailSink:
                 cast(asyncio.WriteTransport, session.transport).abort()  # uvloop's is none by class
         await self._server.wait_closed()
         self._server = None
+        if self.readers is not None:
+            await self.readers.stop()
 
     def _session(self) -> SMTP:
         session = SMTP(self, hostname="localhost", enable_SMTPUTF8=True, loop=asyncio.get_running_loop())
@@ -87,12 +100,24 @@ class MailSink:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take a recipient, or answer as its scenario says."""
-        answer = SCENARIOS.get(address.partition("@")[0].lower())
+        local_part = address.partition("@")[0].lower()
+        answer = SCENARIOS.get(local_part)
+        if local_part == "greylist" and not self._has_met(envelope.mail_from or "", address):
+            answer = GREYLISTED
         if answer is not None:
             return answer
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
+
+    def _has_met(self, sender: str, recipient: str) -> bool:
+        """Whether this pair was here before; it is remembered, the oldest ones are forgotten."""
+        pair = (sender, recipient)
+        known = pair in self._met
+        self._met[pair] = None
+        if len(self._met) > MOST_GREYLISTED:
+            del self._met[next(iter(self._met))]
+        return known
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep a mail. A full disk is a reason to try again, not to give the mail up."""
@@ -102,6 +127,10 @@ class MailSink:
             except OSError as problem:
                 log.error("mailsink.not_stored", problem=str(problem))
                 return "452 4.3.1 The sandbox could not store the mail"
+        if self.readers is not None:
+            sender = (envelope.mail_from or "").strip("<>")  # aiosmtpd's word for none is "<>"
+            for recipient in envelope.rcpt_tos:
+                self.readers.read(Taken(sender, recipient, _octets(envelope)))
         return f"250 2.0.0 Kept as {name}"
 
     def _store(self, envelope: Envelope) -> str:
@@ -109,12 +138,10 @@ class MailSink:
         sender = (envelope.mail_from or "").strip("<>")  # aiosmtpd's word for none is "<>"
         trace = [f"Return-Path: <{sender}>", *(f"Delivered-To: {to}" for to in envelope.rcpt_tos)]
         head = "".join(line + "\r\n" for line in trace).encode("utf-8", "surrogateescape")
-        content = envelope.content
-        body = content.encode() if isinstance(content, str) else content or b""
         name = f"{datetime.now(UTC).strftime(_TIME)}-{secrets.token_hex(6)}.eml"
         unfinished = self._folder / f".{name}.part"
         try:
-            unfinished.write_bytes(head + body)
+            unfinished.write_bytes(head + _octets(envelope))
             os.replace(unfinished, self._folder / name)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -122,6 +149,11 @@ class MailSink:
         while len(self._kept) > KEEP:
             (self._folder / self._kept.popleft()).unlink(missing_ok=True)
         return name
+
+
+def _octets(envelope: Envelope) -> bytes:
+    content = envelope.content
+    return content.encode() if isinstance(content, str) else content or b""
 
 
 def _prepare(folder: Path) -> list[str]:
