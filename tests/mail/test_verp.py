@@ -6,7 +6,7 @@ from heliograph.mail.verp import BOUNCE, UNSUBSCRIBE, Verp
 
 VAULT = Vault(b"a secret of this test")
 BOUNCES = Verp(VAULT, "Bounce.Example.org")
-(MESSAGE_ID,) = new_ids(1, 1_790_000_000.0)
+MESSAGE_ID = "01A0C450-6C00-7115-92F8-F429B49986AC"
 ADDRESS = BOUNCES.address(MESSAGE_ID)
 
 
