@@ -12,7 +12,7 @@ from heliograph.automations.actions import Actions
 from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.chosen import gateway
-from heliograph.channels.email.heard import counting, suppressed_too
+from heliograph.channels import table as channel_table
 from heliograph.channels.table import Parts, channels
 from heliograph.contacts import audience
 from heliograph.db import migrate
@@ -83,7 +83,8 @@ class House:
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
         actions = Actions(options, self.vault, self.channels)
-        on_receipt, gone = counting(reporting(actions.on_receipt)), suppressed_too(audience.opted_out_since)
+        on_receipt = channel_table.heard(reporting(actions.on_receipt))
+        gone = channel_table.withheld(audience.opted_out_since)
         self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone)
         self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files, self.web.download))
 

@@ -42,7 +42,7 @@ def domain_in_ascii(text: str) -> str | None:
 
     What ends in digits is an IP address (RFC 1123, 2.1).
     """
-    if _HOST.fullmatch(text):
+    if "--" not in text and _HOST.fullmatch(text):
         return text.lower()
     try:
         domain = idna.encode(text, uts46=True, std3_rules=True).decode("ascii")

@@ -12,6 +12,7 @@ import heliograph
 from channels.conformance import TO, Conformance
 from files.fetching import fetch
 from heliograph.channels import table
+from heliograph.channels.email.channel import Email
 from heliograph.channels.mms.channel import MmsChannel
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.voice.channel import Voice
@@ -54,8 +55,10 @@ class TestProbe(Conformance):
 
 def test_registering_is_one_entry(carrier: Carrier) -> None:
     """The channel is reached by its name wherever channels are; nothing else of the house was changed."""
-    assert [type(channel) for channel in carrier.server.house.channels.values()] == [Sms, MmsChannel, Voice, Probe]
-    assert len(table.CHANNELS) == 4
+    assert [type(channel) for channel in carrier.server.house.channels.values()] == [
+        *(Sms, MmsChannel, Voice, Email, Probe)
+    ]
+    assert len(table.CHANNELS) == 5
 
 
 WORKER = """

@@ -7,6 +7,7 @@ import msgspec
 
 from heliograph.accounts.vault import Vault
 from heliograph.channels.email.channel import Email
+from heliograph.channels.email.heard import OnReceipt, OptedOut, counting, suppressed_too
 from heliograph.channels.mms.channel import NAME as MMS
 from heliograph.channels.mms.channel import MmsChannel
 from heliograph.channels.mms.shapes import CampaignMms
@@ -46,3 +47,13 @@ CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: Campaig
 def channels(parts: Parts) -> Mapping[str, Channel]:
     """The channels by name."""
     return {channel.name: channel for channel in (make(parts) for make in CHANNELS)}
+
+
+def heard(then: OnReceipt) -> OnReceipt:
+    """What a receipt calls (messaging/hooks.py): first what single channels note of it, then the rest."""
+    return counting(then)
+
+
+def withheld(opted_out: OptedOut) -> OptedOut:
+    """Which messages must not go out (messaging/hooks.py): also those that single channels hold back."""
+    return suppressed_too(opted_out)
