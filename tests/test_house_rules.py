@@ -101,6 +101,11 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "links/judge.py ua_parser": "a seventh of a second that only a server whose links are opened needs",
     "channels/voice/piper.py piper": "an extra that most installations do not have",
     "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",
+    "mailserver/authentic.py dkim": "a tenth of a second that a server without mails can save",
+    "mailserver/authentic.py publicsuffixlist": "the same, for its rules",
+    "mailserver/authentic.py spf": "the same",
+    "mailserver/letter.py inscriptis": "an HTML parser that only a server which gets mails needs",
+    "mailserver/words.py mailparser_reply.parser": "the same, for its patterns",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""
@@ -112,6 +117,9 @@ BROAD_EXCEPTS = {
     "db/writer.py Writer._run_unit": "the error belongs to the caller, who gets it from the future",
     "doctor.py _database": "each driver has errors of its own, and the reason is the finding",
     "esme/server.py EsmeServer._take": "a defect must be an answer: an ESME waits for each of its submits",
+    "mailserver/authentic.py _good": "keys and signatures are hostile; one that cannot be read is none",
+    "mailserver/authentic.py _sent_by_its_own": "the same of policies",
+    "mailserver/letter.py read": "the parser raises anything at a hostile mail; its sender gets a sentence",
     "mailserver/server.py _Hall.handle_DATA": "a defect must be an answer: a sender waits for it, and sends again",
     "files/worker.py main": "parsers raise anything at a hostile file; the customer gets a sentence, the log the story",
     "http/server.py Server.__call__": "a defect must be an answer, and its story is in the log",

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from heliograph.accounts.vault import Vault
+from heliograph.channels.sms.channel import NAME as SMS
 from heliograph.db.database import Database
 from heliograph.http.auth import Authenticator
 from heliograph.http.logins import Logins
 from heliograph.http.throttle import Limits
+from heliograph.mail.nameservers import NameServers
 from heliograph.mailserver.desk import Desk
 from heliograph.mailserver.server import MailServer
+from heliograph.mailserver.sms import SmsDesk
 from heliograph.messaging.channel import Channel
 from heliograph.settings import Settings
 
@@ -25,4 +28,5 @@ def mails(
 
 def desks(options: Settings, database: Database, vault: Vault, channels: Mapping[str, Channel]) -> Sequence[Desk]:
     """Who takes what. Another kind of recipient is another desk."""
-    return ()
+    servers = NameServers(options.dns)
+    return (SmsDesk(options, database, vault, channels[SMS], servers),)

@@ -21,6 +21,7 @@ from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
 from heliograph.links import api as links
+from heliograph.mailserver import api as mail_to_sms
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -128,6 +129,21 @@ SMS = Section(
     Route(142, "GET /sms/history", sms.view_history, "reporting"),
     Route(143, "GET /sms/history/export", sms.export_history, "reporting"),
     Route(0, "GET /sms/{message_id}/timeline", messaging.view_timeline, "sms"),
+)
+
+EMAIL_TO_SMS = Section(
+    "Email to SMS",
+    "Whose mails become SMS, and what is cut out of them.",
+    Route(31, "GET /sms/email-sms", mail_to_sms.view_addresses, "sms"),
+    Route(32, "POST /sms/email-sms", mail_to_sms.add_address, "sms"),
+    Route(0, "GET /sms/email-sms/{email_address_id:int}", mail_to_sms.view_address, "sms"),
+    Route(0, "PUT /sms/email-sms/{email_address_id:int}", mail_to_sms.change_address, "sms"),
+    Route(0, "DELETE /sms/email-sms/{email_address_id:int}", mail_to_sms.remove_address, "sms"),
+    Route(33, "GET /sms/email-sms-stripped-strings", mail_to_sms.view_rules, "sms"),
+    Route(34, "POST /sms/email-sms-stripped-strings", mail_to_sms.create_rule, "sms"),
+    Route(35, "GET /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.view_rule, "sms"),
+    Route(36, "PUT /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.update_rule, "sms"),
+    Route(37, "DELETE /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.delete_rule, "sms"),
 )
 
 SMS_CAMPAIGNS = Section(
@@ -252,6 +268,7 @@ SECTIONS = (
     REFERRALS_AND_RESELLERS,
     CONTACTS,
     SMS,
+    EMAIL_TO_SMS,
     SMS_CAMPAIGNS,
     MMS,
     MMS_CAMPAIGNS,

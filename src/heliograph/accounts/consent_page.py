@@ -1,4 +1,4 @@
-"""/confirm/{token}: the page on which the owner of an address agrees to the mails of an account.
+"""/confirm/{token}: the page on which the owner of an address agrees to what an account wants with it.
 
 Scanners of mail follow links, so that a GET shows a button and changes nothing. It works without JavaScript.
 """
@@ -31,13 +31,13 @@ class ConsentPage:
             return away(gone.status, gone.headers)
         if found is None:
             return _unknown()
-        name, address = (escape(text) for text in found)
+        name, address, purpose = found
+        wants = purpose.wants.format(address=f"<b>{escape(address)}</b>")
         return page(
-            "May we send you mails?",
-            f"<p>The account “{name}” wants to send its notifications to <b>{address}</b>: replies and delivery reports"
-            " of text messages.</p>\n"
-            '<form method="post"><button>Yes, send them</button></form>\n'
-            "<p>If you do not want them, close this page.</p>",
+            purpose.subject,
+            f"<p>The account “{escape(name)}” {wants}.</p>\n"
+            '<form method="post"><button>Yes, I agree</button></form>\n'
+            "<p>If you do not want it, close this page.</p>",
         )
 
     async def confirm(self, request: Request) -> Response:
@@ -47,7 +47,7 @@ class ConsentPage:
             good = await self._database.write(lambda tx: consent.confirm(tx, self._vault, token))
         except DatabaseAway as gone:
             return away(gone.status, gone.headers)
-        return page("Thank you", "<p>From now on you get these mails.</p>") if good else _unknown()
+        return page("Thank you", f"<p>{good.agreed}</p>") if good else _unknown()
 
 
 def _unknown() -> Response:

@@ -19,6 +19,7 @@ from heliograph.db.tables.campaigns import campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.files import exports, files, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
+from heliograph.db.tables.mailin import email_sms_addresses, email_sms_mails, email_sms_strings
 from heliograph.db.tables.messages import (
     counters,
     handovers,
@@ -66,6 +67,9 @@ __all__ = [
     "counters",
     "daily_usage",
     "delivery_issues",
+    "email_sms_addresses",
+    "email_sms_mails",
+    "email_sms_strings",
     "epochs",
     "exports",
     "files",
