@@ -386,6 +386,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset({self.reply_domain.lower()})
 
     @property
+    def smtp_address(self) -> Path:
+        """The file that says where the mail server listens, while it does: host and port."""
+        return self.data / "smtp.address"
+
+    @property
     def private_webhooks(self) -> bool:
         """Whether a webhook may go to a private address."""
         return self.webhook_private == "allow" or (self.webhook_private == "auto" and self.mode == "sandbox")

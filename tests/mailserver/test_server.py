@@ -17,7 +17,7 @@ from heliograph.errors import TooManyRequests, Unauthorized, Unavailable
 from heliograph.mailserver import server as edge
 from heliograph.mailserver import session
 from heliograph.mailserver.desk import Arrived, Recipient, Refusal, Visit
-from heliograph.mailserver.server import MailServer, address_file
+from heliograph.mailserver.server import MailServer
 from heliograph.option import SettingsError
 from heliograph.settings import load
 from support.certificates import self_signed
@@ -107,7 +107,7 @@ def test_a_mail_is_acknowledged_when_its_desk_has_stored_it(tmp_path: Path) -> N
     async def scenario() -> None:
         box = Box()
         async with listening(tmp_path, box) as server:
-            assert address_file(tmp_path).read_text() == f"127.0.0.1 {server.port}"
+            assert (tmp_path / "smtp.address").read_text() == f"127.0.0.1 {server.port}"
             box.gate.clear()
             sending = asyncio.create_task(talk(server, lambda c: c.sendmail(FROM, [TO], "Subject: x\n\n.dot\n..\n")))
             await asyncio.wait([sending], timeout=0.1)
@@ -123,7 +123,7 @@ def test_a_mail_is_acknowledged_when_its_desk_has_stored_it(tmp_path: Path) -> N
                 None,
                 False,
             )
-        assert not address_file(tmp_path).exists()
+        assert not (tmp_path / "smtp.address").exists()
 
     run(scenario())
 

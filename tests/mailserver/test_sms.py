@@ -216,3 +216,30 @@ def nested(sender: str, depth: int) -> bytes:
     return (
         head + "".join(f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n" for n in range(depth))
     ).encode()
+
+
+ECHO = "+61491999007"
+
+
+def replied(api: Api, address: str) -> Any:
+    """The mail of a reply that went to an address, with the number that was written to."""
+    api.post("/automations/sms/inbound", {"rule_name": "r", "action": "EMAIL_FIXED", "action_address": address})
+    api.send(ECHO, "ping", **{"from": "+61411222333"})
+    api.until(lambda: api.server.mails(address))
+    return api.server.mails(address)[0]
+
+
+def test_a_reply_to_a_mailed_reply_goes_from_the_number_that_was_written_to(server: Running, api: Api) -> None:
+    helper = f"{api.username}@helpdesk.example"
+    told = replied(api, helper)
+    assert told.sender == f"{ECHO}@{DOMAIN}"
+    assert told.reply_to.endswith(f"@{DOMAIN}")
+    assert len(told.reply_to.partition("@")[0]) <= 64
+    answer = "Thanks!\n\nOn Monday someone wrote:\n> You've received a reply from +61491999007:\n> ping\n"
+    assert hand_in(server, mail(f"Help <{helper}>", answer), told.reply_to.upper())[0] == 250
+    row = sent(api)[-1]
+    assert (row["to"], row["from"], row["body"]) == (ECHO, "+61411222333", "Thanks!")
+    # nobody else's, and no other conversation
+    assert hand_in(server, mail("x@helpdesk.example", answer), told.reply_to)[0] == 550
+    assert hand_in(server, mail(helper, answer), told.reply_to.replace("61491999007", "61491999008"))[0] == 550
+    assert hand_in(server, mail(helper, answer), TO)[0] == 550

@@ -8,7 +8,6 @@ import base64
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, Final, Self
 
 import structlog
@@ -45,6 +44,7 @@ class MailServer:
 
     def __init__(self, options: Settings, desks: Sequence[Desk], prove: Prove) -> None:
         self.port = 0
+        self.domain = options.reply_domain
         self._options = options
         self._hall = _Hall(options, desks, prove)
         self._server: asyncio.Server | None = None
@@ -63,7 +63,7 @@ class MailServer:
                 self.port = await self._open(0, context)
         else:
             self.port = await self._open(int(wanted), context)
-        await asyncio.to_thread(address_file(options.data).write_text, f"{reached(options.smtp_host)} {self.port}")
+        await asyncio.to_thread(options.smtp_address.write_text, f"{reached(options.smtp_host)} {self.port}")
         log.info("mailserver.listening", host=options.smtp_host, port=self.port, tls=context is not None)
         return self
 
@@ -71,7 +71,7 @@ class MailServer:
         """Take no more, answer what has come whole, say goodbye."""
         if self._server is None:
             return
-        await asyncio.to_thread(address_file(self._options.data).unlink, missing_ok=True)
+        await asyncio.to_thread(self._options.smtp_address.unlink, missing_ok=True)
         self._server.close()
         await self._hall.end()
         await self._server.wait_closed()
@@ -96,11 +96,6 @@ class MailServer:
             why = problem.strerror or problem
             raise SettingsError(f"HELIOGRAPH_SMTP_TLS_CERT={options.smtp_tls_cert}: {why}.") from None
         return context
-
-
-def address_file(data: Path) -> Path:
-    """The file that says where the mail server of a data folder listens: host and port, while it does."""
-    return data / "smtp.address"
 
 
 class _Hall:

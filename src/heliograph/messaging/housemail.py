@@ -40,7 +40,8 @@ class HouseMail:
             return NO_ROUTE
         key = MessageKey(0, "email", f"job-{job.job_id}")
         attached = await self._attached(given.get("files", ()))
-        content = Mail(given["subject"], given["text"], given["from"], AUTOMATIC, attached)
+        reply_to = given.get("reply_to") or given["from"]
+        content = Mail(given["subject"], given["text"], reply_to, AUTOMATIC, attached)
         mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
         (outcome,) = await transport.send([mail])
         if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:

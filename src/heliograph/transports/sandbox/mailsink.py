@@ -17,6 +17,8 @@ import msgspec
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from heliograph.transports.sandbox.inward import Inward
+
 KEEP = 1000
 """Mails that stay in the folder; older ones are removed."""
 
@@ -49,13 +51,16 @@ class StoredMail(msgspec.Struct, frozen=True):
     subject: str
     text: str
     files: tuple[str, ...] = ()
+    reply_to: str = ""
 
 
 class MailSink:
     """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, inward: Inward | None = None) -> None:
         self._folder = folder
+        self._inward = inward
+        self._handing_in: set[asyncio.Task[None]] = set()
         self._kept: deque[str] = deque()
         self._storing = asyncio.Lock()
         self._sessions: WeakSet[SMTP] = WeakSet()
@@ -72,6 +77,8 @@ class MailSink:
         if self._server is None:
             return
         self._server.close()
+        for task in self._handing_in:
+            task.cancel()
         for session in self._sessions:
             if session.transport is not None:
                 cast(asyncio.WriteTransport, session.transport).abort()  # uvloop's is none by class
@@ -102,7 +109,17 @@ class MailSink:
             except OSError as problem:
                 log.error("mailsink.not_stored", problem=str(problem))
                 return "452 4.3.1 The sandbox could not store the mail"
+        self._hand_in(envelope)
         return f"250 2.0.0 Kept as {name}"
+
+    def _hand_in(self, envelope: Envelope) -> None:
+        """Give the house what is for itself, after the answer: it may well answer by another mail."""
+        own = self._inward.own(envelope.rcpt_tos) if self._inward else []
+        if self._inward and own:
+            sender = (envelope.mail_from or "").strip("<>")
+            task = asyncio.ensure_future(self._inward.hand_in(sender, own, envelope.original_content or b""))
+            self._handing_in.add(task)
+            task.add_done_callback(self._handing_in.discard)
 
     def _store(self, envelope: Envelope) -> str:
         """Write a mail with its envelope on top (Return-Path, RFC 5321 section 4.4; Delivered-To), drop the oldest."""
@@ -157,6 +174,7 @@ def _read(name: str, content: bytes) -> StoredMail:
         subject=str(mail.get("Subject", "")),
         text=_text(mail),
         files=tuple(part.get_filename() or "" for part in mail.iter_attachments()),
+        reply_to=str(mail.get("Reply-To", "")),
     )
 
 
