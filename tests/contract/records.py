@@ -127,6 +127,8 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "contact_id": lambda: api.post(contacts, {"phone_number": "+61491570006"})["contact_id"],
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
         "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
+        "email_address_id": lambda: api.post("/sms/email-sms", {"email_address": "a@example.org"})["email_address_id"],
+        "rule_id": lambda: api.post("/sms/email-sms-stripped-strings", {"strip_string": "x"})["rule_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),

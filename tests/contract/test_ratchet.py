@@ -35,6 +35,9 @@ ADDITIONS = {
     ("PUT", "/mms/{message_id}/cancel"): "a scheduled message can be taken back, as in SMS",
     ("PUT", "/mms/cancel-all"): "the same",
     ("GET", "/mms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/sms/email-sms/{email_address_id}"): "nothing documented tells whether its owner has agreed",
+    ("PUT", "/sms/email-sms/{email_address_id}"): "nothing documented changes what the SMS come from",
+    ("DELETE", "/sms/email-sms/{email_address_id}"): "nothing documented removes one",
     ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
     ("GET", "/short-url/tracking/{long_url_id}"): "the same",
 }

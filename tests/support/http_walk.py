@@ -60,6 +60,8 @@ def loading(api: Api) -> int:
     return int(api.post(f"/lists/{listed(api)}/import", IMPORT)["id"])
 
 
+STRIPPED = "/sms/email-sms-stripped-strings"
+ALLOWED = {"email_address": "jane@example.org"}
 MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/inbound-read/", "message_id", arrived),
     ("/sms/inbound/", "original_message_id", records.answered),
@@ -72,6 +74,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/mms-campaign", "mms_campaign_id", records.mms_campaign),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
     ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
+    ("/sms/email-sms/", "email_address_id", lambda api: api.post("/sms/email-sms", ALLOWED)["email_address_id"]),
+    (STRIPPED, "rule_id", lambda api: api.post(STRIPPED, {"strip_string": "x"})["rule_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
     ("/lists/", "from_list_id", listed),
@@ -121,6 +125,8 @@ IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
 TEMPLATE = {"template_name": "a", "body": "b"}
 BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
+    "POST /sms/email-sms": ALLOWED,
+    "PUT /sms/email-sms/{email_address_id}": {"from": "Shop"},
     "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
     "PUT /voice/receipts-read": {"date_before": 1},
     "POST /mms/send": {"media_file": "", "messages": [{"to": "+61411111111", "subject": "s", "body": "b"}]},
