@@ -17,26 +17,38 @@ from heliograph.mailserver.desk import Refusal
 LONGEST_HEADER: Final = 4000
 """Characters of a header that are read: the parser of the standard library takes the square of it."""
 LONGEST_SUBJECT: Final = 500
+LONGEST_HEAD: Final = 256 * 1024
 MOST_PARTS: Final = 100
+MOST_MARKS: Final = 2000
+"""Lines that begin as the boundary of a part does."""
+MOST_LINES: Final = 300_000
+"""Twice those of ten megabytes in base64."""
 MOST_WORK: Final = 10_000_000
 """Lines times parts: the parser compares each line with the boundary of each part around it."""
 LONGEST_HTML: Final = 300_000
 """Characters of HTML that are read; the styles of Outlook come before the text."""
 LONGEST_TEXT: Final = 100_000
 
+UNREADABLE: Final = "550 5.6.0 This mail cannot be read"
 BULK: Final = frozenset({"bulk", "junk", "list", "auto_reply"})
 MACHINES: Final = ("X-Autoreply", "X-Autorespond", "List-Id")
 """Headers that no mail of a person has. `X-Auto-Response-Suppress` is none of them: Outlook writes it."""
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """`sender` is the address of From. `machine` says what shows that no person wrote it; "" when nothing does."""
+    """`sender` is the address of From."""
 
     sender: str
     message_id: str
     date: str
     subject: str
     text: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is known of a mail before it is taken apart. `machine` says what shows that no person wrote it, or is ""."""
+
+    sender: str
     machine: str
 
 
@@ -48,23 +60,38 @@ class _Careful(EmailPolicy):
         return super().header_fetch_parse(name, value[:LONGEST_HEADER])
 
 
+def head(octets: bytes) -> Head:
+    """The headers of a mail. Raises Refusal for what cannot be read. It takes its time: use a thread."""
+    _measure(octets)
+    try:
+        mail = _parsed(octets[: _end_of_head(octets)])
+        return Head(_sender(mail), _machine(mail))
+    except Refusal:
+        raise
+    except Exception as problem:
+        raise Refusal(UNREADABLE) from problem
+
+
 def read(octets: bytes) -> Letter:
     """Take a mail apart. Raises Refusal for what cannot be read. It takes its time: use a thread."""
     _measure(octets)
     try:
-        mail = cast(EmailMessage, message_from_bytes(octets, _class=EmailMessage, policy=cast(Any, _Careful())))
+        mail = _parsed(octets)
         return Letter(
             sender=_sender(mail),
             message_id=_header(mail, "Message-ID"),
             date=_header(mail, "Date"),
             subject=" ".join(_header(mail, "Subject").split())[:LONGEST_SUBJECT],
             text=_text(mail),
-            machine=_machine(mail),
         )
     except Refusal:
         raise
     except Exception as problem:
-        raise Refusal("550 5.6.0 This mail cannot be read") from problem
+        raise Refusal(UNREADABLE) from problem
+
+
+def _parsed(octets: bytes) -> EmailMessage:
+    return cast(EmailMessage, message_from_bytes(octets, _class=EmailMessage, policy=cast(Any, _Careful())))
 
 
 def _measure(octets: bytes) -> None:
@@ -72,8 +99,9 @@ def _measure(octets: bytes) -> None:
     head = octets[: _end_of_head(octets)]
     if head.count(b"\n") != head.count(b"\r\n") or head.count(b"\r") != head.count(b"\r\n") or b"\0" in head:
         raise Refusal("550 5.6.0 The headers of this mail have a bare CR or LF")
-    parts = octets.lower().count(b"content-type:")
-    if parts > MOST_PARTS or parts * octets.count(b"\n") > MOST_WORK:
+    parts, lines = octets.lower().count(b"content-type:"), octets.count(b"\n")
+    many = parts > MOST_PARTS or octets.count(b"\n--") > MOST_MARKS
+    if many or lines > MOST_LINES or parts * lines > MOST_WORK or len(head) > LONGEST_HEAD:
         raise Refusal("552 5.3.4 This mail has too many parts")
 
 

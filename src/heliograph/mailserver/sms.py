@@ -95,12 +95,14 @@ class SmsDesk:
     async def take(self, arrived: Arrived) -> str:
         """Make SMS of a mail."""
         async with self._room:
-            found = await asyncio.to_thread(letter.read, arrived.octets)
-            self._refuse_own(found.sender)
-            if found.machine:
-                raise Refusal(f"{NO_PERSON} ({found.machine})")
-            if not await self._is_proved(arrived, found.sender):
+            head = await asyncio.to_thread(letter.head, arrived.octets)
+            self._refuse_own(head.sender)
+            if head.machine:
+                raise Refusal(f"{NO_PERSON} ({head.machine})")
+            await self._database.read(lambda tx: self._payers(tx, arrived, head.sender))  # what is refused costs little
+            if not await self._is_proved(arrived, head.sender):
                 raise Refusal(NOT_PROVED)
+            found = await asyncio.to_thread(letter.read, arrived.octets)
             text = await asyncio.to_thread(words.written, found.text)
         placed = await self._database.write(lambda tx: self._place(tx, arrived, found, text))
         log.info("mailserver.sms", peer=arrived.visit.peer, recipients=len(arrived.recipients), said=placed)
@@ -122,7 +124,7 @@ class SmsDesk:
 
     def _place(self, tx: Tx, arrived: Arrived, found: Letter, text: str) -> str:
         """Accept the SMS of a mail; what to say. Raises Refusal, and then nothing is kept."""
-        asked = [self._payer(tx, arrived, found, recipient) for recipient in arrived.recipients]
+        asked = self._payers(tx, arrived, found.sender)
         fresh = [
             payer
             for payer, recipient in zip(asked, arrived.recipients, strict=True)
@@ -163,29 +165,33 @@ class SmsDesk:
             lists={place: ForList(one.list_id, one) for place, one in enumerate(given) if one.list_id is not None},
         )
 
-    def _payer(self, tx: Tx, arrived: Arrived, found: Letter, recipient: Recipient) -> _Payer:
+    def _payers(self, tx: Tx, arrived: Arrived, sender: str) -> list[_Payer]:
+        """Who pays for each recipient. Raises Refusal."""
+        return [self._payer(tx, arrived, sender, recipient) for recipient in arrived.recipients]
+
+    def _payer(self, tx: Tx, arrived: Arrived, sender: str, recipient: Recipient) -> _Payer:
         """Who pays for a recipient. Raises Refusal: nobody allows this address to write to it."""
         of_list = None if _NUMBER.fullmatch(recipient.local) else lists.by_email_id(tx, recipient.local)
-        talk = conversation.read(self._vault, recipient.local, found.sender)
+        talk = conversation.read(self._vault, recipient.local, sender)
         if talk is not None:
-            return self._answering(tx, arrived, found, talk)
-        for row, who in senders.payers(tx, found.sender):
+            return self._answering(tx, arrived, sender, talk)
+        for row, who in senders.payers(tx, sender):
             login = arrived.visit.login
             if (login and login.user_id != who.user_id) or (of_list and of_list["user_id"] != who.user_id):
                 continue
-            given = SmsMessage(from_=row["sender"] or None, source=SOURCE, from_email=found.sender)
+            given = SmsMessage(from_=row["sender"] or None, source=SOURCE, from_email=sender)
             if of_list is not None:
                 return _Payer(who, msgspec.structs.replace(given, list_id=of_list["list_id"]))
             if _NUMBER.fullmatch(recipient.local):
                 return _Payer(who, msgspec.structs.replace(given, to=_dialled(recipient.local)))
         raise Refusal(NOT_ALLOWED)
 
-    def _answering(self, tx: Tx, arrived: Arrived, found: Letter, talk: conversation.Conversation) -> _Payer:
+    def _answering(self, tx: Tx, arrived: Arrived, sender: str, talk: conversation.Conversation) -> _Payer:
         who = account.by_subaccount(tx, talk.subaccount_id)
         login = arrived.visit.login
         if who is None or not senders.may_send(who) or (login and login.user_id != who.user_id):
             raise Refusal(NOT_ALLOWED)
-        given = SmsMessage(to=f"+{talk.theirs}", source=SOURCE, from_email=found.sender)
+        given = SmsMessage(to=f"+{talk.theirs}", source=SOURCE, from_email=sender)
         ours = talk.ours if len(talk.ours) < 7 else f"+{talk.ours}"
         return _Payer(who, msgspec.structs.replace(given, from_=ours))
 

@@ -17,6 +17,8 @@ LONGEST_LINE: Final = 300
 LANGUAGES: Final = ("en", "de", "fr", "it", "nl", "pl", "cs", "ja", "ko", "zh")
 """Danish and Swedish are left out: their signatures ("Tak", "/name") cut sentences of other languages."""
 
+LEAST_DIGITS: Final = 3
+"""Digits that a time has at least."""
 PHONES: Final = (
     "sent from my ",
     "sent from outlook",
@@ -96,21 +98,23 @@ def _above_the_quote(lines: list[str]) -> list[str]:
 
 
 def _attribution(lines: list[str], place: int) -> int:
-    """Where the words begin that introduce the quote at `place`, in any language: one or two lines."""
+    """Where the words begin that introduce the quote at `place`, in any language: up to three lines."""
     end = place
     while end and not lines[end - 1]:
         end -= 1
     if not end or not lines[end - 1].endswith((":", "\uff1a")):
         return place
-    for first in (end - 1, end - 2):
-        if first >= 0 and lines[first] and _names_a_time("".join(lines[first:end])):
+    for first in range(end - 1, max(end - 4, -1), -1):
+        if not lines[first]:
+            break
+        if _names_a_time(lines[first]):
             return first
-    return place
+    return end - 1 if "@" in lines[end - 1] else place
 
 
-def _names_a_time(text: str) -> bool:
-    """Whether words look like who wrote something and when: digits, or an address."""
-    return "@" in text or sum(one.isdigit() for one in text) >= 3
+def _names_a_time(line: str) -> bool:
+    """Whether a line looks like the beginning of who wrote something and when: digits outside of addresses."""
+    return sum(one.isdigit() for word in line.split() if "@" not in word for one in word) >= LEAST_DIGITS
 
 
 def _below_the_quote(lines: list[str]) -> list[str]:
