@@ -119,7 +119,7 @@ BROAD_EXCEPTS = {
     "esme/server.py EsmeServer._take": "a defect must be an answer: an ESME waits for each of its submits",
     "mailserver/authentic.py _good": "keys and signatures are hostile; one that cannot be read is none",
     "mailserver/authentic.py _sent_by_its_own": "the same of policies",
-    "mailserver/letter.py read": "the parser raises anything at a hostile mail; its sender gets a sentence",
+    "mailserver/letter.py _read": "the parser raises anything at a hostile mail; its sender gets a sentence",
     "mailserver/server.py _Hall.handle_DATA": "a defect must be an answer: a sender waits for it, and sends again",
     "files/worker.py main": "parsers raise anything at a hostile file; the customer gets a sentence, the log the story",
     "http/server.py Server.__call__": "a defect must be an answer, and its story is in the log",

@@ -51,6 +51,9 @@ def test_what_is_new(text: str, new: str) -> None:
 def test_strings_are_cut_out_wherever_they_stand() -> None:
     assert words.stripped("A ~~X~~ b ~~x~~\n\n\n~~X~~c (.*)", ["~~x~~", "", "  ", "(.*)"]) == "A b\n\nc"
     assert words.stripped("abab" * 3, ["ab", "ba"]) == ""
+    assert words.stripped("İÄ x iä y", ["iÄ"]) == "İÄ x y"
+    rules = ["a" * 499 + "b"] * 100
+    assert growth.work(lambda text: words.stripped(text, rules), "a" * 6000, 1) < 0.5
 
 
 BLOCK = {

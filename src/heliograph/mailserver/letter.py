@@ -4,16 +4,18 @@ Nothing here trusts the mail. Its size is bounded by the server, its parts and l
 headers are cut before they are read, and texts before patterns see them: the time grows with the size and no faster.
 """
 
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import EmailPolicy
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from heliograph.mailaddress import is_address
 from heliograph.mailserver.desk import Refusal
 
+T = TypeVar("T")
 LONGEST_HEADER: Final = 4000
 """Characters of a header that are read: the parser of the standard library takes the square of it."""
 LONGEST_SUBJECT: Final = 500
@@ -63,35 +65,31 @@ class _Careful(EmailPolicy):
 def head(octets: bytes) -> Head:
     """The headers of a mail. Raises Refusal for what cannot be read. It takes its time: use a thread."""
     _measure(octets)
-    try:
-        mail = _parsed(octets[: _end_of_head(octets)])
-        return Head(_sender(mail), _machine(mail))
-    except Refusal:
-        raise
-    except Exception as problem:
-        raise Refusal(UNREADABLE) from problem
+    return _read(octets[: _end_of_head(octets)], lambda mail: Head(_sender(mail), _machine(mail)))
 
 
 def read(octets: bytes) -> Letter:
     """Take a mail apart. Raises Refusal for what cannot be read. It takes its time: use a thread."""
     _measure(octets)
-    try:
-        mail = _parsed(octets)
-        return Letter(
+    return _read(
+        octets,
+        lambda mail: Letter(
             sender=_sender(mail),
             message_id=_header(mail, "Message-ID"),
             date=_header(mail, "Date"),
             subject=" ".join(_header(mail, "Subject").split())[:LONGEST_SUBJECT],
             text=_text(mail),
-        )
+        ),
+    )
+
+
+def _read(octets: bytes, make: Callable[[EmailMessage], T]) -> T:
+    try:
+        return make(cast(EmailMessage, message_from_bytes(octets, _class=EmailMessage, policy=cast(Any, _Careful()))))
     except Refusal:
         raise
     except Exception as problem:
         raise Refusal(UNREADABLE) from problem
-
-
-def _parsed(octets: bytes) -> EmailMessage:
-    return cast(EmailMessage, message_from_bytes(octets, _class=EmailMessage, policy=cast(Any, _Careful())))
 
 
 def _measure(octets: bytes) -> None:

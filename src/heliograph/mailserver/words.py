@@ -73,10 +73,23 @@ def written(text: str) -> str:
 
 
 def stripped(text: str, strings: Iterable[str]) -> str:
-    """The text without these strings, wherever they stand and however they are capitalised."""
+    """The text without these strings, wherever they stand and however they are capitalised. Source: facts H5."""
     for one in strings:
-        text = re.sub(re.escape(one.strip()), "", text, flags=re.IGNORECASE) if one.strip() else text
+        text = _without(text, one.strip())
     return _tidy(text)
+
+
+def _without(text: str, unwanted: str) -> str:
+    small, wanted, kept, at = _small(text), _small(unwanted), [], 0
+    while wanted and (found := small.find(wanted, at)) >= 0:
+        kept.append(text[at:found])
+        at = found + len(wanted)
+    return "".join(kept) + text[at:]
+
+
+def _small(text: str) -> str:
+    """In small letters, each in its place: a letter that would become two stays as it is."""
+    return "".join(low if len(low := one.lower()) == 1 else one for one in text)
 
 
 def _tidy(text: str) -> str:
