@@ -140,7 +140,7 @@ def _spf() -> Any:
             self._until = time.monotonic() + PATIENCE
             self._answers: dict[tuple[str, str], list[Any]] = {}
 
-        def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:
+        def dns(self, name: str, qtype: str, *_: object, ignore_void: bool = False) -> list[Any]:
             """The records of a name, as pyspf has them. Raises its TempError and PermError."""
             key = (str(name).rstrip(".").lower(), qtype)
             if key not in self._answers:
