@@ -22,6 +22,7 @@ from heliograph.files import store as files
 from heliograph.files.convert import Converter
 from heliograph.files.store import FileStore
 from heliograph.http import idempotency
+from heliograph.mailserver import sms as mail_to_sms
 from heliograph.messaging import export, parts, receipts
 from heliograph.messaging.arrived_media import attached
 from heliograph.messaging.hooks import Hooks
@@ -75,6 +76,7 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
             "give up parts of submits": submits.give_up,
             "forget submits": lambda tx: submits.forget(tx, validity),
             "forget deliver_sm": deliveries.forget,
+            "forget mails": mail_to_sms.forget,
             "forget webhooks": lambda tx: outgoing.prune(tx, options.webhook_days * float(DAY)),
             "forget idempotency keys": idempotency.prune,
             "expire files": files.expire,

@@ -85,7 +85,7 @@ accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
-for shown in (inboxes.mail, inboxes.mms, inboxes.phone):
+for shown in (inboxes.mails, inboxes.mms, inboxes.phone):
     app.command(shown)
 app.command(account_commands.read_opt_outs, name="optouts")
 

@@ -25,6 +25,7 @@ from heliograph.links import api as links
 from heliograph.mail import api as mail
 from heliograph.mail.addresses import api as addresses
 from heliograph.mail.templates import api as email_templates
+from heliograph.mailserver import api as mail_to_sms
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -133,6 +134,21 @@ SMS = Section(
     Route(142, "GET /sms/history", sms.view_history, "reporting"),
     Route(143, "GET /sms/history/export", sms.export_history, "reporting"),
     Route(0, "GET /sms/{message_id}/timeline", messaging.view_timeline, "sms"),
+)
+
+EMAIL_TO_SMS = Section(
+    "Email to SMS",
+    "Whose mails become SMS, and what is cut out of them.",
+    Route(31, "GET /sms/email-sms", mail_to_sms.view_addresses, "sms"),
+    Route(32, "POST /sms/email-sms", mail_to_sms.add_address, "sms"),
+    Route(0, "GET /sms/email-sms/{email_address_id:int}", mail_to_sms.view_address, "sms"),
+    Route(0, "PUT /sms/email-sms/{email_address_id:int}", mail_to_sms.change_address, "sms"),
+    Route(0, "DELETE /sms/email-sms/{email_address_id:int}", mail_to_sms.remove_address, "sms"),
+    Route(33, "GET /sms/email-sms-stripped-strings", mail_to_sms.view_rules, "sms"),
+    Route(34, "POST /sms/email-sms-stripped-strings", mail_to_sms.create_rule, "sms"),
+    Route(35, "GET /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.view_rule, "sms"),
+    Route(36, "PUT /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.update_rule, "sms"),
+    Route(37, "DELETE /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.delete_rule, "sms"),
 )
 
 SMS_CAMPAIGNS = Section(
@@ -310,6 +326,7 @@ SECTIONS = (
     REFERRALS_AND_RESELLERS,
     CONTACTS,
     SMS,
+    EMAIL_TO_SMS,
     SMS_CAMPAIGNS,
     MMS,
     MMS_CAMPAIGNS,

@@ -349,6 +349,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"
     smpp_tls_cert: Annotated[str, Meta(description="PEM file of its certificate, with the chain.")] = ""
     smpp_tls_key: Annotated[str, Meta(description="PEM file of the key; empty: it is in the same file.")] = ""
+    smtp_host: Annotated[str, Meta(description="Address that the mail server listens on.")] = "127.0.0.1"
+    smtp_port: Annotated[
+        str,
+        Meta(
+            pattern=f"^(auto|off|{_PORT})$",
+            description="Its port, 0: a free one. auto: 2725 in sandbox mode (a free one if it is taken), else off.",
+        ),
+    ] = "auto"
+    smtp_name: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9.-]*$", description="The name that it greets with; empty: the reply domain.")
+    ] = ""
+    smtp_tls_cert: Annotated[
+        str, Meta(description="PEM file of its certificate, with the chain; empty: no STARTTLS.")
+    ] = ""
+    smtp_tls_key: Annotated[str, Meta(description="PEM file of the key; empty: it is in the same file.")] = ""
+    smtp_authentic: Annotated[
+        Literal["auto", "require", "off"],
+        Meta(
+            description="Whether a mail must prove its From address, by DKIM, SPF, a login or a trusted network; auto: "
+            "only in production mode."
+        ),
+    ] = "auto"
+    smtp_trusted: Annotated[
+        str,
+        Meta(description="Addresses or networks (by commas) of your own mail servers: their From addresses are true."),
+    ] = ""
+    smtp_per_hour: Annotated[
+        int, Meta(ge=1, description="Messages that the mails of one address may become within an hour.")
+    ] = 100
+    smtp_max_size: Annotated[int, Meta(ge=1024, description="Largest mail that is taken, in bytes.")] = 10 * 1024 * 1024
+    smtp_recipients: Annotated[int, Meta(ge=1, description="Most recipients of one mail; the rest is sent again.")] = 50
+    smtp_connections: Annotated[int, Meta(ge=1, description="Connections of mail servers that are open at once.")] = 200
 
     @property
     def strict(self) -> bool:
@@ -376,6 +408,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What becomes of emails from a domain that the house has no key for: via, refuse or keep."""
         usual = "keep" if self.mode == "sandbox" else "via"
         return usual if self.email_foreign == "auto" else self.email_foreign
+
+    @property
+    def proves_mail(self) -> bool:
+        """Whether a mail must prove its From address."""
+        return self.smtp_authentic == "require" or (self.smtp_authentic == "auto" and self.mode == "production")
+
+    @property
+    def mail_domains(self) -> frozenset[str]:
+        """Domains of the house's own addresses, in small letters: mail for them goes to its mail server."""
+        return frozenset({self.reply_domain.lower(), self.bounce_domain.lower()})
+
+    @property
+    def smtp_address(self) -> Path:
+        """The file that says where the mail server listens, while it does: host and port."""
+        return self.data / "smtp.address"
 
     @property
     def private_webhooks(self) -> bool:
@@ -413,11 +460,13 @@ def load(**given: Any) -> Settings:
         urlsplit(settings.rate_limit_store).port  # noqa: B018 - the same
     except ValueError:  # its words may quote the password
         raise SettingsError("HELIOGRAPH_RATE_LIMIT_STORE: the URL cannot be read.") from None
-    for proxy in filter(None, settings.trusted_proxies.split(",")):
-        try:
-            ipaddress.ip_network(proxy.strip())
-        except ValueError:
-            raise SettingsError(f"HELIOGRAPH_TRUSTED_PROXIES: {proxy.strip()!r} is no address or network.") from None
+    for variable in ("trusted_proxies", "smtp_trusted"):
+        for one in filter(None, getattr(settings, variable).split(",")):
+            try:
+                ipaddress.ip_network(one.strip())
+            except ValueError:
+                name = variable.upper()
+                raise SettingsError(f"HELIOGRAPH_{name}: {one.strip()!r} is no address or network.") from None
     if settings.mode == "production" and len(settings.secret) < 32:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
     if settings.payment_gateway == "stripe" and not settings.stripe_key:

@@ -63,6 +63,11 @@ def code(api: Api) -> str:
     return str(sent.data["activation_token"]) if sent.status == 200 else "000000"
 
 
+def allowed(api: Api) -> int:
+    """An address whose mails become SMS."""
+    return int(api.post("/sms/email-sms", {"email_address": "a@example.org"})["email_address_id"])
+
+
 def sender(api: Api) -> int:
     """An address that mails shall come from, not verified."""
     made = api.post("/email/addresses", {"email_address": f"sender{time.time_ns()}@example.com"})
@@ -140,7 +145,7 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "year": lambda: "2019",
         "month": lambda: "4",
         "activation_token": lambda: code(api),
-        "email_address_id": lambda: sender(api),
+        "email_address_id": lambda: allowed(api) if path.startswith("/sms/") else sender(api),
         "export_id": lambda: export(api),
         "source": lambda: "quick_sms",
         "source_id": lambda: shortened(api),
@@ -149,6 +154,7 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
         "template_id": lambda: template(api, path),
         "category_id": lambda: 4,
+        "rule_id": lambda: api.post("/sms/email-sms-stripped-strings", {"strip_string": "x"})["rule_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),

@@ -45,6 +45,7 @@ JUDGED_BY_VALUE = {
     "currency": "the currency has to be one that the rates convert",
     "margin_percent": "the margin has a limit",
     "auto_recharge_amount": "the amount has to be one that a card can be charged",
+    "stripped-string": "one of the three spellings has to have a text",
     "number": "the check digit has to be right",
     "template_id_master": "the master template has to exist",
     "package_id": "the account has to have a card",

@@ -478,3 +478,23 @@ def test_email_templates(client: sdk.ApiClient) -> None:
     assert data(own.email_templates_get(page=1, limit=15))["data"] == [{"template_id": key, "template_name": "Minions"}]
     assert data(own.email_template_delete(key)) == []
     refused(lambda: own.email_template_get(key), 404)
+
+
+def test_email_to_sms(client: sdk.ApiClient, api: Api) -> None:
+    mails = sdk.EmailToSmsApi(client)
+    given = sdk.EmailSMSAddress(email_address=api.username + "@example.com", _from="Shop")
+    made = data(mails.sms_email_sms_post(given))
+    assert (made["email_address"], made["from"]) == (given.email_address, "Shop")
+    paid_by = sdk.EmailSMSAddress(
+        email_address="b@example.org", _from="+61411111111", subaccount_id=str(api.subaccount_id)
+    )
+    data(mails.sms_email_sms_post(paid_by))
+    listed = data(mails.sms_email_sms_get(page=1, limit=15))["data"]
+    assert [row["subaccount_id"] for row in listed] == [api.subaccount_id] * 2
+    rule = data(mails.sms_email_sms_stripped_string_post(sdk.StrippedString(strip_string="~~~test~~~")))
+    key = rule["rule_id"]
+    assert data(mails.sms_email_sms_stripped_string_get(key))["strip_string"] == "~~~test~~~"
+    changed = data(mails.sms_email_sms_stripped_string_put(sdk.StrippedString(strip_string="~~~test1~~~"), key))
+    assert changed["strip_string"] == "~~~test1~~~"
+    assert data(mails.sms_email_sms_stripped_strings_get(page=1, limit=15))["total"] == 1
+    assert data(mails.sms_email_sms_stripped_string_delete(key)) is True

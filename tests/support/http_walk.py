@@ -67,6 +67,8 @@ def loading(api: Api) -> int:
     return int(api.post(f"/lists/{listed(api)}/import", IMPORT)["id"])
 
 
+STRIPPED = "/sms/email-sms-stripped-strings"
+ALLOWED = {"email_address": "jane@example.org"}
 MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/inbound-read/", "message_id", arrived),
     ("/sms/inbound/", "original_message_id", records.answered),
@@ -86,6 +88,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/automations/email/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt", "email")),
     ("/sms/templates/", "template_id", lambda api: records.template(api, "/sms/templates/")),
     ("/email/templates/", "template_id", lambda api: records.template(api, "/email/templates/")),
+    ("/sms/email-sms/", "email_address_id", lambda api: api.post("/sms/email-sms", ALLOWED)["email_address_id"]),
+    (STRIPPED, "rule_id", lambda api: api.post(STRIPPED, {"strip_string": "x"})["rule_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
     ("/lists/", "from_list_id", listed),
@@ -140,6 +144,8 @@ IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
 
 BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
+    "POST /sms/email-sms": ALLOWED,
+    "PUT /sms/email-sms/{email_address_id}": {"from": "Shop"},
     "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
     "PUT /voice/receipts-read": {"date_before": 1},
     "POST /email/suppressions": {"email_address": ["jane@example.com"]},

@@ -1,4 +1,4 @@
-"""/confirm/{token}: the page on which the owner of an address agrees to the mails of an account."""
+"""/confirm/{token}: the page on which the owner of an address agrees to what an account wants with it."""
 
 from html import escape
 
@@ -23,15 +23,16 @@ class ConsentPage(ButtonPage):
         found = await self._database.read(lambda tx: consent.question(tx, self._vault, token))
         if found is None:
             return None
-        name, address = (escape(text) for text in found)
+        name, address, purpose = found
+        wants = purpose.wants.format(address=f"<b>{escape(address)}</b>")
         return (
-            "May we send you mails?",
-            f"<p>The account “{name}” wants to send its notifications to <b>{address}</b>: replies and delivery reports"
-            f" of text messages.</p>\n{button('Yes, send them')}<p>If you do not want them, close this page.</p>",
+            purpose.subject,
+            f"<p>The account “{escape(name)}” {wants}.</p>\n"
+            f"{button('Yes, I agree')}<p>If you do not want it, close this page.</p>",
         )
 
     async def press(self, request: Request) -> str | None:
         """The owner agrees."""
         token = request.path_params["token"]
         good = await self._database.write(lambda tx: consent.confirm(tx, self._vault, token))
-        return "<p>From now on you get these mails.</p>" if good else None
+        return f"<p>{good.agreed}</p>" if good else None

@@ -49,7 +49,7 @@ class Changes(msgspec.Struct, kw_only=True):
         bool | None, Meta(description="Whether SMS may be Unicode, where the operator leaves it to the account.")
     ] = None
     setting_email_sms_subject: Annotated[
-        bool | None, Meta(description="Kept and shown: there is no email to SMS yet.")
+        bool | None, Meta(description="Whether the subject of a mail that becomes an SMS stands before its text.")
     ] = None
     setting_fix_sender_id: Annotated[bool | None, Meta(description="Kept and shown: wrong sender IDs are refused.")] = (
         None
@@ -122,6 +122,12 @@ def mailing(tx: Tx, user_id: int) -> Mailing:
         tx.memo[key] = Mailing(*tx.driver(sql, [user_id]).fetchone())
     found: Mailing = tx.memo[key]
     return found
+
+
+def subject_in_sms(tx: Tx, user_id: int) -> bool:
+    """Whether the subject of a mail that becomes an SMS stands before its text. Source: facts H3."""
+    (flag,) = tx.driver("SELECT setting_email_sms_subject FROM users WHERE user_id = ?", [user_id]).fetchone()
+    return bool(flag)
 
 
 def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:

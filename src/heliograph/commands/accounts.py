@@ -61,9 +61,7 @@ def change(
     ] = None,
     email_subject: Annotated[
         bool | None,
-        Parameter(
-            help="Whether the subject of an email is a part of the SMS: kept for email to SMS, which is not there yet."
-        ),
+        Parameter(help="Whether the subject of a mail that becomes an SMS stands before its text."),
     ] = None,
     fix_sender: Annotated[bool | None, Parameter(help="Kept and shown: wrong sender IDs are refused.")] = None,
     cors_origins: Annotated[

@@ -43,7 +43,7 @@ class HouseMail:
         letter = Letter(
             sender=Person(given["from"]),
             to=(Person(given["to"]),),
-            reply_to=Person(given["from"]),
+            reply_to=Person(given.get("reply_to") or given["from"]),
             subject=given["subject"],
             text=given["text"],
             files=await self._attached(given.get("files", ())),

@@ -18,6 +18,7 @@ from heliograph.transports.options import (
     SmtpOptions,
 )
 from heliograph.transports.sandbox.email import SandboxEmail
+from heliograph.transports.sandbox.inward import Inward
 from heliograph.transports.sandbox.mailsink import mail_folder
 from heliograph.transports.sandbox.mmsfolder import mms_folder
 from heliograph.transports.sandbox.phone.records import phone_folder
@@ -83,7 +84,9 @@ class Kind(msgspec.Struct, frozen=True):
 
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
-    "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
+    "email": lambda name, settings: SandboxEmail(
+        name, mail_folder(settings.data), Inward(settings.mail_domains, settings.smtp_address)
+    ),
     "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
     "voice": lambda name, settings: SandboxVoice(name, phone_folder(settings.data)),
 }

@@ -21,6 +21,7 @@ from heliograph.db.tables.emails import emails
 from heliograph.db.tables.files import exports, files, shrunk, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
 from heliograph.db.tables.mail import suppressions
+from heliograph.db.tables.mailin import email_sms_addresses, email_sms_mails, email_sms_strings
 from heliograph.db.tables.messages import (
     counters,
     handovers,
@@ -71,6 +72,9 @@ __all__ = [
     "daily_usage",
     "delivery_issues",
     "email_addresses",
+    "email_sms_addresses",
+    "email_sms_mails",
+    "email_sms_strings",
     "email_templates",
     "emails",
     "epochs",

@@ -138,8 +138,9 @@ mail_consents = Table(
     PrimaryKeyConstraint("user_id", "address"),
     UniqueConstraint("token_hash"),
 )
-"""Addresses, in small letters, whose owners were asked for an account's mails; without `confirmed_at` the answer is
-awaited. A link that was used has no hash any more.
+"""Addresses, in small letters, whose owners were asked for an account's mails, or, with the mark of another purpose
+before them, for something else; without `confirmed_at` the answer is awaited. A link that was used has no hash any
+more.
 """
 
 audit = Table(

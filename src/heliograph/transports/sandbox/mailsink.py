@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from heliograph.transports.sandbox.inward import Inward
 from heliograph.transports.sandbox.mailreaders import Readers, Taken
 
 KEEP = 1000
@@ -55,16 +56,20 @@ class StoredMail(msgspec.Struct, frozen=True):
     subject: str
     text: str
     files: tuple[str, ...] = ()
+    reply_to: str = ""
 
 
 class MailSink:
     """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder.
 
-    `readers`, if there are any, get each mail that was kept, once for each recipient.
+    What is for the house itself goes `inward`, if that is given. `readers`, if there are any, get each mail that was
+    kept, once for each recipient.
     """
 
-    def __init__(self, folder: Path, readers: Readers | None = None) -> None:
+    def __init__(self, folder: Path, inward: Inward | None = None, readers: Readers | None = None) -> None:
         self._folder = folder
+        self._inward = inward
+        self._handing_in: set[asyncio.Task[None]] = set()
         self.readers = readers
         self._met: dict[tuple[str, str], None] = {}
         self._kept: deque[str] = deque()
@@ -83,6 +88,8 @@ class MailSink:
         if self._server is None:
             return
         self._server.close()
+        for task in self._handing_in:
+            task.cancel()
         for session in self._sessions:
             if session.transport is not None:
                 cast(asyncio.WriteTransport, session.transport).abort()  # uvloop's is none by class
@@ -131,7 +138,17 @@ class MailSink:
             sender = (envelope.mail_from or "").strip("<>")  # aiosmtpd's word for none is "<>"
             for recipient in envelope.rcpt_tos:
                 self.readers.read(Taken(sender, recipient, _octets(envelope)))
+        self._hand_in(envelope)
         return f"250 2.0.0 Kept as {name}"
+
+    def _hand_in(self, envelope: Envelope) -> None:
+        """Give the house what is for itself, after the answer: it may well answer by another mail."""
+        own = self._inward.own(envelope.rcpt_tos) if self._inward else []
+        if self._inward and own:
+            sender = (envelope.mail_from or "").strip("<>")
+            task = asyncio.ensure_future(self._inward.hand_in(sender, own, envelope.original_content or b""))
+            self._handing_in.add(task)
+            task.add_done_callback(self._handing_in.discard)
 
     def _store(self, envelope: Envelope) -> str:
         """Write a mail with its envelope on top (Return-Path, RFC 5321 section 4.4; Delivered-To), drop the oldest."""
@@ -190,6 +207,7 @@ def _read(name: str, content: bytes) -> StoredMail:
         subject=str(mail.get("Subject", "")),
         text=_text(mail),
         files=tuple(part.get_filename() or "" for part in mail.iter_attachments()),
+        reply_to=str(mail.get("Reply-To", "")),
     )
 
 
