@@ -112,6 +112,11 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "transports/sandbox/visits.py aiohttp": "a tenth of a second that a server whose links are not opened can save",
     "links/judge.py ua_parser": "a seventh of a second that only a server whose links are opened needs",
     "channels/email/channel.py css_inline": "a library that only mails with styles need",
+    "mail/feedback.py flufl.bounce": "a library that only bounces without a report need",
+    **dict.fromkeys(
+        (f"mail/nameservers.py dns.{name}" for name in ("exception", "name", "resolver", "nameserver")),
+        "a tenth of a second that servers without mail can save",
+    ),
     "mail/text.py inscriptis": "a sixth of a second that only mails in HTML need",
     "mail/text.py inscriptis.model.config": "the same",
     "channels/voice/piper.py piper": "an extra that most installations do not have",
@@ -120,7 +125,6 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "mailserver/authentic.py dkim": "a tenth of a second that a server without mails can save",
     "mailserver/authentic.py publicsuffixlist": "the same, for its rules",
     "mailserver/authentic.py spf": "the same",
-    "mailserver/letter.py inscriptis": "an HTML parser that only a server which gets mails needs",
     "mailserver/words.py mailparser_reply.parser": "the same, for its patterns",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }

@@ -12,6 +12,7 @@ LATE = {
     "bidi": "the first invoice",
     "dkim": "the first mail from a domain with a key, or that must prove its sender",
     "dns": "the same, and questions to name servers",
+    "flufl": "the first bounce without a report",
     "inscriptis": "the first mail in HTML",
     "img2pdf": "a process of its own that converts files",
     "limits": "HELIOGRAPH_RATE_LIMIT_STORE",

@@ -16,7 +16,6 @@ from itertools import islice
 from typing import Literal
 
 import msgspec
-from flufl.bounce import all_failures
 
 from heliograph.mail import judgement
 from heliograph.mail.verp import BOUNCE, UNSUBSCRIBE, Purpose
@@ -219,6 +218,8 @@ def _automatic(mail: Message, subject: str) -> bool:
 
 def _heuristic(mail: Message, octets: bytes) -> Feedback | None:
     """A bounce in a host's own words. The library knows who is meant, the words say why."""
+    from flufl.bounce import all_failures
+
     text = _text(mail)
     plain = octets[:MOST_FOR_HEURISTICS].translate(_IN_ASCII)  # the library breaks at a From in other octets
     passing, lasting = all_failures(_parsed(plain, longest=300))

@@ -20,13 +20,16 @@ def is_html(body: str) -> bool:
     return _TAG.search(body) is not None
 
 
-def plain(html: str) -> str:
-    """What a person reads of HTML: tables as columns, links with their targets. Takes milliseconds to a second."""
+def plain(html: str, *, targets: bool = False) -> str:
+    """What a person reads of HTML: tables as columns, links with their `targets` if need be.
+
+    Takes milliseconds to a second.
+    """
     import inscriptis
     from inscriptis.model.config import ParserConfig
 
     if len(html) <= LONGEST:
-        text = str(inscriptis.get_text(html, ParserConfig(display_links=True))).strip()
+        text = str(inscriptis.get_text(html, ParserConfig(display_links=targets))).strip()
         if text:
             return text
     return bare(html)

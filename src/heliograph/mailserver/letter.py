@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from heliograph.mail.text import plain
 from heliograph.mailaddress import is_address
 from heliograph.mailserver.desk import Refusal
 
@@ -137,7 +138,7 @@ def _text(mail: EmailMessage) -> str:
         part = mail.get_body((kind,))
         text = _content(part) if part is not None else ""
         if kind == "html" and text:
-            text = _plain(text[:LONGEST_HTML])
+            text = plain(text[:LONGEST_HTML])
         if text.strip():
             return text[:LONGEST_TEXT]
     return ""
@@ -153,9 +154,3 @@ def _content(part: Any) -> str:
         except (LookupError, ValueError):
             continue
     return str(octets.decode("windows-1252", "replace")).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _plain(html: str) -> str:
-    from inscriptis import get_text  # an HTML parser, for servers that get mails
-
-    return str(get_text(html))
