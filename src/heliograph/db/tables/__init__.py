@@ -50,6 +50,7 @@ from heliograph.db.tables.queue import idempotency, jobs, queue
 from heliograph.db.tables.rules import rules
 from heliograph.db.tables.senders import email_addresses, sending_domains
 from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
+from heliograph.db.tables.tracking import email_links, email_totals, email_uses
 from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
 __all__ = [
@@ -70,6 +71,9 @@ __all__ = [
     "daily_usage",
     "delivery_issues",
     "email_addresses",
+    "email_links",
+    "email_totals",
+    "email_uses",
     "emails",
     "epochs",
     "exports",
