@@ -75,7 +75,7 @@ ONE_FILE_FEATURES = {"statistics.py", "reference.py", "delivery_issues.py"}
 IMPORTS_INSIDE_FUNCTIONS = {
     "__main__.py heliograph.cli": "the collector is switched off before it",
     "billing/gateways/chosen.py heliograph.billing.gateways.stripe": "half a second, and an SDK that few servers use",
-    "app.py heliograph.files.bucket": "a client for S3 that most servers do not use",
+    "files/stores.py heliograph.files.bucket": "a client for S3 that most servers do not use",
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
     "billing/invoice.py heliograph.billing.lettering": "the same",
     "billing/invoice.py reportlab.pdfgen.canvas": "a tenth of a second that a server without invoices can save",

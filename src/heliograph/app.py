@@ -26,8 +26,7 @@ from heliograph.esme.deliveries import reporting
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
 from heliograph.files.download import download
-from heliograph.files.folder import FolderStore
-from heliograph.files.store import FileStore
+from heliograph.files.stores import file_store
 from heliograph.http import site
 from heliograph.http.pages import Demo
 from heliograph.http.server import Server
@@ -35,6 +34,10 @@ from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
 from heliograph.links.pages import LinkPages
 from heliograph.mail.addresses.page import VerificationPage
+from heliograph.mail.pages import ReaderPages, UnsubscribePage
+from heliograph.mail.readers import Readers
+from heliograph.mail.tracking import Tracker
+from heliograph.messaging import message
 from heliograph.messaging.arrived_media import Keeper
 from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
@@ -62,15 +65,6 @@ def database_url(options: Settings) -> str:
     return options.database or f"sqlite:///{(options.data / 'heliograph.db').absolute()}"
 
 
-def file_store(options: Settings) -> FileStore:
-    """Where the bytes of files are kept. Raises SettingsError."""
-    if not options.file_store:
-        return FolderStore(options.data / "files")
-    from heliograph.files.bucket import BucketStore  # with a client for S3
-
-    return BucketStore(options)
-
-
 class House:
     """A running process: what `build` put together."""
 
@@ -86,6 +80,7 @@ class House:
         self.carriers = carriers
         self.router = Router([], {})
         self.clicks = Clicks(database, options.country_file)
+        self.readers = Readers(database, message.record)
         self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
         self.attachments = Attachments(
             database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
@@ -149,6 +144,7 @@ class House:
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
         await self.clicks.stop()
+        await self.readers.stop()
         await self.web.close()
         await self.converter.close()
         await self.limits.close()
@@ -236,12 +232,17 @@ def web(house: House) -> Any:
     async def stored(request: Request) -> Response:
         return await download(house.database, house.files, request)
 
+    tracker = Tracker(options, house.vault)
     buttons = {
+        "/e/u/{token}": UnsubscribePage(house.database, tracker, message.record).answer,
         "/confirm/{token}": ConsentPage(house.database, house.vault).answer,
         "/verify-email/{email_address_id}/{token}": VerificationPage(house.database, house.vault).answer,
     }
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
-    short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
+    short = (
+        LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out),
+        ReaderPages(house.database, tracker, house.readers),
+    )
     told = CarrierPage(lambda: house.carriers, house.events).answer
     return site.application(
         server, routes.SECTIONS, options.public_url, demo, house.ready, stored, buttons, told, short

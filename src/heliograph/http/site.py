@@ -27,7 +27,7 @@ Page = Callable[[Request], Awaitable[Response]]
 
 
 class ShortPages(Protocol):
-    """An ASGI application for paths right below the root."""
+    """An ASGI application for the paths of links."""
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of them."""
@@ -47,14 +47,14 @@ def application(
     download: Page,
     buttons: Mapping[str, Page],
     told: Page,
-    short: ShortPages,
+    short: Sequence[ShortPages],
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
     process needs and whether it has it; the pages show the credentials of `demo`. `download` is /files/{file_id},
-    `buttons` are pages with a button by their paths, `told` is /carriers/{transport}, `short` what is right below the
-    root.
+    `buttons` are pages with a button by their paths, `told` is /carriers/{transport}, `short` what people
+    follow links to.
     """
 
     async def readyz(request: Request) -> Response:
@@ -103,7 +103,7 @@ def application(
     return _entrance(server, short, site)
 
 
-def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
+def _entrance(server: Server, short: Sequence[ShortPages], site: Any) -> Any:
     """The application that hands each request to the API, to a short page, or to one of the others."""
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
@@ -119,7 +119,8 @@ def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
         except BadRequest as refused:
             await JSONResponse(refused.data, refused.status)(scope, receive, send)
             return
-        await (short if short.serves(path) else site)(scope, receive, send)
+        served: Any = next((pages for pages in short if pages.serves(path)), site)
+        await served(scope, receive, send)
 
     return entrance
 
