@@ -76,7 +76,7 @@ ONE_FILE_FEATURES = {"statistics.py", "reference.py", "delivery_issues.py"}
 IMPORTS_INSIDE_FUNCTIONS = {
     "__main__.py heliograph.cli": "the collector is switched off before it",
     "billing/gateways/chosen.py heliograph.billing.gateways.stripe": "half a second, and an SDK that few servers use",
-    "app.py heliograph.files.bucket": "a client for S3 that most servers do not use",
+    "files/stores.py heliograph.files.bucket": "a client for S3 that most servers do not use",
     "billing/currencies.py babel.numbers": "locale data that a server rarely needs",
     "billing/invoice.py heliograph.billing.lettering": "the same",
     "billing/invoice.py reportlab.pdfgen.canvas": "a tenth of a second that a server without invoices can save",
@@ -121,7 +121,7 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "mail/text.py inscriptis.model.config": "the same",
     "channels/voice/piper.py piper": "an extra that most installations do not have",
     "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",
-    "mail/markup.py selectolax.lexbor": "a parser that only a server with emails needs",
+    "mail/bounds.py selectolax.lexbor": "a parser that only a server with emails needs",
     "mailserver/authentic.py dkim": "a tenth of a second that a server without mails can save",
     "mailserver/authentic.py publicsuffixlist": "the same, for its rules",
     "mailserver/authentic.py spf": "the same",

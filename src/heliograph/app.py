@@ -21,11 +21,12 @@ from heliograph.errors import BadRequest
 from heliograph.esme.deliveries import reporting
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
-from heliograph.files.folder import FolderStore
 from heliograph.files.shrink import Shrinker
-from heliograph.files.store import FileStore
+from heliograph.files.stores import file_store
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
+from heliograph.mail.readers import Readers
+from heliograph.messaging import message
 from heliograph.messaging.arrived_media import Keeper
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
@@ -51,15 +52,6 @@ def database_url(options: Settings) -> str:
     return options.database or f"sqlite:///{(options.data / 'heliograph.db').absolute()}"
 
 
-def file_store(options: Settings) -> FileStore:
-    """Where the bytes of files are kept. Raises SettingsError."""
-    if not options.file_store:
-        return FolderStore(options.data / "files")
-    from heliograph.files.bucket import BucketStore  # with a client for S3
-
-    return BucketStore(options)
-
-
 class House:
     """A running process: what `build` put together."""
 
@@ -76,6 +68,7 @@ class House:
         self.carriers = carriers
         self.router = Router([], {})
         self.clicks = Clicks(database, options.country_file)
+        self.readers = Readers(database, message.record)
         self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
         self.attachments = Attachments(
             database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
@@ -140,6 +133,7 @@ class House:
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
         await self.clicks.stop()
+        await self.readers.stop()
         await self.web.close()
         await self.converter.close()
         await self.limits.close()

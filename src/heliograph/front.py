@@ -16,7 +16,10 @@ from heliograph.http.server import Server
 from heliograph.http.site import Place
 from heliograph.links.pages import LinkPages
 from heliograph.mail.addresses.page import VerificationPage
+from heliograph.mail.pages import ReaderPages, UnsubscribePage
 from heliograph.mail.templates.pages import PreviewPage, thumbnail
+from heliograph.mail.tracking import Tracker
+from heliograph.messaging import message
 from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.services import Services
 
@@ -32,15 +35,20 @@ def web(house: House) -> Any:
     async def stored(request: Request) -> Response:
         return await download(house.database, house.files, request)
 
+    tracker = Tracker(options, house.vault)
     both, parts = ("GET", "POST"), (house.database, house.vault)
     places = {
         "/files/{file_id}": Place(stored),
         "/carriers/{transport}": Place(CarrierPage(lambda: house.carriers, house.events).answer, both),
         "/confirm/{token}": Place(ConsentPage(*parts).answer, both, limited=True),
         "/verify-email/{email_address_id}/{token}": Place(VerificationPage(*parts).answer, both, limited=True),
+        "/e/u/{token}": Place(UnsubscribePage(house.database, tracker, message.record).answer, both, limited=True),
         "/thumbnails/{name}": Place(thumbnail),
         "/previews/{token}": Place(PreviewPage(*parts).show, limited=True),
     }
     demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
-    short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
+    short = (
+        LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out),
+        ReaderPages(house.database, tracker, house.readers),
+    )
     return site.application(server, routes.SECTIONS, options.public_url, demo, house.ready, places, short)

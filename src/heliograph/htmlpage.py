@@ -45,6 +45,11 @@ def away(status: int, headers: dict[str, str]) -> Response:
     return page("Not now", "<p>The server is busy with itself. Please try again in a moment.</p>", status, headers)
 
 
+def wrong_verb(allowed: str) -> Response:
+    """What there is for a request that does not fit."""
+    return page("This cannot be done here", "<p>Please open the link.</p>", 405, {"allow": allowed})
+
+
 class ButtonPage:
     """A page with one button, behind a link out of a mail.
 

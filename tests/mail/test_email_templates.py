@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.mail import markup
+from heliograph.mail import bounds
 from heliograph.mail.templates import masters, template
 from support.server import ONE_DATABASE, Api, Running
 
@@ -65,8 +65,8 @@ def test_a_bad_order_is_refused_by_its_field(api: Api, change: dict[str, Any], f
 
 
 NESTED = "<div>" * 300
-HUGE = "x" * (markup.LONGEST + 1)
-CROWDED = "<br>" * (markup.MOST_TAGS + 1)
+HUGE = "x" * (bounds.LONGEST + 1)
+CROWDED = "<br>" * (bounds.MOST_TAGS + 1)
 
 
 @ONE_DATABASE
@@ -108,7 +108,7 @@ def test_half_of_a_character_is_no_json(api: Api) -> None:
         "<p>never closed <b>at all",
         "<style>@import url(https://example.com/x.css)</style><link rel=stylesheet href=//example.com/y.css>",
         "<div>" * 200,
-        "y" * markup.LONGEST,
+        "y" * bounds.LONGEST,
     ],
     ids=lambda body: body[:20],
 )
@@ -121,8 +121,8 @@ def test_a_body_is_kept_as_it_was_given(api: Api, body: str) -> None:
 @ONE_DATABASE
 def test_a_body_of_the_largest_size_may_be_escaped(api: Api) -> None:
     made = api.post(PATH, MINE)
-    raw = b'{"body": "' + b"\\u00e9" * markup.LONGEST + b'"}'
-    assert api.call("PUT", f"{PATH}/{made['template_id']}", raw).data["body"] == "\u00e9" * markup.LONGEST
+    raw = b'{"body": "' + b"\\u00e9" * bounds.LONGEST + b'"}'
+    assert api.call("PUT", f"{PATH}/{made['template_id']}", raw).data["body"] == "\u00e9" * bounds.LONGEST
     assert api.call("PUT", f"{PATH}/{made['template_id']}", raw * 2).status == 413
 
 
@@ -137,7 +137,7 @@ def test_a_loop_that_clones_comes_to_an_end(api: Api, monkeypatch: pytest.Monkey
     api.post(PATH, MINE)
 
 
-NAMES = " ".join(f"a{n}" for n in range(markup.MOST_ATTRIBUTES + 1))
+NAMES = " ".join(f"a{n}" for n in range(bounds.MOST_ATTRIBUTES + 1))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ NAMES = " ".join(f"a{n}" for n in range(markup.MOST_ATTRIBUTES + 1))
         f"<p {NAMES}",
         f"<p {NAMES.replace(' ', '/')}>",
         f"<p {NAMES.replace(' ', '=1 ')}>",
-        "<p " + 'a="1"' * (markup.MOST_ATTRIBUTES + 1) + ">",
+        "<p " + 'a="1"' * (bounds.MOST_ATTRIBUTES + 1) + ">",
         f'<p x=y=" {NAMES}" >',
         f"<p {NAMES.replace(' ', '<')} {NAMES}>",
         f'<!-- <p x=" --><p {NAMES}>',
@@ -158,7 +158,7 @@ NAMES = " ".join(f"a{n}" for n in range(markup.MOST_ATTRIBUTES + 1))
     ids=lambda html: html[:9],
 )
 def test_what_would_cost_too_much_has_a_fault(html: str) -> None:
-    assert markup.fault(html).startswith("must have ")
+    assert bounds.fault(html).startswith("must have ")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_would_cost_too_much_has_a_fault(html: str) -> None:
     ],
 )
 def test_what_people_write_has_none(html: str) -> None:
-    assert markup.fault(html) == ""
+    assert bounds.fault(html) == ""
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_what_people_write_has_none(html: str) -> None:
     [("", 1), ("text", 2), ("<p>a<p>b", 3), ("<div><div></div></div><div></div>", 3), ("<br>" * 100, 2)],
 )
 def test_levels_are_counted_as_a_browser_makes_them(html: str, levels: int) -> None:
-    assert markup.depth(html) == levels
+    assert bounds.depth(html) == levels

@@ -13,7 +13,7 @@ from PIL import Image
 
 from contract.oracle import endpoints
 from heliograph.contacts import audience
-from heliograph.mail import markup
+from heliograph.mail import bounds
 from heliograph.mail.templates import masters
 from heliograph.mail.templates.masters import CATEGORIES, MASTERS, Master
 from support.server import ONE_DATABASE, Api, Running
@@ -67,7 +67,7 @@ def test_there_is_a_choice_and_ids_are_unique() -> None:
 @each
 def test_it_loads_nothing_and_is_fit_for_mail(master: Master) -> None:
     html = masters.body(master)
-    assert markup.fault(html) == ""
+    assert bounds.fault(html) == ""
     assert len(html.encode()) < 100_000, "Gmail clips a mail at 102 kB"
     assert re.findall(r"(?i)\bsrc=|url\(|@import|<link|<script|\bon\w+=", html) == []
     assert "max-width:600px" in html

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from heliograph.mail import markup
+from heliograph.mail import bounds
 from heliograph.mail.templates import display, masters, preview
 from support.server import ONE_DATABASE, Api, Running
 
@@ -101,10 +101,10 @@ def test_what_is_left_of_a_body(html: str, left: str) -> None:
 
 
 WORST = {
-    "nested": "<div>" * (markup.DEEPEST - 2),
+    "nested": "<div>" * (bounds.DEEPEST - 2),
     "formats": "".join(f"<b class={n}>" for n in range(120)) + "<p>" * 120,
-    "closed": "<span>" * 200 + "</div>" * (markup.MOST_TAGS - 200),
-    "rows": "<td>x" * markup.MOST_TAGS,
+    "closed": "<span>" * 200 + "</div>" * (bounds.MOST_TAGS - 200),
+    "rows": "<td>x" * bounds.MOST_TAGS,
     "attributes": f"<p {' '.join(f'{n:x}' for n in range(190))}>" * 350,
 }
 """What a parser finds hard, within the limits."""
@@ -113,6 +113,6 @@ WORST = {
 @pytest.mark.parametrize("kind", WORST)
 def test_what_has_no_fault_is_cleaned_soon(kind: str) -> None:
     began = time.process_time()
-    assert markup.fault(WORST[kind]) == ""
+    assert bounds.fault(WORST[kind]) == ""
     display.cleaned(WORST[kind])
     assert time.process_time() - began < 2

@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class ShortPages(Protocol):
-    """An ASGI application for paths right below the root."""
+    """An ASGI application for the paths of links."""
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of them."""
@@ -53,13 +53,13 @@ def application(
     demo: Demo | None,
     ready: Callable[[], Awaitable[Mapping[str, bool]]],
     places: Mapping[str, Place],
-    short: ShortPages,
+    short: Sequence[ShortPages],
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
     process needs and whether it has it; the pages show the credentials of `demo`. `places` are the pages of features by
-    their paths, `short` what is right below the root.
+    their paths, `short` what people follow links to.
     """
 
     async def readyz(request: Request) -> Response:
@@ -107,7 +107,7 @@ def _answering(server: Server, path: str, place: Place) -> Page:
     return _counted(server, path.partition("/{")[0], place.page) if place.limited else place.page
 
 
-def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
+def _entrance(server: Server, short: Sequence[ShortPages], site: Any) -> Any:
     """The application that hands each request to the API, to a short page, or to one of the others."""
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
@@ -123,7 +123,8 @@ def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
         except BadRequest as refused:
             await JSONResponse(refused.data, refused.status)(scope, receive, send)
             return
-        await (short if short.serves(path) else site)(scope, receive, send)
+        served: Any = next((pages for pages in short if pages.serves(path)), site)
+        await served(scope, receive, send)
 
     return entrance
 

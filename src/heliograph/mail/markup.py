@@ -1,58 +1,143 @@
-"""HTML that people give: whether the libraries that read it can, in a time that does not grow beyond all measure.
+"""HTML as the places in its text where something stands, in one pass: what is changed there leaves the rest as it was.
 
-What browsers do with elements that are not closed (HTML Living Standard, 13.2.6) takes a look at each open one for each
-tag, and with attributes a look at each one before; a library that goes down into the tree by recursion ends its process
-at some depth. So HTML is counted before it is read, and measured before it is kept or sent.
+It follows the tokenizer of the HTML standard (13.2.5). No tree is built: parsers need a time for deep HTML that grows
+with the square of its depth, and would write all of it anew.
 """
 
 import re
+from html import unescape
+from html.entities import html5
+from typing import NamedTuple
 
-LONGEST = 250_000
-"""Characters. Gmail shows the first 102 kB of a mail."""
-MOST_TAGS = 10_000
-"""Of `<`, so of tags that open or close; large mails have a third of it."""
-DEEPEST = 256
-"""Levels of elements, each within the one before. Mails that are made of nested tables have some fifty."""
-MOST_ATTRIBUTES = 200
-"""Of one tag."""
+_RAW_NAMES = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
+_RAW = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW_NAMES}
+"""Elements whose content is text, and what ends them."""
+_FOREIGN = frozenset({"svg", "math"})
+"""In there, elements of these names are ordinary ones."""
 
-_TAG = re.compile(r"<[A-Za-z][^\s/>]*([^>]*)")
-"""What stands in a tag after its name, up to the first `>`. What only looks like one, in a comment, ends with it."""
-_ATTRIBUTE = re.compile(r"""(?:=?[^\s/>=]+|=)(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*|(?P<open>["']))?)?""")
-"""HTML Living Standard, 13.2.5.33 to 13.2.5.38."""
+_OPENS = re.compile(r"<[A-Za-z/!?]")
+_COMMENT_END = re.compile(r"--!?>")
+_TAG_NAME = re.compile(r"[A-Za-z][^\t\n\f\r />]*+")
+_ATTRIBUTE = re.compile(
+    r"[\t\n\f\r /]*+(?:(?P<end>>)|(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*+)[\t\n\f\r ]*+(?P<equals>=[\t\n\f\r ]*+)?)"
+)
+_UNQUOTED = re.compile(r"[^\t\n\f\r >]*+")
+_REFERENCE = re.compile(r"&(?:#[xX][0-9A-Fa-f]++;?|#[0-9]++;?|([A-Za-z][A-Za-z0-9]*+;?)(?!=))")
 
 
-def fault(html: str) -> str:
-    """What is wrong with a body, as the end of a sentence that begins with its name; "" when it can be used.
+class Attribute(NamedTuple):
+    """An attribute of a tag. `name` is in small letters; (start, end) is where its value stands, with its quotes."""
 
-    Takes up to a quarter of a second of the processor: not on the event loop, nor in a transaction.
+    name: str
+    start: int
+    end: int
+    value: str
+    """As it is written, without quotes."""
+
+
+class Text(NamedTuple):
+    """What stands between tags."""
+
+    start: int
+    end: int
+
+
+class Comment(NamedTuple):
+    """A comment that is closed; (start, end) is where its content stands."""
+
+    start: int
+    end: int
+
+
+class Tag(NamedTuple):
+    """A tag; `name` is in small letters, with a slash before it for the end of an element."""
+
+    start: int
+    end: int
+    name: str
+    attributes: tuple[Attribute, ...]
+
+
+Piece = Text | Comment | Tag
+
+
+def scan(html: str) -> tuple[list[Piece], int]:
+    """The pieces of HTML in their order, and where its readable part ends.
+
+    What is opened and never closed (a tag, a comment, a script) swallows the rest, so reading ends before it.
     """
-    if len(html) > LONGEST:
-        return f"must have at most {LONGEST} characters."
-    if html.count("<") > MOST_TAGS:
-        return f"must have at most {MOST_TAGS} tags."
-    for inside in _TAG.findall(html):
-        attributes = list(_ATTRIBUTE.finditer(inside))
-        if len(attributes) > MOST_ATTRIBUTES:
-            return f"must have at most {MOST_ATTRIBUTES} attributes in a tag."
-        if any(one["open"] for one in attributes):
-            return "must have > written as &gt; within the values of attributes."
-    if depth(html) > DEEPEST:
-        return f"must have at most {DEEPEST} elements within each other."
-    return ""
-
-
-def depth(html: str) -> int:
-    """How many nodes lie within each other below the root, as a browser places them. `html` is one that was counted."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    node, level, deepest = LexborHTMLParser(html).root, 0, 0
-    while node is not None:
-        if node.child is not None:
-            node, level = node.child, level + 1
-            deepest = max(deepest, level)
+    pieces: list[Piece] = []
+    at, foreign = 0, False
+    while at < len(html):
+        found = _OPENS.search(html, at)
+        opens = found.start() if found else len(html)
+        if opens > at:
+            pieces.append(Text(at, opens))
+            at = opens
             continue
-        while node is not None and node.next is None:
-            node, level = node.parent, level - 1
-        node = node.next if node is not None else None
-    return deepest
+        piece, end = _markup(html, at)
+        if end < 0:
+            return pieces, at
+        if piece is not None:
+            pieces.append(piece)
+        if isinstance(piece, Tag):
+            foreign = piece.name in _FOREIGN or (foreign and piece.name.removeprefix("/") not in _FOREIGN)
+            if not foreign and (end := _after_raw(html, piece)) < 0:
+                pieces.pop()
+                return pieces, at
+        at = end
+    return pieces, at
+
+
+def _markup(html: str, at: int) -> tuple[Piece | None, int]:
+    """What begins at a place, and where it ends; -1: never."""
+    if html.startswith("<!--", at):
+        found = _COMMENT_END.search(html, at + 2)
+        return (Comment(at + 4, max(at + 4, found.start())), found.end()) if found else (None, -1)
+    closing = html.startswith("</", at)
+    name = _TAG_NAME.match(html, at + 1 + closing)
+    if name is not None:
+        return _tag(html, at, "/" * closing + name[0].lower(), name.end())
+    return None, html.find(">", at + 2) + 1 or -1  # what a browser takes for a comment
+
+
+def _tag(html: str, at: int, name: str, place: int) -> tuple[Tag | None, int]:
+    attributes: list[Attribute] = []
+    while found := _ATTRIBUTE.match(html, place):
+        place = found.end()
+        if found["end"]:
+            return Tag(at, place, name, tuple(attributes)), place
+        start = end = place
+        if found["equals"]:
+            if (quote := html[place : place + 1]) in ("'", '"') and quote:
+                end = html.find(quote, place + 1) + 1
+                if not end:
+                    return None, -1
+            else:
+                unquoted = _UNQUOTED.match(html, place)
+                end = unquoted.end() if unquoted else place
+            quoted = html[start : start + 1] in ("'", '"') and end > start
+            value = html[start + 1 : end - 1] if quoted else html[start:end]
+            attributes.append(Attribute(found["name"].lower(), start, end, value))
+        place = end
+    return None, -1
+
+
+def _after_raw(html: str, tag: Tag) -> int:
+    """Where reading goes on after a tag: before the end of an element whose content is text; -1: it has none."""
+    if tag.name == "plaintext":
+        return -1
+    if tag.name not in _RAW:
+        return tag.end
+    found = _RAW[tag.name].search(html, tag.end)
+    return found.start() if found else -1
+
+
+def written(value: str) -> str:
+    """What an attribute says that is written so. `&copy=` is no sign there, so that queries of URLs stay whole."""
+    return _REFERENCE.sub(_character, value)
+
+
+def _character(found: re.Match[str]) -> str:
+    name = found[1]
+    return html5.get(name, found[0]) if name else unescape(found[0])

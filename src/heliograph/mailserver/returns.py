@@ -15,7 +15,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.channels.email.draft import NAME
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.mail import feedback, suppressions
+from heliograph.mail import feedback, readers, suppressions
 from heliograph.mail.feedback import Feedback
 from heliograph.mail.verp import BOUNCE, UNSUBSCRIBE, Purpose, Verp
 from heliograph.mailserver.desk import Arrived, Recipient, Visit
@@ -85,7 +85,7 @@ class ReturnsDesk:
             elif said.kind in STATES:
                 receipts.apply(tx, [_receipt(tx, row, said)], self._hooks)
             elif said.kind == feedback.WISH:
-                unsubscribe(tx, row, "by mail")
+                _unsubscribe(tx, row)
             else:
                 log.info("returns.ignored", kind=said.kind, message=row.message_id)
 
@@ -103,7 +103,9 @@ def _receipt(tx: Tx, row: Message, said: Feedback) -> Receipt:
     return Receipt("", "", STATES[said.kind], tx.now, error=said.status or UNNAMED, raw=words, key=key)
 
 
-def unsubscribe(tx: Tx, row: Message, how: str) -> None:
-    """The recipient of a mail wants no more campaigns of its account."""
+def _unsubscribe(tx: Tx, row: Message) -> None:
+    """The recipient of a mail wants no more campaigns of its account; one that was sent by itself says so, too."""
+    if readers.unsubscribe(tx, row.message_id, message.record):
+        return
     if suppressions.add(tx, row.user_id, [row.recipient], suppressions.UNSUBSCRIBE, message_id=row.message_id):
-        message.record(tx, [(*row.key, row.status, f"The recipient has unsubscribed {how}.")])
+        message.record(tx, [(*row.key, row.status, "The recipient has unsubscribed by mail.")])

@@ -16,7 +16,7 @@ from heliograph.contacts.audience import Member
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.files.store import PIECE, FileStore
-from heliograph.mail import domains, markup
+from heliograph.mail import bounds, domains
 from heliograph.mail.letter import Enclosed, Letter, Person, Unwritable, written
 from heliograph.mail.signing import SigningKey, sign
 from heliograph.mail.text import is_html
@@ -180,7 +180,7 @@ def with_inline_styles(html: str) -> str:
     It stays as it is when it has no rules, or so many, or is so deep, that the library would take long or end the
     process.
     """
-    if "<style" not in html.lower() or html.count("{") * html.count("<") > MOST_STYLED or markup.fault(html):
+    if "<style" not in html.lower() or html.count("{") * html.count("<") > MOST_STYLED or bounds.fault(html):
         return html
     import css_inline
 

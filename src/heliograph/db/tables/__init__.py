@@ -52,6 +52,7 @@ from heliograph.db.tables.rules import rules
 from heliograph.db.tables.senders import email_addresses, sending_domains
 from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
 from heliograph.db.tables.templates import email_templates
+from heliograph.db.tables.tracking import email_links, email_totals, email_uses
 from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
 __all__ = [
@@ -72,10 +73,13 @@ __all__ = [
     "daily_usage",
     "delivery_issues",
     "email_addresses",
+    "email_links",
     "email_sms_addresses",
     "email_sms_mails",
     "email_sms_strings",
     "email_templates",
+    "email_totals",
+    "email_uses",
     "emails",
     "epochs",
     "exports",

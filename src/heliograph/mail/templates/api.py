@@ -14,13 +14,13 @@ from heliograph.http import paging, search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.parameters import PAGING
 from heliograph.http.request import Reply, Request
-from heliograph.mail import markup
+from heliograph.mail import bounds
 from heliograph.mail.templates import masters, preview, template
 from heliograph.mail.templates.masters import Master
 from heliograph.mail.templates.template import LONGEST_NAME
 
 NO_CATEGORY = "Category record not found."
-MOST_BODY = 6 * markup.LONGEST + 64 * 1024
+MOST_BODY = 6 * bounds.LONGEST + 64 * 1024
 """Bytes of a change: JSON may write a character in six."""
 
 Name = Annotated[str, about("Name of the template; not empty.", "Spring letter", pattern=r"\S", maxLength=LONGEST_NAME)]
@@ -99,11 +99,11 @@ class ChangedEmailTemplate(msgspec.Struct):
         Annotated[
             str,
             about(
-                f"HTML or plain text, with placeholders; not empty. At most {markup.MOST_TAGS} tags, "
-                f"{markup.DEEPEST} elements within each other.",
+                f"HTML or plain text, with placeholders; not empty. At most {bounds.MOST_TAGS} tags, "
+                f"{bounds.DEEPEST} elements within each other.",
                 "<p>Hello (First Name)</p>",
                 pattern=r"\S",
-                maxLength=markup.LONGEST,
+                maxLength=bounds.LONGEST,
             ),
         ]
         | None
@@ -270,7 +270,7 @@ async def _check_body(body: str) -> None:
     """Raises BadRequest."""
     if not body.strip():
         raise BadRequest({"body": required("body")})
-    fault = await asyncio.to_thread(markup.fault, body)
+    fault = await asyncio.to_thread(bounds.fault, body)
     if fault:
         raise BadRequest({"body": f"Body {fault}"})
 

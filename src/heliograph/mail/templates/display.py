@@ -43,7 +43,7 @@ _cleaner = nh3.Cleaner(
 def cleaned(html: str) -> str:
     """A body without what a mail reader would not show: scripts, handlers, forms, frames, sheets from elsewhere.
 
-    The body is one without a fault (mail/markup.py). Not on the event loop: large ones take a while.
+    The body is one without a fault (mail/bounds.py). Not on the event loop: large ones take a while.
     """
     return _cleaner.clean(html)
 

@@ -58,7 +58,7 @@ def clone(tx: Tx, user_id: int, master: Master, name: str) -> Template:
 
 
 def update(tx: Tx, user_id: int, template_id: int, name: str | None, body: str | None) -> Template:
-    """Change what is not None. `body` is one without a fault (mail/markup.py). Raises NotFound."""
+    """Change what is not None. `body` is one without a fault (mail/bounds.py). Raises NotFound."""
     given = {"template_name": name, "body": body}
     values = {key: value for key, value in given.items() if value is not None}
     tx.execute(email_templates.update().where(_mine(user_id, template_id)).values(values))
