@@ -15,6 +15,7 @@ import pytest
 from contract import oracle, records
 from heliograph import routes
 from heliograph.http.route import Route
+from support import emails
 from support.pictures import kept
 from support.server import Api
 
@@ -76,6 +77,7 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/mms/{message_id}/cancel", "message_id", lambda api: records.message(api, "/mms/{message_id}/cancel")),
     ("/mms/", "message_id", lambda api: records.message(api, "/mms/")),
     ("/mms-campaign", "mms_campaign_id", records.mms_campaign),
+    ("/email-campaigns/", "email_campaign_id", records.email_campaign),
     ("/email/", "email_address_id", sender),
     ("/email/", "activation_token", lambda api: records.sender_token(api, vars(api)["sender_id"])),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
@@ -103,6 +105,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
 BODY_IDS: dict[str, Maker | None] = {
     "list_id": records.contact_list,
     "subaccount_id": lambda api: api.subaccount(sms=1).subaccount_id,
+    "from_email_address_id": emails.sender,
+    "template_id": lambda api: api.post("/sms/templates", TEMPLATE)["template_id"],
     "client_user_id": records.client,
 }
 """Id in a body or a query -> makes such a record. None: no account can have one yet, since no route makes it."""
@@ -136,6 +140,7 @@ BODIES: dict[str, Any] = {
     "PUT /mms/receipts-read": {"date_before": 1},
     "PUT /mms/inbound-read": {"date_before": 1},
     "PUT /mms-campaigns/{mms_campaign_id}": {"name": "New"},
+    "PUT /email-campaigns/{email_campaign_id}": {"name": "New"},
     "POST /lists/{list_id}/import": IMPORT,
     "PUT /recharge/auto-recharge": {"auto_recharge": False},
     "PUT /sms-campaigns/{sms_campaign_id}": {"name": "New"},
