@@ -15,6 +15,7 @@ from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
 from heliograph.channels.email import api as email
+from heliograph.channels.email.campaigns import api as email_campaigns
 from heliograph.channels.mms import api as mms
 from heliograph.channels.sms import api as sms
 from heliograph.channels.voice import api as voice
@@ -234,6 +235,20 @@ EMAIL_SUPPRESSIONS = Section(
     Route(0, "DELETE /email/suppressions", mail.remove_suppression, "email"),
 )
 
+EMAIL_CAMPAIGN = "/email-campaigns/{email_campaign_id:int}"
+EMAIL_CAMPAIGNS = Section(
+    "Email campaigns",
+    "One mail to all contacts of a list: ordered, paid for, changed and stopped as a whole.",
+    Route(54, "POST /email-campaigns/send", email_campaigns.campaigns.send, "email"),
+    Route(55, "POST /email-campaigns/price", email_campaigns.campaigns.price, "email"),
+    Route(56, "GET /email-campaigns", email_campaigns.campaigns.view_all, "email"),
+    Route(57, f"GET {EMAIL_CAMPAIGN}", email_campaigns.campaigns.view, "email"),
+    Route(58, f"PUT {EMAIL_CAMPAIGN}", email_campaigns.campaigns.update, "email"),
+    Route(59, f"PUT {EMAIL_CAMPAIGN}/cancel", email_campaigns.campaigns.cancel, "email"),
+    Route(60, f"GET {EMAIL_CAMPAIGN}/history", email_campaigns.view_history, "email"),
+    Route(61, f"GET {EMAIL_CAMPAIGN}/history/export", email_campaigns.export_history, "email"),
+)
+
 EMAIL = Section(
     "Email",
     "Mails that are sent one by one: prices, history, receipts.",
@@ -332,6 +347,7 @@ SECTIONS = (
     MMS_CAMPAIGNS,
     EMAIL_ADDRESSES,
     VOICE,
+    EMAIL_CAMPAIGNS,
     EMAIL,
     EMAIL_SUPPRESSIONS,
     EMAIL_TEMPLATES,

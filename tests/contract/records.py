@@ -53,6 +53,19 @@ def mms_campaign(api: Api) -> int:
     return int(api.post("/mms-campaigns/send", {**asked, "schedule": int(time.time()) + 600})["mms_campaign_id"])
 
 
+def email_campaign_body(api: Api) -> dict[str, Any]:
+    """What an email campaign needs of records: a list whose contact has an address, and a verified sender."""
+    list_id = contact_list(api)
+    api.post(f"/lists/{list_id}/contacts", {"email": "jane@example.com"})
+    return {"list_id": list_id, "from_email_address_id": emails.sender(api), "template_id": None}
+
+
+def email_campaign(api: Api) -> int:
+    """An email campaign that has not begun."""
+    asked = {"name": "c", "subject": "s", "body": "b", "from_name": "f", "schedule": int(time.time()) + 600}
+    return int(api.post("/email-campaigns/send", {**asked, **email_campaign_body(api)})["data"]["email_campaign_id"])
+
+
 def code(api: Api) -> str:
     """A code that was sent, or a wrong one when the account has had all that it may ask for.
 
@@ -159,6 +172,7 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),
         "mms_campaign_id": lambda: mms_campaign(api),
+        "email_campaign_id": lambda: email_campaign(api),
         "message_id": lambda: message(api, path),
         "original_message_id": lambda: answered(api),
     }

@@ -406,6 +406,32 @@ def test_transactional_email(client: sdk.ApiClient, api: Api) -> None:
     assert data(rules.email_delivery_receipt_automation_delete(key)) is True
 
 
+def test_email_campaigns(client: sdk.ApiClient, api: Api) -> None:
+    """What EmailMarketingApi has for campaigns: every operation."""
+    book = data(sdk.ContactListApi(client).lists_post(sdk.ContactList(list_name="Readers")))["list_id"]
+    contact = sdk.Contact(phone_number=NUMBER, email="ann@sdk.example.com", custom_1="VIP")
+    data(sdk.ContactApi(client).lists_contacts_by_list_id_post(contact, book))
+    calls = sdk.EmailMarketingApi(client)
+    usual = {"subject": "Hi", "body": "Hi (Email)", "from_email_address_id": emails.sender(api), "from_name": "Shop"}
+    asked = sdk.EmailCampaign(name="Spring", list_id=book, schedule=int(time.time()) + 600, **usual)
+    assert data(calls.email_campaign_price_post(asked))["queued_count"] == 1
+    made = data(calls.email_campaign_post(asked))
+    assert (made["total_count"], made["data"]["schedule"]) == (1, str(asked.schedule))
+    key = made["data"]["email_campaign_id"]
+    asked.name = "Summer"
+    assert data(calls.email_campaign_put(key, asked))["name"] == "Summer"
+    assert data(calls.email_campaign_get(key))["status"] == "Scheduled"
+    assert [row["email_campaign_id"] for row in data(calls.email_campaigns_get(page=1, limit=15))["data"]] == [key]
+    assert data(calls.cancel_email_campaign_put(key))["status"] == "Cancelled"
+    now = data(calls.email_campaign_post(sdk.EmailCampaign(name="Now", list_id=book, **usual)))["data"]
+    key = now["email_campaign_id"]
+    assert now["schedule"] == ""
+    api.until(lambda: data(calls.email_campaign_get(key))["status"] == "Sent")
+    (row,) = data(calls.email_campaign_history_get(key, date_from=int(now["date_added"])))["data"]
+    assert (row["to_address"], row["status"]) == ("ann@sdk.example.com", "Sent")
+    assert "/files/" in data(calls.email_campaign_history_export_get(key))["url"]
+
+
 def picture(client: sdk.ApiClient) -> str:
     """The name of an uploaded picture."""
     file = sdk.UploadFile(content=base64.b64encode(PICTURE).decode())

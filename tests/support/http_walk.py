@@ -79,6 +79,7 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/mms/{message_id}/cancel", "message_id", lambda api: records.message(api, "/mms/{message_id}/cancel")),
     ("/mms/", "message_id", lambda api: records.message(api, "/mms/")),
     ("/mms-campaign", "mms_campaign_id", records.mms_campaign),
+    ("/email-campaigns/", "email_campaign_id", records.email_campaign),
     ("/email/", "email_address_id", sender),
     ("/email/", "activation_token", lambda api: records.sender_token(api, vars(api)["sender_id"])),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
@@ -113,6 +114,8 @@ MAKERS: list[tuple[str, str, Maker]] = [
 BODY_IDS: dict[str, Maker | None] = {
     "list_id": records.contact_list,
     "subaccount_id": lambda api: api.subaccount(sms=1).subaccount_id,
+    "from_email_address_id": emails.sender,
+    "template_id": lambda api: records.template(api, "/email/templates/"),
     "client_user_id": records.client,
     "email_address_id": emails.sender,
 }
@@ -154,6 +157,7 @@ BODIES: dict[str, Any] = {
     "PUT /email/receipts-read": {"date_before": 1},
     "PUT /mms/inbound-read": {"date_before": 1},
     "PUT /mms-campaigns/{mms_campaign_id}": {"name": "New"},
+    "PUT /email-campaigns/{email_campaign_id}": {"name": "New"},
     "POST /lists/{list_id}/import": IMPORT,
     "PUT /recharge/auto-recharge": {"auto_recharge": False},
     "PUT /sms-campaigns/{sms_campaign_id}": {"name": "New"},

@@ -21,6 +21,7 @@ from heliograph.contacts import audience, lists
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import NotFound, Status
+from heliograph.mailaddress import small
 from heliograph.messaging import accept, cancel
 from heliograph.messaging.channel import Accepted, Channel, Draft, Order
 from heliograph.queue import jobs
@@ -151,13 +152,15 @@ def _sender(tx: Tx, row: Row) -> Principal | None:
 
 def _refuse_doubles(tx: Tx, row: Row, recipients: list[Recipient], drafts: list[Draft]) -> None:
     """A contact whose address has changed gets the message there, unless another of the campaign has that address."""
-    changed = [draft for one, draft in zip(recipients, drafts, strict=True) if draft.recipient != one.recipient]
+    changed = [
+        draft for one, draft in zip(recipients, drafts, strict=True) if small(draft.recipient) != small(one.recipient)
+    ]
     if changed:
-        known = {one.recipient for one in campaign.recipients(tx, row["campaign_id"])}
+        known = {small(one.recipient) for one in campaign.recipients(tx, row["campaign_id"])}
         for draft in changed:
-            if draft.recipient in known:
+            if small(draft.recipient) in known:
                 draft.refusal = draft.refusal or Status.INVALID_RECIPIENT
-            known.add(draft.recipient)
+            known.add(small(draft.recipient))
 
 
 def _note_addresses(tx: Tx, row: Row, piece: Piece, good: list[Accepted]) -> None:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from heliograph.accounts.vault import Vault
+from heliograph.channels.email.campaigns.shapes import CampaignMail
 from heliograph.channels.email.channel import Email
+from heliograph.channels.email.draft import NAME as EMAIL
 from heliograph.channels.email.heard import OnReceipt, OptedOut, counting, suppressed_too
 from heliograph.channels.mms.channel import NAME as MMS
 from heliograph.channels.mms.channel import MmsChannel
@@ -40,7 +42,7 @@ CHANNELS: tuple[Callable[[Parts], Channel], ...] = (
 )
 """What makes each channel of a process, in the order in which a reader looks for them."""
 
-CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: CampaignMms}
+CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: CampaignMms, EMAIL: CampaignMail}
 """The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
 
 

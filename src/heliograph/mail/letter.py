@@ -71,6 +71,11 @@ def one_line(text: str) -> bool:
     return not _NOT_IN_HEADERS.search(text)
 
 
+def carried(text: str) -> bool:
+    """Whether a text can be a body: no NUL, no half of a character."""
+    return not _NOT_IN_TEXTS.search(text)
+
+
 def written(letter: Letter, envelope_sender: str) -> Mail:
     """The mail, lines ending in CRLF. Bodies are 7 bit, so that no relay has to know 8BITMIME. Raises Unwritable."""
     people = [letter.sender, *letter.to, *letter.cc, *([letter.reply_to] if letter.reply_to else [])]
@@ -79,7 +84,7 @@ def written(letter: Letter, envelope_sender: str) -> Mail:
             raise Unwritable(f"{person.address[:100]!r} is no email address, or its name has a control character")
     if not one_line(letter.subject):
         raise Unwritable("The subject has a line break or another control character")
-    if _NOT_IN_TEXTS.search(letter.text) or _NOT_IN_TEXTS.search(letter.html):
+    if not (carried(letter.text) and carried(letter.html)):
         raise Unwritable("The text has characters that an email cannot carry")
     utf8 = not all(_ascii(person.address).isascii() for person in people)
     return Mail(_octets(letter, utf8), envelope_sender, utf8)

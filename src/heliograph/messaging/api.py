@@ -74,26 +74,32 @@ def exporting(channel: str) -> Endpoint:
     @endpoint("Download your file here.", Export, query=(FILENAME, *DATES))
     async def export_history(req: Request) -> Reply:
         """Export the history as a CSV file."""
-        name = files.safe_name(req.query.get("filename", ""), "export.csv")
-        user_id, database, settings = req.who.user_id, req.services.database, req.services.settings
+        user_id, database = req.who.user_id, req.services.database
         start, end = req.unix_time("date_from"), req.unix_time("date_to")
         listing = req.services.channels[channel].sheet.listed(channel)
         first, last = await database.read(lambda tx: history.between(tx, user_id, listing, start, end))
-        _check_length(last - first, settings.export_rows)
-        now = last - first <= settings.export_at_once
-
-        def begin(tx: Tx) -> Mapping[str, Any]:
-            file_id = export.begin(tx, user_id, channel, first, last, name)
-            if not now:
-                export.later(tx, user_id, file_id)
-            return export.find(tx, user_id, file_id)
-
-        row = await database.write(begin)
-        if now:
-            await export.write(database, req.services.files, req.services.channels, row)
-        return Reply(Export(_link(req, row)))
+        return await exported(req, channel, first, last)
 
     return export_history
+
+
+async def exported(req: Request, channel: str, first: int, last: int, campaign_id: int | None = None) -> Reply:
+    """The export of a history, or of what it has of one campaign: what has ordinals in (first, last]."""
+    name = files.safe_name(req.query.get("filename", ""), "export.csv")
+    user_id, database, settings = req.who.user_id, req.services.database, req.services.settings
+    _check_length(last - first, settings.export_rows)
+    now = last - first <= settings.export_at_once
+
+    def begin(tx: Tx) -> Mapping[str, Any]:
+        file_id = export.begin(tx, user_id, channel, first, last, name, campaign_id)
+        if not now:
+            export.later(tx, user_id, file_id)
+        return export.find(tx, user_id, file_id)
+
+    row = await database.write(begin)
+    if now:
+        await export.write(database, req.services.files, req.services.channels, row)
+    return Reply(Export(_link(req, row)))
 
 
 @endpoint("The state of your export.", ExportState)

@@ -78,7 +78,8 @@ class Sheet(msgspec.Struct, frozen=True):
 
     `render` gets a row of `history.selection`; of a `linked` one also BASE_URL, where there is a request. `listing` is
     what is listed, where it is not the messages of the channel. `reported` is what a receipt has beyond the common
-    keys, with the value that it has when the carrier does not tell.
+    keys, with the value that it has when the carrier does not tell. `of_campaigns` is how the messages of one campaign
+    look in a history of their own.
     """
 
     columns: Columns
@@ -87,6 +88,7 @@ class Sheet(msgspec.Struct, frozen=True):
     linked: bool = False
     listing: Listing | None = None
     reported: Mapping[str, Any] = MappingProxyType({})
+    of_campaigns: "Sheet | None" = None
 
     def listed(self, channel: str) -> Listing:
         """What the history of a channel lists."""

@@ -49,6 +49,12 @@ class Listing(NamedTuple):
     name: str
     selected: Select[Any]
 
+    def of_campaign(self, campaign_id: int | None) -> "Listing":
+        """The rows of one campaign only; None: all."""
+        if campaign_id is None:
+            return self
+        return self._replace(selected=self.selected.where(self.table.c.campaign_id == campaign_id))
+
 
 def messages_of(channel: str) -> Listing:
     """The messages of a channel, with the names of who sent them."""

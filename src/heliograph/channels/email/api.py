@@ -30,7 +30,7 @@ from heliograph.http.endpoint import Merged, endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mail import domains
 from heliograph.mail.addresses import address
-from heliograph.mail.letter import Person, one_line, writable
+from heliograph.mail.letter import Person, carried, one_line, writable
 from heliograph.mail.text import is_html, plain
 from heliograph.mailaddress import in_ascii
 from heliograph.messaging import api, dates
@@ -73,7 +73,7 @@ def _checked(req: Request, given: PriceEmail) -> Checked:
         faults["subject"] = f"Subject must be one line of at most {shapes.LONGEST_SUBJECT} characters."
     if not body.strip():
         faults["body"] = required("body")
-    elif not _carried(body):
+    elif not carried(body):
         faults["body"] = f"Body {UNWRITABLE}"
     if custom is not None and len(custom) > shapes.LONGEST_CUSTOM_STRING:
         faults["custom_string"] = f"Custom string must be at most {shapes.LONGEST_CUSTOM_STRING} characters."
@@ -127,32 +127,28 @@ def _number(text: int | str | None) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
 
 
-def _carried(text: str) -> bool:
-    """Whether an email can carry a text: no NUL, no half of a character."""
-    return "\x00" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
-
-
 async def _gather(req: Request, given: SendEmail) -> tuple[Checked, str, tuple[File, ...]]:
     """The checked body, its plain text, and its files, which are stored. Raises BadRequest, Unavailable."""
     checked = _checked(req, given)
     files = await asyncio.to_thread(_decoded, req, checked.attachments)
     text = await asyncio.to_thread(plain, checked.body, targets=True) if is_html(checked.body) else checked.body
-    await _check_domain(req, checked)
+    await check_domain(req, await req.services.database.read(lambda tx: _address(tx, req, checked)), "from")
     return checked, text, tuple([await _kept(req, file, octets) for file, octets in files])
 
 
-async def _check_domain(req: Request, checked: Checked) -> None:
-    """With the setting `refuse`, mails from a domain that has no key are not taken. Raises BadRequest."""
-    if req.services.settings.foreign_emails != "refuse":
+def _address(tx: Tx, req: Request, checked: Checked) -> str:
+    """What a mail comes from; empty: the account has no such address, which is said later."""
+    sender = address.own(tx, req.who.user_id, checked.address_id or 0)
+    return sender.email_address if sender else ""
+
+
+async def check_domain(req: Request, sender: str, field: str) -> None:
+    """With the setting `refuse`, mails from an address whose domain has no key are not taken. Raises BadRequest."""
+    if req.services.settings.foreign_emails != "refuse" or not sender:
         return
-
-    def signed(tx: Tx) -> bool:
-        sender = address.own(tx, req.who.user_id, checked.address_id or 0)
-        domain = sender.email_address.rpartition("@")[2] if sender else ""
-        return sender is None or domains.key_of(tx, req.services.vault, domain) is not None
-
-    if not await req.services.database.read(signed):
-        raise BadRequest({"from": "Emails from this domain are not signed here. Ask the operator to add the domain."})
+    domain, vault = sender.rpartition("@")[2], req.services.vault
+    if not await req.services.database.read(lambda tx: domains.key_of(tx, vault, domain) is not None):
+        raise BadRequest({field: "Emails from this domain are not signed here. Ask the operator to add the domain."})
 
 
 def _decoded(req: Request, given: Sequence[AttachmentBody]) -> list[tuple[File, bytes]]:

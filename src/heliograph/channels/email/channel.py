@@ -10,13 +10,16 @@ import structlog
 from heliograph.accounts.account import Principal
 from heliograph.accounts.vault import Vault
 from heliograph.channels.email import sends, shapes
+from heliograph.channels.email.campaigns.mails import CampaignMails, personal
+from heliograph.channels.email.campaigns.shapes import CampaignMail
 from heliograph.channels.email.draft import NAME, draft
 from heliograph.channels.email.sends import File
 from heliograph.contacts.audience import Member
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.errors import Status
 from heliograph.files.store import PIECE, FileStore
-from heliograph.mail import bounds, domains
+from heliograph.mail import bounds, domains, suppressions
 from heliograph.mail.letter import Enclosed, Letter, Person, Unwritable, written
 from heliograph.mail.signing import SigningKey, sign
 from heliograph.mail.text import is_html
@@ -47,7 +50,7 @@ class MailTo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Email:
-    """The email channel. Recipients of one send get the same octets, so these are made and signed once."""
+    """The email channel: mails that are sent one by one, and those of campaigns."""
 
     name = NAME
     medium: Medium = "email"
@@ -72,20 +75,51 @@ class Email:
         self._house = settings.mail_from
         self._foreign = settings.foreign_emails
         self._verp = Verp(vault, settings.bounce_domain)
+        self._campaigns = CampaignMails(settings, database, vault, self.seen)
 
     def draft(self, who: Principal, given: MailTo, now: float) -> Draft:
         """What is asked for one recipient."""
         return draft(given.to or "", given.from_, given.subject, given.schedule, given.custom_string, given.details)
 
-    def personal(self, given: MailTo) -> Callable[[Member], MailTo]:
-        """A mail to a list, addressed to one contact."""
-        return lambda member: msgspec.structs.replace(given, to=member["email"] or "")
+    def personal(self, given: CampaignMail) -> Callable[[Member], MailTo]:
+        """A mail of a campaign, addressed to one contact."""
+        write = personal(given)
+
+        def address(member: Member) -> MailTo:
+            subject, details = write(member)
+            return MailTo(
+                to=(member["email"] or "").strip(),
+                from_=given.from_,
+                subject=subject,
+                custom_string=given.custom_string,
+                details=details,
+            )
+
+        return address
 
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
-        """The sender was judged with the send."""
+        """Refuse the contacts of lists whose addresses are suppressed. A single send has left them out already."""
+        for order in orders:
+            bound = [one for one in order.drafts if one.contact_id is not None and one.refusal is None]
+            listed = [one.recipient for one in bound]
+            gone = suppressions.suppressed(tx, order.principal.user_id, listed, campaign=True)
+            for one in bound if gone else ():
+                if one.recipient in gone:
+                    one.refusal = Status.OPTED_OUT
 
     async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Made]:
         """The mail of each message, with a return path of its own."""
+        ours = [row for row in messages if row.campaign_id is not None]
+        if not ours:
+            return await self._singles(messages)
+        mails = iter(await self._campaigns.made(ours))
+        singles = iter(await self._singles([row for row in messages if row.campaign_id is None]))
+        return [next(mails if row.campaign_id is not None else singles) for row in messages]
+
+    async def _singles(self, messages: Sequence[Message]) -> Sequence[Made]:
+        """The mails of sends. Recipients of one get the same octets, so these are made and signed once."""
+        if not messages:
+            return []
         wanted = {(row.user_id, str(row.known()[SEND])) for row in messages}
         found, keys = await self._database.read(lambda tx: self._found(tx, wanted))
         letters = {key: await self._letter(row, keys) for key, row in found.items()}

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from heliograph.channels.email import sends
+from heliograph.channels.email.campaigns import counts
+from heliograph.channels.email.campaigns.counts import ABUSE, HARD, SOFT
 from heliograph.channels.email.draft import NAME
 from heliograph.db.engine import Tx
 from heliograph.mail import suppressions
@@ -35,10 +37,13 @@ def note(tx: Tx, told: Message, receipt: rows.Receipt) -> None:
     if receipt.status_code == Code.DELIVERED or receipt.error_code is None:
         return
     words = receipt.error_text or ""
+    hard = receipt.status_code == Code.FAILED
+    if told.campaign_id is not None:
+        spam = receipt.error_code == COMPLAINT
+        counts.heard(tx, told.campaign_id, told.message_id, ABUSE if spam else HARD if hard else SOFT)
     if receipt.error_code == COMPLAINT:
         _suppress(tx, told, suppressions.COMPLAINT, words)
         return
-    hard = receipt.status_code == Code.FAILED
     send_id = told.known().get(SEND)
     if send_id:
         sends.count_bounce(tx, told.user_id, send_id, hard=hard)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from heliograph.billing import currencies, prices
+from heliograph.channels.email.campaigns import history as campaign_history
 from heliograph.channels.email.sends import COLUMNS, LISTING, File, Recipient
 from heliograph.fields import Mail, MessageId, Price, Subaccount, UnixText, UnixTime, about
 from heliograph.messaging.channel import BASE_URL, Sheet
@@ -212,4 +213,6 @@ def sent(row: Mapping[str, Any]) -> SentEmail:
     )
 
 
-SHEET = Sheet(COLUMNS, EmailEntry, entry, linked=True, listing=LISTING, reported={TO: ""})
+SHEET = Sheet(
+    COLUMNS, EmailEntry, entry, linked=True, listing=LISTING, reported={TO: ""}, of_campaigns=campaign_history.SHEET
+)

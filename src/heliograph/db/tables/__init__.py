@@ -15,7 +15,7 @@ from heliograph.db.tables.accounts import (
     users,
 )
 from heliograph.db.tables.base import metadata
-from heliograph.db.tables.campaigns import campaign_slices, campaigns
+from heliograph.db.tables.campaigns import campaign_bounces, campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.emails import emails
 from heliograph.db.tables.files import exports, files, shrunk, uploads
@@ -59,6 +59,7 @@ __all__ = [
     "ACCESS_FLAGS",
     "audit",
     "balances",
+    "campaign_bounces",
     "campaign_slices",
     "campaigns",
     "cards",

@@ -42,8 +42,10 @@ exports = Table(
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
+    Column("campaign_id", BigInteger),
 )
-"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far."""
+"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far; those of a campaign
+only if there is one."""
 
 shrunk = Table(
     "shrunk",
