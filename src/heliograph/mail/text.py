@@ -20,8 +20,8 @@ def is_html(body: str) -> bool:
     return _TAG.search(body) is not None
 
 
-def plain(html: str, *, targets: bool = False) -> str:
-    """What a person reads of HTML: tables as columns, links with their `targets` if need be.
+def plain(html: str, *, targets: bool = True) -> str:
+    """What a person reads of HTML: tables as columns, links with their `targets`.
 
     Takes milliseconds to a second.
     """

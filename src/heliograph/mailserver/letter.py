@@ -138,7 +138,7 @@ def _text(mail: EmailMessage) -> str:
         part = mail.get_body((kind,))
         text = _content(part) if part is not None else ""
         if kind == "html" and text:
-            text = plain(text[:LONGEST_HTML])
+            text = plain(text[:LONGEST_HTML], targets=False)
         if text.strip():
             return text[:LONGEST_TEXT]
     return ""

@@ -131,7 +131,7 @@ async def _gather(req: Request, given: SendEmail) -> tuple[Checked, str, tuple[F
     """The checked body, its plain text, and its files, which are stored. Raises BadRequest, Unavailable."""
     checked = _checked(req, given)
     files = await asyncio.to_thread(_decoded, req, checked.attachments)
-    text = await asyncio.to_thread(plain, checked.body, targets=True) if is_html(checked.body) else checked.body
+    text = await asyncio.to_thread(plain, checked.body) if is_html(checked.body) else checked.body
     await check_domain(req, await req.services.database.read(lambda tx: _address(tx, req, checked)), "from")
     return checked, text, tuple([await _kept(req, file, octets) for file, octets in files])
 
