@@ -29,10 +29,17 @@ def plain(html: str, *, targets: bool = True) -> str:
     from inscriptis.model.config import ParserConfig
 
     if len(html) <= LONGEST:
-        text = str(inscriptis.get_text(html, ParserConfig(display_links=targets))).strip()
+        text = _trimmed(str(inscriptis.get_text(html, ParserConfig(display_links=targets))))
         if text:
             return text
     return bare(html)
+
+
+def _trimmed(text: str) -> str:
+    """Without the blanks around lines that the tables of a layout leave, and with one empty line at a time."""
+    lines = [line.strip() for line in text.split("\n")]
+    kept = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
+    return "\n".join(kept).strip("\n")
 
 
 def bare(html: str) -> str:

@@ -241,6 +241,11 @@ def find(tx: Tx, user_id: int, message_id: str) -> Mapping[str, Any] | None:
     return tx.row(LISTING.selected.where(emails.c.user_id == user_id, emails.c.message_id == message_id))
 
 
+def owners(tx: Tx, message_id: str) -> list[int]:
+    """The user_ids of the accounts that have a send of this id: one, or none."""
+    return [row[0] for row in tx.driver("SELECT user_id FROM emails WHERE message_id = ?", [message_id]).fetchall()]
+
+
 def of(tx: Tx, keys: Sequence[Key]) -> dict[Key, Mapping[str, Any]]:
     """Sends by (user_id, message_id), without their status."""
     by_user: dict[int, list[str]] = {}
