@@ -11,7 +11,7 @@ import msgspec
 from heliograph.billing import currencies, prices
 from heliograph.channels.email import sends, shapes
 from heliograph.channels.email.draft import NAME
-from heliograph.channels.email.sends import File, Recipient, Wanted
+from heliograph.channels.email.sends import Asked, File, Recipient, Wanted
 from heliograph.channels.email.shapes import (
     AttachmentBody,
     EmailPrice,
@@ -41,22 +41,7 @@ LONGEST_TYPE, LONGEST_FILE_NAME = 127, 200
 UNWRITABLE = "has characters that an email cannot carry."
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """A body whose fields are in order. `files` are (what was given, octets)."""
-
-    address_id: int | None
-    from_name: str
-    to: tuple[Recipient, ...]
-    cc: tuple[Recipient, ...] | None
-    bcc: tuple[Recipient, ...] | None
-    subject: str
-    body: str
-    schedule: int
-    custom_string: str | None
-    attachments: Sequence[AttachmentBody]
-
-
-def _checked(req: Request, given: PriceEmail) -> Checked:
+def _checked(req: Request, given: PriceEmail) -> Asked:
     """Raises BadRequest with a sentence for each wrong field."""
     faults: dict[str, str] = {}
     to, cc, bcc = (_people(name, getattr(given, name), faults) for name in ("to", "cc", "bcc"))
@@ -80,7 +65,7 @@ def _checked(req: Request, given: PriceEmail) -> Checked:
     sender = _sender(given.from_, faults)
     if faults:
         raise BadRequest(faults)
-    return Checked(
+    return Asked(
         address_id=_number(sender.email_address_id),
         from_name=(sender.name or "").strip(),
         to=to or (),
@@ -90,7 +75,6 @@ def _checked(req: Request, given: PriceEmail) -> Checked:
         body=body,
         schedule=schedule or 0,
         custom_string=custom,
-        attachments=given.attachments or (),
     )
 
 
@@ -127,16 +111,16 @@ def _number(text: int | str | None) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
 
 
-async def _gather(req: Request, given: SendEmail) -> tuple[Checked, str, tuple[File, ...]]:
+async def _gather(req: Request, given: SendEmail) -> tuple[Asked, str, tuple[File, ...]]:
     """The checked body, its plain text, and its files, which are stored. Raises BadRequest, Unavailable."""
     checked = _checked(req, given)
-    files = await asyncio.to_thread(_decoded, req, checked.attachments)
+    files = await asyncio.to_thread(_decoded, req, given.attachments or ())
     text = await asyncio.to_thread(plain, checked.body) if is_html(checked.body) else checked.body
     await check_domain(req, await req.services.database.read(lambda tx: _address(tx, req, checked)), "from")
     return checked, text, tuple([await _kept(req, file, octets) for file, octets in files])
 
 
-def _address(tx: Tx, req: Request, checked: Checked) -> str:
+def _address(tx: Tx, req: Request, checked: Asked) -> str:
     """What a mail comes from; empty: the account has no such address, which is said later."""
     sender = address.own(tx, req.who.user_id, checked.address_id or 0)
     return sender.email_address if sender else ""
@@ -213,18 +197,13 @@ DOWNLOADED = "application/octet-stream"
 
 
 def _prepare(req: Request, given: SendEmail) -> Wanted:
-    checked, text, files = req.gathered
-    same = {name: getattr(checked, name) for name in checked.__struct_fields__ if name != "attachments"}
-    settings = req.services.settings
-    return Wanted(
-        **same,
-        channel=req.services.channels[NAME],
-        request_id=req.id,
-        who=req.who,
-        plain=text,
-        files=files,
-        keep=settings.email_days * DAY,
-    )
+    asked, text, files = req.gathered
+    wanted = _wanted(req, asked)
+    return msgspec.structs.replace(wanted, plain=text, files=files, keep=req.services.settings.email_days * DAY)
+
+
+def _wanted(req: Request, asked: Asked) -> Wanted:
+    return Wanted(channel=req.services.channels[NAME], request_id=req.id, who=req.who, asked=asked)
 
 
 def _placed(tx: Tx, items: Sequence[Wanted]) -> list[Any]:
@@ -244,30 +223,21 @@ send = endpoint(
     spends=True,
     uploads=True,
     refuses=(TooLittleCredit,),
-)(Merged(_prepare, _placed, _sent, lambda _: False, _gather))
+)(Merged(_prepare, _placed, _sent, gather=_gather))
 
 
 @endpoint("Here's the email price.", EmailPrice, uploads=True)
 def price(req: Request, body: PriceEmail) -> Reply:
     """See what a mail would cost."""
-    checked = _checked(req, body)
-    wanted = Wanted(
-        **{name: getattr(checked, name) for name in checked.__struct_fields__ if name != "attachments"},
-        channel=req.services.channels[NAME],
-        request_id=req.id,
-        who=req.who,
-        plain="",
-        files=(),
-        keep=0,
-    )
+    asked = _checked(req, body)
     return Reply(
         EmailPrice(
-            to_array=shapes.people(checked.to) or [],
-            cc_array=shapes.people(checked.cc),
-            bcc_array=shapes.people(checked.bcc),
-            subject=checked.subject,
-            body=checked.body,
-            price=prices.number(sends.price(req.tx, wanted)),
+            to_array=shapes.people(asked.to) or [],
+            cc_array=shapes.people(asked.cc),
+            bcc_array=shapes.people(asked.bcc),
+            subject=asked.subject,
+            body=asked.body,
+            price=prices.number(sends.price(req.tx, _wanted(req, asked))),
             currency=currencies.describe(req.who.currency),
         )
     )

@@ -59,12 +59,9 @@ class File(msgspec.Struct, frozen=True):
         )
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks for, checked. `schedule` is in Unix seconds, 0: now. Files are kept until `keep` after it."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks for, checked. `schedule` is in Unix seconds, 0: now."""
 
-    channel: Channel
-    request_id: str
-    who: Principal
     address_id: int | None
     from_name: str
     to: tuple[Recipient, ...]
@@ -72,11 +69,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bcc: tuple[Recipient, ...] | None
     subject: str
     body: str
-    plain: str
     schedule: int
     custom_string: str | None
-    files: tuple[File, ...]
-    keep: int
 
     def recipients(self) -> list[str]:
         """Whom the mail goes to, once each."""
@@ -86,19 +80,31 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return list(found.values())
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that is to be sent, or priced. Files are kept until `keep` seconds after it."""
+
+    channel: Channel
+    request_id: str
+    who: Principal
+    asked: Asked
+    plain: str = ""
+    files: tuple[File, ...] = ()
+    keep: int = 0
+
+
 def place(tx: Tx, wanted: Wanted) -> Mapping[str, Any]:
     """Send a mail: its row. Raises BadRequest, TooLittleCredit.
 
     Who is on the suppression list gets none and costs nothing; with nobody left, the mail has failed.
     """
     who = wanted.who
-    sender = address.own(tx, who.user_id, wanted.address_id or 0)
+    sender = address.own(tx, who.user_id, wanted.asked.address_id or 0)
     if sender is None or not sender.verified:
         raise BadRequest({"from": NOT_YOURS})
     send_id, date = new_ids(1, tx.clock)[0], tx.now
     order = _order(tx, wanted, sender.email_address, send_id)
     for file in wanted.files:
-        if not store.keep(tx, who.user_id, file.file_id, (wanted.schedule or date) + wanted.keep):
+        if not store.keep(tx, who.user_id, file.file_id, (wanted.asked.schedule or date) + wanted.keep):
             raise BadRequest({"attachments": f"The file {file.name} was not kept. Please send it again."})
     (fates,) = accept.accept(tx, [order])
     refusals = {fate.status for fate in fates} - {Status.SUCCESS}
@@ -119,12 +125,14 @@ def price(tx: Tx, wanted: Wanted) -> int:
 
 def _order(tx: Tx, wanted: Wanted, sender: str, send_id: str) -> Order:
     """A draft for each recipient that a mail may go to."""
-    who, listed = wanted.who, wanted.recipients()
+    who, listed = wanted.who, wanted.asked.recipients()
     gone = suppressions.suppressed(tx, who.user_id, listed, campaign=False)
     if who.strict_opt_out:
         gone |= audience.opted_out(tx, who.user_id, listed)
     drafts = [
-        draft(recipient, sender, wanted.subject, wanted.schedule, wanted.custom_string, {SEND: send_id})
+        draft(
+            recipient, sender, wanted.asked.subject, wanted.asked.schedule, wanted.asked.custom_string, {SEND: send_id}
+        )
         for recipient in listed
         if recipient not in gone
     ]
@@ -145,18 +153,18 @@ def _stored(
             message_id=send_id,
             subaccount_id=who.subaccount_id,
             date=date,
-            schedule=wanted.schedule or date,
+            schedule=wanted.asked.schedule or date,
             from_email_address_id=sender.email_address_id,
             sender=sender.email_address,
-            from_name=wanted.from_name,
-            to_array=encode(_named(wanted.to)).decode(),
-            cc_array=None if wanted.cc is None else encode(_named(wanted.cc)).decode(),
-            bcc_array=None if wanted.bcc is None else encode(_named(wanted.bcc)).decode(),
-            subject=wanted.subject,
-            body=wanted.body,
+            from_name=wanted.asked.from_name,
+            to_array=encode(_named(wanted.asked.to)).decode(),
+            cc_array=None if wanted.asked.cc is None else encode(_named(wanted.asked.cc)).decode(),
+            bcc_array=None if wanted.asked.bcc is None else encode(_named(wanted.asked.bcc)).decode(),
+            subject=wanted.asked.subject,
+            body=wanted.asked.body,
             body_plain_text=wanted.plain,
             files=encode(wanted.files).decode(),
-            custom_string=wanted.custom_string,
+            custom_string=wanted.asked.custom_string,
             price_micros=sum(fate.price_micros for fate in fates),
             currency=who.currency,
             first=_ordinal(tx, who.user_id, fates[0].message_id) if fates else 0,
