@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from heliograph.db.tables import messages
 from heliograph.mail import suppressions, uses
 from heliograph.mail.pages import PICTURE
 from heliograph.mail.readers import Mailed, Seen, counted, is_reader
 from heliograph.mail.tracking import keep_links
-from heliograph.mail.tracking_counts import Counts
+from heliograph.mail.tracking_counts import Counts, times_used
 from heliograph.mail.uses import CLICK, OPEN, PREFETCH, Use
 from links.telephone import IPHONE, WINDOWS, Page
 from links.telephone import ask as asked
@@ -266,6 +268,13 @@ def test_sums_are_those_of_the_rows(api: Api) -> None:
     again = [one._replace(number=1, at=9) for one in some[:4]]
     assert len(api.server.write(lambda tx: uses.add(tx, again))) == 3
     assert mails[0].counts() == Counts(clicks=29, unique_clicks=20)
+
+    def times(tx: Any) -> Any:
+        wanted = select(messages.c.message_id, times_used(CLICK).label("times"), times_used(OPEN).label("none"))
+        return tx.rows(wanted.where(messages.c.user_id == api.user_id).order_by(messages.c.ordinal))
+
+    assert [row["times"] for row in api.server.read(times)][:5] == [3, 3, 3, 3, 2]
+    assert {row["none"] for row in api.server.read(times)} == {0}
 
     def rows(tx: Any) -> Any:
         text = "SELECT SUM(count), COUNT(DISTINCT message_id) FROM email_uses WHERE campaign_id = ?"

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from heliograph.media import Medium
-from heliograph.settings import Settings
+from heliograph.settings import Settings, own_url
 from heliograph.transports.base import Inbox, Transport
 from heliograph.transports.late import LateTransport
 from heliograph.transports.options import HttpOptions, Mm7Options, SandboxOptions, SmppOptions, SmtpOptions
@@ -75,7 +75,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
-    "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
+    "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data), own_url(settings)),
     "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
     "voice": lambda name, settings: SandboxVoice(name, phone_folder(settings.data)),
 }

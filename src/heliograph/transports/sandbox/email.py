@@ -7,15 +7,20 @@ import msgspec
 from heliograph.transports.base import Events
 from heliograph.transports.options import SmtpOptions
 from heliograph.transports.sandbox.mailsink import MailSink
+from heliograph.transports.sandbox.mailvisits import MailVisitor
 from heliograph.transports.smtp.transport import SmtpTransport
 
 
 class SandboxEmail(SmtpTransport):
-    """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine."""
+    """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine.
 
-    def __init__(self, name: str, folder: Path) -> None:
+    `house` is the address of the server, whose pages recipients visit; "" when there is none.
+    """
+
+    def __init__(self, name: str, folder: Path, house: str = "") -> None:
         super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost"))
         self.sink = MailSink(folder)
+        self.sink.visitor = MailVisitor(house) if house else None
 
     async def open(self, events: Events) -> None:
         """Start the mail server on a free port, then connect to it. Raises OSError when the folder cannot be made."""

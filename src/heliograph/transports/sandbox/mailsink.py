@@ -17,6 +17,8 @@ import msgspec
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from heliograph.transports.sandbox.mailvisits import MailVisitor
+
 KEEP = 1000
 """Mails that stay in the folder; older ones are removed."""
 
@@ -54,6 +56,9 @@ class StoredMail(msgspec.Struct, frozen=True):
 class MailSink:
     """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder."""
 
+    visitor: MailVisitor | None = None
+    """Does with a kept mail what its recipients do with what leads to the house."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: deque[str] = deque()
@@ -71,6 +76,8 @@ class MailSink:
         """Stop to listen and drop the connections that are left."""
         if self._server is None:
             return
+        if self.visitor is not None:
+            await self.visitor.stop()
         self._server.close()
         for session in self._sessions:
             if session.transport is not None:
@@ -102,6 +109,8 @@ class MailSink:
             except OSError as problem:
                 log.error("mailsink.not_stored", problem=str(problem))
                 return "452 4.3.1 The sandbox could not store the mail"
+        if self.visitor is not None:
+            self.visitor.read(envelope.rcpt_tos, envelope.original_content or b"")
         return f"250 2.0.0 Kept as {name}"
 
     def _store(self, envelope: Envelope) -> str:
