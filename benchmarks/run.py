@@ -1,4 +1,4 @@
-"""`make bench`: accept, end-to-end, redirects, pictures, history, claim, memory, MMS of a server here; ratios within it.
+"""`make bench`: accept, end-to-end, redirects, pictures, history, claim, memory, MMS of a server here, in ratios.
 
 Everything stays on loopback and ends by itself. Needs wrk (Debian package) for the load, and PostgreSQL for its part.
 """
