@@ -14,58 +14,12 @@ _RAW = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name 
 """Elements whose content is text, or is shown nowhere, and what ends them."""
 _FOREIGN = frozenset({"svg", "math"})
 """In there, elements of those names are ordinary ones."""
-_HTML_AGAIN = frozenset(
-    [
-        "b",
-        "big",
-        "blockquote",
-        "body",
-        "br",
-        "center",
-        "code",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "embed",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "head",
-        "hr",
-        "i",
-        "img",
-        "li",
-        "listing",
-        "menu",
-        "meta",
-        "nobr",
-        "ol",
-        "p",
-        "pre",
-        "ruby",
-        "s",
-        "small",
-        "span",
-        "strong",
-        "strike",
-        "sub",
-        "sup",
-        "table",
-        "tt",
-        "u",
-        "ul",
-        "var",
-        "desc",
-        "foreignobject",
-        "title",
-    ]
+_HTML_AGAIN = (
+    "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta"
+    " nobr ol p pre ruby s small span strong strike sub sup table tt u ul var desc foreignobject title"
 )
 """What ends that: elements that only HTML has (13.2.6.5), and those of SVG whose content is HTML."""
+_HTML_NAMES = frozenset(_HTML_AGAIN.split())
 
 _OPENS = re.compile(r"<[A-Za-z/!?]")
 _COMMENT_END = re.compile(r"--!?>")
@@ -149,7 +103,7 @@ def _stays_foreign(html: str, tag: Tag, *, foreign: bool) -> bool:
     """Whether what follows a tag belongs to SVG or MathML."""
     if not foreign or tag.name.startswith("/"):
         return tag.name in _FOREIGN or (foreign and tag.name.removeprefix("/") not in _FOREIGN)
-    return tag.name not in _HTML_AGAIN or html.endswith("/>", tag.start, tag.end)
+    return tag.name not in _HTML_NAMES or html.endswith("/>", tag.start, tag.end)
 
 
 def _markup(html: str, at: int) -> tuple[Piece | None, int]:
