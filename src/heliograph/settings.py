@@ -268,6 +268,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_forbidden: Annotated[
         str, Meta(description="Endings (by commas) of files that no email may have; -: none.")
     ] = "ade,adp,apk,bat,chm,cmd,com,cpl,dll,exe,hta,ins,iso,jar,js,jse,lnk,msc,msi,msp,ps1,reg,scr,vb,vbe,vbs,wsf,wsh"
+    email_tracking: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Whether openings and clicks of email campaigns are counted for accounts that have not chosen; "
+            "auto: in sandbox mode only, as the law asks for the reader's consent in many countries."
+        ),
+    ] = "auto"
     storage_quota: Annotated[
         int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
     ] = 1024 * 1024 * 1024
@@ -423,6 +430,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def smtp_address(self) -> Path:
         """The file that says where the mail server listens, while it does: host and port."""
         return self.data / "smtp.address"
+
+    @property
+    def tracks_emails(self) -> bool:
+        """Whether openings and clicks of email campaigns are counted for accounts that have not chosen."""
+        return self.email_tracking == "on" or (self.email_tracking == "auto" and self.mode == "sandbox")
 
     @property
     def private_webhooks(self) -> bool:

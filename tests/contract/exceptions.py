@@ -68,7 +68,7 @@ EXTRAS: dict[int, str] = {
     2: "data.date_sign_up:integer data.reply_to:string data.delivery_to:string data.priority:integer "
     "data.country_ip:string data.price_rate:integer data.pricing_variant:integer data.on_trial:integer "
     "data.trial_expiry:string data._referrer_chosen:object data.cors_origins:string data.throttle_seconds:integer "
-    + _at("data._subaccount", _FLAGS),
+    "data.setting_email_tracking:integer " + _at("data._subaccount", _FLAGS),
     3: "data.sms[].notes:string data.voice[].notes:string data.fax[].notes:string data.post[].notes:string "
     "data.email[].notes:string data.mms:array data.email_transactional:array data.postcards:array "
     "data.mms_total:object data.email_transactional_total:object data.postcards_total:object data._currency:object",
@@ -150,7 +150,8 @@ EXTRAS: dict[int, str] = {
     175: "data.data[].date:string data.data[].machine_detection:number data.data[]._api_username:string",
 }
 """Endpoint -> keys beyond the example, as place:type. They are documented in a property table, or the official client
-6.0.2 and live captures have them, or (cors_origins, throttle_seconds) they are settings that only this program shows.
+6.0.2 and live captures have them, or (cors_origins, throttle_seconds,
+setting_email_tracking) they are settings that only this program shows.
 The permission access_smpp, which the client knows of the account (2), is shown at its registration (1) too.
 null is always right for them."""
 

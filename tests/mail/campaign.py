@@ -51,7 +51,7 @@ class Sent(NamedTuple):
 
 
 def tracker(api: Api) -> Tracker:
-    return Tracker(api.server.options, api.server.house.vault)
+    return Tracker(api.server.house.options, api.server.house.vault)
 
 
 def campaign(api: Api, mails: int = 1, *, ago: float | None = 3600.0, **other: Any) -> list[Sent]:

@@ -2,16 +2,22 @@
 
 import http.client
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from heliograph.db.engine import Connector
+from heliograph.db.tables import messages
 from heliograph.mail import suppressions, uses
 from heliograph.mail.pages import PICTURE
 from heliograph.mail.readers import Mailed, Seen, counted, is_reader
 from heliograph.mail.tracking import keep_links
-from heliograph.mail.tracking_counts import Counts
+from heliograph.mail.tracking_counts import Counts, times_used
 from heliograph.mail.uses import CLICK, OPEN, PREFETCH, Use
 from links.telephone import IPHONE, WINDOWS, Page
 from links.telephone import ask as asked
@@ -267,6 +273,13 @@ def test_sums_are_those_of_the_rows(api: Api) -> None:
     assert len(api.server.write(lambda tx: uses.add(tx, again))) == 3
     assert mails[0].counts() == Counts(clicks=29, unique_clicks=20)
 
+    def times(tx: Any) -> Any:
+        wanted = select(messages.c.message_id, times_used(CLICK).label("times"), times_used(OPEN).label("none"))
+        return tx.rows(wanted.where(messages.c.user_id == api.user_id).order_by(messages.c.ordinal))
+
+    assert [row["times"] for row in api.server.read(times)][:5] == [3, 3, 3, 3, 2]
+    assert {row["none"] for row in api.server.read(times)} == {0}
+
     def rows(tx: Any) -> Any:
         text = "SELECT SUM(count), COUNT(DISTINCT message_id) FROM email_uses WHERE campaign_id = ?"
         return tx.driver(text, [number]).fetchone()
@@ -295,3 +308,26 @@ def test_a_server_that_ends_has_counted_its_readers(tmp_path: Any) -> None:
         rows = database.execute("SELECT kind, total, mails FROM email_totals").fetchall()
     database.close()
     assert rows == [("open", 3, 1)]
+
+
+@pytest.mark.parametrize("server", ["postgres"], indirect=True)
+def test_processes_that_count_at_once_miss_nothing(api: Api) -> None:
+    """Each finds mails that another one is counting, and must not call them new as well."""
+    mails = campaign(api, 20)
+    some = [Use(mails[0].campaign_id, one.message_id, kind, 0, 5) for one in mails for kind in (OPEN, CLICK)]
+    url = api.server.options.database
+    barrier = threading.Barrier(4)
+
+    def count() -> None:
+        connector = Connector(url, time.time)
+        barrier.wait()
+        for _ in range(5):
+            tx = connector.begin_write()
+            uses.add(tx, some)
+            tx.driver("COMMIT")
+        connector.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(count) for _ in range(4)]:
+            done.result()
+    assert mails[0].counts() == Counts(opens=400, unique_opens=20, clicks=400, unique_clicks=20)

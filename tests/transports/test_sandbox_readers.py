@@ -110,13 +110,13 @@ def test_replies_come_by_smtp_after_the_mail_was_kept(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with sink(tmp_path, relay) as client:
-            await send(client, ["Hard@a.example", "ooo@a.example", "unsubscribe@a.example", "bob@a.example"])
+            await send(client, ["Hard@a.example", "ooo@a.example", "unsubscribe-mail@a.example", "bob@a.example"])
             await until(lambda: len(relay.mails) == 3)
 
     run(scenario())
     assert {(mail.mail_from, *mail.rcpt_tos) for mail in relay.envelopes} == {
         ("<>", SENDER),
-        ("unsubscribe@a.example", WISHES),
+        ("unsubscribe-mail@a.example", WISHES),
     }
     assert len(listing(tmp_path)) == 1
 
@@ -128,7 +128,7 @@ def test_a_reply_that_nobody_takes_is_dropped(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sink(tmp_path, relay) as client:
             await send(client, ["hard@a.example"])
-            await send(client, ["unsubscribe@a.example"])
+            await send(client, ["unsubscribe-mail@a.example"])
             await until(lambda: len(relay.mails) == 1)
 
     run(scenario())

@@ -118,7 +118,7 @@ class NewAccountAnswer(AccountBase, kw_only=True):
 
 
 class AccountAnswer(NewAccountAnswer, kw_only=True):
-    """`data` of the account (2): four documented keys more than at its registration, and two settings of our own."""
+    """`data` of the account (2): four documented keys more than at its registration, and settings of our own."""
 
     private_uploads: Flag
     fax_quality: Annotated[int, about("Always 0.", 0)]
@@ -127,6 +127,9 @@ class AccountAnswer(NewAccountAnswer, kw_only=True):
     cors_origins: Annotated[str, about("Origins whose pages may use the account.", "https://app.example.com")]
     throttle_seconds: Annotated[
         int | None, about("For how long the same text to the same recipient is THROTTLED; null: as the server is set.")
+    ]
+    setting_email_tracking: Annotated[
+        int | None, about("1: openings and clicks of email campaigns are counted; null: as the server is set.", 1)
     ]
 
 
@@ -248,6 +251,7 @@ def _account(req: Request) -> AccountAnswer:
         **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
         cors_origins=user["cors_origins"],
         throttle_seconds=user["throttle_seconds"],
+        setting_email_tracking=user["email_tracking"],
         private_uploads=0,
         fax_quality=0,
         setting_sms_hide_your_number=0,

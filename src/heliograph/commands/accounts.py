@@ -33,6 +33,7 @@ SHOWN = (
     "setting_unicode_sms",
     "setting_email_sms_subject",
     "setting_fix_sender_id",
+    "email_tracking",
     "char_limit",
     "cors_origins",
     "throttle_seconds",
@@ -64,6 +65,9 @@ def change(
         Parameter(help="Whether the subject of a mail that becomes an SMS stands before its text."),
     ] = None,
     fix_sender: Annotated[bool | None, Parameter(help="Kept and shown: wrong sender IDs are refused.")] = None,
+    email_tracking: Annotated[
+        bool | None, Parameter(help="Whether openings and clicks of email campaigns are counted.")
+    ] = None,
     cors_origins: Annotated[
         str | None, Parameter(help="Origins that browsers may call from, separated by commas.")
     ] = None,
@@ -91,6 +95,7 @@ def change(
         setting_unicode_sms=unicode,
         setting_email_sms_subject=email_subject,
         setting_fix_sender_id=fix_sender,
+        setting_email_tracking=email_tracking,
         setting_sms_message_char_limit=char_limit,
         cors_origins=cors_origins,
         throttle_seconds=throttle_seconds,

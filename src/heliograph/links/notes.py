@@ -30,10 +30,11 @@ log = structlog.get_logger(__name__)
 class Notes(Generic[Noted, Judged]):
     """What this process has noted on its way to the database. What waits when it is killed is not counted.
 
-    `name` is what its lines in the log begin with.
+    `name` is what its lines in the log begin with, `longer` for how many seconds beyond GATHER it is gathered.
     """
 
     name: str
+    longer = 0.0
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,7 +67,7 @@ class Notes(Generic[Noted, Judged]):
             await self._writing
 
     async def _write(self) -> None:
-        await self._pause(GATHER)
+        await self._pause(GATHER + self.longer)
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             rows = await asyncio.to_thread(self.judged, batch)

@@ -9,11 +9,17 @@ from html import unescape
 from html.entities import html5
 from typing import NamedTuple
 
-_RAW_NAMES = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
+_RAW_NAMES = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "template")
 _RAW = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW_NAMES}
-"""Elements whose content is text, and what ends them."""
+"""Elements whose content is text, or is shown nowhere, and what ends them."""
 _FOREIGN = frozenset({"svg", "math"})
-"""In there, elements of these names are ordinary ones."""
+"""In there, elements of those names are ordinary ones."""
+_HTML_AGAIN = (
+    "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta"
+    " nobr ol p pre ruby s small span strong strike sub sup table tt u ul var desc foreignobject title"
+)
+"""What ends that: elements that only HTML has (13.2.6.5), and those of SVG whose content is HTML."""
+_HTML_NAMES = frozenset(_HTML_AGAIN.split())
 
 _OPENS = re.compile(r"<[A-Za-z/!?]")
 _COMMENT_END = re.compile(r"--!?>")
@@ -23,6 +29,10 @@ _ATTRIBUTE = re.compile(
 )
 _UNQUOTED = re.compile(r"[^\t\n\f\r >]*+")
 _REFERENCE = re.compile(r"&(?:#[xX][0-9A-Fa-f]++;?|#[0-9]++;?|([A-Za-z][A-Za-z0-9]*+;?)(?!=))")
+
+
+LONGEST_REFERENCE = 64
+"""Characters of a reference by number: with more digits it is no character's."""
 
 
 class Attribute(NamedTuple):
@@ -81,19 +91,28 @@ def scan(html: str) -> tuple[list[Piece], int]:
         if piece is not None:
             pieces.append(piece)
         if isinstance(piece, Tag):
-            foreign = piece.name in _FOREIGN or (foreign and piece.name.removeprefix("/") not in _FOREIGN)
             if not foreign and (end := _after_raw(html, piece)) < 0:
                 pieces.pop()
                 return pieces, at
+            foreign = _stays_foreign(html, piece, foreign=foreign)
         at = end
     return pieces, at
 
 
+def _stays_foreign(html: str, tag: Tag, *, foreign: bool) -> bool:
+    """Whether what follows a tag belongs to SVG or MathML."""
+    if not foreign or tag.name.startswith("/"):
+        return tag.name in _FOREIGN or (foreign and tag.name.removeprefix("/") not in _FOREIGN)
+    return tag.name not in _HTML_NAMES or html.endswith("/>", tag.start, tag.end)
+
+
 def _markup(html: str, at: int) -> tuple[Piece | None, int]:
     """What begins at a place, and where it ends; -1: never."""
+    if html.startswith(("<!-->", "<!--->"), at):
+        return None, html.find(">", at) + 1
     if html.startswith("<!--", at):
-        found = _COMMENT_END.search(html, at + 2)
-        return (Comment(at + 4, max(at + 4, found.start())), found.end()) if found else (None, -1)
+        found = _COMMENT_END.search(html, at + 4)
+        return (Comment(at + 4, found.start()), found.end()) if found else (None, -1)
     closing = html.startswith("</", at)
     name = _TAG_NAME.match(html, at + 1 + closing)
     if name is not None:
@@ -140,4 +159,6 @@ def written(value: str) -> str:
 
 def _character(found: re.Match[str]) -> str:
     name = found[1]
-    return html5.get(name, found[0]) if name else unescape(found[0])
+    if name:
+        return html5.get(name, found[0])
+    return unescape(found[0]) if len(found[0]) <= LONGEST_REFERENCE else "\ufffd"

@@ -56,9 +56,10 @@ class Mailed(NamedTuple):
 
 
 class Readers(Notes[Seen, Seen]):
-    """What readers did, on its way to the database."""
+    """What readers did, on its way to the database; gathered so long that what a scanner does is seen together."""
 
     name = "readers"
+    longer = AT_ONCE
 
     def __init__(self, database: Database, record: Record) -> None:
         super().__init__(database)

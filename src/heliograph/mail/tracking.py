@@ -156,19 +156,19 @@ class _Page:
         words = self._of(text)
         link = "Unsubscribe" if self._within else _LINK.format(self._unsubscribe)
         filled, count = _PLACEHOLDER.subn(lambda _: link, words)
+        self._visible = self._visible or bool(count) or (self._within and not words.isspace())
         if count:
-            self._visible = True
             self._replace(text.start, text.end, filled)
 
     def _tag(self, tag: Tag) -> None:
         if tag.name in ("a", "/a"):
             self._within = False
+        self._visible = self._visible or (self._within and tag.name == "img")
         href = _href(tag)
         for one in tag.attributes:
             if _PLACEHOLDER.search(one.value):
                 self._replace(one.start, one.end, _quoted(_PLACEHOLDER.sub(lambda _: self._unsubscribe, one.value)))
-                if one is href:
-                    self._visible, self._within = True, tag.name == "a"
+                self._within = self._within or (one is href and _is_way_out(tag, one))
             elif one is href and self._track and (url := target(one.value)) is not None:
                 number = self.targets.setdefault(url, len(self.targets))
                 self._replace(one.start, one.end, f'"{self._base}{CLICKS}{MARK}/{number}"')
@@ -188,6 +188,11 @@ def _href(tag: Tag) -> Attribute | None:
     for one in tag.attributes:
         found.setdefault(one.name, one)
     return found.get("href") or found.get("xlink:href")
+
+
+def _is_way_out(tag: Tag, href: Attribute) -> bool:
+    """Whether what the tag holds is a link to unsubscribe."""
+    return tag.name == "a" and _PLACEHOLDER.fullmatch(href.value.strip()) is not None
 
 
 def _quoted(value: str) -> str:

@@ -3,8 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from sqlalchemy import ColumnElement, func, select
+
 from heliograph.db.engine import Tx
-from heliograph.mail.uses import CLICK, OPEN, UNSUBSCRIBE
+from heliograph.db.tables import email_uses, messages
+from heliograph.mail.uses import CLICK, OPEN, UNSUBSCRIBE, Kind
 
 
 class Counts(NamedTuple):
@@ -32,3 +35,10 @@ def counts(tx: Tx, campaign_ids: Collection[int]) -> Mapping[int, Counts]:
         )
         for one in campaign_ids
     }
+
+
+def times_used(kind: Kind) -> ColumnElement[int]:
+    """A column for rows of `messages`: how often this was done with a mail, 0 for what is none of a campaign."""
+    mine = (email_uses.c.campaign_id == messages.c.campaign_id) & (email_uses.c.message_id == messages.c.message_id)
+    times = select(func.coalesce(func.sum(email_uses.c.count), 0)).where(mine, email_uses.c.kind == kind)
+    return times.correlate(messages).scalar_subquery()

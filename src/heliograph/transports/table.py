@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from heliograph.media import Medium
-from heliograph.settings import Settings
+from heliograph.settings import Settings, own_url
 from heliograph.transports.base import UNLIMITED, Inbox, Limits, Transport
 from heliograph.transports.late import LateTransport
 from heliograph.transports.options import (
@@ -85,7 +85,7 @@ class Kind(msgspec.Struct, frozen=True):
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
     "email": lambda name, settings: SandboxEmail(
-        name, mail_folder(settings.data), Inward(settings.mail_domains, settings.smtp_address)
+        name, mail_folder(settings.data), Inward(settings.mail_domains, settings.smtp_address), own_url(settings)
     ),
     "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
     "voice": lambda name, settings: SandboxVoice(name, phone_folder(settings.data)),

@@ -110,7 +110,7 @@ REACTIONS: dict[str, Callable[[Taken], Reply | None]] = {
     "delayed": delayed,
     "complaint": complaint,
     "ooo": ooo,
-    "unsubscribe": unsubscribe,
+    "unsubscribe-mail": unsubscribe,
 }
 """Local part of a recipient, in small letters -> what is done with a mail that it got."""
 

@@ -19,6 +19,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from heliograph.transports.sandbox.inward import Inward
 from heliograph.transports.sandbox.mailreaders import Readers, Taken
+from heliograph.transports.sandbox.mailvisits import MailVisitor
 
 KEEP = 1000
 """Mails that stay in the folder; older ones are removed."""
@@ -63,10 +64,17 @@ class MailSink:
     """An SMTP server (no TLS, no AUTH: loopback only) that keeps the newest KEEP mails in a folder.
 
     What is for the house itself goes `inward`, if that is given. `readers`, if there are any, get each mail that was
-    kept, once for each recipient.
+    kept, once for each recipient; `visitor` does with it what recipients do with what leads to the house.
     """
 
-    def __init__(self, folder: Path, inward: Inward | None = None, readers: Readers | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        inward: Inward | None = None,
+        readers: Readers | None = None,
+        visitor: MailVisitor | None = None,
+    ) -> None:
+        self.visitor = visitor
         self._folder = folder
         self._inward = inward
         self._handing_in: set[asyncio.Task[None]] = set()
@@ -87,6 +95,8 @@ class MailSink:
         """Stop to listen and drop the connections that are left."""
         if self._server is None:
             return
+        if self.visitor is not None:
+            await self.visitor.stop()
         self._server.close()
         for task in self._handing_in:
             task.cancel()
@@ -138,6 +148,8 @@ class MailSink:
             sender = (envelope.mail_from or "").strip("<>")  # aiosmtpd's word for none is "<>"
             for recipient in envelope.rcpt_tos:
                 self.readers.read(Taken(sender, recipient, _octets(envelope)))
+        if self.visitor is not None:
+            self.visitor.read(envelope.rcpt_tos, envelope.original_content or b"")
         self._hand_in(envelope)
         return f"250 2.0.0 Kept as {name}"
 
