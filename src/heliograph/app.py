@@ -16,6 +16,7 @@ from heliograph.automations.actions import Actions
 from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.chosen import gateway
+from heliograph.campaigns import campaign
 from heliograph.channels.email.heard import counting, suppressed_too
 from heliograph.channels.table import Parts, channels
 from heliograph.contacts import audience, optout
@@ -94,7 +95,7 @@ class House:
         self._upkeep: Upkeep | None = None
         actions = Actions(options, self.vault, self.channels)
         on_receipt, gone = counting(reporting(actions.on_receipt)), suppressed_too(audience.opted_out_since)
-        self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone)
+        self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone, campaign.held)
         self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files))
 
     @property

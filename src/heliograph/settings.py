@@ -265,6 +265,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "that signs them. auto: keep in sandbox mode, else via."
         ),
     ] = "auto"
+    campaign_judged_from: Annotated[
+        int, Meta(ge=1, description="Mails of a campaign from which on its complaints and bounces are judged.")
+    ] = 500
+    campaign_complaints: Annotated[
+        float,
+        Meta(ge=0, le=100, description="A campaign with more complaints than this (percent of its mails) is paused."),
+    ] = 0.3
+    campaign_bounces: Annotated[
+        float,
+        Meta(ge=0, le=100, description="A campaign with more hard bounces than this (percent of its mails) is paused."),
+    ] = 10.0
     email_forbidden: Annotated[
         str, Meta(description="Endings (by commas) of files that no email may have; -: none.")
     ] = "ade,adp,apk,bat,chm,cmd,com,cpl,dll,exe,hta,ins,iso,jar,js,jse,lnk,msc,msi,msp,ps1,reg,scr,vb,vbe,vbs,wsf,wsh"
