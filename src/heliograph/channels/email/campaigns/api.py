@@ -51,7 +51,7 @@ async def _fetch(req: Request, wanted: Wanted, named: Collection[str]) -> Wanted
     services = req.services
     if services.settings.mode == "production" and not services.settings.public_url.lower().startswith("https://"):
         raise BadRequest(message=NOT_SECURE)
-    found = await services.database.read(lambda tx: _found(tx, req.who.user_id, wanted, named))
+    found = await services.database.read(lambda tx: _found(tx, req, wanted, named))
     _check(found.wanted)
     await check_domain(req, found.sender, "from_email_address_id")
     now = services.database.clock()
@@ -72,8 +72,9 @@ class _Found(msgspec.Struct, frozen=True):
     track: bool
 
 
-def _found(tx: Tx, user_id: int, wanted: Wanted, named: Collection[str]) -> _Found:
+def _found(tx: Tx, req: Request, wanted: Wanted, named: Collection[str]) -> _Found:
     """Raises BadRequest: the address or the template is none of the account."""
+    user_id = req.who.user_id
     sender = address.own(tx, user_id, wanted.details["from_email_address_id"])
     if sender is None or not sender.verified:
         raise BadRequest({"from_email_address_id": NOT_YOURS})
@@ -83,7 +84,9 @@ def _found(tx: Tx, user_id: int, wanted: Wanted, named: Collection[str]) -> _Fou
             raise BadRequest({"template_id": "Template id must be the id of one of your email templates."})
         if "body" not in named:
             wanted = msgspec.structs.replace(wanted, body=body)
-    return _Found(wanted, sender.email_address, public_name(tx, user_id), tracked.tracks(tx, user_id))
+    return _Found(
+        wanted, sender.email_address, public_name(tx, user_id), tracked.tracks(tx, req.services.settings, user_id)
+    )
 
 
 def _check(wanted: Wanted) -> None:

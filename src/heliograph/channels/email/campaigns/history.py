@@ -120,9 +120,10 @@ def of(row: Mapping[str, Any], first: int, last: int) -> Select[Any]:
 def entry(row: Mapping[str, Any]) -> CampaignMailEntry:
     """An entry with the documented types."""
     known = msgspec.json.decode(row["details"])
-    at, same = row["processed_at"], ("message_id", HARD, SOFT, "open_count", "click_count")
+    at, counted = row["processed_at"], (HARD, SOFT, "open_count", "click_count")
     return CampaignMailEntry(
-        **{name: row[name] for name in same},
+        **{name: int(row[name]) for name in counted},
+        message_id=row["message_id"],
         email_campaign_id=row["campaign_id"],
         from_name=known[FROM_NAME],
         from_address=str(known[FROM_ID]),

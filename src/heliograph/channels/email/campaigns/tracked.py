@@ -76,7 +76,7 @@ def template_body(tx: Tx, user_id: int, template_id: int) -> str | None:
     return None
 
 
-def tracks(tx: Tx, user_id: int) -> bool:
+def tracks(tx: Tx, settings: Settings, user_id: int) -> bool:
     """Whether an account wants openings and clicks to be counted."""
     return True
 
