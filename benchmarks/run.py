@@ -16,6 +16,7 @@ from pathlib import Path
 
 import campaigns
 import esme
+import mails
 import mms
 import readers
 import storage
@@ -186,7 +187,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,esme,redirects,pictures,sizes,campaigns,mms")
+    parser.add_argument("--parts", default="loads,esme,redirects,pictures,sizes,campaigns,mms,mails")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -209,6 +210,8 @@ def main() -> None:
             campaigns.report(kind, options.seconds, databases)
         if "mms" in options.parts:
             mms.report(kind, databases)
+        if "mails" in options.parts:
+            mails.report(kind, databases)
 
 
 if __name__ == "__main__":

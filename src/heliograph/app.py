@@ -12,6 +12,7 @@ from heliograph.automations.actions import Actions
 from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.chosen import gateway
+from heliograph.campaigns import campaign
 from heliograph.channels import table as channel_table
 from heliograph.channels.table import Parts, channels
 from heliograph.contacts import audience
@@ -78,7 +79,7 @@ class House:
         actions = Actions(options, self.vault, self.channels)
         on_receipt = channel_table.heard(reporting(actions.on_receipt))
         gone = channel_table.withheld(audience.opted_out_since)
-        self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone)
+        self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone, campaign.held)
         self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files, self.web.download))
 
     @property

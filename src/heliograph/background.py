@@ -13,6 +13,7 @@ from heliograph.billing import low_credit, payments
 from heliograph.billing.cashier import Cashier
 from heliograph.campaigns import campaign
 from heliograph.campaigns.expansion import Expansion
+from heliograph.channels.table import judges_of
 from heliograph.clock import DAY, HOUR
 from heliograph.contacts import imports, lists
 from heliograph.contacts.importer import Importer
@@ -61,9 +62,14 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
             imports.JOB: Importer(self.database, self.files, self.converter, self._download).run,
             payments.SETTLE_JOB: self.cashier.run,
             export.JOB: lambda job: export.run(self.database, self.files, self.hooks.channels, job),
-            campaign.JOB: Expansion(self.database, self.hooks.channels, float(self.options.lease_seconds)).run,
+            campaign.JOB: self._expansion().run,
             files.FORGET_JOB: lambda job: asyncio.to_thread(files.forget, self.files, job),
         }
+
+    def _expansion(self) -> Expansion:
+        options, channels = self.options, self.hooks.channels
+        lease, judges = float(options.lease_seconds), judges_of(options)
+        return Expansion(self.database, channels, lease, judges, options.mail_from)
 
     def duties(self) -> Mapping[str, Duty]:
         """What is done every half minute, by name and in order."""

@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import domains, inboxes, issues, links, messages, money, smpp, suppressions
+from heliograph.commands import campaigns, domains, inboxes, issues, links, messages, money, smpp, suppressions
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,
@@ -76,6 +76,7 @@ for part in (
     money.numbers,
     smpp.app,
     suppressions.app,
+    campaigns.app,
 ):
     app.command(part)
 accounts.command(account_commands.list_accounts, name="list")

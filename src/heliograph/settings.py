@@ -265,6 +265,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "that signs them. auto: keep in sandbox mode, else via."
         ),
     ] = "auto"
+    campaign_judged_from: Annotated[
+        int, Meta(ge=1, description="Mails of a campaign from which on its complaints and bounces are judged.")
+    ] = 500
+    campaign_complaints: Annotated[
+        float,
+        Meta(ge=0, le=100, description="A campaign with more complaints than this (percent of its mails) is paused."),
+    ] = 0.3
+    campaign_bounces: Annotated[
+        float,
+        Meta(ge=0, le=100, description="A campaign with more hard bounces than this (percent of its mails) is paused."),
+    ] = 10.0
     email_forbidden: Annotated[
         str, Meta(description="Endings (by commas) of files that no email may have; -: none.")
     ] = "ade,adp,apk,bat,chm,cmd,com,cpl,dll,exe,hta,ins,iso,jar,js,jse,lnk,msc,msi,msp,ps1,reg,scr,vb,vbe,vbs,wsf,wsh"
@@ -458,39 +469,32 @@ def load(**given: Any) -> Settings:
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
         variable = "HELIOGRAPH_" + field.name.upper()
-        raw = os.environ.get(variable)
         if given.get(field.name) is not None:
             values[field.name] = convert("--" + field.name.replace("_", "-"), given[field.name], field.type)
-        elif raw is not None and raw != "":
+        elif raw := os.environ.get(variable):
             values[field.name] = convert(variable, raw, field.type)
     settings = Settings(**values)
-    try:
-        urlsplit(settings.database).port  # noqa: B018 - asking for it is the check
-    except ValueError as problem:
-        raise SettingsError(f"The URL of the database cannot be read: {problem}.") from None
-    try:
-        urlsplit(settings.rate_limit_store).port  # noqa: B018 - the same
-    except ValueError:  # its words may quote the password
-        raise SettingsError("HELIOGRAPH_RATE_LIMIT_STORE: the URL cannot be read.") from None
-    for variable in ("trusted_proxies", "smtp_trusted"):
-        for one in filter(None, getattr(settings, variable).split(",")):
+    for name in ("database", "rate_limit_store"):
+        try:
+            urlsplit(getattr(settings, name)).port  # noqa: B018 - asking for it is the check
+        except ValueError:  # its words may quote the password
+            raise SettingsError(f"HELIOGRAPH_{name.upper()}: the URL cannot be read.") from None
+    for name in ("trusted_proxies", "smtp_trusted"):
+        for one in filter(None, map(str.strip, getattr(settings, name).split(","))):
             try:
-                ipaddress.ip_network(one.strip())
+                ipaddress.ip_network(one)
             except ValueError:
-                name = variable.upper()
-                raise SettingsError(f"HELIOGRAPH_{name}: {one.strip()!r} is no address or network.") from None
+                raise SettingsError(f"HELIOGRAPH_{name.upper()}: {one!r} is no address or network.") from None
     if settings.mode == "production" and len(settings.secret) < 32:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
     if settings.payment_gateway == "stripe" and not settings.stripe_key:
         raise SettingsError("HELIOGRAPH_STRIPE_KEY: the gateway stripe needs a secret key.")
-    if settings.invoice_font and not Path(settings.invoice_font).is_file():
-        raise SettingsError(f"HELIOGRAPH_INVOICE_FONT={settings.invoice_font!r}: no such file.")
-    if settings.country_file and not Path(settings.country_file).is_file():
-        raise SettingsError(f"HELIOGRAPH_COUNTRY_FILE={settings.country_file!r}: no such file.")
+    for name in ("invoice_font", "country_file"):
+        if (file := getattr(settings, name)) and not Path(file).is_file():
+            raise SettingsError(f"HELIOGRAPH_{name.upper()}={file!r}: no such file.")
     return settings
 
 
 def sentence(name: str) -> str:
     """What an option of `Settings` means, for the help of the command line."""
-    kind = next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
-    return meta(kind).description or ""
+    return meta(Settings.__annotations__[name]).description or ""

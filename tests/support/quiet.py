@@ -44,6 +44,7 @@ def hooks(table: Mapping[str, Channel] = CHANNELS, **calls: Any) -> Hooks:
         "on_inbound": lambda tx, arrived, original: False,
         "owner": lambda tx, number: None,
         "opted_out": lambda tx, messages: set(),
+        "held": lambda tx, messages: set(),
     }
     return Hooks(table, **{**quiet, **calls})
 

@@ -1,11 +1,12 @@
 """The channel table: one line a channel."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from heliograph.accounts.vault import Vault
+from heliograph.channels.email.campaigns.counts import Reputation
 from heliograph.channels.email.campaigns.shapes import CampaignMail
 from heliograph.channels.email.channel import Email
 from heliograph.channels.email.draft import NAME as EMAIL
@@ -18,6 +19,7 @@ from heliograph.channels.sms.channel import Sms
 from heliograph.channels.sms.shapes import CampaignText
 from heliograph.channels.voice.channel import Voice
 from heliograph.db.database import Database
+from heliograph.db.engine import Tx
 from heliograph.files.shrink import Shrink
 from heliograph.files.store import FileStore
 from heliograph.messaging.channel import Channel
@@ -44,6 +46,11 @@ CHANNELS: tuple[Callable[[Parts], Channel], ...] = (
 
 CAMPAIGNS: Mapping[str, type[msgspec.Struct]] = {SMS: CampaignText, MMS: CampaignMms, EMAIL: CampaignMail}
 """The channels that have campaigns, and what a campaign asks each of them for: what `Channel.personal` takes."""
+
+
+def judges_of(settings: Settings) -> Mapping[str, Callable[[Tx, Mapping[str, Any]], str | None]]:
+    """By channel, what says why a campaign that is being sent must stand still; None: it need not."""
+    return {EMAIL: Reputation(settings).fault}
 
 
 def channels(parts: Parts) -> Mapping[str, Channel]:

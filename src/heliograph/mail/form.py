@@ -21,8 +21,8 @@ from heliograph.mail.letter import Person
 WIDTH = 76
 """Characters of a line (RFC 2045, 6.7; RFC 2047, 2)."""
 SOFT = b"=\r\n"
-_WORD_OCTETS = 45
-"""Of a text in one encoded word: with base64 and its wrapping, that is 72 characters."""
+_WORD_OCTETS = 39
+"""Of a text in one encoded word: with base64, its wrapping and the name of a header, that is a line."""
 _PLAIN = re.compile(r"[ -~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -40,7 +40,12 @@ Piece = str | Slot
 def encoded(text: str) -> bytes:
     """A text in quoted-printable, so that SOFT may follow."""
     octets = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
-    lines = b2a_qp(octets, istext=True).replace(b"\n", b"\r\n")
+    return b"\r\n".join(map(_line, octets.split(b"\n")))
+
+
+def _line(octets: bytes) -> bytes:
+    """A line. The library is given one at a time: of several, it makes those too long that end in a blank."""
+    lines = b2a_qp(octets, istext=True).replace(b"=\n", SOFT)
     if len(lines) - lines.rfind(b"\n") - 1 < WIDTH:
         return lines
     last = 3 if lines[-3:-2] == b"=" else 1

@@ -36,6 +36,9 @@ UNROUTED = 100
 LOOK_AGAIN = 1.0
 """Seconds until messages that wait for a carrier to be there are looked at again."""
 
+HELD = 60.0
+"""Seconds until messages of what stands still are looked at again."""
+
 MOST_TOLD = 10_000
 """Messages that are remembered to have been told of an outage: it has one line in a timeline, not one a look."""
 
@@ -95,7 +98,13 @@ class Delivery:
         self._names: dict[int, str] = {}
         self._look_at = 0.0
         self._told: set[Key] = set()
-        self.before_handover = (self.leave_the_final, self.fail_opted_out, self.fail_expired, self.warn_of_doubles)
+        self.before_handover = (
+            self.leave_the_final,
+            self.fail_opted_out,
+            self.fail_expired,
+            self.hold,
+            self.warn_of_doubles,
+        )
 
     # What the loop asks for.
 
@@ -175,6 +184,14 @@ class Delivery:
         late = [parcel for parcel in parcels if tx.clock > self._valid_until(parcel.row)]
         self._end(tx, [(parcel, Failed(None, _EXPIRED)) for parcel in late])
         return [parcel for parcel in parcels if tx.clock <= self._valid_until(parcel.row)]
+
+    def hold(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A message whose campaign stands still keeps its place, and is looked at again."""
+        held = self._hooks.held(tx, [parcel.row for parcel in parcels])
+        for parcel in parcels if held else ():
+            if parcel.row.key in held:
+                claim.release(tx, parcel.claimed, tx.clock + HELD)
+        return [parcel for parcel in parcels if parcel.row.key not in held] if held else parcels
 
     def warn_of_doubles(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
         """A message whose last claim ended without an answer (a process was killed) may be sent twice."""

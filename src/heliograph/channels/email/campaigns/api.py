@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
+from heliograph.accounts import preferences
 from heliograph.accounts.consent import public_name
 from heliograph.campaigns import campaign
 from heliograph.campaigns.api import NEEDED, Family, campaigning
 from heliograph.campaigns.campaign import Row
 from heliograph.campaigns.plan import Plan, Wanted
 from heliograph.channels.email.api import check_domain
-from heliograph.channels.email.campaigns import counts, history, shapes, tracked
+from heliograph.channels.email.campaigns import counts, history, shapes
 from heliograph.channels.email.campaigns.mails import prepared
 from heliograph.channels.email.campaigns.shapes import (
     LONGEST_BODY,
@@ -33,8 +34,10 @@ from heliograph.http import search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
+from heliograph.mail import tracking
 from heliograph.mail.addresses import address
 from heliograph.mail.letter import carried, one_line
+from heliograph.mail.templates import template
 from heliograph.mail.text import is_html, plain
 from heliograph.messaging import api, dates
 from heliograph.messaging.shapes import Export
@@ -51,7 +54,7 @@ async def _fetch(req: Request, wanted: Wanted, named: Collection[str]) -> Wanted
     services = req.services
     if services.settings.mode == "production" and not services.settings.public_url.lower().startswith("https://"):
         raise BadRequest(message=NOT_SECURE)
-    found = await services.database.read(lambda tx: _found(tx, req.who.user_id, wanted, named))
+    found = await services.database.read(lambda tx: _found(tx, req, wanted, named))
     _check(found.wanted)
     await check_domain(req, found.sender, "from_email_address_id")
     now = services.database.clock()
@@ -72,18 +75,24 @@ class _Found(msgspec.Struct, frozen=True):
     track: bool
 
 
-def _found(tx: Tx, user_id: int, wanted: Wanted, named: Collection[str]) -> _Found:
+def _found(tx: Tx, req: Request, wanted: Wanted, named: Collection[str]) -> _Found:
     """Raises BadRequest: the address or the template is none of the account."""
+    user_id = req.who.user_id
     sender = address.own(tx, user_id, wanted.details["from_email_address_id"])
     if sender is None or not sender.verified:
         raise BadRequest({"from_email_address_id": NOT_YOURS})
     if "template_id" in named:
-        body = tracked.template_body(tx, user_id, wanted.details["template_id"])
-        if body is None:
+        made_of = template.find(tx, user_id, wanted.details["template_id"])
+        if made_of is None:
             raise BadRequest({"template_id": "Template id must be the id of one of your email templates."})
         if "body" not in named:
-            wanted = msgspec.structs.replace(wanted, body=body)
-    return _Found(wanted, sender.email_address, public_name(tx, user_id), tracked.tracks(tx, user_id))
+            wanted = msgspec.structs.replace(wanted, body=made_of.body)
+    return _Found(
+        wanted,
+        sender.email_address,
+        public_name(tx, user_id),
+        preferences.tracks_emails(tx, req.services.settings, user_id),
+    )
 
 
 def _check(wanted: Wanted) -> None:
@@ -104,7 +113,7 @@ def _check(wanted: Wanted) -> None:
 def _bodies(req: Request, found: _Found) -> dict[str, Any]:
     """The bodies as they are sent, the plain text that answers show, and where its links lead."""
     body = found.wanted.body[:LONGEST_BODY]
-    tracker = tracked.Tracker(req.services.settings, req.services.vault)
+    tracker = tracking.Tracker(req.services.settings, req.services.vault)
     html = is_html(body)
     sender = f"{found.account}\n{found.sender}"
     made = tracker.prepare(with_inline_styles(body) if html else body, track=found.track, sender=sender)
@@ -117,7 +126,7 @@ def _bodies(req: Request, found: _Found) -> dict[str, Any]:
 
 def _keep(tx: Tx, row: Row, plan: Plan, *, settings: Settings) -> None:
     """Store where its links lead."""
-    tracked.keep_links(tx, row["campaign_id"], plan.wanted.details["links"])
+    tracking.keep_links(tx, row["campaign_id"], plan.wanted.details["links"])
 
 
 def _ordered(row: Row, plan: Plan) -> OrderedEmailCampaign:

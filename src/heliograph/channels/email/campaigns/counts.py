@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from heliograph.channels.email.campaigns import tracked
 from heliograph.db.engine import Tx
+from heliograph.mail import tracking_counts
 from heliograph.messaging import message
+from heliograph.settings import Settings
 
 COUNTED = HARD, SOFT, ABUSE = "hard_bounce_count", "soft_bounce_count", "abuse_count"
 """What campaign_bounces has of each mail, and a campaign of all of them."""
@@ -49,7 +50,7 @@ def counts(tx: Tx, campaign_ids: Sequence[int]) -> Mapping[int, Counts]:
     sums = ", ".join(f"SUM({name})" for name in COUNTED)
     sql = f"SELECT campaign_id, {sums} FROM campaign_bounces WHERE campaign_id IN ({{}}) GROUP BY 1"  # noqa: S608
     bounced = {row[0]: tuple(map(int, row[1:])) for row in tx.driver_in(sql, [], campaign_ids)}
-    used = tracked.counts(tx, campaign_ids)
+    used = tracking_counts.counts(tx, campaign_ids)
     found = {}
     for one in campaign_ids:
         hard, soft, abuse = bounced.get(one, (0, 0, 0))
@@ -67,3 +68,32 @@ def heard(tx: Tx, campaign_id: int, message_id: str, kind: str) -> None:
         f" ON CONFLICT (campaign_id, message_id) DO UPDATE SET {kind} = campaign_bounces.{kind} + 1",
         values,
     )
+
+
+class Reputation:
+    """What a campaign may cost the house's good name with mail hosts; beyond it, it must stand still."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._from = settings.campaign_judged_from
+        self._complaints = settings.campaign_complaints
+        self._bounces = settings.campaign_bounces
+
+    def fault(self, tx: Tx, row: Mapping[str, Any]) -> str | None:
+        """Why a campaign must stand still: more complaints or dead addresses than the settings allow; or None.
+
+        What was forgiven when it was told to go on does not count again, and neither do the mails before that.
+        """
+        now = counts(tx, [row["campaign_id"]])[row["campaign_id"]]
+        old = msgspec.json.decode(row["forgiven"], type=Counts) if row["forgiven"] else NOTHING
+        sends = now.send_count - old.send_count
+        if sends < self._from:
+            return None
+        for count, most, what in (
+            (now.abuse_count - old.abuse_count, self._complaints, "were called spam by those who got them"),
+            (now.hard_bounce_count - old.hard_bounce_count, self._bounces, "came back, as they cannot be delivered"),
+        ):
+            if count * 100 > sends * most:
+                return (
+                    f"{count} of {sends} mails ({count * 100 / sends:.1f} %) {what}; more than {most:g} % are too many"
+                )
+        return None

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Select, case, func, select
 
-from heliograph.channels.email.campaigns import tracked
 from heliograph.channels.email.campaigns.counts import HARD, SOFT
 from heliograph.channels.email.campaigns.mails import FROM_ID, FROM_NAME, NAME
 from heliograph.channels.email.draft import NAME as EMAIL
@@ -14,6 +13,8 @@ from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns, Shown
 from heliograph.db.tables import campaign_bounces, message_events, messages
 from heliograph.fields import Mail, MessageId, about
+from heliograph.mail.tracking_counts import times_used
+from heliograph.mail.uses import CLICK, OPEN
 from heliograph.messaging import history, message
 from heliograph.messaging.channel import Sheet
 from heliograph.messaging.history import Listing
@@ -40,7 +41,7 @@ _PROCESSED = (
 """When a relay took it, or it failed; in Unix seconds."""
 
 _HARD, _SOFT = (func.coalesce(campaign_bounces.c[name], 0) for name in (HARD, SOFT))
-_OPENS, _CLICKS = tracked.times_used("open"), tracked.times_used("click")
+_OPENS, _CLICKS = times_used(OPEN), times_used(CLICK)
 
 LISTING = Listing(
     messages,
@@ -120,9 +121,10 @@ def of(row: Mapping[str, Any], first: int, last: int) -> Select[Any]:
 def entry(row: Mapping[str, Any]) -> CampaignMailEntry:
     """An entry with the documented types."""
     known = msgspec.json.decode(row["details"])
-    at, same = row["processed_at"], ("message_id", HARD, SOFT, "open_count", "click_count")
+    at, counted = row["processed_at"], (HARD, SOFT, "open_count", "click_count")
     return CampaignMailEntry(
-        **{name: row[name] for name in same},
+        **{name: int(row[name]) for name in counted},
+        message_id=row["message_id"],
         email_campaign_id=row["campaign_id"],
         from_name=known[FROM_NAME],
         from_address=str(known[FROM_ID]),

@@ -11,7 +11,6 @@ from sqlalchemy import select
 
 from heliograph.accounts.vault import Vault
 from heliograph.channels.email.campaigns.shapes import CampaignMail
-from heliograph.channels.email.campaigns.tracked import MARK, Prepared, Tracker
 from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.database import Database
@@ -22,6 +21,7 @@ from heliograph.mail.form import Form, Part, Piece, Slot
 from heliograph.mail.letter import Person, writable
 from heliograph.mail.signing import SigningKey, sign
 from heliograph.mail.text import is_html, plain
+from heliograph.mail.tracking import MARK, Prepared, Tracker
 from heliograph.mail.verp import Verp
 from heliograph.messaging.rows import Message
 from heliograph.settings import Settings
