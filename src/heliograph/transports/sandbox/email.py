@@ -14,7 +14,7 @@ class SandboxEmail(SmtpTransport):
     """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost"))
+        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost", domain_pause=0.0))
         self.sink = MailSink(folder)
 
     async def open(self, events: Events) -> None:
