@@ -52,6 +52,7 @@ COMMANDS = [
     ["webhooks", "replay"],
     ["webhooks", "secret"],
     ["mail"],
+    ["mail", "show"],
     ["migrate"],
     ["doctor"],
     ["smsc"],
@@ -340,6 +341,9 @@ def test_mails_are_shown(quick: Running) -> None:
     shown = good("mail", *where).out
     assert "-> ann@example.net\nSubject: " in shown
     assert "    Say [bold]it[/bold] again" in shown
+    one = good("mail", "show", mail["id"], *where).out
+    assert "\n  To: ann@example.net\n" in one
+    assert one.endswith("\nDKIM\n  no signature\n")
 
 
 def test_mails_leave_by_the_relay_of_heliograph_toml(tmp_path: Path) -> None:
@@ -534,7 +538,7 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, words: str) -> None:
 ELSEWHERE = [
     *("account create bob", "account credit alice 5", "account set alice", "account opt-out alice --strict"),
     *("account list", "account show alice", "account key alice", "messages list alice", "messages show ABC"),
-    *("account payout alice", "audit", "issues list", "issues answer 1 yes", "issues resolve 1", "mail"),
+    *("account payout alice", "audit", "issues list", "issues answer 1 yes", "issues resolve 1", "mail", "mail show 1"),
     "optouts alice",
     *("payments refund abc", "payments check", "numbers import FILE", "prices import FILE"),
     *("routes list", "routes check", "routes init", "webhooks list alice", "webhooks replay alice"),

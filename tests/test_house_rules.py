@@ -117,6 +117,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "channels/voice/piper.py piper": "an extra that most installations do not have",
     "transports/sip/process.py heliograph.transports.sip.caller": "its library is not there on every platform",
     "mail/markup.py selectolax.lexbor": "a parser that only a server with emails needs",
+    "mail/inspection.py selectolax.lexbor": "the same",
+    "mail/inspection.py dkim": "with a client for the DNS, a tenth of a second that most commands can save",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""

@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import domains, inboxes, issues, links, messages, money, smpp, suppressions
+from heliograph.commands import domains, inboxes, issues, letters, links, messages, money, smpp, suppressions
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,
@@ -85,8 +85,9 @@ accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
-for shown in (inboxes.mail, inboxes.mms, inboxes.phone):
+for shown in (inboxes.mails, inboxes.mms, inboxes.phone):
     app.command(shown)
+inboxes.mails.command(letters.show_mail, name="show")
 app.command(account_commands.read_opt_outs, name="optouts")
 
 

@@ -3,6 +3,7 @@
 import shutil
 from typing import Annotated
 
+import cyclopts
 import msgspec
 from cyclopts import Parameter
 
@@ -12,14 +13,17 @@ from heliograph.terminal import moment, show, table
 from heliograph.transports.sandbox import mailsink, mmsfolder
 from heliograph.transports.sandbox.phone import records as calls
 
+mails = cyclopts.App(name="mail", help="Mails: those that the built-in carrier holds, and one handed in.")
 
+
+@mails.default
 def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
     """Show what the built-in mail carrier holds, the newest last."""
     names = {"sender": "from", "recipient": "to", **{name: name for name in ("id", "at", "subject", "text", "files")}}
     found = mailsink.listing(mailsink.mail_folder(where.load().data))
     rows = [{shown: getattr(entry, name) for name, shown in names.items()} for entry in found]
     texts = [
-        f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n"
+        f"{moment(row['at'])}  {row['id']}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n"
         + (f"Attached: {', '.join(row['files'])}\n\n" if row["files"] else "\n")
         + "\n".join("    " + line for line in row["text"].splitlines())
         for row in rows
