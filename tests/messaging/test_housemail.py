@@ -76,6 +76,18 @@ def test_what_a_relay_says_decides(answer: str, attempt: int, result: float | No
     assert relay.mails == []
 
 
+@pytest.mark.parametrize("attempt", [1, MOST_ATTEMPTS])
+def test_what_comes_too_early_for_its_domain_comes_again_at_its_turn(attempt: int) -> None:
+    async def scenario() -> tuple[float | None, float | None]:
+        async with serving(Relay()) as port, transport(port, domain_rate=0.1, clock=lambda: 50.0) as out:
+            router = Router([RouteOptions(transport="relay", medium="email")], {"relay": out})
+            house = HouseMail(lambda: router, nothing, with_a_mark)
+            job = Job(7, mail.JOB, mail.JOB, attempt, GIVEN)
+            return await house.run(job), await house.run(job)
+
+    assert run(scenario()) == (None, pytest.approx(9.0))
+
+
 def test_without_a_route_it_waits() -> None:
     router: Any = Router([], {})
     with capture_logs() as logs:

@@ -63,6 +63,8 @@ class HouseMail:
         key = MessageKey(0, "email", letter.message_id)
         mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
         (outcome,) = await transport.send([mail])
+        if isinstance(outcome, Retry) and outcome.early:
+            return outcome.after
         if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:
             return max(outcome.after, 60.0 * job.attempt)
         if isinstance(outcome, Retry | Failed):
