@@ -126,6 +126,8 @@ IMPORTS_INSIDE_FUNCTIONS = {
     "mailserver/authentic.py publicsuffixlist": "the same, for its rules",
     "mailserver/authentic.py spf": "the same",
     "mailserver/words.py mailparser_reply.parser": "the same, for its patterns",
+    "mail/inspection.py selectolax.lexbor": "the same",
+    "mail/inspection.py dkim": "with a client for the DNS, a tenth of a second that most commands can save",
     "phone.py phonenumbers.carrierdata": "44 MB of memory that a process without look-ups should not pay",
 }
 """file and module -> why it cannot be imported at the top."""

@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import campaigns, domains, inboxes, issues, links, messages, money, smpp, suppressions
+from heliograph.commands import campaigns, domains, inboxes, issues, letters, links, messages, money, smpp, suppressions
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,
@@ -88,6 +88,7 @@ accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
 for shown in (inboxes.mails, inboxes.mms, inboxes.phone):
     app.command(shown)
+inboxes.mails.command(letters.show_mail, name="show")
 app.command(account_commands.read_opt_outs, name="optouts")
 
 

@@ -1,9 +1,6 @@
-"""DKIM signatures, judged by the verifier of dkimpy and, where it is installed, by mailauth (npm)."""
+"""DKIM signatures, judged by the verifier of dkimpy and by OpenDKIM."""
 
-import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from heliograph.mail import domains, signing
 from heliograph.mail.signing import SigningKey, sign
+from support import opendkim
 
 NEW = domains.new_key()
 HEAD = {
@@ -128,22 +126,14 @@ def test_what_is_no_mail_is_refused(octets: bytes) -> None:
         sign(octets, key())
 
 
+SHORT = [octets for octets in GOOD if len(octets.partition(b"\r\n\r\n")[0]) < opendkim.LONGEST_HEADER]
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("mailauth"), reason="mailauth (npm install -g mailauth) is not installed")
-@pytest.mark.parametrize("octets", GOOD, ids=range(len(GOOD)))
+@pytest.mark.parametrize("octets", SHORT, ids=range(len(SHORT)))
 def test_a_verifier_of_others_agrees(octets: bytes, tmp_path: Path) -> None:
-    assert judged(sign(octets, key()), tmp_path) == "pass"
+    records = {"hg._domainkey.example.com": f"v=DKIM1; k=rsa; p={NEW.public}"}
+    assert opendkim.says(sign(octets, key()), records, tmp_path) == "good"
     changed = re.sub(rb"(?i)\nfrom: ", b"\nFrom: ~", sign(octets, key()))
-    assert judged(changed, tmp_path) == "fail"
-
-
-def judged(octets: bytes, folder: Path) -> str:
-    """What mailauth says of the signature of example.com; it takes the key out of a file."""
-    record = f"v=DKIM1; k=rsa; p={NEW.public}"
-    (folder / "dns.json").write_text(json.dumps({"hg._domainkey.example.com": {"TXT": [[record]]}}))
-    (folder / "mail.eml").write_bytes(octets)
-    command = ["mailauth", "report", "-n", folder / "dns.json", folder / "mail.eml"]
-    with (folder / "report.json").open("w") as report:  # into a pipe it writes 64 kB at most
-        subprocess.run(command, stdout=report, check=True, timeout=60)
-    (result,) = json.loads((folder / "report.json").read_text())["dkim"]["results"]
-    return str(result["status"]["result"])
+    assert opendkim.says(changed, records, tmp_path) == "bad"
+    assert opendkim.says(octets, records, tmp_path) == "none"

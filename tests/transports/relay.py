@@ -167,7 +167,8 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, until
 @asynccontextmanager
 async def transport(port: int, **options: Any) -> AsyncIterator[SmtpTransport]:
     usual = {"host": "127.0.0.1", "port": port, "helo": "client.test", "timeout": 20.0}
-    relay = SmtpTransport("relay", SmtpOptions(**{**usual, **options}))
+    clock = options.pop("clock", time.monotonic)
+    relay = SmtpTransport("relay", SmtpOptions(**{**usual, **options}), clock=clock)
     await relay.open(Recorder())
     try:
         yield relay

@@ -31,7 +31,7 @@ def mail(*, where: Place = PLACE, as_json: AsJson = False) -> None:
     found = mailsink.listing(mailsink.mail_folder(where.load().data))
     rows = [{shown: getattr(entry, name) for name, shown in names.items()} for entry in found]
     texts = [
-        f"{moment(row['at'])}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n"
+        f"{moment(row['at'])}  {row['id']}  {row['from']} -> {row['to']}\nSubject: {row['subject']}\n"
         + (f"Attached: {', '.join(row['files'])}\n\n" if row["files"] else "\n")
         + "\n".join("    " + line for line in row["text"].splitlines())
         for row in rows

@@ -90,6 +90,11 @@ def listing(tx: Tx) -> Sequence[Row]:
     return tx.rows(select(sending_domains).order_by(sending_domains.c.domain))
 
 
+def published(row: Row) -> tuple[str, str]:
+    """(name, text) of the TXT record that holds the public key of a row (RFC 6376, 3.6)."""
+    return f"{row['selector']}._domainkey.{row['domain']}", f"v=DKIM1; k=rsa; p={row['public_key']}"
+
+
 def key_of(tx: Tx, vault: Vault, domain: str) -> SigningKey | None:
     """The key that signs mails from a domain: its own, or that of the nearest domain above it that has one.
 

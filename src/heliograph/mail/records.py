@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from heliograph.db.engine import Row
+from heliograph.mail import domains
 from heliograph.mail.nameservers import NameServers, RecordType, Unanswered
 
 State = Literal["right", "wrong", "missing", "unanswered"]
@@ -56,12 +57,13 @@ class Verdict(msgspec.Struct, frozen=True):
 def wanted(domain: Row, plan: Plan) -> list[Record]:
     """The records of a row of `sending_domains`, in the order in which they are told."""
     name, bounces = domain["domain"], plan.bounce_domain
+    key, public = domains.published(domain)
     return [
         Record(
             "DKIM",
-            f"{domain['selector']}._domainkey.{name}",
+            key,
             "TXT",
-            f"v=DKIM1; k=rsa; p={domain['public_key']}",
+            public,
             "the key by which receivers check the signature of each mail",
         ),
         Record(

@@ -287,7 +287,8 @@ class Delivery:
         refused = [one for one in attempts if isinstance(one.outcome, Retry)]
         self.record_taken(tx, [one for one in attempts if isinstance(one.outcome, Sent)])
         self.wait_for_a_carrier(tx, [one for one in refused if _retry(one).waiting])
-        self.try_again(tx, [one for one in refused if not _retry(one).waiting])
+        self.wait_for_a_turn(tx, [one for one in refused if _retry(one).early])
+        self.try_again(tx, [one for one in refused if not (_retry(one).waiting or _retry(one).early)])
         self._end(tx, [(one.parcel, one.outcome) for one in attempts if isinstance(one.outcome, Failed)])
 
     def record_taken(self, tx: Tx, taken: Sequence[Attempt]) -> None:
@@ -369,15 +370,23 @@ class Delivery:
         """
         if not waiting:
             return
-        if len(self._told) > MOST_TOLD:
-            self._told.clear()
         others = self._router().capacity(self._channel.medium) > 0
         self._look_at = 0.0 if others else tx.clock + LOOK_AGAIN
+        due = [_next_look(tx.clock, one.parcel.claimed) if others else one.parcel.claimed.due_at for one in waiting]
+        self._release(tx, waiting, due)
+
+    def wait_for_a_turn(self, tx: Tx, early: Sequence[Attempt]) -> None:
+        """The carrier is there, and takes no more at the moment of what goes to one place: this was no try either."""
+        self._release(tx, early, [tx.clock + _retry(one).after for one in early])
+
+    def _release(self, tx: Tx, waiting: Sequence[Attempt], due: Sequence[float]) -> None:
+        """Give messages back that were not tried. Their timelines say so once, and not at each look."""
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
         events = []
-        for one in waiting:
-            row, claimed = one.parcel.row, one.parcel.claimed
-            due_at = _next_look(tx.clock, claimed) if others else claimed.due_at
-            if claim.release(tx, claimed, due_at) and row.key not in self._told:
+        for one, due_at in zip(waiting, due, strict=True):
+            row = one.parcel.row
+            if claim.release(tx, one.parcel.claimed, due_at) and row.key not in self._told:
                 self._told.add(row.key)
                 events.append((*row.key, row.status, f"Waits for {one.transport}: {_retry(one).why}."))
         message.record(tx, events)

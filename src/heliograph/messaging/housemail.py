@@ -8,7 +8,7 @@ import structlog
 from heliograph.mail.letter import Enclosed, Letter, Person, Unwritable, written
 from heliograph.messaging.routing import Router
 from heliograph.queue.jobs import Job
-from heliograph.transports.base import Failed, MessageKey, Outgoing, Retry
+from heliograph.transports.base import Failed, Mail, MessageKey, Outgoing, Retry
 
 NO_ROUTE = 300.0
 """Seconds after which a mail without a route is tried again."""
@@ -22,14 +22,18 @@ log = structlog.get_logger(__name__)
 
 class HouseMail:
     """Hands mails over. `router` is asked each time, since a new configuration may replace it; `attached` reads files
-    by their names.
+    by their names; `signed` signs a mail that comes from an address, if the house has a key for its domain.
     """
 
     def __init__(
-        self, router: Callable[[], Router], attached: Callable[[Sequence[str]], Awaitable[tuple[Enclosed, ...]]]
+        self,
+        router: Callable[[], Router],
+        attached: Callable[[Sequence[str]], Awaitable[tuple[Enclosed, ...]]],
+        signed: Callable[[Mail, str], Awaitable[Mail]],
     ) -> None:
         self._router = router
         self._attached = attached
+        self._signed = signed
 
     async def run(self, job: Job) -> float | None:
         """Run a job of queue/mail.py; seconds until the next try, or None."""
@@ -52,13 +56,15 @@ class HouseMail:
             date=time.time(),
         )
         try:
-            content = written(letter, "")
+            content = await self._signed(written(letter, ""), given["from"])
         except Unwritable as why:
             log.warning("mail.refused", job=job.job_id, why=str(why))
             return None
         key = MessageKey(0, "email", letter.message_id)
         mail = Outgoing(key=key, sender=given["from"], recipient=given["to"], content=content, valid_until=0)
         (outcome,) = await transport.send([mail])
+        if isinstance(outcome, Retry) and outcome.early:
+            return outcome.after
         if isinstance(outcome, Retry) and job.attempt < MOST_ATTEMPTS:
             return max(outcome.after, 60.0 * job.attempt)
         if isinstance(outcome, Retry | Failed):

@@ -126,6 +126,7 @@ class Retry(msgspec.Struct, frozen=True, tag=True):
 
     `maybe_sent` marks an answer that was lost: the carrier may have taken the message, so a retry may double it.
     `waiting`: the carrier is not there at all, so this was no try; the message goes out when it is there again.
+    `early`: the carrier was not asked, since too much goes where this message goes; its turn comes after `after`.
     """
 
     after: float
@@ -133,6 +134,7 @@ class Retry(msgspec.Struct, frozen=True, tag=True):
     code: int | None = None
     maybe_sent: bool = False
     waiting: bool = False
+    early: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -71,6 +71,20 @@ class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     ] = ""
     timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the relay.")] = 30.0
     connections: Annotated[int, Meta(ge=1, le=100, description="Connections kept open to the relay.")] = 2
+    domain_connections: Annotated[
+        int, Meta(ge=0, le=100, description="How many of them mails to one domain may use at once; 0: all.")
+    ] = 0
+    domain_rate: Annotated[
+        float, Meta(ge=0, le=1000000, description="Mails a second to one domain; 0: as fast as it goes.")
+    ] = 0.0
+    domain_pause: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds without mails to a domain after the relay put one of them off; doubles. 0: none.",
+        ),
+    ] = 5.0
 
     @property
     def address(self) -> tuple[str, int]:

@@ -21,7 +21,7 @@ class SandboxEmail(SmtpTransport):
     """
 
     def __init__(self, name: str, folder: Path, inward: Inward | None = None, house: str = "") -> None:
-        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost"))
+        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost", domain_pause=0.0))
         readers, visitor = Readers(inward.back) if inward else None, MailVisitor(house) if house else None
         self.sink = MailSink(folder, inward, readers, visitor)
 

@@ -208,6 +208,17 @@ def listing(folder: Path) -> list[StoredMail]:
     return mails
 
 
+def find(folder: Path, mail_id: str) -> bytes | None:
+    """The octets of a mail, its envelope on top, by the id that `listing` gives it; None: it is not there."""
+    name = (
+        next((name for name in _names(folder) if name.endswith(f"-{mail_id}.eml")), None) if folder.exists() else None
+    )
+    try:
+        return None if name is None else (folder / name).read_bytes()
+    except FileNotFoundError:  # a newer mail has just pushed it out
+        return None
+
+
 def _read(name: str, content: bytes) -> StoredMail:
     time, _, rest = name.partition("-")
     mail = message_from_bytes(content, _class=EmailMessage, policy=default)

@@ -3,22 +3,29 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import aiosmtplib
 import msgspec
 import structlog
-from aiosmtplib import SMTPDataError, SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPStatus
+from aiosmtplib import (
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPStatus,
+)
 
 from heliograph.mailaddress import in_ascii
 from heliograph.transports.base import Events, Failed, Mail, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.options import SmtpOptions
+from heliograph.transports.smtp.destinations import MAILS_PER_CONNECTION, Destination, Destinations
 from heliograph.transports.tls import client_context
 from heliograph.transports.underway import UnderWay
 
-MAILS_PER_CONNECTION = 16
-"""Mails that may wait for one connection: enough to keep it busy, few enough that none waits for long."""
 PATIENCE = 3.0
 """A mail gets this many times `options.timeout` in all, from the wait for a connection to the last answer."""
 AWAY = 5.0
@@ -32,6 +39,9 @@ RECONNECT_FIRST, RECONNECT_LONGEST = 0.5, 30.0
 LOOK = 1.0
 """Seconds between two looks whether a connection is left."""
 LONGEST_ANSWER = 500
+
+CLOSED = Retry(AWAY, "The connections to the mail relay are closed")
+NO_CONNECTION = Retry(AWAY, "The mail relay gives no connection")
 
 SERVICE_CLOSING = 421
 """RFC 5321 section 3.8: the relay is about to close this connection; it says nothing about the mail."""
@@ -50,6 +60,11 @@ class _Letter(msgspec.Struct, frozen=True):
     recipient: str
     data: bytes
     utf8: bool
+
+    @property
+    def domain(self) -> str:
+        """The recipient's, as the DNS has it."""
+        return self.recipient.rpartition("@")[2].lower()
 
 
 def _letter(message: Outgoing) -> _Letter | Failed:
@@ -171,12 +186,14 @@ class SmtpTransport:
     """Emails through a relay, over at most `options.connections` connections that stay open between mails.
 
     One is opened at the start and replaced when it is lost; the others are opened when there is work for them.
-    While the relay is away mails are put off at once and only the transport itself keeps trying to connect.
+    While the relay is away mails are put off at once and only the transport itself keeps trying to connect. A mail for
+    whose domain too many are on their way holds none of them (destinations.py). `clock` gives monotonic seconds.
     """
 
-    def __init__(self, name: str, options: SmtpOptions) -> None:
+    def __init__(self, name: str, options: SmtpOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self._options = options
+        self._destinations = Destinations(options, clock)
         self._lines: list[_Line] = []
         self._idle: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
         self._under_way = UnderWay()
@@ -244,7 +261,7 @@ class SmtpTransport:
                     log.warning("smtp.away", transport=self.name, problem=str(problem))
                 self._away = True
             code = problem.code if isinstance(problem, SMTPResponseException) else None
-            return Retry(AWAY, "The mail relay gives no connection", code)
+            return msgspec.structs.replace(NO_CONNECTION, code=code)
         if self._away:
             log.info("smtp.back", transport=self.name)
         self._away = False
@@ -254,12 +271,27 @@ class SmtpTransport:
         letter = _letter(message)
         if isinstance(letter, Failed):
             return letter
+        if not self._open:
+            return CLOSED
+        if self._away:
+            return NO_CONNECTION
+        user_id = message.key.user_id
+        destination = self._destinations.enter(letter.domain, user_id)
+        if isinstance(destination, Retry):
+            return destination
+        try:
+            return await self._in_time(letter, destination, user_id)
+        finally:
+            self._destinations.leave(destination)
+
+    async def _in_time(self, letter: _Letter, destination: Destination, user_id: int) -> Outcome:
+        """One mail over the next line that is free, once its destination may have one."""
         line: _Line | None = None
         try:
-            async with asyncio.timeout(PATIENCE * self._options.timeout):
-                if self._open and not self._away:
-                    line = await self._idle.get()
-                return await self._over(line, letter)
+            async with asyncio.timeout(PATIENCE * self._options.timeout), destination.lanes:
+                line = await self._idle.get()
+                stopped = self._destinations.stopped(destination, user_id)
+                return stopped or await self._over(line, letter, destination)
         except (TimeoutError, asyncio.CancelledError) as ended:
             doubt = _abandon(line)
             if isinstance(ended, asyncio.CancelledError) and self._open:
@@ -269,12 +301,12 @@ class SmtpTransport:
             if line is not None:
                 self._idle.put_nowait(line)
 
-    async def _over(self, line: _Line | None, letter: _Letter) -> Outcome:
+    async def _over(self, line: _Line, letter: _Letter, destination: Destination) -> Outcome:
         """One mail over a line. A connection that the relay had closed while it was idle is replaced once."""
         if not self._open:
-            return Retry(AWAY, "The connections to the mail relay are closed")
-        if line is None or (self._away and not line.connected):
-            return Retry(AWAY, "The mail relay gives no connection")
+            return CLOSED
+        if self._away and not line.connected:
+            return NO_CONNECTION
         reused = line.connected
         refused = None if reused else await self._connect(line)
         if refused is not None:
@@ -282,15 +314,26 @@ class SmtpTransport:
         try:
             if letter.utf8 and not await line.offers_utf8():
                 return Failed(None, "The mail relay takes no addresses outside ASCII")
-            return Sent(detail=await line.hand_over(letter))
+            sent = Sent(detail=await line.hand_over(letter))
+            destination.accepted()
+            return sent
         except SMTPResponseException as answer:
             stale = reused and answer.code == SERVICE_CLOSING
             outcome = _refusal(answer, line.in_doubt)
+            self._slow_down(destination, answer)
         except (SMTPException, OSError) as problem:
             line.drop()
             stale = reused and not line.in_doubt and isinstance(problem, SMTPServerDisconnected)
             outcome = Retry(AWAY, "The connection to the mail relay broke", maybe_sent=line.in_doubt)
-        return await self._over(line, letter) if stale else outcome
+        return await self._over(line, letter, destination) if stale else outcome
+
+    def _slow_down(self, destination: Destination, answer: SMTPResponseException) -> None:
+        """What is said to the recipient or to the mail, not to the sender or to all, slows the recipient's domain."""
+        about_it = isinstance(answer, SMTPRecipientRefused | SMTPDataError)
+        if about_it and answer.code // 100 == 4 and answer.code != SERVICE_CLOSING:
+            pause = destination.put_off(_words(answer.code, answer.message))
+            if pause:
+                log.info("smtp.domain_pauses", transport=self.name, domain=destination.domain, pause=pause)
 
 
 def _abandon(line: _Line | None) -> bool:
