@@ -245,8 +245,8 @@ EMAIL_CAMPAIGNS = Section(
     Route(57, f"GET {EMAIL_CAMPAIGN}", email_campaigns.campaigns.view, "email"),
     Route(58, f"PUT {EMAIL_CAMPAIGN}", email_campaigns.campaigns.update, "email"),
     Route(59, f"PUT {EMAIL_CAMPAIGN}/cancel", email_campaigns.campaigns.cancel, "email"),
-    Route(60, f"GET {EMAIL_CAMPAIGN}/history", email_campaigns.view_history, "email"),
-    Route(61, f"GET {EMAIL_CAMPAIGN}/history/export", email_campaigns.export_history, "email"),
+    Route(60, f"GET {EMAIL_CAMPAIGN}/history", email_campaigns.view_history, "reporting"),
+    Route(61, f"GET {EMAIL_CAMPAIGN}/history/export", email_campaigns.export_history, "reporting"),
 )
 
 EMAIL = Section(

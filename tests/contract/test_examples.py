@@ -15,6 +15,7 @@ from support.server import Api
 
 SERVED = {row.number for row in routes.ROUTES if row.number}
 PLACEHOLDERS = {
+    32: {"email_address"},
     62: {"to", "cc", "bcc", "schedule"},
     63: {"to", "cc", "bcc", "schedule"},
     67: {"action"},

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from heliograph.mail import inspection, markup
+from heliograph.mail import bounds, inspection
 from heliograph.mail.inspection import Target, Verdict
 from heliograph.mail.signing import sign
 from mail.test_signing import NEW, key, mail
@@ -60,9 +60,9 @@ def test_a_mail_is_taken_apart_in_the_order_of_its_parts() -> None:
 
 
 def test_html_that_is_too_much_is_not_read() -> None:
-    deep = b"Content-Type: text/html\r\n\r\n" + b"<p>" * (markup.MOST_TAGS + 1)
+    deep = b"Content-Type: text/html\r\n\r\n" + b"<p>" * (bounds.MOST_TAGS + 1)
     found = inspection.inspect(deep)
-    assert (found.targets, found.unread) == ((), f"HTML must have at most {markup.MOST_TAGS} tags.")
+    assert (found.targets, found.unread) == ((), f"HTML must have at most {bounds.MOST_TAGS} tags.")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_mail_without_an_envelope_sender_causes_no_other(name: str) -> None:
 async def sink(folder: Path, relay: Relay) -> AsyncIterator[aiosmtplib.SMTP]:
     """A client of a mail sink whose readers answer to a relay."""
     async with serving(relay, enable_SMTPUTF8=True) as port:
-        made = MailSink(folder, Readers(lambda reply: by_smtp(port, reply)))
+        made = MailSink(folder, readers=Readers(lambda reply: by_smtp(port, reply)))
         at = {"hostname": "127.0.0.1", "port": await made.start(), "local_hostname": "client.test"}
         try:
             async with aiosmtplib.SMTP(**at, start_tls=False) as client:

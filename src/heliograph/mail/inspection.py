@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from heliograph.mail import markup
+from heliograph.mail import bounds
 
 MOST_SIGNATURES = 20
 """Signatures of a mail that are checked; each costs as much as the body is long."""
@@ -67,8 +67,8 @@ def inspect(octets: bytes) -> Inspected:
     mail = message_from_bytes(octets)
     parts = tuple(_part(number, depth, part) for number, (depth, part) in enumerate(_walk(mail), 1))
     pages = [(part.octets or b"").decode("utf-8", "replace") for part in parts if part.content_type == "text/html"]
-    faults = [fault for page in pages if (fault := markup.fault(page))]
-    targets = tuple(target for page in pages if not markup.fault(page) for target in _targets(page))
+    faults = [fault for page in pages if (fault := bounds.fault(page))]
+    targets = tuple(target for page in pages if not bounds.fault(page) for target in _targets(page))
     headers = tuple((name, readable(str(value))) for name, value in mail.raw_items())
     return Inspected(headers, parts, targets, f"HTML {faults[0]}" if faults else "")
 

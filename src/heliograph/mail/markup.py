@@ -24,8 +24,9 @@ _HTML_NAMES = frozenset(_HTML_AGAIN.split())
 _OPENS = re.compile(r"<[A-Za-z/!?]")
 _COMMENT_END = re.compile(r"--!?>")
 _TAG_NAME = re.compile(r"[A-Za-z][^\t\n\f\r />]*+")
+_BETWEEN = re.compile(r"[\t\n\f\r /]*+")
 _ATTRIBUTE = re.compile(
-    r"[\t\n\f\r /]*+(?:(?P<end>>)|(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*+)[\t\n\f\r ]*+(?P<equals>=[\t\n\f\r ]*+)?)"
+    r"(?:(?P<end>>)|(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*+)[\t\n\f\r ]*+(?P<equals>=[\t\n\f\r ]*+)?)"
 )
 _UNQUOTED = re.compile(r"[^\t\n\f\r >]*+")
 _REFERENCE = re.compile(r"&(?:#[xX][0-9A-Fa-f]++;?|#[0-9]++;?|([A-Za-z][A-Za-z0-9]*+;?)(?!=))")
@@ -122,7 +123,7 @@ def _markup(html: str, at: int) -> tuple[Piece | None, int]:
 
 def _tag(html: str, at: int, name: str, place: int) -> tuple[Tag | None, int]:
     attributes: list[Attribute] = []
-    while found := _ATTRIBUTE.match(html, place):
+    while (between := _BETWEEN.match(html, place)) and (found := _ATTRIBUTE.match(html, between.end())):
         place = found.end()
         if found["end"]:
             return Tag(at, place, name, tuple(attributes)), place

@@ -11,6 +11,8 @@ _TAG = re.compile(r"<(?:/?[a-z][a-z0-9:-]{0,40}(?=[\s/>])|!doctype\b|!--)", re.I
 
 _PIECES = re.compile(r"(<[^<>]*>)")
 _NAME = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*|!)")
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{9,}|[xX][0-9A-Fa-f]{9,});?")
+"""References by number that are no characters; Python reads no number of thousands of digits."""
 _HIDDEN = frozenset({"script", "style", "title"})
 _INLINE = frozenset({"a", "abbr", "b", "code", "em", "font", "i", "label", "mark", "s", "small", "span", "strong", "u"})
 
@@ -56,5 +58,5 @@ def bare(html: str) -> str:
             words.append("" if name.lstrip("/") in _INLINE else "\n")
         else:
             words.append(piece)
-    lines = (" ".join(line.split()) for line in unescape("".join(words)).split("\n"))
+    lines = (" ".join(line.split()) for line in unescape(_NO_CHARACTER.sub("\ufffd", "".join(words))).split("\n"))
     return "\n".join(filter(None, lines))

@@ -47,7 +47,7 @@ def mail_folder(data: Path) -> Path:
 
 class StoredMail(msgspec.Struct, frozen=True):
     """A mail in the folder. `at` is in Unix seconds; `sender` and `recipient` (one or more, by commas) are those of the
-    envelope. `files` are the names of what is attached.
+    envelope; where that has no sender, it is the one of the From header. `files` are the names of what is attached.
     """
 
     id: str
@@ -225,13 +225,18 @@ def _read(name: str, content: bytes) -> StoredMail:
     return StoredMail(
         id=rest.removesuffix(".eml"),
         at=int(datetime.strptime(time, _TIME).replace(tzinfo=UTC).timestamp()),
-        sender=str(mail.get("Return-Path", "")).strip("<> "),
+        sender=str(mail.get("Return-Path", "")).strip("<> ") or _from(mail),
         recipient=", ".join(str(to) for to in mail.get_all("Delivered-To", [])),
         subject=str(mail.get("Subject", "")),
         text=_text(mail),
         files=tuple(part.get_filename() or "" for part in mail.iter_attachments()),
         reply_to=str(mail.get("Reply-To", "")),
     )
+
+
+def _from(mail: EmailMessage) -> str:
+    found = mail["From"].addresses if mail["From"] is not None else ()
+    return found[0].addr_spec if found else ""
 
 
 def _text(mail: EmailMessage) -> str:

@@ -31,6 +31,7 @@ ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 LARGEST: Final = 2**20
 """Octets of a mail that are read."""
 
+LONGEST_URL: Final = 2000
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 
 
@@ -50,7 +51,7 @@ def found(octets: bytes, house: str) -> Found:
         text = str(body.get_content()) if body is not None else ""
     except LookupError:  # a charset that nobody knows
         text = ""
-    urls = [unescape(url) for url in _URL.findall(text)]
+    urls = [unescape(url) for url in _URL.findall(text) if url.startswith(house) and len(url) <= LONGEST_URL]
     listed = _URL.findall(str(mail.get("List-Unsubscribe", "")))
     return Found(
         [url for url in urls if url.startswith(house + PICTURES)],

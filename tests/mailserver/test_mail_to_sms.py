@@ -232,7 +232,7 @@ def replied(api: Api, address: str) -> Any:
 def test_a_reply_to_a_mailed_reply_goes_from_the_number_that_was_written_to(server: Running, api: Api) -> None:
     helper = f"{api.username}@helpdesk.example"
     told = replied(api, helper)
-    assert told.sender == ""
+    assert told.sender == f"{ECHO}@{DOMAIN}"
     assert told.reply_to.endswith(f"@{DOMAIN}")
     assert len(told.reply_to.partition("@")[0]) <= 64
     answer = "Thanks!\n\nOn Monday someone wrote:\n> You've received a reply from +61491999007:\n> ping\n"
