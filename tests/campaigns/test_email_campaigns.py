@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from contacts.test_lists import added, made
 from files.fetching import fetch
 from heliograph.mail import suppressions
 from support.emails import SENDER, arrived, sender
-from support.server import ONE_DATABASE, Api
+from support.server import ONE_DATABASE, Api, Running
 
 BODY = "<p>Dear {FirstName}, <a href='https://example.com/'>look</a></p>"
 
@@ -126,6 +127,31 @@ def test_a_plain_text_stays_one(api: Api) -> None:
     assert mail.get_content_type() == "text/plain"
     text = mail.get_content().replace("\r\n", "\n")
     assert text.startswith("Dear Ann <b>,\n\nhave a look.\n.\nStop: http://")
+
+
+def test_no_break_spaces_of_editors_stand_in_placeholders(api: Api) -> None:
+    list_id, (ann, _) = full_list(api)
+    body = "<p>Dear (First&nbsp;Name)&nbsp;(Last&#160;Name), {Email}</p>"
+    becomes(api, order(api, list_id, body=body)["data"]["email_campaign_id"])
+    (mail,) = arrived(api, ann)
+    html, text = (mail.get_body((kind,)) for kind in ("html", "plain"))
+    assert html is not None
+    assert text is not None
+    assert f"Dear Ann &lt;b&gt;\u00a0Müller, {ann}" in html.get_content()
+    assert " ".join(f"Dear Ann <b> Müller, {ann}".split()) in " ".join(text.get_content().split())
+
+
+@pytest.mark.parametrize(("url", "status"), [("http://sms.example", 400), ("https://sms.example", 200)])
+def test_in_production_campaigns_need_https(tmp_path: Path, url: str, status: int) -> None:
+    server = Running(tmp_path / "data", mode="production", secret="s" * 32, role="api", public_url=url)
+    api = server.account()
+    list_id = made(api)
+    added(api, list_id, email="ann@x.example")
+    answer = api.call("POST", "/email-campaigns/send", asked(api, list_id))
+    assert answer.status == status, answer.raw
+    assert ("begins with https" in answer.body["response_msg"]) is (status == 400)
+    server.close_clients()
+    server.stop()
 
 
 def test_a_scheduled_one_is_changed_in_part_cancelled_and_paid_back(api: Api) -> None:

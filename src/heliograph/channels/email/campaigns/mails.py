@@ -67,7 +67,7 @@ def prepared(body: str, found: Prepared) -> Source:
 def personal(given: CampaignMail) -> Callable[[Member], tuple[str, dict[str, Any]]]:
     """A function that makes (subject, details of the message) for a member: all that its mail will need of him."""
     entitle = audience.personal(given.subject)
-    names = tuple(dict.fromkeys(audience.pieces(given.body)[1]))
+    names = tuple(dict.fromkeys(audience.pieces(given.text)[1] + audience.pieces(given.html)[1]))
     same = {FROM_NAME: given.from_name, FROM_ID: given.from_email_address_id}
 
     def address(member: Member) -> tuple[str, dict[str, Any]]:

@@ -107,12 +107,13 @@ class EmailCampaignPrice(msgspec.Struct, kw_only=True):
 
 
 class CampaignMail(msgspec.Struct, kw_only=True):
-    """What a campaign asks of the channel. None is read from a body."""
+    """What a campaign asks of the channel, with the bodies as they are sent. None is read from a body."""
 
     from_: str = msgspec.field(name="from")
-    body: str
     custom_string: str | None = None
     subject: str
+    html: str
+    text: str
     from_name: str
     from_email_address_id: int
 
