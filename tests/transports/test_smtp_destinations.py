@@ -1,6 +1,7 @@
 """What goes to one domain: its connections, its mails a second, its pauses; with a clock of the test's own."""
 
 import asyncio
+import heapq
 from typing import Any
 
 import msgspec
@@ -118,7 +119,7 @@ def test_what_waits_for_the_end_of_a_pause_comes_back_one_after_another() -> Non
     made = domains(Clock(), domain_pause=5.0)
     put_off(made)
     turns = [turned(made).after for _ in range(101)]
-    assert turns == pytest.approx([5 + number / module.RETURNING for number in range(101)])
+    assert turns == pytest.approx([5 + number * module.EAGER / module.RETURNING for number in range(101)])
 
 
 def test_pauses_grow_to_a_limit_and_end_with_the_first_mail_that_is_taken() -> None:
@@ -280,6 +281,34 @@ def test_a_rate_holds_no_connection() -> None:
             assert turns == pytest.approx([0.5, 1.0, 1.5])
 
     run(scenario())
+
+
+@pytest.mark.parametrize("seconds", [0.002, 0.01, 0.2])
+def test_a_backlog_keeps_the_connection_of_a_domain_busy_and_is_not_looked_at_all_the_time(seconds: float) -> None:
+    """One connection, which takes a mail in so many seconds; a look at a mail takes half a millisecond."""
+    clock, look, count = Clock(), 0.0005, 2000
+    made = domains(clock, connections=4, domain_connections=1)
+    due = [(clock.now, number) for number in range(count)]
+    inside: list[Destination] = []
+    free_at, looks = clock.now, 0
+    while due or inside:
+        clock.now = max(clock.now, free_at if not due else min(due[0][0], free_at) if inside else due[0][0])
+        while inside and free_at <= clock.now:
+            one = inside.pop(0)
+            one.accepted()
+            made.leave(one)
+            free_at += seconds
+        if due and due[0][0] <= clock.now:
+            _, number = heapq.heappop(due)
+            clock.now, looks = clock.now + look, looks + 1
+            said = made.enter("a.example", 7)
+            if isinstance(said, Retry):
+                heapq.heappush(due, (clock.now + said.after, number))
+            else:
+                free_at = free_at if inside else clock.now + seconds
+                inside.append(said)
+    assert clock.now - 50 <= 1.3 * max(count * seconds, looks * look)
+    assert looks <= 4 * count
 
 
 def test_a_domain_is_the_same_however_it_is_written() -> None:

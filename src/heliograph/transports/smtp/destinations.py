@@ -19,7 +19,13 @@ GROWTH: Final = 64.0
 SOON: Final = 1.0
 """Seconds until a mail comes again that met too many others for its domain, or one that tries it after a pause."""
 RETURNING: Final = 50.0
-"""Mails a second of an account that come back to a domain without a rate: all at once would hold up other mails."""
+"""Mails a second of an account that come back to a domain of which nothing else is known. All at once would hold up
+other mails.
+"""
+QUICKEST: Final = 0.001
+"""Seconds between two mails that come back, at least."""
+EAGER: Final = 0.8
+"""Mails come back a little faster than a domain takes them, so that its connections are never idle."""
 LATEST: Final = 3600.0
 """Seconds until a turn at most, so that a new configuration is felt within the hour."""
 ABOUT_ONE_MAILBOX: Final = ("4.1.", "4.2.")
@@ -43,6 +49,9 @@ class Destination:
         self._pace = Pace(self._rate, options.domain_pause, clock, burst=1 + self._rate, growth=GROWTH)
         self._doubted = False
         self._words = ""
+        self._clock = clock
+        self._took_at: float | None = None
+        self._interval = 1 / RETURNING
 
     @property
     def at_rest(self) -> bool:
@@ -67,6 +76,11 @@ class Destination:
         return None
 
     @property
+    def step(self) -> float:
+        """Seconds between two mails that come back: by the rate, or by how fast mails were taken from many."""
+        return 1 / self._rate if self._rate else max(QUICKEST, self._interval * EAGER)
+
+    @property
     def _slowed(self) -> str:
         return f"Mails to {self.domain} pause, since one was put off: {self._words}"
 
@@ -79,6 +93,10 @@ class Destination:
         """The relay took a mail: whatever slowed it is over."""
         self._doubted = False
         self._pace.accepted()
+        now = self._clock()
+        if self._took_at is not None:
+            self._interval += (min(now - self._took_at, SOON) - self._interval) / 16
+        self._took_at = now if self.inside > 1 else None
 
     def put_off(self, words: str) -> float:
         """The relay put a mail off (4xx) by these words; seconds of the pause that begins, 0: none does.
@@ -141,5 +159,5 @@ class Destinations:
         now, key = self._clock(), (one.domain, user_id)
         after = max((self._turns.get(key) or 0.0) - now, wait)
         if after < LATEST:
-            self._turns.put(key, now + after + 1 / (self._options.domain_rate or RETURNING))
+            self._turns.put(key, now + after + one.step)
         return Retry(min(after, LATEST), why, early=True)
