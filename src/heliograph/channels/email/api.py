@@ -221,12 +221,12 @@ send = endpoint(
     SentEmail,
     body=SendEmail,
     spends=True,
-    uploads=True,
+    encloses=True,
     refuses=(TooLittleCredit,),
 )(Merged(_prepare, _placed, _sent, gather=_gather))
 
 
-@endpoint("Here's the email price.", EmailPrice, uploads=True)
+@endpoint("Here's the email price.", EmailPrice, encloses=True)
 def price(req: Request, body: PriceEmail) -> Reply:
     """See what a mail would cost."""
     asked = _checked(req, body)
