@@ -29,6 +29,7 @@ JUDGED_BY_VALUE = {
     "username": "the name has to be free, the phone number and the country have to exist",
     "api_username": "the name has to be free",
     "email": "the address has to be one",
+    "attachments": "addresses have to be some, files in base64, and the sender verified",
     "from_email_address_id": "the address has to be verified",
     "email_address": "the same",
     "user_email": "the same",
