@@ -10,7 +10,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
        --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-slow check bench chaos lock clean packages
+.PHONY: help setup run demo test test-slow check bench chaos templates lock clean packages
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: setup  ## measure accept, delivery and storage on this machine
 
 chaos: setup  ## kill, stop, fill and flood a server of its own, and count what became of the messages
 	@$(BIN)/python benchmarks/chaos.py $(ARGS)
+
+templates: .venv/.dev-installed  ## make the HTML and the thumbnails of the master templates of emails (needs Chromium)
+	@$(BIN)/python scripts/email_templates.py $(ARGS)
 
 lock: .venv/bin/python  ## bring both lock files in line with pyproject.toml; ARGS=--upgrade for the newest
 	@$(PIP) uv

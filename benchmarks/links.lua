@@ -1,4 +1,4 @@
--- GET of short links, one after the other, by a telephone. Argument: the codes, with commas between them.
+-- GET of pages, one after the other, by a telephone. Argument: their paths without a slash at the start, by commas.
 local paths, place = {}, 0
 
 function init(args)

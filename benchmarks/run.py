@@ -1,4 +1,4 @@
-"""`make bench`: accept, end-to-end, redirects, history, claim, memory, MMS of a server here; ratios within this run.
+"""`make bench`: accept, end-to-end, redirects, pictures, history, claim, memory, MMS of a server here, in ratios.
 
 Everything stays on loopback and ends by itself. Needs wrk (Debian package) for the load, and PostgreSQL for its part.
 """
@@ -16,7 +16,9 @@ from pathlib import Path
 
 import campaigns
 import esme
+import mails
 import mms
+import readers
 import storage
 from heliograph.app import database_url
 from heliograph.settings import load
@@ -145,6 +147,24 @@ def redirects(kind: str, seconds: int, base: float) -> None:
     )
 
 
+def pictures(kind: str, seconds: int, base: float) -> None:
+    """Pictures of mails that are shown, each opening counted: those of a thousand mails of one campaign."""
+    with databases(kind) as (url, _), tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        heliograph(data, url, "account", "create", "bench", "--api-key", "key", "--credit", "1000")
+        paths = ",".join(readers.pictures(data, url or database_url(load(data=data)), 1000))
+        server = serve(data, url)
+        load_of(server.port, 64, 1, "links.lua", paths)  # to be warm
+        result = load_of(server.port, 64, seconds, "links.lua", paths)
+        rate = result["requests"] / result["duration"]
+        server.stop()
+        counted = readers.opens(url or database_url(load(data=data)))
+    print(
+        f"{kind}, pictures, 64 connections: {rate:,.0f}/s ({rate / base:.2f} of the no-op, p99 {result['p99']:.0f} ms,"
+        f" {counted:,} openings counted)"
+    )
+
+
 def sizes(kind: str, rows: int) -> None:
     few = min(10_000, rows)
     with databases(kind) as (url, _):
@@ -167,7 +187,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,esme,redirects,sizes,campaigns,mms")
+    parser.add_argument("--parts", default="loads,esme,redirects,pictures,sizes,campaigns,mms,mails")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -179,6 +199,8 @@ def main() -> None:
             loads(kind, options.seconds, base)
         if "redirects" in options.parts:
             redirects(kind, options.seconds, base)
+        if "pictures" in options.parts:
+            pictures(kind, options.seconds, base)
         if "esme" in options.parts:
             with databases(kind) as (url, _):
                 esme.compare(kind, options.seconds, url)
@@ -188,6 +210,8 @@ def main() -> None:
             campaigns.report(kind, options.seconds, databases)
         if "mms" in options.parts:
             mms.report(kind, databases)
+        if "mails" in options.parts:
+            mails.report(kind, databases)
 
 
 if __name__ == "__main__":

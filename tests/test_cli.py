@@ -52,6 +52,7 @@ COMMANDS = [
     ["webhooks", "replay"],
     ["webhooks", "secret"],
     ["mail"],
+    ["mail", "show"],
     ["migrate"],
     ["doctor"],
     ["smsc"],
@@ -334,12 +335,16 @@ def forward_to_mail(server: Running, text: str) -> None:
 def test_mails_are_shown(quick: Running) -> None:
     where = ["--data", str(quick.options.data)]
     assert good("mail", *where).out == "There are no mails.\n"
+    good("domains", "add", "localhost.localdomain", *where)  # the domain of the house's own address
     forward_to_mail(quick, "Say [bold]it[/bold] again")
     (mail,) = until(lambda: good("mail", *where, "--json").value)
     assert (mail["to"], "Say [bold]it[/bold] again" in mail["text"]) == ("ann@example.net", True)
     shown = good("mail", *where).out
     assert "-> ann@example.net\nSubject: " in shown
     assert "    Say [bold]it[/bold] again" in shown
+    one = good("mail", "show", mail["id"], *where).out
+    assert "\n  To: ann@example.net\n" in one
+    assert re.search(r"\nDKIM\n  good \(\w+\._domainkey\.\w+\.localdomain\)\n$", one), one
 
 
 def test_mails_leave_by_the_relay_of_heliograph_toml(tmp_path: Path) -> None:
@@ -534,7 +539,7 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, words: str) -> None:
 ELSEWHERE = [
     *("account create bob", "account credit alice 5", "account set alice", "account opt-out alice --strict"),
     *("account list", "account show alice", "account key alice", "messages list alice", "messages show ABC"),
-    *("account payout alice", "audit", "issues list", "issues answer 1 yes", "issues resolve 1", "mail"),
+    *("account payout alice", "audit", "issues list", "issues answer 1 yes", "issues resolve 1", "mail", "mail show 1"),
     "optouts alice",
     *("payments refund abc", "payments check", "numbers import FILE", "prices import FILE"),
     *("routes list", "routes check", "routes init", "webhooks list alice", "webhooks replay alice"),

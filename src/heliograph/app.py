@@ -2,40 +2,33 @@
 
 import asyncio
 import threading
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError
-from starlette.requests import Request
-from starlette.responses import Response
 
-from heliograph import phone, routes, seed
-from heliograph.accounts.consent_page import ConsentPage
+from heliograph import phone, seed
 from heliograph.accounts.vault import Vault
 from heliograph.automations.actions import Actions
 from heliograph.background import Background
 from heliograph.billing.cashier import Cashier
 from heliograph.billing.gateways.chosen import gateway
-from heliograph.channels.table import channels
-from heliograph.contacts import audience, optout
+from heliograph.campaigns import campaign
+from heliograph.channels import table as channel_table
+from heliograph.channels.table import Parts, channels
+from heliograph.contacts import audience
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.errors import BadRequest
 from heliograph.esme.deliveries import reporting
 from heliograph.files.attach import Attachments
 from heliograph.files.convert import Converter
-from heliograph.files.download import download
-from heliograph.files.folder import FolderStore
-from heliograph.files.store import FileStore
-from heliograph.http import site
-from heliograph.http.hot import Hot
-from heliograph.http.pages import Demo
-from heliograph.http.server import Server
+from heliograph.files.shrink import Shrinker
+from heliograph.files.stores import file_store
 from heliograph.http.throttle import Limits
 from heliograph.links.clicks import Clicks
-from heliograph.links.pages import LinkPages
+from heliograph.mail.readers import Readers
+from heliograph.messaging import message
 from heliograph.messaging.arrived_media import Keeper
-from heliograph.messaging.carrier_page import CarrierPage
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.events import StoredEvents
@@ -44,7 +37,6 @@ from heliograph.messaging.routing import Router
 from heliograph.numbers import number
 from heliograph.queue.upkeep import Upkeep
 from heliograph.queue.worker import ChannelLoop, JobLoop
-from heliograph.services import Services
 from heliograph.settings import Settings
 from heliograph.transports import table
 from heliograph.transports.base import Transport
@@ -61,15 +53,6 @@ def database_url(options: Settings) -> str:
     return options.database or f"sqlite:///{(options.data / 'heliograph.db').absolute()}"
 
 
-def file_store(options: Settings) -> FileStore:
-    """Where the bytes of files are kept. Raises SettingsError."""
-    if not options.file_store:
-        return FolderStore(options.data / "files")
-    from heliograph.files.bucket import BucketStore  # with a client for S3
-
-    return BucketStore(options)
-
-
 class House:
     """A running process: what `build` put together."""
 
@@ -79,12 +62,14 @@ class House:
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
         self.converter = Converter(options)
-        self.channels = channels(options, self.files)
+        shrink = Shrinker(database, self.files, self.converter).fit
+        self.channels = channels(Parts(options, self.files, database, self.vault, shrink))
         self.cashier = Cashier(database, gateway(options))
         self.limits = Limits(options.rate_limit, options.login_limit, options.rate_limit_store)
         self.carriers = carriers
         self.router = Router([], {})
         self.clicks = Clicks(database, options.country_file)
+        self.readers = Readers(database, message.record)
         self.web = WebClient(options.private_webhooks, float(options.webhook_timeout))
         self.attachments = Attachments(
             database, self.files, self.converter, self.web.download, options.upload_life, options.max_upload
@@ -92,10 +77,10 @@ class House:
         self._loops: list[ChannelLoop | JobLoop] = []
         self._upkeep: Upkeep | None = None
         actions = Actions(options, self.vault, self.channels)
-        self.hooks = Hooks(
-            self.channels, reporting(actions.on_receipt), actions.on_inbound, number.owner, audience.opted_out_since
-        )
-        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files))
+        on_receipt = channel_table.heard(reporting(actions.on_receipt))
+        gone = channel_table.withheld(audience.opted_out_since)
+        self.hooks = Hooks(self.channels, on_receipt, actions.on_inbound, number.owner, gone, campaign.held)
+        self.events = StoredEvents(database, self.hooks, Keeper(options, database, self.files, self.web.download))
 
     @property
     def works(self) -> bool:
@@ -149,6 +134,7 @@ class House:
             if result is not None:
                 log.error("house.stop_failed", exc_info=result)
         await self.clicks.stop()
+        await self.readers.stop()
         await self.web.close()
         await self.converter.close()
         await self.limits.close()
@@ -180,7 +166,7 @@ class House:
             raise problem
         if not carriers.routes:
             log.warning("routes.none", why="There is no way out: whatever is accepted waits for a route.")
-        self.router = Router(carriers.routes, {**kept, **fresh})
+        self.router = Router(carriers.routes, {**kept, **fresh}, table.limits(carriers))
         self.carriers = carriers
         await asyncio.gather(*(transport.close() for name, transport in old.items() if name not in kept))
 
@@ -223,24 +209,3 @@ async def build(options: Settings, found: Carriers) -> House:
     """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
     await asyncio.to_thread(migrate.upgrade, database_url(options))
     return House(options, found, Database(database_url(options)))
-
-
-def web(house: House) -> tuple[Any, Hot]:
-    """The ASGI application over a started house, and the short way beside it."""
-    options = house.options
-    services = Services(
-        options, house.database, house.vault, house.files, house.attachments, house.cashier, house.channels
-    )
-    server = Server(services, house.limits, routes.ROUTES)
-
-    async def stored(request: Request) -> Response:
-        return await download(house.database, house.files, request)
-
-    agree = ConsentPage(house.database, house.vault)
-    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
-    short = LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out)
-    told = CarrierPage(lambda: house.carriers, house.events).answer
-    application = site.application(
-        server, routes.SECTIONS, options.public_url, demo, house.ready, stored, agree.show, agree.confirm, told, short
-    )
-    return application, Hot(server, services, house.limits, routes.ROUTES)

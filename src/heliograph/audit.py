@@ -12,10 +12,11 @@ HOUSE = 0
 """The user_id of what concerns no single account (prices)."""
 CLI = "command line"
 UPKEEP = "upkeep"
+LINK = "link of a mail"
 
 
 def record(tx: Tx, user_id: int, actor: str, what: str, detail: str = "") -> None:
-    """Note that `actor` (an API username, a gateway, CLI or UPKEEP) did `what` to an account.
+    """Note that `actor` (an API username, a gateway, CLI, UPKEEP or LINK) did `what` to an account.
 
     `detail` must hold no secret.
     """

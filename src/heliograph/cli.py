@@ -21,7 +21,7 @@ from heliograph.accounts.vault import Vault, hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
-from heliograph.commands import inboxes, issues, links, messages, money, smpp
+from heliograph.commands import campaigns, domains, inboxes, issues, letters, links, messages, money, smpp, suppressions
 from heliograph.commands.base import (
     EVERYTHING,
     STORE,
@@ -69,11 +69,14 @@ for part in (
     carrier_routes,
     rates,
     hooks,
+    domains.app,
     issues.app,
     links.app,
     money.paid,
     money.numbers,
     smpp.app,
+    suppressions.app,
+    campaigns.app,
 ):
     app.command(part)
 accounts.command(account_commands.list_accounts, name="list")
@@ -83,8 +86,9 @@ accounts.command(account_commands.change, name="set")
 accounts.command(account_commands.opt_out)
 accounts.command(money.pay_out, name="payout")
 app.command(account_commands.read_audit, name="audit")
-for shown in (inboxes.mail, inboxes.mms, inboxes.phone):
+for shown in (inboxes.mails, inboxes.mms, inboxes.phone):
     app.command(shown)
+inboxes.mails.command(letters.show_mail, name="show")
 app.command(account_commands.read_opt_outs, name="optouts")
 
 

@@ -14,7 +14,7 @@ from heliograph.app import House
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
 from heliograph.process import Problem, Server, make_server
-from heliograph.seed import DEMO_KEY, DEMO_PASSWORD, DEMO_USER
+from heliograph.seed import DEMO_KEY, DEMO_MAIL, DEMO_PASSWORD, DEMO_USER
 from heliograph.settings import Settings
 from heliograph.terminal import say
 from heliograph.transports.options import SandboxOptions
@@ -33,7 +33,7 @@ async def run(options: Settings, *, stay: bool) -> None:
     if house is None:
         await serving
         return
-    tour = asyncio.ensure_future(_tour(server.url, _smpp(server), house, stay=stay))
+    tour = asyncio.ensure_future(_tour(server.url, _doors(server), house, stay=stay))
     await asyncio.wait({serving, tour}, return_when=asyncio.FIRST_COMPLETED)
     if not tour.done():  # Ctrl-C came first
         tour.cancel()
@@ -51,7 +51,7 @@ async def serve(options: Settings) -> None:
     """Serve until a signal ends it, and show on the terminal how a sandbox is used. Raises as `process.serve` does."""
     server, serving, house = await _start(options)
     if house is not None:
-        _card(server.url, _smpp(server))
+        _card(server.url, _doors(server))
         say("\nServing until Ctrl-C.")
     await serving
 
@@ -77,7 +77,7 @@ def _check(options: Settings) -> None:
         raise Problem(f"{path} sends SMS by a carrier; the demo will not. Use `serve`, or another folder: --data DIR.")
 
 
-async def _tour(base: str, smpp: str, house: House, *, stay: bool) -> None:
+async def _tour(base: str, doors: str, house: House, *, stay: bool) -> None:
     async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(DEMO_USER, DEMO_KEY)) as client, _listener() as hook:
         address, heard = hook
         rules = base + "/v3/automations/sms/receipts"
@@ -96,7 +96,7 @@ async def _tour(base: str, smpp: str, house: House, *, stay: bool) -> None:
             ) from None
         finally:
             await _call(client, "DELETE", f"{rules}/{made['data']['receipt_rule_id']}")
-    _card(base, smpp)
+    _card(base, doors)
     say("\nServing until Ctrl-C." if stay else "\nThis server ends now; `heliograph serve` starts it again.")
 
 
@@ -176,16 +176,19 @@ async def _listener() -> "AsyncIterator[tuple[str, asyncio.Future[str]]]":
         await server.wait_closed()
 
 
-def _smpp(server: Server) -> str:
-    """Where an ESME binds, and how; or that it cannot."""
-    port = server.esmes.port
-    return f"127.0.0.1:{port}, system_id {DEMO_USER}, password {DEMO_PASSWORD}" if port else "off"
+def _doors(server: Server) -> str:
+    """Where an ESME binds and where mails arrive, and how; or that they cannot."""
+    smpp, smtp = server.esmes.port, server.mails.port
+    bind = f"127.0.0.1:{smpp}, system_id {DEMO_USER}, password {DEMO_PASSWORD}" if smpp else "off"
+    to = f"{RECIPIENT.removeprefix('+')}@{server.mails.domain}"
+    mail = f"127.0.0.1:{smtp}; heliograph mail send {DEMO_MAIL} {to}" if smtp else "off"
+    return f"  SMPP      {bind}\n  mail      {mail}\n"
 
 
-def _card(base: str, smpp: str) -> None:
+def _card(base: str, doors: str) -> None:
     say(
         f"\n  username  {DEMO_USER}\n  API key   {DEMO_KEY}\n  API       {base}/v3\n"
-        f"  document  {base}/v3/docs\n  SMPP      {smpp}\n\n"
+        f"  document  {base}/v3/docs\n{doors}\n"
         f"  curl -u {DEMO_USER}:{DEMO_KEY} -H 'Content-Type: application/json' \\\n"
         f'       -d \'{{"messages":[{{"to":"{RECIPIENT}","body":"Hello"}}]}}\' {base}/v3/sms/send'
     )

@@ -18,12 +18,12 @@ import msgspec
 from sqlalchemy import make_url
 
 from heliograph import carriers
-from heliograph.app import file_store
 from heliograph.channels.voice.speech import PACKAGE, Failure, Speaker, Text, engine_version
 from heliograph.db import dialect
 from heliograph.db.health import reason
 from heliograph.db.holder import find
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
+from heliograph.files.stores import file_store
 from heliograph.option import SettingsError
 from heliograph.process import url
 from heliograph.settings import Settings

@@ -3,7 +3,10 @@
 import base64
 import hashlib
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+
+from heliograph.errors import DatabaseAway
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -40,3 +43,44 @@ def page(title: str, body: str, status: int = 200, more: dict[str, str] | None =
 def away(status: int, headers: dict[str, str]) -> Response:
     """What there is while the database is away."""
     return page("Not now", "<p>The server is busy with itself. Please try again in a moment.</p>", status, headers)
+
+
+def wrong_verb(allowed: str) -> Response:
+    """What there is for a request that does not fit."""
+    return page("This cannot be done here", "<p>Please open the link.</p>", 405, {"allow": allowed})
+
+
+class ButtonPage:
+    """A page with one button, behind a link out of a mail.
+
+    Scanners of mail follow links, so that a GET shows the button and changes nothing. It works without JavaScript.
+    """
+
+    async def question(self, request: Request) -> tuple[str, str] | None:
+        """Title and HTML of the page, with the button (`button`); None when the link is good for nothing."""
+        raise NotImplementedError
+
+    async def press(self, request: Request) -> str | None:
+        """The button was pressed: the HTML that says what was done; None when the link is good for nothing."""
+        raise NotImplementedError
+
+    async def answer(self, request: Request) -> Response:
+        """GET shows the page, POST is the button."""
+        try:
+            if request.method == "POST":
+                done = await self.press(request)
+                return page("Thank you", done) if done is not None else _useless()
+            asked = await self.question(request)
+        except DatabaseAway as gone:
+            return away(gone.status, gone.headers)
+        return page(*asked) if asked is not None else _useless()
+
+
+def button(text: str) -> str:
+    """The button, with this text."""
+    return f'<form method="post"><button>{text}</button></form>\n'
+
+
+def _useless() -> Response:
+    text = "<p>It is not known here, was used already, or is too old.</p>"
+    return page("This link does not work", text, 404)

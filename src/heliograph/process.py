@@ -21,11 +21,13 @@ import structlog
 import uvicorn
 import uvloop
 
-from heliograph import carriers
-from heliograph.app import House, build, database_url, web
+from heliograph import carriers, mailroom
+from heliograph.app import House, build, database_url
 from heliograph.connections import Gate, raise_file_limit
 from heliograph.db import holder
 from heliograph.esme.server import EsmeServer
+from heliograph.front import web
+from heliograph.mailserver.server import MailServer
 from heliograph.option import SettingsError
 from heliograph.settings import Settings, reached
 from heliograph.transports.options import Carriers
@@ -87,7 +89,7 @@ async def work(options: Settings) -> None:
     """Deliver until a signal ends it. Raises as `serve` does."""
     end, again = asyncio.Event(), asyncio.Event()
     with _signals(lambda number: end.set(), again.set):
-        async with _standing(options, again):
+        async with _standing(options, again) as house, mails(house):
             log.info("worker.started", mode=options.mode)
             await end.wait()
     log.info("worker.stopped")
@@ -117,6 +119,11 @@ def esmes(house: House) -> EsmeServer:
     return EsmeServer(house.options, house.database, house.vault, house.channels, house.limits.logins)
 
 
+def mails(house: House) -> MailServer:
+    """The server of a started house that mails arrive at."""
+    return mailroom.mails(house.options, house.database, house.vault, house.hooks, house.limits)
+
+
 class Server(uvicorn.Server):
     """uvicorn around a house: nothing is answered before the house stands, and it stands until the last answer."""
 
@@ -141,6 +148,7 @@ class Server(uvicorn.Server):
         )
         self.url = ""
         self.esmes: EsmeServer
+        self.mails: MailServer
         self._options = options
         self._house = started
         self._again = asyncio.Event()
@@ -155,7 +163,11 @@ class Server(uvicorn.Server):
                 listening.enter_context(listener)
             options = msgspec.structs.replace(options, port=listeners[0].getsockname()[1])
             self.url = url(options.host, options.port)
-            async with _standing(options, self._again, self.url) as house, esmes(house) as self.esmes:
+            async with (
+                _standing(options, self._again, self.url) as house,
+                esmes(house) as self.esmes,
+                mails(house) as self.mails,
+            ):
                 self.config.app, self._gate.api = web(house)
                 self._gate.listeners = listeners
                 self._house.set_result(house)

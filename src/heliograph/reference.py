@@ -34,11 +34,7 @@ def view_countries(req: Request) -> Reply:
 @endpoint("List of timezones.", Timezones, query=PAGING)
 def view_timezones(req: Request) -> Reply:
     """View the time zones. With `page` or `limit`, a slice of them."""
-    names = timezones()
-    if req.query.get("page") or req.query.get("limit"):
-        window = paging.window(req)
-        names = names[window.offset : window.offset + window.limit]
-    return Reply(names)
+    return Reply(paging.cut(req, timezones()))
 
 
 @cache

@@ -14,6 +14,8 @@ from heliograph.accounts.subaccounts import api as subaccounts
 from heliograph.automations import api as automations
 from heliograph.automations.families import FAMILIES
 from heliograph.billing import api as recharge
+from heliograph.channels.email import api as email
+from heliograph.channels.email.campaigns import api as email_campaigns
 from heliograph.channels.mms import api as mms
 from heliograph.channels.sms import api as sms
 from heliograph.channels.voice import api as voice
@@ -21,6 +23,10 @@ from heliograph.contacts import api as contacts
 from heliograph.files import api as uploads
 from heliograph.http.route import Route, Section
 from heliograph.links import api as links
+from heliograph.mail import api as mail
+from heliograph.mail.addresses import api as addresses
+from heliograph.mail.templates import api as email_templates
+from heliograph.mailserver import api as mail_to_sms
 from heliograph.messaging import api as messaging
 from heliograph.numbers import api as numbers
 
@@ -80,6 +86,7 @@ REFERRALS_AND_RESELLERS = Section(
 
 LIST = "/lists/{list_id:int}"
 FROM_LIST = "/lists/{from_list_id:int}/contacts/{contact_id:int}"
+CATEGORY = "/email/master-templates-categories/{category_id:int}"
 """Beginnings of paths that would not fit into a line."""
 
 CONTACTS = Section(
@@ -130,6 +137,21 @@ SMS = Section(
     Route(0, "GET /sms/{message_id}/timeline", messaging.view_timeline, "sms"),
 )
 
+EMAIL_TO_SMS = Section(
+    "Email to SMS",
+    "Whose mails become SMS, and what is cut out of them.",
+    Route(31, "GET /sms/email-sms", mail_to_sms.view_addresses, "sms"),
+    Route(32, "POST /sms/email-sms", mail_to_sms.add_address, "sms"),
+    Route(0, "GET /sms/email-sms/{email_address_id:int}", mail_to_sms.view_address, "sms"),
+    Route(0, "PUT /sms/email-sms/{email_address_id:int}", mail_to_sms.change_address, "sms"),
+    Route(0, "DELETE /sms/email-sms/{email_address_id:int}", mail_to_sms.remove_address, "sms"),
+    Route(33, "GET /sms/email-sms-stripped-strings", mail_to_sms.view_rules, "sms"),
+    Route(34, "POST /sms/email-sms-stripped-strings", mail_to_sms.create_rule, "sms"),
+    Route(35, "GET /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.view_rule, "sms"),
+    Route(36, "PUT /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.update_rule, "sms"),
+    Route(37, "DELETE /sms/email-sms-stripped-strings/{rule_id:int}", mail_to_sms.delete_rule, "sms"),
+)
+
 SMS_CAMPAIGNS = Section(
     "SMS campaigns",
     "One text to a whole contact list: ordered, priced, changed and stopped as one.",
@@ -174,6 +196,20 @@ MMS_CAMPAIGNS = Section(
     Route(99, VIEW_MMS_CAMPAIGN, mms.campaigns.view, "mms", also=(VIEW_MMS_CAMPAIGNS,)),
 )
 
+VERIFY_ADDRESS = "/email/address-verify/{email_address_id:int}/verify/{activation_token}"
+"""A path that would not fit into a line."""
+
+EMAIL_ADDRESSES = Section(
+    "Email addresses",
+    "Addresses that mails may come from, once it is proved that somebody reads them.",
+    Route(48, "GET /email/addresses", addresses.view_all, "email"),
+    Route(49, "POST /email/addresses", addresses.create, "email"),
+    Route(50, "PUT /email/address-verify/{email_address_id:int}/send", addresses.ask, "email"),
+    Route(51, "PUT " + VERIFY_ADDRESS, addresses.verify, "email"),
+    Route(52, "GET /email/addresses/{email_address_id:int}", addresses.view, "email"),
+    Route(53, "DELETE /email/addresses/{email_address_id:int}", addresses.delete, "email"),
+)
+
 VOICE = Section(
     "Voice",
     "Calls that read a text to whoever answers: sending, prices, languages, history and receipts.",
@@ -191,10 +227,63 @@ VOICE = Section(
     Route(0, "GET /voice/{message_id}/audio", voice.make_audio, "voice"),
 )
 
+EMAIL_SUPPRESSIONS = Section(
+    "Email suppressions",
+    "Addresses that no mail of the account goes to: they bounced, complained, unsubscribed, or were put there.",
+    Route(0, "GET /email/suppressions", mail.view_suppressions, "email"),
+    Route(0, "POST /email/suppressions", mail.add_suppressions, "email"),
+    Route(0, "DELETE /email/suppressions", mail.remove_suppression, "email"),
+)
+
+EMAIL_CAMPAIGN = "/email-campaigns/{email_campaign_id:int}"
+EMAIL_CAMPAIGNS = Section(
+    "Email campaigns",
+    "One mail to all contacts of a list: ordered, paid for, changed and stopped as a whole.",
+    Route(54, "POST /email-campaigns/send", email_campaigns.campaigns.send, "email"),
+    Route(55, "POST /email-campaigns/price", email_campaigns.campaigns.price, "email"),
+    Route(56, "GET /email-campaigns", email_campaigns.campaigns.view_all, "email"),
+    Route(57, f"GET {EMAIL_CAMPAIGN}", email_campaigns.campaigns.view, "email"),
+    Route(58, f"PUT {EMAIL_CAMPAIGN}", email_campaigns.campaigns.update, "email"),
+    Route(59, f"PUT {EMAIL_CAMPAIGN}/cancel", email_campaigns.campaigns.cancel, "email"),
+    Route(60, f"GET {EMAIL_CAMPAIGN}/history", email_campaigns.view_history, "reporting"),
+    Route(61, f"GET {EMAIL_CAMPAIGN}/history/export", email_campaigns.export_history, "reporting"),
+)
+
+EMAIL = Section(
+    "Email",
+    "Mails that are sent one by one: prices, history, receipts.",
+    Route(62, "POST /email/send", email.send, "email"),
+    Route(63, "POST /email/price", email.price, "email"),
+    Route(64, "GET /email/history", email.view_history, "reporting"),
+    Route(65, "GET /email/history/export", email.export_history, "reporting"),
+    Route(0, "GET /email/receipts", email.receipts.view_all, "email"),
+    Route(0, "GET /email/receipts/{message_id}", email.receipts.view_one, "email"),
+    Route(0, "PUT /email/receipts-read", email.receipts.read, "email"),
+    Route(0, "PUT /email/{message_id}/cancel", email.cancel, "email"),
+    Route(0, "GET /email/{message_id}/timeline", email.view_timeline, "email"),
+)
+
+EMAIL_TEMPLATES = Section(
+    "Email templates",
+    "Master templates that come with the server, and the account's own, which are cloned from them.",
+    Route(38, "GET /email/master-templates", email_templates.view_masters, "email"),
+    Route(39, "GET /email/master-templates/{template_id:int}", email_templates.view_master, "email"),
+    Route(0, "GET /email/master-templates/{template_id:int}/preview", email_templates.preview_master, "email"),
+    Route(40, "GET /email/master-templates-categories", email_templates.view_categories, "email"),
+    Route(41, "GET " + CATEGORY, email_templates.view_category, "email"),
+    Route(42, "GET " + CATEGORY + "/master-templates", email_templates.view_masters_within, "email"),
+    Route(43, "GET /email/templates", email_templates.view_templates, "email"),
+    Route(44, "POST /email/templates", email_templates.create_template, "email"),
+    Route(45, "GET /email/templates/{template_id:int}", email_templates.view_template, "email"),
+    Route(0, "GET /email/templates/{template_id:int}/preview", email_templates.preview_template, "email"),
+    Route(46, "PUT /email/templates/{template_id:int}", email_templates.update_template, "email"),
+    Route(47, "DELETE /email/templates/{template_id:int}", email_templates.delete_template, "email"),
+)
+
 AUTOMATIONS = Section(
     "Automations",
     "Rules: what happens when a message or a receipt arrives.",
-    *(Route(*row, "settings") for family in FAMILIES for row in automations.endpoints(family)),
+    *(row for family in FAMILIES for row in automations.rows(family)),
 )
 
 NUMBERS = Section(
@@ -252,10 +341,16 @@ SECTIONS = (
     REFERRALS_AND_RESELLERS,
     CONTACTS,
     SMS,
+    EMAIL_TO_SMS,
     SMS_CAMPAIGNS,
     MMS,
     MMS_CAMPAIGNS,
+    EMAIL_ADDRESSES,
     VOICE,
+    EMAIL_CAMPAIGNS,
+    EMAIL,
+    EMAIL_SUPPRESSIONS,
+    EMAIL_TEMPLATES,
     AUTOMATIONS,
     NUMBERS,
     UPLOADS_AND_EXPORTS,

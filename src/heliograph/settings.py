@@ -149,6 +149,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reminders_per_day: Annotated[
         int, Meta(ge=1, description="Mails for forgotten usernames and passwords that the house sends within a day.")
     ] = 1000
+    verifications_per_day: Annotated[
+        int, Meta(ge=1, description="Mails to prove sender addresses that the house sends within a day.")
+    ] = 1000
     throttle_seconds: Annotated[
         int, Meta(ge=0, description="The same text to the same recipient within this time is THROTTLED; 0: never.")
     ] = 5
@@ -210,6 +213,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reply_domain: Annotated[
         str, Meta(description="Domain of the addresses that replies by mail come from: <number>@domain.")
     ] = "sms.heliograph.localdomain"
+    bounce_domain: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+            description="Domain of the envelope senders of mails, whose MX must lead to this server: bounces and "
+            "unsubscribes come back there.",
+        ),
+    ] = "bounce.heliograph.localdomain"
     dns: Annotated[
         str,
         Meta(
@@ -240,6 +251,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mms_days: Annotated[
         int, Meta(ge=1, le=3650, description="Days that the picture of an MMS is kept after it was to be sent.")
     ] = 30
+    email_recipients: Annotated[
+        int, Meta(ge=1, le=1000, description="Recipients that one email may have, with its copies.")
+    ] = 100
+    email_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days that the files of an email are kept after it was to be sent.")
+    ] = 30
+    email_foreign: Annotated[
+        Literal["auto", "via", "refuse", "keep"],
+        Meta(
+            description="Emails from a domain that the house has no key for. via: they come from the house's own "
+            "address, in the sender's name. refuse: they are not taken. keep: they go out as they are, for a relay "
+            "that signs them. auto: keep in sandbox mode, else via."
+        ),
+    ] = "auto"
+    campaign_judged_from: Annotated[
+        int, Meta(ge=1, description="Mails of a campaign from which on its complaints and bounces are judged.")
+    ] = 500
+    campaign_complaints: Annotated[
+        float,
+        Meta(ge=0, le=100, description="A campaign with more complaints than this (percent of its mails) is paused."),
+    ] = 0.3
+    campaign_bounces: Annotated[
+        float,
+        Meta(ge=0, le=100, description="A campaign with more hard bounces than this (percent of its mails) is paused."),
+    ] = 10.0
+    email_forbidden: Annotated[
+        str, Meta(description="Endings (by commas) of files that no email may have; -: none.")
+    ] = "ade,adp,apk,bat,chm,cmd,com,cpl,dll,exe,hta,ins,iso,jar,js,jse,lnk,msc,msi,msp,ps1,reg,scr,vb,vbe,vbs,wsf,wsh"
+    email_tracking: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Whether openings and clicks of email campaigns are counted for accounts that have not chosen; "
+            "auto: in sandbox mode only, as the law asks for the reader's consent in many countries."
+        ),
+    ] = "auto"
     storage_quota: Annotated[
         int, Meta(ge=0, description="Bytes that the files of one account may have together; 0: no limit.")
     ] = 1024 * 1024 * 1024
@@ -321,6 +367,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"
     smpp_tls_cert: Annotated[str, Meta(description="PEM file of its certificate, with the chain.")] = ""
     smpp_tls_key: Annotated[str, Meta(description="PEM file of the key; empty: it is in the same file.")] = ""
+    smtp_host: Annotated[str, Meta(description="Address that the mail server listens on.")] = "127.0.0.1"
+    smtp_port: Annotated[
+        str,
+        Meta(
+            pattern=f"^(auto|off|{_PORT})$",
+            description="Its port, 0: a free one. auto: 2725 in sandbox mode (a free one if it is taken), else off.",
+        ),
+    ] = "auto"
+    smtp_name: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9.-]*$", description="The name that it greets with; empty: the reply domain.")
+    ] = ""
+    smtp_tls_cert: Annotated[
+        str, Meta(description="PEM file of its certificate, with the chain; empty: no STARTTLS.")
+    ] = ""
+    smtp_tls_key: Annotated[str, Meta(description="PEM file of the key; empty: it is in the same file.")] = ""
+    smtp_authentic: Annotated[
+        Literal["auto", "require", "off"],
+        Meta(
+            description="Whether a mail must prove its From address, by DKIM, SPF, a login or a trusted network; auto: "
+            "only in production mode."
+        ),
+    ] = "auto"
+    smtp_trusted: Annotated[
+        str,
+        Meta(description="Addresses or networks (by commas) of your own mail servers: their From addresses are true."),
+    ] = ""
+    smtp_per_hour: Annotated[
+        int, Meta(ge=1, description="Messages that the mails of one address may become within an hour.")
+    ] = 100
+    smtp_max_size: Annotated[int, Meta(ge=1024, description="Largest mail that is taken, in bytes.")] = 10 * 1024 * 1024
+    smtp_recipients: Annotated[int, Meta(ge=1, description="Most recipients of one mail; the rest is sent again.")] = 50
+    smtp_connections: Annotated[int, Meta(ge=1, description="Connections of mail servers that are open at once.")] = 200
 
     @property
     def strict(self) -> bool:
@@ -344,6 +422,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return known if known or self.mode == "production" else f"{reached(self.host)}:{self.port}"
 
     @property
+    def foreign_emails(self) -> str:
+        """What becomes of emails from a domain that the house has no key for: via, refuse or keep."""
+        usual = "keep" if self.mode == "sandbox" else "via"
+        return usual if self.email_foreign == "auto" else self.email_foreign
+
+    @property
+    def proves_mail(self) -> bool:
+        """Whether a mail must prove its From address."""
+        return self.smtp_authentic == "require" or (self.smtp_authentic == "auto" and self.mode == "production")
+
+    @property
+    def mail_domains(self) -> frozenset[str]:
+        """Domains of the house's own addresses, in small letters: mail for them goes to its mail server."""
+        return frozenset({self.reply_domain.lower(), self.bounce_domain.lower()})
+
+    @property
+    def smtp_address(self) -> Path:
+        """The file that says where the mail server listens, while it does: host and port."""
+        return self.data / "smtp.address"
+
+    @property
+    def tracks_emails(self) -> bool:
+        """Whether openings and clicks of email campaigns are counted for accounts that have not chosen."""
+        return self.email_tracking == "on" or (self.email_tracking == "auto" and self.mode == "sandbox")
+
+    @property
     def private_webhooks(self) -> bool:
         """Whether a webhook may go to a private address."""
         return self.webhook_private == "allow" or (self.webhook_private == "auto" and self.mode == "sandbox")
@@ -365,37 +469,32 @@ def load(**given: Any) -> Settings:
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
         variable = "HELIOGRAPH_" + field.name.upper()
-        raw = os.environ.get(variable)
         if given.get(field.name) is not None:
             values[field.name] = convert("--" + field.name.replace("_", "-"), given[field.name], field.type)
-        elif raw is not None and raw != "":
+        elif raw := os.environ.get(variable):
             values[field.name] = convert(variable, raw, field.type)
     settings = Settings(**values)
-    try:
-        urlsplit(settings.database).port  # noqa: B018 - asking for it is the check
-    except ValueError as problem:
-        raise SettingsError(f"The URL of the database cannot be read: {problem}.") from None
-    try:
-        urlsplit(settings.rate_limit_store).port  # noqa: B018 - the same
-    except ValueError:  # its words may quote the password
-        raise SettingsError("HELIOGRAPH_RATE_LIMIT_STORE: the URL cannot be read.") from None
-    for proxy in filter(None, settings.trusted_proxies.split(",")):
+    for name in ("database", "rate_limit_store"):
         try:
-            ipaddress.ip_network(proxy.strip())
-        except ValueError:
-            raise SettingsError(f"HELIOGRAPH_TRUSTED_PROXIES: {proxy.strip()!r} is no address or network.") from None
+            urlsplit(getattr(settings, name)).port  # noqa: B018 - asking for it is the check
+        except ValueError:  # its words may quote the password
+            raise SettingsError(f"HELIOGRAPH_{name.upper()}: the URL cannot be read.") from None
+    for name in ("trusted_proxies", "smtp_trusted"):
+        for one in filter(None, map(str.strip, getattr(settings, name).split(","))):
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise SettingsError(f"HELIOGRAPH_{name.upper()}: {one!r} is no address or network.") from None
     if settings.mode == "production" and len(settings.secret) < 32:
         raise SettingsError("HELIOGRAPH_SECRET: production mode needs a secret of at least 32 characters.")
     if settings.payment_gateway == "stripe" and not settings.stripe_key:
         raise SettingsError("HELIOGRAPH_STRIPE_KEY: the gateway stripe needs a secret key.")
-    if settings.invoice_font and not Path(settings.invoice_font).is_file():
-        raise SettingsError(f"HELIOGRAPH_INVOICE_FONT={settings.invoice_font!r}: no such file.")
-    if settings.country_file and not Path(settings.country_file).is_file():
-        raise SettingsError(f"HELIOGRAPH_COUNTRY_FILE={settings.country_file!r}: no such file.")
+    for name in ("invoice_font", "country_file"):
+        if (file := getattr(settings, name)) and not Path(file).is_file():
+            raise SettingsError(f"HELIOGRAPH_{name.upper()}={file!r}: no such file.")
     return settings
 
 
 def sentence(name: str) -> str:
     """What an option of `Settings` means, for the help of the command line."""
-    kind = next(field.type for field in msgspec.structs.fields(Settings) if field.name == name)
-    return meta(kind).description or ""
+    return meta(Settings.__annotations__[name]).description or ""

@@ -27,7 +27,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("user_last_name", "account_name", "account_billing_email", "account_billing_mobile"), str),
     **dict.fromkeys(("country", "default_country_sms", "auto_recharge_amount", "low_credit_amount"), str),
     **dict.fromkeys(("balance_commission", "timezone", "cors_origins"), str),
-    "throttle_seconds": (int, type(None)),
+    **dict.fromkeys(("throttle_seconds", "setting_email_tracking"), (int, type(None))),
     "delivery_to": (str, type(None)),
     **dict.fromkeys(("_currency", "_subaccount"), dict),
 }
@@ -52,7 +52,7 @@ def rotate(server: Running, api: Api, key: str) -> None:
     change(server, "UPDATE subaccounts SET key_hash = :new WHERE user_id = :user", new=new, user=api.user_id)
 
 
-def test_the_account_has_the_documented_keys_and_types_and_two_of_ours(api: Api) -> None:
+def test_the_account_has_the_documented_keys_and_types_and_three_of_ours(api: Api) -> None:
     seen = api.get("/account")
     assert set(seen) == set(TYPES)
     for name, kind in TYPES.items():

@@ -9,6 +9,7 @@ import pytest
 from heliograph import audit
 from heliograph.accounts import preferences
 from heliograph.accounts.preferences import Changes, OperatorChanges
+from heliograph.settings import Settings
 from support import program
 from support.server import ONE_DATABASE, Api, Running
 
@@ -26,6 +27,7 @@ CHANGED = {
     "setting_unicode_sms": 1,
     "setting_email_sms_subject": 1,
     "setting_fix_sender_id": 1,
+    "setting_email_tracking": 1,
     "setting_sms_message_char_limit": 2,
     "cors_origins": "https://a.example capacitor://localhost",
     "throttle_seconds": 60,
@@ -162,6 +164,29 @@ def test_only_the_main_subaccount_speaks_for_the_owner(server: Running, api: Api
     assert entries(api)[0] == (other.username, "account.changed", "timezone=Europe/Warsaw")
 
 
+@pytest.mark.parametrize(
+    ("mode", "given", "usual"),
+    [
+        ("sandbox", "auto", True),
+        ("production", "auto", False),
+        ("sandbox", "off", False),
+        ("production", "on", True),
+    ],
+)
+def test_campaigns_are_tracked_as_the_account_wants(sqlite_server: Running, mode: Any, given: Any, usual: bool) -> None:
+    one, settings = sqlite_server.account(), Settings(mode=mode, email_tracking=given)
+
+    def tracks() -> bool:
+        found: bool = one.server.read(lambda tx: preferences.tracks_emails(tx, settings, one.user_id))
+        return found
+
+    assert one.get("/account")["setting_email_tracking"] is None
+    assert tracks() is usual
+    for chosen in (False, True):
+        assert one.put("/account", {"setting_email_tracking": chosen})["setting_email_tracking"] == int(chosen)
+        assert tracks() is chosen
+
+
 def test_an_account_may_have_its_own_throttle(api: Api) -> None:
     def throttle(seconds: int) -> None:
         shown = api.put("/account", {"throttle_seconds": seconds})
@@ -254,11 +279,13 @@ def test_the_command_line_changes_and_shows(tmp_path: Path) -> None:
     before = run("account", "set", "alice", *data)
     after = run(
         *("account", "set", "Alice", "--timezone", "Europe/Warsaw", "--unicode", "--throttle-seconds", "9"),
+        "--no-email-tracking",
         *("--cors-origins", "https://a.example, http://b.example:8080", "--low-credit", "2.5", *data),
     )
     changed = {
         "timezone": "Europe/Warsaw",
         "setting_unicode_sms": 1,
+        "email_tracking": 0,
         "throttle_seconds": 9,
         "cors_origins": "https://a.example http://b.example:8080",
         "low_credit_amount": "2.50",
@@ -291,6 +318,13 @@ def test_the_command_line_refuses(tmp_path: Path, arguments: tuple[str, ...]) ->
 
 
 def test_every_change_has_a_check() -> None:
-    flags = {"setting_unicode_sms", "setting_email_sms_subject", "setting_fix_sender_id", "active", "banned"}
+    flags = {
+        "setting_unicode_sms",
+        "setting_email_sms_subject",
+        "setting_fix_sender_id",
+        "setting_email_tracking",
+        "active",
+        "banned",
+    }
     names = {*Changes.__struct_fields__, *OperatorChanges.__struct_fields__}
     assert names - flags == preferences._CHECKS.keys()

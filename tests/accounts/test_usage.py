@@ -10,7 +10,7 @@ from heliograph.db.engine import Tx
 from support.server import Api, Running
 
 NUMBER = "+61491570006"
-CHANNELS = {"sms", "mms", "voice", "fax", "post", "email"}
+CHANNELS = {"sms", "mms", "voice", "fax", "post", "email", "email_transactional"}
 
 
 def month_of(year: int, month: int) -> int:
@@ -83,7 +83,15 @@ def test_counts_have_the_documented_types(server: Running, api: Api) -> None:
         book(server, api.user_id, channel, month_of(2023, 5), 7, 12, 1)
     data = api.get("/account/usage/2023/05/subaccount")
     shown = {channel: data[channel][0]["total_count"] for channel in CHANNELS}
-    assert shown == {"sms": "12.00", "mms": "12.00", "voice": "12.00", "fax": "12.00", "post": "12", "email": 12}
+    assert shown == {
+        "sms": "12.00",
+        "mms": "12.00",
+        "voice": "12.00",
+        "fax": "12.00",
+        "post": "12",
+        "email": 12,
+        "email_transactional": 12,
+    }
 
 
 def test_cancelled_messages_are_not_used(api: Api) -> None:

@@ -19,7 +19,6 @@ from heliograph.channels.table import channels
 from heliograph.clock import HOUR
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.files.folder import FolderStore
 from heliograph.transports.sandbox import mailsink
 from heliograph.webhooks.signature import new_secret
 from support import quiet
@@ -142,7 +141,8 @@ class Bench:
         self.tx, self.clock = tx, clock
         self.settings = settings.Settings(**options)
         self.vault = Vault.open("", folder)
-        self.actions = Actions(self.settings, self.vault, channels(self.settings, FolderStore(folder)))
+        parts = quiet.parts(self.settings, folder, self.vault)
+        self.actions = Actions(self.settings, self.vault, channels(parts))
         self.user = self.account("bench")
 
     def account(self, name: str, **more: Any) -> int:

@@ -196,7 +196,7 @@ class Conformance(ABC):
         api.put(f"/{self.channel}/receipts-read")
         assert api.get(f"/{self.channel}/receipts")["total"] == 0
 
-    def test_a_failure_after_the_end_counts_where_the_channel_has_such(self, carrier: Carrier) -> None:
+    def test_a_failure_after_the_end_changes_nothing(self, carrier: Carrier) -> None:
         channel, api = self.made(carrier), carrier.server.account()
         self.rule(api, channel.receipt_rules)
         key = self.send(api)["message_id"]
@@ -204,12 +204,10 @@ class Conformance(ABC):
         carrier.reports(key, "delivered")
         self.becomes(api, key, "Completed")
         carrier.reports(key, "failed", "550")
-        late = channel.late_failures
-        assert self.row(api, key)["status"] == ("Failed" if late else "Completed")
-        states = [one["status"] for one in api.get(f"/{self.channel}/receipts")["data"]]
-        assert states == ["Delivered", *(["Undelivered"] if late else [])]
+        assert self.row(api, key)["status"] == "Completed"
+        assert [one["status"] for one in api.get(f"/{self.channel}/receipts")["data"]] == ["Delivered"]
         steps = [one["detail"] for one in api.get(f"/{self.channel}/{key}/timeline")]
-        assert len(steps) == 4 + len(states), "each receipt, and that the rule listed it"
+        assert [one for one in steps if "delivered" in one or "Listed" in one] == steps[2:4]
 
     def test_without_a_receipt_a_message_expires(self, carrier: Carrier) -> None:
         api = carrier.server.account()

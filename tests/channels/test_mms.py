@@ -13,10 +13,14 @@ from channels.conformance import OTHER, TO, Conformance
 from files.fetching import fetch
 from heliograph.channels.mms.channel import LONGEST_GSM, LONGEST_UNICODE, MmsChannel
 from heliograph.channels.mms.shapes import LARGEST_FILE
+from heliograph.errors import Unavailable
 from heliograph.files import store
+from heliograph.files.convert import Busy
 from heliograph.files.folder import FolderStore
+from heliograph.files.shrink import Picture
+from heliograph.files.task import Refused, Unfinished
 from heliograph.settings import Settings
-from heliograph.transports.base import Media, Mms, Outgoing
+from heliograph.transports.base import UNLIMITED, Failed, Limits, Media, Mms, Outgoing, Retry
 from support import quiet
 from support.carrier import Carrier
 from support.pictures import PICTURE, kept
@@ -206,6 +210,44 @@ def test_stop_by_mms_opts_out(carrier: Carrier) -> None:
     assert [row["phone_number"] for row in api.get(f"/lists/{opt_out}/contacts")["data"]] == [OTHER]
 
 
+def test_a_carrier_that_fetches_gets_the_link_to_what_was_made_smaller(tmp_path: Path) -> None:
+    files = FolderStore(tmp_path)
+    name = "8EA5FA8C-3216-4A5D-86EA-6BE78050E439"
+    files.put(name, io.BytesIO(PICTURE))
+    row = quiet.message(details=f'{{"subject":"Hello","file":"{name}.gif","type":"image/gif"}}')
+    asked: list[tuple[Picture, Limits]] = []
+
+    async def shrink(picture: Picture, limits: Limits) -> Picture:
+        asked.append((picture, limits))
+        return Picture("SMALL.jpg", "image/jpeg", b"small")
+
+    channel = MmsChannel(Settings(public_url="https://example.com/"), files, shrink)
+    (made,) = asyncio.run(channel.contents([row], Limits(10_000)))
+    assert asked == [(Picture(f"{name}.gif", "image/gif", PICTURE), Limits(10_000))]
+    media = Media("picture.jpg", "image/jpeg", b"small", "https://example.com/files/SMALL.jpg")
+    assert made == Mms("Hello", row.body, (media,))
+
+
+@pytest.mark.parametrize(
+    ("problem", "outcome"),
+    [
+        (Refused("Too fine."), Failed(None, "The picture cannot be made as small as the carrier takes it: Too fine")),
+        (Unfinished("Stopped."), Retry(30.0, "The picture cannot be made smaller at the moment")),
+        (Busy(), Retry(30.0, "The picture cannot be made smaller at the moment")),
+        (Unavailable("Away."), Retry(30.0, "The picture cannot be read at the moment")),
+    ],
+)
+def test_a_picture_that_cannot_be_made_smaller(tmp_path: Path, problem: Exception, outcome: Failed | Retry) -> None:
+    files = FolderStore(tmp_path)
+    files.put("A", io.BytesIO(PICTURE))
+    row = quiet.message(details='{"subject":"Hello","file":"A.gif","type":"image/gif"}')
+
+    async def shrink(picture: Picture, limits: Limits) -> Picture:
+        raise problem
+
+    assert asyncio.run(MmsChannel(Settings(), files, shrink).contents([row, row], Limits(10_000))) == [outcome] * 2
+
+
 class CountedStore(FolderStore):
     """A folder that counts how often each file is read."""
 
@@ -225,7 +267,7 @@ def test_a_batch_reads_each_picture_once(tmp_path: Path) -> None:
         files.put(name, io.BytesIO(PICTURE))
     details = [f'{{"subject":"Hello","file":"{name}.gif","type":"image/gif"}}' for name in names]
     batch = [quiet.message(details=details[number % 2]) for number in range(100)]
-    made = asyncio.run(MmsChannel(Settings(), files).contents(batch))
+    made = asyncio.run(MmsChannel(Settings(), files, quiet.as_it_is).contents(batch, UNLIMITED))
     assert files.reads == dict.fromkeys(names, 1)
     assert {content.media[0].octets for content in made if isinstance(content, Mms)} == {PICTURE}
     assert len(made) == 100

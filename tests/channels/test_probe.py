@@ -12,6 +12,7 @@ import heliograph
 from channels.conformance import TO, Conformance
 from files.fetching import fetch
 from heliograph.channels import table
+from heliograph.channels.email.channel import Email
 from heliograph.channels.mms.channel import MmsChannel
 from heliograph.channels.sms.channel import Sms
 from heliograph.channels.voice.channel import Voice
@@ -26,7 +27,7 @@ class TestProbe(Conformance):
     price = "price"
 
     def carried(self, outgoing: Outgoing, body: str) -> None:
-        assert outgoing.content == Mail(body, "")
+        assert outgoing.content == Mail(f"{body}\r\n\r\n".encode(), "")
 
     def test_its_price_is_the_sum_of_its_charges(self, carrier: Carrier) -> None:
         api = carrier.server.account()
@@ -39,7 +40,7 @@ class TestProbe(Conformance):
         api = carrier.server.account()
         carrier.server.house.files.put("AAPROBE", io.BytesIO(b"the text of the file"))
         self.send(api, body="Hello", file="AAPROBE")
-        assert carrier.next(api).content == Mail("Hello", "the text of the file")
+        assert carrier.next(api).content == Mail(b"Hello\r\n\r\nthe text of the file", "")
         key = self.send(api, file="BBGONE")["message_id"]
         assert self.becomes(api, key, "Failed")["status_text"] == "Failed: The file is gone."
         assert float(self.balance(api)) < 100
@@ -54,8 +55,10 @@ class TestProbe(Conformance):
 
 def test_registering_is_one_entry(carrier: Carrier) -> None:
     """The channel is reached by its name wherever channels are; nothing else of the house was changed."""
-    assert [type(channel) for channel in carrier.server.house.channels.values()] == [Sms, MmsChannel, Voice, Probe]
-    assert len(table.CHANNELS) == 4
+    assert [type(channel) for channel in carrier.server.house.channels.values()] == [
+        *(Sms, MmsChannel, Voice, Email, Probe)
+    ]
+    assert len(table.CHANNELS) == 5
 
 
 WORKER = """

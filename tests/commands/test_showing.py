@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from support.emails import a_mail
 from support.program import Done, command
 from support.server import Api, Running
 
@@ -107,3 +108,14 @@ def test_messages_are_listed_and_shown_with_what_happened(server: Running, api: 
         server, "messages", "list", api.username, "--limit", "0"
     )
     assert "There is no account 'nobody'." in bad(server, "messages", "list", "nobody")
+
+
+def test_a_mail_is_shown_by_the_id_of_its_send(server: Running, api: Api) -> None:
+    people = [{"email": f"{name}@{api.username}.example"} for name in ("ann", "bob")]
+    sent = api.post("/email/send", a_mail(api, to=people, bcc=people[:1]))
+    api.until(lambda: api.get(f"/email/history?q=status:Sent,message_id:{sent['message_id']}")["data"])
+    found = good(server, "messages", "show", sent["message_id"].lower(), "--json").value
+    assert (found["account"], found["to"]) == (api.username, ", ".join(one["email"] for one in people))
+    assert (found["subject"], found["status"], found["price"]) == ("Hello", "Sent", "0.0100 AUD")
+    assert [step["status"] for step in found["timeline"]] == ["Queued", "Queued", "Sent", "Sent"]
+    assert "ann@" in good(server, "messages", "show", sent["message_id"]).out

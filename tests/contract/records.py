@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from support import emails
 from support.pictures import kept
 from support.server import Api
 
@@ -22,7 +23,10 @@ def ids(api: Api, path: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in re.findall(r"\{(\w+)\}", path):
         within = found.get("list_id") or found.get("from_list_id") or ""
-        found[key] = record(api, path, key, within)
+        if key == "activation_token" and "email_address_id" in found:
+            found[key] = sender_token(api, int(found["email_address_id"]))
+        else:
+            found[key] = record(api, path, key, within)
     return found
 
 
@@ -49,6 +53,19 @@ def mms_campaign(api: Api) -> int:
     return int(api.post("/mms-campaigns/send", {**asked, "schedule": int(time.time()) + 600})["mms_campaign_id"])
 
 
+def email_campaign_body(api: Api) -> dict[str, Any]:
+    """What an email campaign needs of records: a list whose contact has an address, and a verified sender."""
+    list_id = contact_list(api)
+    api.post(f"/lists/{list_id}/contacts", {"email": "jane@example.com"})
+    return {"list_id": list_id, "from_email_address_id": emails.sender(api), "template_id": None}
+
+
+def email_campaign(api: Api) -> int:
+    """An email campaign that has not begun."""
+    asked = {"name": "c", "subject": "s", "body": "b", "from_name": "f", "schedule": int(time.time()) + 600}
+    return int(api.post("/email-campaigns/send", {**asked, **email_campaign_body(api)})["data"]["email_campaign_id"])
+
+
 def code(api: Api) -> str:
     """A code that was sent, or a wrong one when the account has had all that it may ask for.
 
@@ -57,6 +74,27 @@ def code(api: Api) -> str:
     phone = f"0412 {api.user_id % 1_000_000:06d}"
     sent = api.call("PUT", "/account-verify/send", {"country": "AU", "user_phone": phone, "type": "sms"})
     return str(sent.data["activation_token"]) if sent.status == 200 else "000000"
+
+
+def allowed(api: Api) -> int:
+    """An address whose mails become SMS."""
+    return int(api.post("/sms/email-sms", {"email_address": "a@example.org"})["email_address_id"])
+
+
+def sender(api: Api) -> int:
+    """An address that mails shall come from, not verified."""
+    made = api.post("/email/addresses", {"email_address": f"sender{time.time_ns()}@example.com"})
+    vars(api)["sender"] = made["email_address"]
+    return int(made["email_address_id"])
+
+
+def sender_token(api: Api, key: int) -> str:
+    """A token that was mailed to such an address, or a wrong one when the account has had all that it may ask for."""
+    if api.call("PUT", f"/email/address-verify/{key}/send").status != 200:
+        return "wrong"
+    (mail,) = api.until(lambda: api.server.mails(vars(api)["sender"]))
+    (token,) = re.findall(r"asked for it: (\S+)", mail.text)
+    return str(token)
 
 
 def password_key(api: Api) -> dict[str, Any]:
@@ -120,21 +158,34 @@ def record(api: Api, path: str, key: str, list_id: str) -> str:
         "year": lambda: "2019",
         "month": lambda: "4",
         "activation_token": lambda: code(api),
+        "email_address_id": lambda: allowed(api) if path.startswith("/sms/") else sender(api),
         "export_id": lambda: export(api),
         "source": lambda: "quick_sms",
         "source_id": lambda: shortened(api),
         "long_url_id": lambda: long_url(api),
         "contact_id": lambda: api.post(contacts, {"phone_number": "+61491570006"})["contact_id"],
         "import_id": lambda: api.post(f"/lists/{list_id}/import", IMPORT)["id"],
-        "template_id": lambda: api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"],
+        "template_id": lambda: template(api, path),
+        "category_id": lambda: 4,
+        "rule_id": lambda: api.post("/sms/email-sms-stripped-strings", {"strip_string": "x"})["rule_id"],
         "inbound_rule_id": lambda: api.post("/automations/sms/inbound", RULE)["inbound_rule_id"],
         "receipt_rule_id": lambda: api.post(path.partition("/{")[0], RULE)["receipt_rule_id"],
         "sms_campaign_id": lambda: campaign(api),
         "mms_campaign_id": lambda: mms_campaign(api),
+        "email_campaign_id": lambda: email_campaign(api),
         "message_id": lambda: message(api, path),
         "original_message_id": lambda: answered(api),
     }
     return str(makers[key]())
+
+
+def template(api: Api, path: str) -> int:
+    """The id of a template: a master template, or a new one of the account for emails or for SMS."""
+    if path.startswith("/email/master-templates"):
+        return 57
+    if path.startswith("/email/"):
+        return int(api.post("/email/templates", {"template_name": "a", "template_id_master": 57})["template_id"])
+    return int(api.post("/sms/templates", {"template_name": "a", "body": "b"})["template_id"])
 
 
 def answered(api: Api) -> str:
@@ -152,6 +203,8 @@ def message(api: Api, path: str) -> str:
         return str(api.post("/voice/send", {"messages": [given]})["messages"][0]["message_id"])
     if path.startswith("/mms/"):
         return mms(api, path, text)
+    if path.startswith("/email/"):
+        return mail(api, path, text)
     if path.startswith("/sms/inbound-read"):
         poll = {"rule_name": "p", "action": "POLL", "dedicated_number": "*"}
         api.post("/automations/sms/inbound", poll)
@@ -161,6 +214,16 @@ def message(api: Api, path: str) -> str:
         return str(api.send("+61491570006", text, schedule=int(time.time()) + 600)["message_id"])
     key = str(api.send("+61491570006", text)["message_id"])
     api.final(key)
+    return key
+
+
+def mail(api: Api, path: str, text: str) -> str:
+    """The same of a mail."""
+    waits = path.endswith("/cancel")
+    given = emails.a_mail(api, body=text, schedule=int(time.time()) + 600 if waits else 0)
+    key = str(api.post("/email/send", given)["message_id"])
+    if not waits:
+        api.until(lambda: api.get(f"/email/history?q=status:Sent,message_id:{key}")["data"])
     return key
 
 

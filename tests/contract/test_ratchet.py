@@ -35,8 +35,21 @@ ADDITIONS = {
     ("PUT", "/mms/{message_id}/cancel"): "a scheduled message can be taken back, as in SMS",
     ("PUT", "/mms/cancel-all"): "the same",
     ("GET", "/mms/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/email/receipts"): "a POLL rule needs a list to poll, and email has no such endpoint in the document",
+    ("GET", "/email/receipts/{message_id}"): "what a push lost is asked for, as in SMS",
+    ("PUT", "/email/receipts-read"): "the read mark of that list",
+    ("PUT", "/email/{message_id}/cancel"): "a scheduled mail can be taken back, as an SMS",
+    ("GET", "/email/{message_id}/timeline"): "each step of a message is what support asks for first (user needs 1, 8)",
+    ("GET", "/email/templates/{template_id}/preview"): "who edits a body wants to see what becomes of it",
+    ("GET", "/email/master-templates/{template_id}/preview"): "the same",
+    ("GET", "/sms/email-sms/{email_address_id}"): "nothing documented tells whether its owner has agreed",
+    ("PUT", "/sms/email-sms/{email_address_id}"): "nothing documented changes what the SMS come from",
+    ("DELETE", "/sms/email-sms/{email_address_id}"): "nothing documented removes one",
     ("GET", "/short-url/statistics/{source}/{source_id}"): "newer clients have it (clients 2)",
     ("GET", "/short-url/tracking/{long_url_id}"): "the same",
+    ("GET", "/email/suppressions"): "who gets no mail, and why: a sender has to know it, and to keep it (user needs 5)",
+    ("POST", "/email/suppressions"): "the same",
+    ("DELETE", "/email/suppressions"): "the same",
 }
 
 

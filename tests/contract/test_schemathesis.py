@@ -29,6 +29,8 @@ JUDGED_BY_VALUE = {
     "username": "the name has to be free, the phone number and the country have to exist",
     "api_username": "the name has to be free",
     "email": "the address has to be one",
+    "attachments": "addresses have to be some, files in base64, and the sender verified",
+    "from_email_address_id": "the address has to be verified",
     "email_address": "the same",
     "user_email": "the same",
     "phone_number": "the number has to be one",
@@ -45,7 +47,9 @@ JUDGED_BY_VALUE = {
     "currency": "the currency has to be one that the rates convert",
     "margin_percent": "the margin has a limit",
     "auto_recharge_amount": "the amount has to be one that a card can be charged",
+    "stripped-string": "one of the three spellings has to have a text",
     "number": "the check digit has to be right",
+    "template_id_master": "the master template has to exist",
     "package_id": "the account has to have a card",
 }
 """Parameters and fields whose values the server judges by more than the document can say: a 400 is right for them."""
@@ -54,6 +58,7 @@ PATHS_JUDGED_BY_VALUE = {
     "/statistics/sms": "the range of days has a limit",
     "/statistics/voice": "the same",
     **dict.fromkeys((f"/statistics/{channel}" for channel in ("mms", "fax", "post", "email")), "the same"),
+    "/email/templates/{template_id}": "one of the fields has to be given",
     "/recharge/events": "the payment gateway signs its events",
 }
 """The same of whole paths."""

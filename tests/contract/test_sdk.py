@@ -10,6 +10,7 @@ from typing import Any
 import clicksend_client as sdk
 import pytest
 
+from support import emails
 from support.pictures import PICTURE
 from support.server import Api, Running
 
@@ -351,6 +352,86 @@ def test_the_voice_api_whole(client: sdk.ApiClient, api: Api) -> None:
     assert data(rules.voice_delivery_receipt_automation_delete(key)) == []
 
 
+def test_email_addresses(client: sdk.ApiClient, api: Api) -> None:
+    """What EmailMarketingApi has for the addresses that mails come from."""
+    calls = sdk.EmailMarketingApi(client)
+    made = data(calls.allowed_email_address_post(email_address=sdk.EmailAddress(email_address="Ann@SDK.example.com")))
+    key, address = made["email_address_id"], "Ann@sdk.example.com"
+    assert (made["email_address"], made["verified"]) == (address, 0)
+    assert int(made["date_added"]) <= time.time()
+    assert data(calls.allowed_email_address_get(page=1, limit=15))["data"] == [made]
+    assert data(calls.send_verification_token_get(key)) is None
+    (mail,) = api.until(lambda: api.server.mails(address))
+    (token,) = re.findall(r"asked for it: (\S+)", mail.text)
+    assert "activation_token" in refused(lambda: calls.verify_allowed_email_address_get(key, "wrong"), 400)
+    assert data(calls.verify_allowed_email_address_get(key, token)) == {**made, "verified": 1}
+    assert data(calls.specific_allowed_email_address_get(key))["verified"] == 1
+    assert data(calls.specific_allowed_email_address_delete(key)) is None
+    refused(lambda: calls.specific_allowed_email_address_get(key), 404)
+
+
+def test_transactional_email(client: sdk.ApiClient, api: Api) -> None:
+    """TransactionalEmailApi and EmailDeliveryReceiptRulesApi whole."""
+    rules = sdk.EmailDeliveryReceiptRulesApi(client)
+    rule = sdk.DeliveryReceiptRule(rule_name="poll", match_type=0, action="POLL", action_address="", enabled=1)
+    key = data(rules.email_delivery_receipt_automation_post(rule))["receipt_rule_id"]
+    rule.rule_name = "other"
+    assert data(rules.email_delivery_receipt_automation_put(key, rule))["rule_name"] == "other"
+    assert data(rules.email_delivery_receipt_automation_get(key))["rule_name"] == "other"
+    assert data(rules.email_delivery_receipt_automations_get(page=1, limit=15))["total"] == 1
+    calls, to = sdk.TransactionalEmailApi(client), f"jane@{api.username}.example"
+    file = sdk.Attachment(
+        content="ZmlsZSBjb250ZW50cw==", type="text/plain", filename="a.txt", disposition="attachment", content_id="text"
+    )
+    mail = sdk.Email(
+        to=[sdk.EmailRecipient(email=to, name="Jane")],
+        cc=[sdk.EmailRecipient(email=f"cc@{api.username}.example", name="")],
+        _from=sdk.EmailFrom(email_address_id=str(emails.sender(api)), name="Ann"),
+        subject="Hello",
+        body="<p>Good day</p>",
+        attachments=[file],
+        schedule=0,
+    )
+    assert data(calls.email_price_post(mail))["price"] == 0.01
+    sent = data(calls.email_send_post(mail))
+    assert (sent["status"], sent["price"], sent["bcc"]) == ("Queued:WaitSend", "0.0100", None)
+    found = api.until(
+        lambda: [one for one in data(calls.email_history_get(page=1, limit=15))["data"] if one["status"] == "Sent"]
+    )
+    assert [one["message_id"] for one in found] == [sent["message_id"]]
+    assert data(calls.email_history_get(date_from=1, date_to=2))["total"] == 0
+    assert "/files/" in data(calls.email_history_export_get("mails.csv"))["url"]
+    (got,) = emails.arrived(api, to)
+    assert [part.get_filename() for part in got.iter_attachments()] == ["a.txt"]
+    assert data(rules.email_delivery_receipt_automation_delete(key)) is True
+
+
+def test_email_campaigns(client: sdk.ApiClient, api: Api) -> None:
+    """What EmailMarketingApi has for campaigns: every operation."""
+    book = data(sdk.ContactListApi(client).lists_post(sdk.ContactList(list_name="Readers")))["list_id"]
+    contact = sdk.Contact(phone_number=NUMBER, email="ann@sdk.example.com", custom_1="VIP")
+    data(sdk.ContactApi(client).lists_contacts_by_list_id_post(contact, book))
+    calls = sdk.EmailMarketingApi(client)
+    usual = {"subject": "Hi", "body": "Hi (Email)", "from_email_address_id": emails.sender(api), "from_name": "Shop"}
+    asked = sdk.EmailCampaign(name="Spring", list_id=book, schedule=int(time.time()) + 600, **usual)
+    assert data(calls.email_campaign_price_post(asked))["queued_count"] == 1
+    made = data(calls.email_campaign_post(asked))
+    assert (made["total_count"], made["data"]["schedule"]) == (1, str(asked.schedule))
+    key = made["data"]["email_campaign_id"]
+    asked.name = "Summer"
+    assert data(calls.email_campaign_put(key, asked))["name"] == "Summer"
+    assert data(calls.email_campaign_get(key))["status"] == "Scheduled"
+    assert [row["email_campaign_id"] for row in data(calls.email_campaigns_get(page=1, limit=15))["data"]] == [key]
+    assert data(calls.cancel_email_campaign_put(key))["status"] == "Cancelled"
+    now = data(calls.email_campaign_post(sdk.EmailCampaign(name="Now", list_id=book, **usual)))["data"]
+    key = now["email_campaign_id"]
+    assert now["schedule"] == ""
+    api.until(lambda: data(calls.email_campaign_get(key))["status"] == "Sent")
+    (row,) = data(calls.email_campaign_history_get(key, date_from=int(now["date_added"])))["data"]
+    assert (row["to_address"], row["status"]) == ("ann@sdk.example.com", "Sent")
+    assert "/files/" in data(calls.email_campaign_history_export_get(key))["url"]
+
+
 def picture(client: sdk.ApiClient) -> str:
     """The name of an uploaded picture."""
     file = sdk.UploadFile(content=base64.b64encode(PICTURE).decode())
@@ -400,3 +481,46 @@ def test_mms_campaigns(client: sdk.ApiClient, api: Api) -> None:
     api.until(lambda: data(campaigns.mms_campaign_by_mms_campaign_id_get(now))["status"] == "Sent")
     (message,) = data(sdk.MMSApi(client).mms_history_get(q="body:ann*", page=1, limit=15))["data"]
     assert (message["to"], message["body"]) == (NUMBER, "Ann, look")
+
+
+def test_email_templates(client: sdk.ApiClient) -> None:
+    """Every operation of MasterEmailTemplatesApi and UserEmailTemplatesApi."""
+    masters, own = sdk.MasterEmailTemplatesApi(client), sdk.UserEmailTemplatesApi(client)
+    listed = data(masters.master_email_templates_get(page=1, limit=20))["data"]
+    chosen = data(masters.master_email_template_get(57))
+    assert chosen in listed
+    categories = data(masters.master_email_template_categories_get(page=1, limit=20))
+    blank = next(one["category_id"] for one in categories if one["name"] == "Blank Template")
+    assert data(masters.master_email_template_category_get(blank)) == {"category_id": blank, "name": "Blank Template"}
+    within = data(masters.master_email_templates_in_category_get(blank, page=1, limit=20))
+    assert [one["template_name"] for one in within] == ["Basic", "Basic 2"]
+    made = data(own.email_template_post(sdk.EmailTemplateNew(template_name="Minions", template_id_master=57)))
+    assert made["body"] == chosen["body"]
+    key = made["template_id"]
+    changed = sdk.EmailTemplateUpdate(template_name="Minions", body="This is a sample content.")
+    assert data(own.email_template_put(key, changed))["body"] == "This is a sample content."
+    assert data(own.email_template_put(key, sdk.EmailTemplateUpdate(body="b")))["template_name"] == "Minions"
+    assert data(own.email_template_get(key)) == {**made, "body": "b"}
+    assert data(own.email_templates_get(page=1, limit=15))["data"] == [{"template_id": key, "template_name": "Minions"}]
+    assert data(own.email_template_delete(key)) == []
+    refused(lambda: own.email_template_get(key), 404)
+
+
+def test_email_to_sms(client: sdk.ApiClient, api: Api) -> None:
+    mails = sdk.EmailToSmsApi(client)
+    given = sdk.EmailSMSAddress(email_address=api.username + "@example.com", _from="Shop")
+    made = data(mails.sms_email_sms_post(given))
+    assert (made["email_address"], made["from"]) == (given.email_address, "Shop")
+    paid_by = sdk.EmailSMSAddress(
+        email_address="b@example.org", _from="+61411111111", subaccount_id=str(api.subaccount_id)
+    )
+    data(mails.sms_email_sms_post(paid_by))
+    listed = data(mails.sms_email_sms_get(page=1, limit=15))["data"]
+    assert [row["subaccount_id"] for row in listed] == [api.subaccount_id] * 2
+    rule = data(mails.sms_email_sms_stripped_string_post(sdk.StrippedString(strip_string="~~~test~~~")))
+    key = rule["rule_id"]
+    assert data(mails.sms_email_sms_stripped_string_get(key))["strip_string"] == "~~~test~~~"
+    changed = data(mails.sms_email_sms_stripped_string_put(sdk.StrippedString(strip_string="~~~test1~~~"), key))
+    assert changed["strip_string"] == "~~~test1~~~"
+    assert data(mails.sms_email_sms_stripped_strings_get(page=1, limit=15))["total"] == 1
+    assert data(mails.sms_email_sms_stripped_string_delete(key)) is True

@@ -360,6 +360,7 @@ def test_api_and_worker_are_processes_of_their_own(tmp_path: Path, postgres_url:
         for command in (["worker"], ["serve", "--role", "worker"]):
             given = [*command, "--data", str(data), "--database", url]
             with program(tmp_path / f"{command[-1]}{len(command)}.log", *given) as worker:
+                worker.heard("mailserver.listening")
                 worker.heard("worker.started")
                 message_id = send(api.port, f"In two steps by {command[0]}")[0]["message_id"]
                 until(lambda: "Completed" in statuses_of(api, message_id))  # noqa: B023 - asked in this turn

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import http.client
+import io
 import json
 from collections.abc import Iterator
 from email import message_from_bytes, policy
@@ -10,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from files.fetching import fetch
+from files.test_attach import PNG, site
+from heliograph.messaging.rows import media_of
 from heliograph.transports.base import Media, Mms
 from heliograph.transports.mm7 import envelope
 from heliograph.transports.mm7.envelope import Dialect
 from heliograph.transports.mm7.package import packed
 from heliograph.transports.sandbox.mmsc import SCENARIOS, SimulatedMmsc
 from heliograph.transports.sandbox.mmsfolder import listing, mms_folder
+from support import documents
 from support.pictures import PICTURE, kept
 from support.server import Api, Running
 
@@ -27,6 +32,15 @@ kind = "mm7"
 url = "http://127.0.0.1:{port}/"
 inbound_username = "carrier"
 inbound_password = "secret"
+largest_bytes = 20_000
+
+[transports.api]
+kind = "http"
+url = "http://127.0.0.1:{port}/"
+carries = ["mms"]
+inbound_username = "carrier"
+inbound_password = "secret"
+replies = {{ from = "from", to = "to", text = "text", media = "media", content = "content", id = "id" }}
 
 [[routes]]
 transport = "mmsc"
@@ -143,6 +157,29 @@ def test_an_mmsc_reports_by_requests_of_its_own(elsewhere: tuple[Running, Simula
     assert any(step.startswith("Taken by mmsc: 1000 Success.") for step in steps)
 
 
+def test_a_carrier_gets_the_picture_as_small_as_it_takes_it(
+    elsewhere: tuple[Running, SimulatedMmsc], tmp_path: Path
+) -> None:
+    """The first is made once for both messages; of the second nothing can be made, and its money comes back."""
+    running, _ = elsewhere
+    api = running.account()
+    photo = kept(api, documents.saved(documents.picture(600, 400), "JPEG"), "jpg")
+    before = api.get("/account")["balance"]
+    keys = [send(api, number, photo) for number in ("+61491570006", "+61491570156")]
+    assert [final(api, key)["status"] for key in keys] == ["Completed", "Completed"]
+    got = [(tmp_path / "mmsc" / one.id / one.files[0]).read_bytes() for one in listing(tmp_path / "mmsc")]
+    assert len(set(got)) == 1
+    assert len(got[0]) <= 20_000
+    assert Image.open(io.BytesIO(got[0])).size[0] > 300
+    paid = api.get("/account")["balance"]
+    assert paid != before
+    broken = send(api, "+61491570157", kept(api, b"GIF89a" + bytes(20_000)))
+    assert final(api, broken)["status"] == "Failed"
+    steps = [step["detail"] for step in api.get(f"/mms/{broken}/timeline")]
+    assert any("The picture cannot be made as small as the carrier takes it: " in step for step in steps), steps
+    assert api.get("/account")["balance"] == paid
+
+
 @pytest.mark.parametrize(
     ("path", "credentials", "body", "status"),
     [
@@ -204,6 +241,36 @@ def test_a_message_that_the_mmsc_says_again_counts_once(elsewhere: tuple[Running
         return int(tx.driver("SELECT count(*) FROM files WHERE user_id = ?", [api.user_id]).fetchone()[0])
 
     assert running.read(files) == 3  # what was sent, and what arrived twice
+
+
+def test_files_of_a_carrier_over_http_are_fetched_before_the_message_is_stored(
+    elsewhere: tuple[Running, SimulatedMmsc],
+) -> None:
+    """One that cannot be had is told in the timeline, and what comes again is not fetched again."""
+    running, _ = elsewhere
+    api = running.account()
+    api.post("/automations/sms/inbound", {**RULE, "action": "POLL"})
+    send(api, "+61491570006")
+    ends = {"from": "+61491570006", "to": api.get("/mms/history")["data"][0]["from"], "text": "Look", "id": "7"}
+    with site() as (url, asked):
+        links = [f"{url}/a.pdf", f"{url}/none", "ftp://example.com/"]
+        told = {**ends, "media": links, "content": base64.b64encode(PICTURE).decode()}
+        for _ in range(2):
+            octets = json.dumps(told).encode()
+            assert _post(running, "/carriers/api", "carrier:secret", octets, "application/json") == 200
+    assert sorted(asked) == ["/a.pdf", "/none"]
+    (arrived,) = api.get("/mms/inbound")["data"]
+    assert (arrived["body"], fetch(arrived["_media_file_url"]).raw) == ("Look", PICTURE)
+
+    def details(tx: Any) -> str:
+        return str(tx.driver("SELECT details FROM inbound WHERE user_id = ?", [api.user_id]).fetchone()[0])
+
+    assert [fetch(link).raw for link in media_of(running.read(details))] == [PICTURE, PNG]
+    steps = [step["detail"] for step in api.get(f"/mms/{arrived['message_id']}/timeline")]
+    assert steps[1:3] == [
+        "A file did not arrive: 127.0.0.1 answered with status 404.",
+        "A file did not arrive: The scheme of the URL must be http or https.",
+    ]
 
 
 async def _arrival(to: str, message: Mms, stamp: str = "") -> tuple[str, bytes]:

@@ -211,6 +211,7 @@ def test_what_is_absent_is_found_as_empty(connector: Connector) -> None:
     [
         ("name:\x00", "The search contains characters that cannot be stored."),
         ("name:" + "a" * 2000, "A search has at most 2000 characters and 50 pairs."),
+        (" " * 2001, "A search has at most 2000 characters and 50 pairs."),
         ("name:a," * 51, "A search has at most 2000 characters and 50 pairs."),
     ],
 )
@@ -309,7 +310,7 @@ def test_several_orders_are_all_kept_the_first_one_first(
 def test_a_search_is_as_long_as_the_database_takes_it_in_its_order_too(connector: Connector) -> None:
     def work(ask: Ask) -> None:
         assert ask(order_by=",".join(["name:desc"] * 50)) == ["b", "a"]
-        for order in (",".join(["name"] * 51), "n" * 2001):
+        for order in (",".join(["name"] * 51), "n" * 2001, "\v" * 2001):
             with pytest.raises(BadRequest) as refused:
                 ask(order_by=order)
             assert list(refused.value.data) == ["order_by"]

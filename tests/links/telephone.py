@@ -39,7 +39,7 @@ def ask(server: Running, path: str, method: str = "GET", *, agent: str | None = 
         connection.request(method, path, headers=sent if agent is None else {"User-Agent": agent, **sent})
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
-        return Page(answer.status, found, answer.read().decode())
+        return Page(answer.status, found, answer.read().decode("utf-8", "replace"))
     finally:
         connection.close()
 

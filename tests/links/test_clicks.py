@@ -11,7 +11,7 @@ import pytest
 
 from heliograph.db.database import Database
 from heliograph.errors import DatabaseAway
-from heliograph.links import clicks, judge
+from heliograph.links import judge, notes
 from heliograph.links.clicks import Clicks
 from heliograph.option import SettingsError
 from heliograph.settings import load
@@ -150,7 +150,7 @@ def run(work: Callable[[Clicks, Away], Any], **patches: Any) -> Away:
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in patches.items():
-            patch.setattr(clicks, name, value)
+            patch.setattr(notes, name, value)
         asyncio.run(counted())
     assert isinstance(database, Away)
     return database

@@ -43,7 +43,7 @@ def test_a_clock_that_was_ahead_dates_nothing_after_it(migrated_url: str) -> Non
             row = await database.read(lambda tx, fate=fate: message.find(tx, user, fate.message_id))  # type: ignore[misc]
             assert row is not None
             assert row.date == row.schedule == now - 10
-        assert await database.read(lambda tx: history.between(tx, user, "sms", now, now)) == (3, 6)
+        assert await database.read(lambda tx: history.between(tx, user, history.messages_of("sms"), now, now)) == (3, 6)
         due = await database.read(lambda tx: tx.driver("SELECT MAX(due_at) FROM queue").fetchone()[0])
         assert due <= clock.now
         clock.now += 1

@@ -16,13 +16,13 @@ from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.messaging import message, receipts, rows
 from heliograph.messaging.channel import Channel, Draft
-from heliograph.messaging.deliver import UNROUTED, Attempt, Delivery, Parcel
+from heliograph.messaging.deliver import HELD, UNROUTED, Attempt, Delivery, Parcel
 from heliograph.messaging.message import CANCELLED, COMPLETED, FAILED, QUEUED, SENT
 from heliograph.messaging.routing import Router
 from heliograph.messaging.rows import Key, Message
 from heliograph.queue import claim
 from heliograph.queue.worker import ChannelLoop
-from heliograph.transports.base import Failed, MessageKey, Outcome, Outgoing, Receipt, Retry, Sent, SmsText
+from heliograph.transports.base import Failed, Limits, MessageKey, Outcome, Outgoing, Receipt, Retry, Sent, SmsText
 from heliograph.transports.options import RouteOptions
 from support import quiet, steps
 from support.clock import until
@@ -52,7 +52,9 @@ class House:
         self.opted_out: set[Key] = set()
         self.reported: list[tuple[str, str]] = []
         table = {channel.name: channel}
-        self.hooks = quiet.hooks(table, on_receipt=self._report, opted_out=lambda tx, rows: self.opted_out)
+        self.held: set[Key] = set()
+        calls = {"opted_out": lambda tx, rows: self.opted_out, "held": lambda tx, rows: self.held}
+        self.hooks = quiet.hooks(table, on_receipt=self._report, **calls)
         self.delivery = self.another()
 
     def _report(self, tx: Tx, row: Message, receipt: rows.Receipt) -> bool:
@@ -194,6 +196,25 @@ def test_who_opted_out_after_the_acceptance_gets_nothing_and_the_money_comes_bac
     assert house.due() is None
 
 
+# hold
+
+
+def test_what_is_held_waits_and_goes_out_when_it_is_let_go(house: House) -> None:
+    held, _ = house.accept(draft(A), draft(B))
+    house.held = {(house.who.user_id, held)}
+    house.deliver()
+    assert (house.carrier.got, house.due()) == ([B], HELD)
+    house.clock.now += HELD
+    house.deliver()
+    assert house.carrier.got == [B]
+    house.held = set()
+    house.clock.now += HELD
+    (batch,) = house.take()
+    assert [parcel.claimed.attempt for parcel in batch] == [1], "it was no try"
+    house.carry([batch])
+    assert house.carrier.got == [B, A]
+
+
 # fail_expired
 
 
@@ -237,7 +258,7 @@ def test_a_claim_that_ended_without_an_answer_may_double_the_message_and_the_tim
 def test_a_content_that_cannot_be_made_fails_or_delays_its_own_message_only(opened: Steps) -> None:
     made: dict[str, Any] = {A: Failed(None, "The file is no document."), B: Retry(30.0, "the converter is busy")}
 
-    async def contents(self: Channel, messages: Sequence[Message]) -> list[Any]:
+    async def contents(self: Channel, messages: Sequence[Message], limits: Limits) -> list[Any]:
         return [made.get(row.recipient, SmsText((row.body,), False)) for row in messages]
 
     house = House(opened, quiet.channel("faxes", "sms", contents=contents))

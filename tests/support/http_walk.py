@@ -15,6 +15,7 @@ import pytest
 from contract import oracle, records
 from heliograph import routes
 from heliograph.http.route import Route
+from support import emails
 from support.pictures import kept
 from support.server import Api
 
@@ -55,11 +56,19 @@ def contact(api: Api) -> int:
     return int(api.post(f"/lists/{listed(api)}/contacts", {"phone_number": PLAIN})["contact_id"])
 
 
+def sender(api: Api) -> int:
+    """An address that mails shall come from, and whose token the same path may name."""
+    vars(api)["sender_id"] = records.sender(api)
+    return int(vars(api)["sender_id"])
+
+
 def loading(api: Api) -> int:
     """An import, of a file that nobody has."""
     return int(api.post(f"/lists/{listed(api)}/import", IMPORT)["id"])
 
 
+STRIPPED = "/sms/email-sms-stripped-strings"
+ALLOWED = {"email_address": "jane@example.org"}
 MAKERS: list[tuple[str, str, Maker]] = [
     ("/sms/inbound-read/", "message_id", arrived),
     ("/sms/inbound/", "original_message_id", records.answered),
@@ -70,8 +79,18 @@ MAKERS: list[tuple[str, str, Maker]] = [
     ("/mms/{message_id}/cancel", "message_id", lambda api: records.message(api, "/mms/{message_id}/cancel")),
     ("/mms/", "message_id", lambda api: records.message(api, "/mms/")),
     ("/mms-campaign", "mms_campaign_id", records.mms_campaign),
+    ("/email-campaigns/", "email_campaign_id", records.email_campaign),
+    ("/email/", "email_address_id", sender),
+    ("/email/", "activation_token", lambda api: records.sender_token(api, vars(api)["sender_id"])),
     ("/voice/", "message_id", lambda api: records.message(api, "/voice/")),
-    ("/sms/templates/", "template_id", lambda api: api.post("/sms/templates", TEMPLATE)["template_id"]),
+    ("/email/{message_id}/cancel", "message_id", lambda api: records.message(api, "/email/{message_id}/cancel")),
+    ("/email/receipts/", "message_id", lambda api: records.message(api, "/email/")),
+    ("/email/{message_id}/", "message_id", lambda api: records.message(api, "/email/")),
+    ("/automations/email/receipts/", "receipt_rule_id", lambda api: made_rule(api, "receipt", "email")),
+    ("/sms/templates/", "template_id", lambda api: records.template(api, "/sms/templates/")),
+    ("/email/templates/", "template_id", lambda api: records.template(api, "/email/templates/")),
+    ("/sms/email-sms/", "email_address_id", lambda api: api.post("/sms/email-sms", ALLOWED)["email_address_id"]),
+    (STRIPPED, "rule_id", lambda api: api.post(STRIPPED, {"strip_string": "x"})["rule_id"]),
     ("/sms-campaigns/", "sms_campaign_id", records.campaign),
     ("/lists/", "list_id", listed),
     ("/lists/", "from_list_id", listed),
@@ -95,7 +114,10 @@ MAKERS: list[tuple[str, str, Maker]] = [
 BODY_IDS: dict[str, Maker | None] = {
     "list_id": records.contact_list,
     "subaccount_id": lambda api: api.subaccount(sms=1).subaccount_id,
+    "from_email_address_id": emails.sender,
+    "template_id": lambda api: records.template(api, "/email/templates/"),
     "client_user_id": records.client,
+    "email_address_id": emails.sender,
 }
 """Id in a body or a query -> makes such a record. None: no account can have one yet, since no route makes it."""
 
@@ -108,25 +130,34 @@ NO_RECORDS = {
 }
 """Parameters of paths that are no records of an account, and what they are."""
 
+EVERYBODYS = "/email/master-templates"
+"""Beginning of the paths that have no record of an account, though others have parameters of the same name."""
+
 CAMPAIGNS = ("POST /sms-campaigns/send", "POST /sms-campaigns/price", "PUT /sms-campaigns/{sms_campaign_id}")
 NO_IDS = {
     ("POST /delivery-issues", "message_id"),
     ("PUT /account", "setting_fix_sender_id"),
     *((at, "sender_id") for at in CAMPAIGNS),
+    ("POST /email/send", "content_id"),
+    ("POST /email/price", "content_id"),
 }
 """Fields that look like ids, and by which nothing is looked up."""
 
 IMPORT = {"file_url": "http://127.0.0.1:9/import.csv", "field_order": ["phone"]}
 
-TEMPLATE = {"template_name": "a", "body": "b"}
 BODIES: dict[str, Any] = {
     "PUT /account": {"account_name": "New"},
+    "POST /sms/email-sms": ALLOWED,
+    "PUT /sms/email-sms/{email_address_id}": {"from": "Shop"},
     "POST /voice/receipts": {"url": "http://127.0.0.1:9/hook"},
     "PUT /voice/receipts-read": {"date_before": 1},
+    "POST /email/suppressions": {"email_address": ["jane@example.com"]},
     "POST /mms/send": {"media_file": "", "messages": [{"to": "+61411111111", "subject": "s", "body": "b"}]},
     "PUT /mms/receipts-read": {"date_before": 1},
+    "PUT /email/receipts-read": {"date_before": 1},
     "PUT /mms/inbound-read": {"date_before": 1},
     "PUT /mms-campaigns/{mms_campaign_id}": {"name": "New"},
+    "PUT /email-campaigns/{email_campaign_id}": {"name": "New"},
     "POST /lists/{list_id}/import": IMPORT,
     "PUT /recharge/auto-recharge": {"auto_recharge": False},
     "PUT /sms-campaigns/{sms_campaign_id}": {"name": "New"},
@@ -144,6 +175,11 @@ def made_rule(api: Api, kind: str, channel: str = "sms") -> int:
 
 def parameters(path: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", path)
+
+
+def records_in(path: str) -> list[str]:
+    """The parameters of a path that are records of an account."""
+    return [] if path.startswith(EVERYBODYS) else [name for name in parameters(path) if name not in NO_RECORDS]
 
 
 def maker(path: str, name: str) -> Maker:
@@ -202,7 +238,8 @@ def cases(wanted: Callable[[Route], bool]) -> Any:
 def own(api: Api, route: Route) -> str:
     """A path of the route with records of an account."""
     path = route.paths[0]
-    return fill(path, {name: "1" if name in NO_RECORDS else maker(path, name)(api) for name in parameters(path)})
+    made = {name: maker(path, name)(api) for name in records_in(path)}
+    return fill(path, {name: made.get(name, "1") for name in parameters(path)})
 
 
 def dummy(route: Route) -> str:

@@ -16,15 +16,13 @@ from heliograph.channels import table
 from heliograph.channels.api import sending_and_pricing
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
-from heliograph.files.store import FileStore
 from heliograph.http.request import Reply, Request
 from heliograph.http.route import Route, Section
 from heliograph.messaging import api, history, inbound
 from heliograph.messaging.channel import Accepted, Charge, Draft, Order, Sheet, Words
 from heliograph.messaging.rows import Message
 from heliograph.messaging.shapes import Receipt
-from heliograph.settings import Settings
-from heliograph.transports.base import Content, Failed, Inbound, Mail, Retry
+from heliograph.transports.base import Content, Failed, Inbound, Limits, Mail, Retry
 
 
 class ProbeMessage(msgspec.Struct, kw_only=True):
@@ -78,12 +76,13 @@ class Probe:
     sheet = Sheet({name: history.COLUMNS[name] for name in ("date", "to", "body", "message_id")}, ProbeEntry, _entry)
     receipt_rules = "probe-receipts"
     inbound_rules = "probe-inbound"
-    late_failures = True
+    counted_as = "post"
+    unconfirmed = False
     lasting = True
     validity: float | None = None
 
-    def __init__(self, settings: Settings, files: FileStore) -> None:
-        self._files = files
+    def __init__(self, parts: table.Parts) -> None:
+        self._files = parts.files
 
     def draft(self, who: Principal, given: ProbeMessage, now: float) -> Draft:
         draft = Draft(recipient=given.to or "", body=given.body or "", units=given.pages, schedule=given.schedule)
@@ -105,7 +104,7 @@ class Probe:
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         pass
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[Content | Retry | Failed]:
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Content | Retry | Failed]:
         return [self._content(row) for row in messages]
 
     def _content(self, row: Message) -> Content | Failed:
@@ -114,7 +113,7 @@ class Probe:
             text = self._files.read(file_id, 0, 100).decode() if file_id else ""
         except FileNotFoundError:
             return Failed(None, "The file is gone.")
-        return Mail(row.body, text)
+        return Mail(f"{row.body}\r\n\r\n{text}".encode(), "")
 
     def original(self, tx: Tx, arrived: Inbound, holder: int | None) -> Message | None:
         return inbound.by_number(tx, arrived, holder)

@@ -58,13 +58,14 @@ class Done(NamedTuple):
 
 def command(*arguments: str) -> Done:
     """Run a command in this process: for those that end by themselves."""
-    out, err = io.StringIO(), io.StringIO()
+    written, err, code = io.BytesIO(), io.StringIO(), 0
+    out = io.TextIOWrapper(written, "utf-8", "surrogatepass", write_through=True)
     with restored_logs(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.main(arguments)
         except SystemExit as end:
-            return Done(end.code if isinstance(end.code, int) else 0, out.getvalue(), err.getvalue())
-    return Done(0, out.getvalue(), err.getvalue())
+            code = end.code if isinstance(end.code, int) else 0
+    return Done(code, written.getvalue().decode("utf-8", "surrogateescape"), err.getvalue())
 
 
 @contextmanager

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from heliograph.accounts.account import Principal
+from heliograph.accounts.vault import Vault
 from heliograph.channels.sms.channel import Sms
-from heliograph.channels.table import channels
+from heliograph.channels.table import Parts, channels
 from heliograph.db.database import Database
 from heliograph.files.folder import FolderStore
+from heliograph.files.shrink import Picture
 from heliograph.media import Medium
 from heliograph.messaging import rows
 from heliograph.messaging.channel import Channel, Charge, Draft, Order
@@ -17,9 +19,21 @@ from heliograph.messaging.deliver import Delivery
 from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.routing import Router
 from heliograph.settings import Settings
-from heliograph.transports.base import Events, Outcome, Outgoing, Sent
+from heliograph.transports.base import Events, Limits, Outcome, Outgoing, Sent
 
-CHANNELS: Mapping[str, Channel] = channels(Settings(), FolderStore(Path("no-files")))
+
+async def as_it_is(picture: Picture, limits: Limits) -> Picture:
+    """No picture has to be smaller."""
+    return picture
+
+
+def parts(settings: Settings, folder: Path, vault: Vault) -> Parts:
+    """What channels are made of, without a database: they accept, and hand nothing over."""
+    database: Any = None
+    return Parts(settings, FolderStore(folder), database, vault, as_it_is)
+
+
+CHANNELS: Mapping[str, Channel] = channels(parts(Settings(), Path("no-files"), Vault(b"no secret")))
 SMS = CHANNELS["sms"]
 
 
@@ -30,13 +44,16 @@ def hooks(table: Mapping[str, Channel] = CHANNELS, **calls: Any) -> Hooks:
         "on_inbound": lambda tx, arrived, original: False,
         "owner": lambda tx, number: None,
         "opted_out": lambda tx, messages: set(),
+        "held": lambda tx, messages: set(),
     }
     return Hooks(table, **{**quiet, **calls})
 
 
 def channel(name: str, medium: Medium, **special: Any) -> Channel:
     """A channel like SMS, but for its name, its medium, and what else is special about it."""
-    made: Channel = type(name.title(), (Sms,), {"name": name, "medium": medium, **special})(Settings())
+    made: Channel = type(name.title(), (Sms,), {"name": name, "medium": medium, "counted_as": medium, **special})(
+        Settings()
+    )
     return made
 
 

@@ -43,11 +43,18 @@ class Running:
 
     def __init__(self, data: Path, database: str = "", **options: Any) -> None:
         # A slow machine may let more than the default of 5 seconds pass between two sends that are meant to be twins.
-        daily = ("codes_per_address", "codes_per_day", "reminders_per_address", "reminders_per_day")
+        daily = (
+            "codes_per_address",
+            "codes_per_day",
+            "reminders_per_address",
+            "reminders_per_day",
+            "verifications_per_day",
+        )
         options = {
             "login_limit": "100000/minute",
             "throttle_seconds": 60,
             "smpp_port": "0",
+            "smtp_port": "0",
             **dict.fromkeys(daily, 10**6),
             **options,
         }
@@ -57,7 +64,7 @@ class Running:
         self._failure: BaseException | None = None
         self.house: House
         self.loop: asyncio.AbstractEventLoop
-        self.port = self.smpp_port = self.smpp_tls_port = 0
+        self.port = self.smpp_port = self.smpp_tls_port = self.smtp_port = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(120), "the server did not start"
@@ -88,6 +95,7 @@ class Running:
             await asyncio.sleep(0.005)
         self.esmes = self._server.esmes
         self.smpp_port, self.smpp_tls_port = self.esmes.port, self.esmes.tls_port
+        self.smtp_port = self._server.mails.port
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self._ready.set()
         await task

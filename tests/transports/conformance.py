@@ -189,7 +189,7 @@ def with_text(message: Outgoing, text: str) -> Outgoing:
     """The same message with another text, of which nothing was checked before."""
     content: Content = SmsText((text,), unicode=not text.isascii())
     if isinstance(message.content, Mail):
-        content = Mail(text, text)
+        content = Mail(text.encode("utf-8", "replace"), message.sender)
     elif isinstance(message.content, Mms):
         content = Mms(text, text, message.content.media)
     elif isinstance(message.content, Spoken):
@@ -199,7 +199,7 @@ def with_text(message: Outgoing, text: str) -> Outgoing:
 
 def with_other_kind(message: Outgoing) -> Outgoing:
     """The same message with a content that the channel does not know."""
-    content = SmsText(("Hello",), False) if isinstance(message.content, Mail) else Mail("Hello", "Good day")
+    content = SmsText(("Hello",), False) if isinstance(message.content, Mail) else Mail(b"Hello", "a@example.org")
     return msgspec.structs.replace(message, content=content)
 
 
@@ -207,7 +207,7 @@ def with_long_text(message: Outgoing) -> Outgoing:
     """The same message in 10 segments, with 100,000 characters, or with 2.5 seconds of speech."""
     content: Content = SmsText(("x" * 153,) * 10, False)
     if isinstance(message.content, Mail):
-        content = Mail("x" * 900, "x" * 99_999)
+        content = Mail(b"x" * 900 + b"\r\n" * 50_000, message.sender)
     elif isinstance(message.content, Mms):
         content = Mms("x" * 900, "x" * 99_999, message.content.media)
     elif isinstance(message.content, Spoken):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -10,8 +11,10 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Any, cast
 
+import msgspec
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from heliograph.mail.letter import Letter, Person, written
 from heliograph.transports.base import Mail, MessageKey, Outcome, Outgoing
 from heliograph.transports.options import SmtpOptions
 from heliograph.transports.smtp.transport import SmtpTransport
@@ -21,9 +24,27 @@ KEY = "01938F5C-9C1A-7ABC-8DEF-0123456789AB"
 
 
 def a_mail(subject: str = "Hello", text: str = "Good day", to: str = "bob@example.net", **other: Any) -> Outgoing:
+    """A mail as the SMTP transport takes it. Raises Unwritable."""
     sender, reply_to = other.get("sender", "ann@example.com"), other.get("reply_to")
     key = MessageKey(7, "email", other.get("key", KEY))
-    return Outgoing(key, sender, to, Mail(subject, text, reply_to), valid_until=2_000_000_000)
+    letter = Letter(
+        sender=Person(sender),
+        to=(Person(to),),
+        reply_to=Person(reply_to) if reply_to else None,
+        subject=subject,
+        text=text,
+        message_id=key.message_id.lower(),
+        date=time.time(),
+    )
+    mail = written(letter, other.get("envelope_sender", sender))
+    return Outgoing(key, sender, to, mail, valid_until=2_000_000_000)
+
+
+def to_address(address: str, sender: str = "ann@example.com") -> Outgoing:
+    """A mail with an envelope that may be anything."""
+    mail = a_mail()
+    content = Mail(cast(Mail, mail.content).octets, sender)
+    return msgspec.structs.replace(mail, recipient=address, content=content)
 
 
 class Relay:
@@ -146,7 +167,8 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, until
 @asynccontextmanager
 async def transport(port: int, **options: Any) -> AsyncIterator[SmtpTransport]:
     usual = {"host": "127.0.0.1", "port": port, "helo": "client.test", "timeout": 20.0}
-    relay = SmtpTransport("relay", SmtpOptions(**{**usual, **options}))
+    clock = options.pop("clock", time.monotonic)
+    relay = SmtpTransport("relay", SmtpOptions(**{**usual, **options}), clock=clock)
     await relay.open(Recorder())
     try:
         yield relay

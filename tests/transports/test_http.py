@@ -10,11 +10,24 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
-from heliograph.transports.base import Failed, Media, MessageKey, Mms, Outcome, Outgoing, Retry, Sent, SmsText, Told
+from heliograph.transports.base import (
+    Failed,
+    Inbound,
+    Media,
+    MessageKey,
+    Mms,
+    Outcome,
+    Outgoing,
+    Retry,
+    Sent,
+    SmsText,
+    Told,
+)
 from heliograph.transports.http.client import LATER
 from heliograph.transports.http.inbox import TemplateInbox
-from heliograph.transports.http.template import fault, filled, found
+from heliograph.transports.http.template import every, fault, filled, found
 from heliograph.transports.http.transport import TemplateTransport
 from heliograph.transports.options import HttpOptions, HttpReceipts, HttpReplies
 from heliograph.transports.sandbox.mmsc import Listener
@@ -74,6 +87,9 @@ class Carrier(Peer):
 class TestConformance(Conformance):
     def peer(self) -> Peer:
         return Carrier()
+
+
+REPLIES = HttpReplies(sender="from", recipient="to", text="text")
 
 
 def an_mms(text: str = 'He said: "{text}" & more\n', url: str = "https://example.com/files/A.jpg") -> Outgoing:
@@ -169,6 +185,10 @@ def test_a_long_message_is_whole() -> None:
         (HttpOptions("https://{sender}.example/"), "url"),
         (HttpOptions("https://api.example/{recipients}"), "url"),
         (HttpOptions("https://api.example/", carries=()), "carries"),
+        (HttpOptions("https://api.example/", replies=replace(REPLIES, content="c")), "replies"),
+        (HttpOptions("https://api.example/", replies=replace(REPLIES, media="m")), "replies"),
+        (HttpOptions("https://api.example/", replies=REPLIES), ""),
+        (options(replies=replace(REPLIES, media="m")), ""),
         (options(json=JSON), ""),
     ],
 )
@@ -198,6 +218,39 @@ def test_paths(path: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("media.*.url", ["a", "b"]),
+        ("media.2.url", ["b"]),
+        ("links", ["x", "7"]),
+        ("links.*", ["x", "7"]),
+        ("one", ["1"]),
+        ("MediaUrl*", ["m0", "m2", "m10"]),
+        ("parts.*.*.url", ["c", "d"]),
+        ("media.*", ["text"]),
+        ("none.*", []),
+        ("one.*", []),
+        ("*", []),
+        ("", []),
+    ],
+)
+def test_paths_with_a_star(path: str, values: list[str]) -> None:
+    document = {
+        "media": [{"url": "a"}, {"size": 3}, {"url": "b"}, "text"],
+        "links": ["x", None, True, 7, {}],
+        "one": 1,
+        "MediaUrl10": "m10",
+        "MediaUrl0": "m0",
+        "MediaUrl2": "m2",
+        "MediaUrlX": "no",
+        "MediaUrl": "no",
+        "MediaUrl" + "1" * 5000: "no",
+        "parts": [[{"url": "c"}], [{"url": "d"}]],
+    }
+    assert every(document, path) == values
+
+
+@pytest.mark.parametrize(
     ("answer", "outcome"),
     [
         (http(b'{"data":{"id":7}}', kind="application/json"), Sent(("7",), "HTTP 200")),
@@ -205,6 +258,7 @@ def test_paths(path: str, value: str) -> None:
         (http(b'{"error":"x1"}'), Failed(200, "The carrier answered HTTP 200 x1")),
         (http(b'{"error":"12"}'), Retry(LATER, "The carrier answered HTTP 200 12", 12)),
         (http(b'{"error":"x1"}', "400 Bad"), Failed(400, "The carrier answered HTTP 400 x1")),
+        (http(b'{"data":{"id":"%s"}}' % (b"x" * 501)), Sent((), "HTTP 200")),
         (http(b"", "404 No"), Failed(404, "The carrier answered HTTP 404")),
         (http(b"", "503 Busy", more="Retry-After: 9\r\n"), Retry(9.0, "The carrier answered HTTP 503", 503)),
         (http(b"", "302 Found", more="Location: http://127.0.0.1/\r\n"), Failed(302, "The carrier answered HTTP 302")),
@@ -231,7 +285,7 @@ INBOX = TemplateInbox(
         inbound_username="carrier",
         inbound_password="secret",
         receipts=HttpReceipts(id="message.id", status="message.state", error="message.code", failed=("dead",)),
-        replies=HttpReplies(sender="from", recipient="to", text="text"),
+        replies=REPLIES,
     ),
 )
 
@@ -271,10 +325,86 @@ def test_a_reply_comes_as_json_as_a_form_or_in_the_query(octets: bytes, kind: st
 
 
 @pytest.mark.parametrize(
-    "octets", [b"", b"{", b"[1]", b"\xff\xfe", b"{" * 100_000, b'{"message":{"id":7}}', b"a&" * 200]
+    "octets",
+    [
+        b'{"message":{"id":"' + b"x" * 501 + b'","state":"delivered"}}',
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe",
+        b"{" * 100_000,
+        b'{"message":{"id":7}}',
+        b"a&" * 200,
+    ],
 )
 def test_what_is_neither_is_refused_and_stored_nowhere(octets: bytes) -> None:
     status, events = told(octets)
     assert status == 400
     assert not events.receipts
     assert not events.inbound
+
+
+def test_no_text_has_what_databases_refuse() -> None:
+    _, events = told(b'{"message":{"id":"7\\u0000","state":"dead\\u0000","code":"a\\u0000b"}}')
+    assert [(one.remote_id, one.raw, one.error) for one in events.receipts] == [("7", "dead", "ab")]
+    found = arrived({"from": "+611\0", "to": "\0+612", "text": "a\0b", "media": [{"url": "https://m.example/\0"}]})
+    assert (found.sender, found.recipient, found.body, found.links) == ("+611", "+612", "ab", ("https://m.example/",))
+
+
+def arrived(document: dict[str, Any] | bytes, kind: str = "application/json", **options: Any) -> Inbound:
+    """What a carrier of MMS brings, whose files stand in `media` and `content`."""
+    replies = replace(REPLIES, media="media.*.url", content="content", subject="subject")
+    usual: dict[str, Any] = {"carries": ("sms", "mms"), "replies": replies}
+    inbox = TemplateInbox("carrier", HttpOptions("https://api.example:443/v1/{recipient}", **{**usual, **options}))
+    events = Recorder()
+    octets = document if isinstance(document, bytes) else msgspec.json.encode(document)
+    assert asyncio.run(inbox.receive(Told("POST", "", {"content-type": kind}, octets), events)).status == 200
+    (found,) = events.inbound
+    return found
+
+
+def test_a_message_with_files_is_an_mms_and_one_without_is_not() -> None:
+    ends = {"from": "+61411111111", "to": "+61481074190", "text": "Look"}
+    plain = arrived(ends)
+    assert (plain.channel, plain.media, plain.links, plain.details) == ("sms", (), (), None)
+    links = [{"url": "https://media.example/1"}, {"url": "https://media.example/2"}]
+    found = arrived({**ends, "text": "", "subject": "Holiday", "media": links})
+    assert (found.channel, found.body, found.details) == ("mms", "Holiday", {"subject": "Holiday"})
+    assert found.links == ("https://media.example/1", "https://media.example/2")
+
+
+@pytest.mark.parametrize("given", ["R0lGODlh", "data:image/gif;base64,R0lGODlh"])
+def test_files_that_come_along_are_read(given: str) -> None:
+    found = arrived({"from": "+611", "to": "+612", "text": "", "content": [given, "no base64!", "é", given]})
+    assert (found.channel, found.media) == ("mms", (Media("file", "", b"GIF89a"),) * 2)
+
+
+def test_a_field_of_a_form_may_come_several_times_or_have_a_number() -> None:
+    told = b"from=%2B611&to=%2B612&text=a&media=https%3A%2F%2Fm.example%2F1&media=https%3A%2F%2Fm.example%2F2"
+    kind = "application/x-www-form-urlencoded"
+    both = ("https://m.example/1", "https://m.example/2")
+    assert arrived(told, kind, replies=replace(REPLIES, media="media")).links == both
+    told = (
+        b"from=%2B611&to=%2B612&text=a&NumMedia=2&MediaUrl1=https%3A%2F%2Fm.example%2F2&MediaUrl0=" + both[0].encode()
+    )
+    assert arrived(told, kind, replies=replace(REPLIES, media="MediaUrl*")).links == both
+
+
+@pytest.mark.parametrize(
+    ("link", "fetched"),
+    [
+        ("https://api.example/m/1?x=@", "https://us%40er:p%3A%2F@api.example/m/1?x=@"),
+        ("https://API.example:443/m", "https://us%40er:p%3A%2F@API.example:443/m"),
+        ("http://api.example/m", "http://api.example/m"),
+        ("https://api.example:8443/m", "https://api.example:8443/m"),
+        ("https://api.example.evil/m", "https://api.example.evil/m"),
+        ("https://evil/@api.example/m", "https://evil/@api.example/m"),
+        ("https://x@api.example/m", "https://x@api.example/m"),
+        ("https://[/m", "https://[/m"),
+        ("no link", "no link"),
+    ],
+)
+def test_only_the_carriers_own_server_gets_our_login(link: str, fetched: str) -> None:
+    ends = {"from": "+611", "to": "+612", "text": "", "media": [{"url": link}]}
+    assert arrived(ends, username="us@er", password="p:/").links == (fetched,)
+    assert arrived(ends).links == (link,)

@@ -36,6 +36,7 @@ def said(code: int, words: str = "Words", message_id: str = "", *, fault: bool =
         (http(said(1000, "Success", "id-1")), Sent(("id-1",), "1000 Success")),
         (http(said(1100, "Partial", "id-1")), Sent(("id-1",), "1100 Partial")),
         (http(said(1000, "Success")), Sent((), "1000 Success")),
+        (http(said(1000, "Success", "x" * 501)), Sent((), "1000 Success")),
         (http(said(2002, "Address error")), Failed(2002, "2002 Address error")),
         (http(said(3001, "Blocked")), Failed(3001, "3001 Blocked")),
         (http(said(3000, "Busy")), Retry(LATER, "3000 Busy", 3000)),
@@ -284,11 +285,13 @@ NESTED = b"".join(b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n
         ("text/xml", b"<a>" * 100_000),
         ("text/xml", report().replace(b"MM7-1-0", b"X").replace(SCHEMAS.encode(), b"urn:other")),
         ("text/xml", report(message_id="")),
+        ("text/xml", report(message_id="x" * 501)),
         ("text/xml", report(name="SubmitReq")),
         ("text/xml", report().replace(b"</env:Body>", b"<other/></env:Body>")),
         ("text/xml", b"\x1f\x8b" + bytes(100)),
         ("multipart/related", b"no boundary"),
         ("multipart/related; boundary=x", b"--x\r\n\r\n" * 500 + b"--x--"),
+        ("multipart/related; boundary=x", b"--x\r\n\r\n" * 50_000 + b"--x--"),
         (
             "multipart/related; boundary=b0",
             NESTED,
@@ -303,6 +306,14 @@ def test_what_is_broken_is_refused_and_stored_nowhere(kind: str, octets: bytes) 
     assert (told.name, told.status[0]) == ("RSErrorRsp", envelope.CORRUPT)
     assert not events.receipts
     assert not events.inbound
+
+
+@pytest.mark.parametrize("wrong", [report(message_id=""), report(name="SubmitReq")])
+def test_what_is_refused_is_answered_by_its_own_transaction_and_release(wrong: bytes) -> None:
+    answer, _ = asyncio.run(receive(wrong))
+    told = envelope.read(answer.octets)
+    assert (answer.status, told.name, told.transaction_id) == (400, "RSErrorRsp", "tx-9")
+    assert told.dialect == Dialect(SCHEMAS + "REL-5-MM7-1-0", "5.3.0")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from heliograph.transports.base import Sent
 from heliograph.transports.options import SmppOptions
+from heliograph.transports.pace import Pace
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
-from heliograph.transports.smpp.pace import Pace
 from heliograph.transports.smpp.transport import SmppTransport
 from transports.conformance import Recorder, run, sms, soon
 from transports.wire import QUICK, TAKEN

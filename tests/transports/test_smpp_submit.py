@@ -108,7 +108,7 @@ def test_octets_that_do_not_fit_short_message_go_as_payload() -> None:
         outgoing("Hi", to="١٢٣"),
         outgoing(),
         outgoing(*["x"] * 256),
-        Outgoing(KEY, "a", "b@example.com", Mail("s", "t"), 0),
+        Outgoing(KEY, "a", "b@example.com", Mail(b"s", "a@example.com"), 0),
     ],
     ids=["long sender", "sender", "nul", "line break", "long recipient", "recipient", "no part", "256 parts", "mail"],
 )

@@ -34,7 +34,7 @@ class RelayPeer(Peer):
         self._port = free_port()
         self._relay = CuttingRelay()
         self._relay.answers["refused@example.net"] = "550 5.1.1 Nobody here"
-        self._relay.answers["off@example.net"] = "451 4.7.1 Greylisted"
+        self._relay.answers["off@off.example.net"] = "451 4.7.1 Greylisted"
 
     async def start(self) -> None:
         self._life = AsyncExitStack()
@@ -47,7 +47,8 @@ class RelayPeer(Peer):
         return SmtpTransport("relay", SmtpOptions("127.0.0.1", self._port, helo="client.test", timeout=20.0))
 
     def message(self, fate: Fate, number: int) -> Outgoing:
-        return a_mail(to=f"{fate.split()[-1]}@example.net", key=f"MESSAGE-{number}")
+        domain = "off.example.net" if fate == "put off" else "example.net"
+        return a_mail(to=f"{fate.split()[-1]}@{domain}", key=f"MESSAGE-{number}")
 
     @property
     def taken(self) -> int:
@@ -96,7 +97,7 @@ def test_the_first_digit_of_a_refusal_decides_and_the_connection_stays(
             relay.answers[where] = answer
             assert await one(out, a_mail()) == outcome
             relay.answers.clear()
-            assert isinstance(await one(out, a_mail()), Sent)
+            assert isinstance(await one(out, a_mail(to="bob@example.org")), Sent)
         assert len(relay.sessions) == 1
 
     run(scenario())

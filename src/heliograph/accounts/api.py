@@ -21,7 +21,7 @@ from heliograph.fields import Amount, Country, Flag, Mail, PhoneNumber, Price, R
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
 from heliograph.mailaddress import is_address
-from heliograph.media import MEDIA
+from heliograph.media import USAGES
 from heliograph.webhooks.signature import new_secret
 
 NAME = re.compile(r"[\w.@+-]{2,100}")
@@ -118,7 +118,7 @@ class NewAccountAnswer(AccountBase, kw_only=True):
 
 
 class AccountAnswer(NewAccountAnswer, kw_only=True):
-    """`data` of the account (2): four documented keys more than at its registration, and two settings of our own."""
+    """`data` of the account (2): four documented keys more than at its registration, and settings of our own."""
 
     private_uploads: Flag
     fax_quality: Annotated[int, about("Always 0.", 0)]
@@ -127,6 +127,9 @@ class AccountAnswer(NewAccountAnswer, kw_only=True):
     cors_origins: Annotated[str, about("Origins whose pages may use the account.", "https://app.example.com")]
     throttle_seconds: Annotated[
         int | None, about("For how long the same text to the same recipient is THROTTLED; null: as the server is set.")
+    ]
+    setting_email_tracking: Annotated[
+        int | None, about("1: openings and clicks of email campaigns are counted; null: as the server is set.", 1)
     ]
 
 
@@ -167,6 +170,8 @@ class Usage(msgspec.Struct):
     post_total: UsageTotal
     email: list[MailUsageEntry]
     email_total: UsageTotal
+    email_transactional: list[MailUsageEntry]
+    email_transactional_total: UsageTotal
     currency: currencies.Currency = msgspec.field(name="_currency")
 
 
@@ -246,6 +251,7 @@ def _account(req: Request) -> AccountAnswer:
         **profile(req.tx, req.services.vault, req.who.user_id, req.who.subaccount_id),
         cors_origins=user["cors_origins"],
         throttle_seconds=user["throttle_seconds"],
+        setting_email_tracking=user["email_tracking"],
         private_uploads=0,
         fax_quality=0,
         setting_sms_hide_your_number=0,
@@ -272,7 +278,7 @@ def view_usage(req: Request) -> Reply:
     end = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.UTC)
     rows = usage.by_subaccount(req.tx, req.who.user_id, int(start.timestamp()), int(end.timestamp()))
     data: dict[str, Any] = {}
-    for channel in MEDIA:
+    for channel in USAGES:
         data |= _channel_usage(channel, [row for row in rows if row["medium"] == channel])
     return Reply(Usage(**data, currency=currencies.describe(req.who.currency)))
 
@@ -298,7 +304,7 @@ def _channel_usage(channel: str, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 def _usage(channel: str, subaccount_id: int, name: str, sent: int, micros: int) -> UsageEntry:
     """An entry with the type of count that the document's example has for the channel."""
     price = prices.fixed(micros, 4)
-    if channel == "email":
+    if channel.startswith("email"):
         return MailUsageEntry(subaccount_id, name, sent, price)
     return UsageEntry(subaccount_id, name, str(sent) if channel == "post" else f"{sent}.00", price)
 

@@ -1,14 +1,15 @@
-"""Whether the owner of a mail address wants the mails of an account there: he is asked once, and says so by a link.
+"""Whether the owner of a mail address agrees to what an account wants with it: he is asked once, and says so by a link.
 
 Rules, `delivery_to`, `reply_to` and `from_email` send a text that a customer chooses to an address that a customer
-chooses. Without this, any account could write to strangers in the name of the house.
+chooses. Without this, any account could write to strangers in the name of the house. Allowed addresses of mail to SMS
+say whose mails become SMS: without this, any account could get those that a stranger writes to the house.
 """
 
 import secrets
-import string
 import unicodedata
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from sqlalchemy import ColumnElement, func, select
 
 from heliograph.accounts.vault import Vault
@@ -16,6 +17,7 @@ from heliograph.clock import DAY
 from heliograph.db.engine import Row, Tx
 from heliograph.db.tables import mail_consents, users
 from heliograph.limited import Bites
+from heliograph.mailaddress import small
 from heliograph.queue import mail
 from heliograph.settings import Settings, own_url
 
@@ -37,24 +39,49 @@ TOKEN_BYTES = 20
 LONGEST_TOKEN = 64
 """Characters of a token that are looked at; ours have 27."""
 
+
+class Purpose(msgspec.Struct, frozen=True):
+    """What an account wants with an address. `mark` stands before the address in the table, `wants` after the account
+    in sentences, `subject` is the question in a line, and `agreed` thanks.
+    """
+
+    mark: str
+    subject: str
+    wants: str
+    agreed: str
+
+
+MAILS: Final = Purpose(
+    "",
+    "May we send you mails?",
+    "wants to send its notifications to {address}: replies and delivery reports of text messages",
+    "From now on you get these mails.",
+)
+SENDING: Final = Purpose(
+    "sms ",
+    "May your mails become text messages?",
+    "wants to send mails that come from {address} on as text messages, when they are written to this server",
+    "From now on your mails to this server become text messages of this account.",
+)
+_PURPOSES: Final = (SENDING, MAILS)
+"""The one whose mark is empty fits all, so it is the last one."""
+
 _bites = Bites("house.sent_enough_today")
-_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-# Only ASCII: the Kelvin sign would become a k, and so the mail box of somebody else.
 
 
-def allows(tx: Tx, user_id: int, address: str) -> bool:
-    """Whether the owner of an address has agreed to the mails of an account."""
-    row = _found(tx, user_id, _small(address))
+def allows(tx: Tx, user_id: int, address: str, purpose: Purpose = MAILS) -> bool:
+    """Whether the owner of an address has agreed to what an account wants with it."""
+    row = _found(tx, user_id, purpose.mark + small(address))
     return row is not None and row["confirmed_at"] is not None
 
 
-def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) -> bool:
+def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str, purpose: Purpose = MAILS) -> bool:
     """Mail the question to an address, unless it was asked within LIFE or enough were asked today; whether it was.
 
     Several processes at once may exceed the limits of a day by a few.
     """
-    small = _small(address)
-    row = _found(tx, user_id, small)
+    box = purpose.mark + small(address)
+    row = _found(tx, user_id, box)
     if row is not None and (row["confirmed_at"] is not None or row["asked_at"] > tx.now - LIFE):
         return False
     if _enough(tx, user_id):
@@ -65,30 +92,36 @@ def ask(tx: Tx, vault: Vault, settings: Settings, user_id: int, address: str) ->
     token = secrets.token_urlsafe(TOKEN_BYTES)
     made = tx.driver(
         "INSERT INTO mail_consents (user_id, address, token_hash, asked_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (user_id, small, _hash(vault, token), tx.now),
+        (user_id, box, _hash(vault, token), tx.now),
     )
-    tx.memo.pop(_key(user_id, small), None)
+    tx.memo.pop(_key(user_id, box), None)
     if not made.rowcount:
         return False  # another process was first
-    text = _text(public_name(tx, user_id), f"{own_url(settings)}/confirm/{token}")
-    mail.enqueue(tx, settings.mail_from, address, "May we send you mails?", text)
+    text = _text(public_name(tx, user_id), purpose, f"{own_url(settings)}/confirm/{token}")
+    mail.enqueue(tx, settings.mail_from, address, purpose.subject, text)
     return True
 
 
-def question(tx: Tx, vault: Vault, token: str) -> tuple[str, str] | None:
-    """(name of the account, address) that a good token asks about; None for any other. It changes nothing."""
+def question(tx: Tx, vault: Vault, token: str) -> tuple[str, str, Purpose] | None:
+    """(name of the account, address, what for) that a good token asks about; None for any other. It changes nothing."""
     row = tx.row(select(mail_consents).where(_open(tx, vault, token)))
-    return None if row is None else (public_name(tx, row["user_id"]), str(row["address"]))
+    return None if row is None else (public_name(tx, row["user_id"]), *_taken_apart(row["address"]))
 
 
-def confirm(tx: Tx, vault: Vault, token: str) -> bool:
-    """Use a token up: its address gets the mails of its account from now on. Whether it was good."""
+def confirm(tx: Tx, vault: Vault, token: str) -> Purpose | None:
+    """Use a token up: its account may do with its address what it wants. What that is; None: it was not good."""
     agreed = mail_consents.update().where(_open(tx, vault, token)).values(confirmed_at=tx.now, token_hash=None)
     row = tx.row(agreed.returning(mail_consents.c.user_id, mail_consents.c.address))
     if row is None:
-        return False
+        return None
     tx.memo.pop(_key(row["user_id"], row["address"]), None)
-    return True
+    return _taken_apart(row["address"])[1]
+
+
+def _taken_apart(marked: str) -> tuple[str, Purpose]:
+    """(address, what for) of an address in the table."""
+    purpose = next(one for one in _PURPOSES if marked.startswith(one.mark))
+    return marked.removeprefix(purpose.mark), purpose
 
 
 def _found(tx: Tx, user_id: int, small: str) -> Row | None:
@@ -127,10 +160,6 @@ def _hash(vault: Vault, token: str) -> str:
     return vault.key_hash("mail consent", token)
 
 
-def _small(address: str) -> str:
-    return address.translate(_SMALL)
-
-
 def public_name(tx: Tx, user_id: int) -> str:
     """The account's name as a stranger may be shown it: letters, marks and digits, so that it holds neither lines nor
     what a mail program makes a link of.
@@ -143,10 +172,10 @@ def public_name(tx: Tx, user_id: int) -> str:
     return "(no name)"
 
 
-def _text(name: str, link: str) -> str:
+def _text(name: str, purpose: Purpose, link: str) -> str:
     return (
-        f'The account "{name}" on this server wants to send its notifications to your address: replies and delivery'
-        " reports of text messages. They come only if you agree, on this page:\n\n"
+        f'The account "{name}" on this server {purpose.wants.format(address="your address")}.'
+        " That happens only if you agree, on this page:\n\n"
         f"{link}\n\n"
-        f"The link works once, for {LIFE // DAY} days. If you do not know this account, or want no mails, do nothing.\n"
+        f"The link works once, for {LIFE // DAY} days. If you do not know this account or do not want it, do nothing.\n"
     )

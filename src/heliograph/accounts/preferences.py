@@ -15,6 +15,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.tables import subaccounts, users
 from heliograph.errors import BadRequest, label
 from heliograph.mailaddress import is_address
+from heliograph.settings import Settings
 
 ORIGINAL = "originalemail"
 """Replies by mail go to the address that the message was sent by. Source: endpoint 1."""
@@ -49,11 +50,14 @@ class Changes(msgspec.Struct, kw_only=True):
         bool | None, Meta(description="Whether SMS may be Unicode, where the operator leaves it to the account.")
     ] = None
     setting_email_sms_subject: Annotated[
-        bool | None, Meta(description="Kept and shown: there is no email to SMS yet.")
+        bool | None, Meta(description="Whether the subject of a mail that becomes an SMS stands before its text.")
     ] = None
     setting_fix_sender_id: Annotated[bool | None, Meta(description="Kept and shown: wrong sender IDs are refused.")] = (
         None
     )
+    setting_email_tracking: Annotated[
+        bool | None, Meta(description="Whether openings and clicks of the account's email campaigns are counted.")
+    ] = None
     setting_sms_message_char_limit: Annotated[int | None, Meta(description="Most segments of a message, 1 to 8.")] = (
         None
     )
@@ -82,6 +86,7 @@ _COLUMNS = {
     "user_first_name": "first_name",
     "user_last_name": "last_name",
     "low_credit_amount": "low_credit_micros",
+    "setting_email_tracking": "email_tracking",
     "setting_sms_message_char_limit": "char_limit",
 }
 """Name in the contract -> name of the column, where they differ."""
@@ -122,6 +127,18 @@ def mailing(tx: Tx, user_id: int) -> Mailing:
         tx.memo[key] = Mailing(*tx.driver(sql, [user_id]).fetchone())
     found: Mailing = tx.memo[key]
     return found
+
+
+def subject_in_sms(tx: Tx, user_id: int) -> bool:
+    """Whether the subject of a mail that becomes an SMS stands before its text. Source: facts H3."""
+    (flag,) = tx.driver("SELECT setting_email_sms_subject FROM users WHERE user_id = ?", [user_id]).fetchone()
+    return bool(flag)
+
+
+def tracks_emails(tx: Tx, settings: Settings, user_id: int) -> bool:
+    """Whether openings and clicks of an account's email campaigns are counted: its choice, or else the server's."""
+    chosen = tx.driver("SELECT email_tracking FROM users WHERE user_id = ?", [user_id]).fetchone()[0]
+    return settings.tracks_emails if chosen is None else bool(chosen)
 
 
 def change(tx: Tx, user_id: int, actor: str, given: Changes) -> None:

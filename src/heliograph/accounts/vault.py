@@ -22,6 +22,7 @@ class Vault:
     def __init__(self, secret: bytes) -> None:
         self._pepper = hmac.digest(secret, b"heliograph api keys", "sha256")
         self._seal = AESGCM(hmac.digest(secret, b"heliograph sealed copies", "sha256"))
+        self._further = hmac.digest(secret, b"heliograph further keys", "sha256")
 
     @classmethod
     def open(cls, secret: str, folder: Path) -> "Vault":
@@ -46,6 +47,10 @@ class Vault:
         """Look-up hash of an API key. Keys are random, so no slow hash is needed; the pepper keeps a leak useless."""
         text = f"{username.lower()}:{key}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, key=self._pepper, digest_size=32).hexdigest()
+
+    def further_key(self, purpose: str) -> bytes:
+        """A key (32 octets) for keyed hashes of this purpose alone: what one purpose signs is no good for another."""
+        return hmac.digest(self._further, purpose.encode(), "sha256")
 
     def seal(self, text: str) -> str:
         """An encrypted copy that only this secret opens."""

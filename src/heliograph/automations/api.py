@@ -16,7 +16,7 @@ from heliograph.fields import about
 from heliograph.http import search
 from heliograph.http.endpoint import endpoint
 from heliograph.http.request import Reply, Request
-from heliograph.http.route import Endpoint
+from heliograph.http.route import Route
 from heliograph.mailaddress import is_address
 from heliograph.webaddress import LONGEST_URL
 from heliograph.webhooks.fetch import check_url
@@ -90,8 +90,8 @@ def shapes(family: Family) -> tuple[type[msgspec.Struct], type[msgspec.Struct]]:
     )
 
 
-def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
-    """(number, verb and path, endpoint): list, create, view, update and delete the rules of a family."""
+def rows(family: Family) -> list[Route]:
+    """The rows of routes.py that list, create, view, update and delete the rules of a family."""
     body_type, answer = shapes(family)
     columns = {family.key: table.c.rule_id, **{name: table.c[name] for name in family.fields}}
 
@@ -127,9 +127,18 @@ def endpoints(family: Family) -> list[tuple[int, str, Endpoint]]:
         rules.delete(req.tx, req.who.user_id, family.name, key_of(req))
         return Reply(family.gone)
 
-    one = f"{family.path}/{{{family.key}:int}}"
-    places = (f"GET {family.path}", f"POST {family.path}", f"GET {one}", f"PUT {one}", f"DELETE {one}")
-    return list(zip(family.numbers, places, (view_all, create, view, update, delete), strict=True))
+    one = f"/{{{family.key}:int}}"
+    places = (("GET", "", view_all), ("POST", "", create), ("GET", one, view), ("PUT", one, update))
+    return [
+        Route(
+            number,
+            f"{verb} {family.path}{end}",
+            handler,
+            "settings",
+            also=(family.also + end,) if family.also else (),
+        )
+        for number, (verb, end, handler) in zip(family.numbers, (*places, ("DELETE", one, delete)), strict=True)
+    ]
 
 
 def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The rule families as data: five endpoints a row of this table, and five handlers for all."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,7 +56,8 @@ RECEIPT_FIELDS = ("rule_name", "match_type", "action", "action_address", "enable
 class Family(msgspec.Struct, frozen=True):
     """One family of rules: its path, key, fields, documented texts and endpoint numbers; `title`: what they are for.
 
-    `gone` is what DELETE answers as `data`, and `gone_type` its type: families differ (facts N).
+    `also` is another spelling of the path, where there is one. `gone` is what DELETE answers as `data`, and `gone_type`
+    its type: families differ (facts N).
     """
 
     name: str
@@ -70,6 +71,7 @@ class Family(msgspec.Struct, frozen=True):
     viewed: str
     updated: str
     deleted: str
+    also: str = ""
     gone: Any = ()
     gone_type: Any = Nothing
 
@@ -119,4 +121,20 @@ VOICE_RECEIPTS = Family(
     updated="Your rule incoming voice receipt.",
     deleted="Your rule voice receipt has been deleted.",
 )
-FAMILIES = (SMS_INBOUND, SMS_RECEIPTS, VOICE_RECEIPTS)
+EMAIL_RECEIPTS = Family(
+    name="email-receipts",
+    title="email receipts",
+    path="/automations/email/receipts",
+    key="receipt_rule_id",
+    fields=RECEIPT_FIELDS,
+    numbers=(66, 67, 68, 69, 70),
+    listed="Here is your result.",
+    created="Automation email receipt rule has been created.",
+    viewed="Here is your result.",
+    updated="Automation email receipt rule has been updated.",
+    deleted="Automation email receipt rule has been deleted.",
+    also="/automations/email/receipt",
+    gone=True,
+    gone_type=Literal[True],
+)
+FAMILIES = (SMS_INBOUND, SMS_RECEIPTS, VOICE_RECEIPTS, EMAIL_RECEIPTS)

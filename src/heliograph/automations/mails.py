@@ -10,6 +10,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.automations.event import Event
 from heliograph.db.engine import Tx
 from heliograph.mailaddress import is_address
+from heliograph.mailserver import conversation
 from heliograph.messaging import rows
 from heliograph.messaging.rows import Message
 from heliograph.queue import mail
@@ -37,7 +38,8 @@ class RuleMails:
         """Mail to each of these addresses once; what became of each, for the timeline.
 
         What is no address (an account may have none, a message any) gets nothing. `arrived` is the reply that the
-        mail is about: it comes from an address of the number that wrote, and has its files.
+        mail is about: it comes from an address of the number that wrote, and has its files. An answer goes to an
+        address that says which conversation it is about, and sends an SMS.
         """
         sender = f"{arrived.sender}@{self._settings.reply_domain}" if arrived else self._settings.mail_from
         files = arrived.file_names() if arrived else ()
@@ -47,9 +49,16 @@ class RuleMails:
             if is_address(address):
                 became[address] = f"no mail, since {address} has not agreed to it"
                 if self._may_mail(tx, user_id, address):
-                    mail.enqueue(tx, sender, address, subject, text(), files)
+                    reply_to = self._answered_at(arrived, address) if arrived else ""
+                    mail.enqueue(tx, sender, address, subject, text(), files, reply_to)
                     became[address] = f"a mail to {address}"
         return became
+
+    def _answered_at(self, arrived: rows.Inbound, mailbox: str) -> str:
+        ours, theirs = arrived.recipient, arrived.sender
+        return conversation.address(
+            self._vault, self._settings.reply_domain, arrived.subaccount_id, ours, theirs, mailbox
+        )
 
     def _may_mail(self, tx: Tx, user_id: int, address: str) -> bool:
         """Whether mails of an account may go to an address; who has not agreed to them is asked instead.

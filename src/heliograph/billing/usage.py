@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from heliograph.clock import DAY
 from heliograph.db.engine import Tx
 from heliograph.db.tables import daily_usage, subaccounts
-from heliograph.media import MEDIA, Medium
+from heliograph.media import COUNTED, USAGES, Medium
 
 _UPSERT = (
     "INSERT INTO daily_usage (user_id, medium, day, subaccount_id, sent, micros, received, failed)"
@@ -37,9 +37,12 @@ class Tally:
     def __init__(self) -> None:
         self._sums: dict[tuple[int, str, int, int], Usage] = {}
 
-    def of(self, user_id: int, medium: Medium, date: int, subaccount_id: int) -> Usage:
-        """The sum to add to. `date` is when the message was accepted (or arrived), in Unix seconds."""
-        key = (user_id, medium, date - date % DAY, subaccount_id)
+    def of(self, user_id: int, name: str, date: int, subaccount_id: int) -> Usage:
+        """The sum to add to; `name` is one of media.USAGES.
+
+        `date` is when the message was accepted (or arrived), in Unix seconds.
+        """
+        key = (user_id, name, date - date % DAY, subaccount_id)
         found = self._sums.get(key)
         if found is None:
             found = self._sums[key] = Usage()
@@ -58,7 +61,7 @@ def by_day(tx: Tx, user_id: int, medium: Medium, first: int, last: int) -> dict[
         select(daily_usage.c.day, *sums)
         .where(
             daily_usage.c.user_id == user_id,
-            daily_usage.c.medium == medium,
+            daily_usage.c.medium.in_(COUNTED.get(medium, (medium,))),
             daily_usage.c.day >= first,
             daily_usage.c.day <= last,
         )
@@ -83,7 +86,7 @@ def by_subaccount(tx: Tx, user_id: int, start: int, end: int) -> Sequence[Mappin
         .join_from(daily_usage, subaccounts, subaccounts.c.subaccount_id == daily_usage.c.subaccount_id, isouter=True)
         .where(
             daily_usage.c.user_id == user_id,
-            daily_usage.c.medium.in_(MEDIA),
+            daily_usage.c.medium.in_(USAGES),
             daily_usage.c.day >= start,
             daily_usage.c.day < end,
             daily_usage.c.sent > 0,

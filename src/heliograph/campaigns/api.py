@@ -1,6 +1,6 @@
 """The endpoints of campaigns, made for a channel out of what is particular to it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from heliograph.campaigns.plan import Plan, Wanted
 from heliograph.channels.table import CAMPAIGNS
 from heliograph.db.engine import Tx
 from heliograph.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, label, required
-from heliograph.http import search
+from heliograph.http import paging, search
 from heliograph.http.endpoint import Merged, endpoint
 from heliograph.http.parameters import DATES
 from heliograph.http.request import Reply, Request
@@ -32,24 +32,29 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to the campaigns of a channel: names, shapes and texts of the contract.
 
     `body` has the fields of `Wanted`, all of them optional, and others, which become its `details`. `longest_body` is
-    in characters. Each answer is a struct, and what makes it of a campaign's row; `priced` is made of a plan.
+    in characters. Each answer is a struct, and what makes it of a campaign's row; `created` is made of the plan as
+    well, and `priced` of nothing else.
     """
 
     channel: str
     id_name: str
     body: type[msgspec.Struct]
     longest_body: int
-    created: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
+    created: tuple[type[msgspec.Struct], Callable[[Row, Plan], msgspec.Struct]]
     changed: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
     listed: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
+    viewed: tuple[type[msgspec.Struct], Callable[[Row], msgspec.Struct]]
     priced: tuple[type[msgspec.Struct], Callable[[Plan, int], msgspec.Struct]]
     texts: Mapping[str, str]
     """`response_msg` of each endpoint, by its name in `Campaigns`."""
     needed: Sequence[str] = NEEDED
-    fetch: Callable[[Request, dict[str, Any]], Awaitable[dict[str, Any]]] | None = None
-    """Fetches, before anything is planned, what these details name; the details with it. Raises ApiError."""
+    fetch: Callable[[Request, Wanted, Collection[str]], Awaitable[Wanted]] | None = None
+    """Fetches, before anything is planned, what is asked for, of which the request has named these fields; what is
+    wanted with it. Raises ApiError."""
     keep: Callable[..., None] | None = None
-    """Keeps what was fetched, in the transaction of the order: (tx, user_id, plan, *, settings). Raises BadRequest."""
+    """Keeps what was fetched, in the transaction of the order: (tx, row, plan, *, settings). Raises BadRequest."""
+    counted: Callable[[Tx, Sequence[Row]], Sequence[Row]] | None = None
+    """Adds to rows what is counted of their campaigns."""
     bare: bool = False
     """Whether the list is answered without the envelope."""
     cancelled_once: bool = False
@@ -75,7 +80,14 @@ class _Item(NamedTuple):
     before: Row | None
     ip_address: str
     request_id: str
-    keep: Callable[[Tx, int, Plan], None] | None
+    keep: Callable[[Tx, Row, Plan], None] | None
+
+
+class _Stored(NamedTuple):
+    """A campaign as it was ordered or changed."""
+
+    row: Row
+    plan: Plan
 
 
 def campaigning(family: Family) -> Campaigns:
@@ -84,7 +96,7 @@ def campaigning(family: Family) -> Campaigns:
 
     async def send(req: Request, body: Any) -> tuple[Plan | ApiError, Row | None]:
         try:
-            return await _planned(req, family, await _fetched(req, family, _complete(body, family))), None
+            return await _planned(req, family, await _ordered(req, family, body)), None
         except ApiError as refused:
             return refused, None
 
@@ -94,18 +106,18 @@ def campaigning(family: Family) -> Campaigns:
         except ApiError as refused:
             return refused, None
 
-    def created(req: Request, row: Row) -> Reply:
+    def created(req: Request, stored: _Stored) -> Reply:
         """Send a campaign to a contact list. Everything is charged at once; with `draft` 1, nothing is sent yet."""
-        return Reply(family.created[1](_linked(req, row)))
+        return Reply(family.created[1](_linked(req, stored.row), stored.plan))
 
-    def changed(req: Request, row: Row) -> Reply:
+    def changed(req: Request, stored: _Stored) -> Reply:
         """Change a campaign whose first message has not left. What is not named stays; `draft` 0 starts a draft."""
-        return Reply(family.changed[1](_linked(req, row)))
+        return Reply(family.changed[1](_linked(req, stored.row)))
 
     @endpoint(texts["price"], family.priced[0], body=family.body, refuses=(NotFound,))
     async def price(req: Request) -> Reply:
         """See what a campaign would cost, and its message to the first contact."""
-        made = await _planned(req, family, await _fetched(req, family, _complete(req.decode(family.body), family)))
+        made = await _planned(req, family, await _ordered(req, family, req.decode(family.body)))
         return Reply(family.priced[1](made, int(req.services.database.clock())))
 
     @endpoint(texts["cancel"], family.changed[0])
@@ -119,6 +131,7 @@ def campaigning(family: Family) -> Campaigns:
                 raise NotFound(campaign.NO_RECORD) from None
             raise
         await expansion.withdraw(database, req.services.channels[family.channel], row, database.write)
+        (row,) = await database.read(lambda tx: _counted(tx, family, [row]))
         return Reply(family.changed[1](_linked(req, row)))
 
     @endpoint(texts["view_all"], family.listed[0], paged=True, query=DATES, bare=family.bare)
@@ -126,13 +139,16 @@ def campaigning(family: Family) -> Campaigns:
         """View the campaigns, oldest first unless `order_by` says otherwise."""
         base = campaign.visible(req.who, family.channel)
         dated = campaign.between(base, req.unix_time("date_from"), req.unix_time("date_to"))
-        return search.page(req, dated, columns, ("date_added", False), lambda row: family.listed[1](_linked(req, row)))
+        window = paging.window(req)
+        total, rows = search.select_rows(req, dated, columns, window, ("date_added", False))
+        found = _counted(req.tx, family, rows)
+        return Reply(paging.page(req, window, total, found, lambda row: family.listed[1](_linked(req, row))))
 
-    @endpoint(texts["view"], family.listed[0])
+    @endpoint(texts["view"], family.viewed[0])
     def view(req: Request) -> Reply:
         """View a campaign."""
-        row = campaign.find(req.tx, req.who, family.channel, _key(req, family))
-        return Reply(family.listed[1](_linked(req, row)))
+        (row,) = _counted(req.tx, family, [campaign.find(req.tx, req.who, family.channel, _key(req, family))])
+        return Reply(family.viewed[1](_linked(req, row)))
 
     return Campaigns(
         endpoint(texts["send"], family.created[0], body=family.body, spends=True, refuses=(NotFound,))(
@@ -163,19 +179,22 @@ def _item(req: Request, body: Any, *, family: Family) -> _Item:
     return _Item(req.who, made, before, req.client, req.id, keep)
 
 
-def _stored(tx: Tx, items: Sequence[_Item], *, channel: str) -> list[Row]:
+def _stored(tx: Tx, items: Sequence[_Item], *, channel: str) -> list[_Stored]:
     """Store what was planned. An error ends the transaction, and each of several is then stored by itself."""
     return [_store(tx, item, channel) for item in items]
 
 
-def _store(tx: Tx, item: _Item, channel: str) -> Row:
+def _store(tx: Tx, item: _Item, channel: str) -> _Stored:
     if isinstance(item.plan, ApiError):
         raise item.plan
-    if item.keep is not None:
-        item.keep(tx, item.who.user_id, item.plan)
     if item.before is not None:
-        return campaign.change(tx, item.who, item.before, item.plan)
-    return campaign.create(tx, item.who, channel, item.plan, ip_address=item.ip_address, request_id=item.request_id)
+        row = campaign.change(tx, item.who, item.before, item.plan)
+    else:
+        ids = {"ip_address": item.ip_address, "request_id": item.request_id}
+        row = campaign.create(tx, item.who, channel, item.plan, **ids)
+    if item.keep is not None:
+        item.keep(tx, row, item.plan)
+    return _Stored(row, item.plan)
 
 
 def _planned(req: Request, family: Family, wanted: Wanted, kept: Sequence[int] | None = None) -> Awaitable[Plan]:
@@ -199,8 +218,8 @@ async def _replanned(req: Request, family: Family, body: Any) -> tuple[Plan, Row
     old = campaign.wanted(before)
     columns, details = _named(body)
     wanted = msgspec.structs.replace(old, **columns, details={**old.details, **details})
-    if details and family.fetch:
-        wanted = msgspec.structs.replace(wanted, details={**old.details, **await family.fetch(req, details)})
+    if family.fetch:
+        wanted = await family.fetch(req, wanted, {*columns, *details})
     same = wanted.list_id == old.list_id and not old.draft
     return await _planned(req, family, wanted, kept if same else None), before
 
@@ -216,20 +235,18 @@ def _named(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return known, msgspec.to_builtins(given)
 
 
-def _complete(body: Any, family: Family) -> Wanted:
-    """What the body of an order asks for. Raises BadRequest with what is missing."""
+async def _ordered(req: Request, family: Family, body: Any) -> Wanted:
+    """What the body of an order asks for, with what it names. Raises ApiError, with what is missing if need be."""
     columns, details = _named(body)
     missing = [name for name in family.needed if name not in columns and name not in details]
     if missing:
         raise BadRequest({name: required(name) for name in missing})
-    return Wanted(**columns, details=details)
+    wanted = Wanted(**columns, details=details)
+    return await family.fetch(req, wanted, {*columns, *details}) if family.fetch else wanted
 
 
-async def _fetched(req: Request, family: Family, wanted: Wanted) -> Wanted:
-    """The same with what its details name. Raises ApiError."""
-    if family.fetch is None:
-        return wanted
-    return msgspec.structs.replace(wanted, details=await family.fetch(req, dict(wanted.details)))
+def _counted(tx: Tx, family: Family, rows: Sequence[Row]) -> Sequence[Row]:
+    return family.counted(tx, rows) if family.counted else rows
 
 
 def _check(who: Principal, wanted: Wanted, family: Family) -> None:

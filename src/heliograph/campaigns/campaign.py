@@ -1,6 +1,7 @@
 """Campaigns: one text to the contacts of a list, paid for as a whole when it is ordered. docs/campaigns.md
 
     Draft -> Scheduled | Queued -> Sending -> Sent, or Cancelled, or Failed
+                                    Sending <-> Paused
 
 What is paid for and not a message yet is reserved (`reserved_micros`). With each slice of messages their prices leave
 the reservation; what is left at the end goes back in one entry. So the prices of the messages are what was debited.
@@ -26,6 +27,7 @@ from heliograph.errors import BadRequest, Conflict, NotFound, TooLittleCredit
 from heliograph.links import literals
 from heliograph.links.link import STOP
 from heliograph.messaging import message
+from heliograph.messaging.rows import Key, Message
 from heliograph.queue import jobs
 
 JOB = "campaign"
@@ -34,6 +36,7 @@ KIND = "campaign"
 """`ledger.kind` of what campaigns are debited and given back; the reference is the request that ordered it."""
 
 DRAFT, SCHEDULED, QUEUED, SENDING = "Draft", "Scheduled", "Queued", "Sending"
+PAUSED = "Paused"
 SENT, CANCELLED, FAILED = "Sent", "Cancelled", "Failed"
 
 NOT_BEGUN = (DRAFT, SCHEDULED, QUEUED)
@@ -289,6 +292,47 @@ def fail(tx: Tx, row: Row, why: str) -> Row:
     """A locked campaign cannot go on; messages that exist stay as they are."""
     log.warning("campaign.failed", campaign=row["campaign_id"], user=row["user_id"], why=why)
     return _close(tx, row, FAILED, {})
+
+
+def pause(tx: Tx, row: Row, why: str) -> Row:
+    """A locked campaign that is being sent stands still, until somebody tells it to go on: its run is over.
+
+    What is in the queue stays there, and is held when it is claimed.
+    """
+    log.warning("campaign.paused", campaign=row["campaign_id"], user=row["user_id"], why=why)
+    return _update(tx, row, {"status": PAUSED, "paused_why": why, "run": row["run"] + 1})
+
+
+def resume(tx: Tx, campaign_id: int, forgiven: str | None) -> Row:
+    """Go on with a campaign that stands still. What is `forgiven` (JSON) is not held against it again.
+
+    Raises NotFound, BadRequest: it does not stand still.
+    """
+    row = tx.row(select(campaigns).where(campaigns.c.campaign_id == campaign_id).with_for_update())
+    if row is None:
+        raise NotFound(NO_RECORD)
+    if row["status"] != PAUSED:
+        raise BadRequest(message=f"The campaign does not stand still: its status is {row['status']}.")
+    values = {"status": SENDING, "paused_why": None, "forgiven": forgiven, "run": row["run"] + 1}
+    after = _update(tx, row, values)
+    _enqueue(tx, after)
+    return after
+
+
+def held(tx: Tx, messages: Sequence[Message]) -> set[Key]:
+    """Those of the messages whose campaigns stand still."""
+    ids = {row.campaign_id for row in messages if row.campaign_id is not None}
+    if not ids:
+        return set()
+    sql = "SELECT campaign_id FROM campaigns WHERE status = ? AND campaign_id IN ({})"
+    still = {row[0] for row in tx.driver_in(sql, [PAUSED], ids)}
+    return {row.key for row in messages if row.campaign_id in still} if still else still
+
+
+def newest(tx: Tx, user_id: int, limit: int) -> Sequence[Row]:
+    """The newest campaigns of an account in all channels, the newest first."""
+    mine = select(campaigns).where(campaigns.c.user_id == user_id)
+    return tx.rows(mine.order_by(campaigns.c.campaign_id.desc()).limit(limit))
 
 
 def _close(tx: Tx, row: Row, status: str, values: Mapping[str, Any]) -> Row:

@@ -21,9 +21,10 @@ from heliograph.contacts import audience, lists
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import NotFound, Status
+from heliograph.mailaddress import small
 from heliograph.messaging import accept, cancel
 from heliograph.messaging.channel import Accepted, Channel, Draft, Order
-from heliograph.queue import jobs
+from heliograph.queue import jobs, mail
 from heliograph.queue.jobs import Job
 from heliograph.queue.worker import MOST_ATTEMPTS
 
@@ -32,6 +33,9 @@ SECONDS_A_RUN = 20.0
 
 FIRST_LOOK, LAST_LOOK = 0.5, 60.0
 """Seconds between two looks at what still waits; they grow with the time that it has waited, a tenth of it."""
+
+
+Judge = Callable[[Tx, Row], str | None]
 
 
 class Piece(msgspec.Struct):
@@ -44,12 +48,24 @@ class Piece(msgspec.Struct):
 
 
 class Expansion:
-    """Runs the jobs of campaigns in whatever channel. `lease` is in seconds: no slice takes nearly as long."""
+    """Runs the jobs of campaigns in whatever channel. `lease` is in seconds: no slice takes nearly as long.
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], lease: float) -> None:
+    `judges` say, by channel, why a campaign must stand still; None: it need not. Mails about that come from `sender`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        lease: float,
+        judges: Mapping[str, Judge] | None = None,
+        sender: str = "",
+    ) -> None:
         self._database = database
         self._channels = channels
         self._lease = min(lease, jobs.LEASE)
+        self._judges = judges or {}
+        self._sender = sender
 
     async def run(self, job: Job) -> float | None:
         """One run. None: the campaign has come to its end, or another run has taken it over."""
@@ -128,6 +144,17 @@ class Expansion:
         if row is not None:
             jobs.progress(tx, job.job_id, self._lease)
             campaign.note(tx, row, open_from)
+            if open_from is not None and row["status"] == campaign.SENDING and row["channel"] in self._judges:
+                self._judge(tx, row)
+
+    def _judge(self, tx: Tx, row: Row) -> None:
+        why = self._judges[row["channel"]](tx, row)
+        if why is None:
+            return
+        campaign.pause(tx, row, why)
+        who = account.by_user(tx, row["user_id"])
+        if who is not None and who.email:
+            mail.enqueue(tx, self._sender, who.email, f"Paused: {row['name']}"[:200], _told(row, why))
 
 
 async def withdraw(
@@ -151,13 +178,15 @@ def _sender(tx: Tx, row: Row) -> Principal | None:
 
 def _refuse_doubles(tx: Tx, row: Row, recipients: list[Recipient], drafts: list[Draft]) -> None:
     """A contact whose address has changed gets the message there, unless another of the campaign has that address."""
-    changed = [draft for one, draft in zip(recipients, drafts, strict=True) if draft.recipient != one.recipient]
+    changed = [
+        draft for one, draft in zip(recipients, drafts, strict=True) if small(draft.recipient) != small(one.recipient)
+    ]
     if changed:
-        known = {one.recipient for one in campaign.recipients(tx, row["campaign_id"])}
+        known = {small(one.recipient) for one in campaign.recipients(tx, row["campaign_id"])}
         for draft in changed:
-            if draft.recipient in known:
+            if small(draft.recipient) in known:
                 draft.refusal = draft.refusal or Status.INVALID_RECIPIENT
-            known.add(draft.recipient)
+            known.add(small(draft.recipient))
 
 
 def _note_addresses(tx: Tx, row: Row, piece: Piece, good: list[Accepted]) -> None:
@@ -166,6 +195,14 @@ def _note_addresses(tx: Tx, row: Row, piece: Piece, good: list[Accepted]) -> Non
     after = [one._replace(recipient=now.get(one.contact_id, one.recipient)) for one in piece.recipients]
     if after != piece.recipients:
         campaign.rename(tx, row["campaign_id"], row["cursor"], after)
+
+
+def _told(row: Row, why: str) -> str:
+    return (
+        f'Your campaign "{row["name"]}" (id {row["campaign_id"]}) was paused: {why}.\n\n'
+        "No more of its messages are sent. Please see where the addresses of its list come from. You can cancel it,"
+        " which gives back the prices of what was not sent; or ask whoever runs this server to let it go on.\n"
+    )
 
 
 def _pause(waited: float) -> float:

@@ -20,6 +20,7 @@ from heliograph.db.database import Database
 from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.errors import BadRequest, NotFound, Status
+from heliograph.mailaddress import small
 from heliograph.messaging import accept, dates
 from heliograph.messaging.channel import Channel, Draft, Order
 
@@ -48,7 +49,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     list_id: int
-    body: str
+    body: str = ""
     sender: str = ""
     schedule: int | str | float | None = None
     custom_string: str | None = None
@@ -71,8 +72,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """What came of it. It holds for `who` and for the `rates` of this version, in the currency of `who`.
 
     `schedule` is in Unix seconds, 0: now. `first` is the message to the first recipient; None: there is none.
-    `slices` are the recipients as campaign_slices has them; `count` and `micros` are of all. `refusals` says why others
-    get no message, and how many they are.
+    `slices` are the recipients as campaign_slices has them; `count` and `micros` are of all, `seen` is how many
+    contacts were looked at. `refusals` says why others get no message, and how many they are.
     """
 
     who: Principal
@@ -84,6 +85,7 @@ class Plan(msgspec.Struct, kw_only=True):
     slices: list[str] = []
     count: int = 0
     micros: int = 0
+    seen: int = 0
     refusals: Counter[str] = msgspec.field(default_factory=Counter)
 
 
@@ -154,14 +156,15 @@ async def make(
     waiting: list[Recipient] = []
     while not pages.over:
         for draft, cost in await database.read(lambda tx: _priced(tx, who, channel, texts, pages)):
+            plan.seen += 1
             if draft.refusal in AS_A_WHOLE:
                 raise BadRequest(AS_A_WHOLE[draft.refusal])
             if cost is None:
                 plan.refusals[draft.refusal or Status.SOMETHING_IS_WRONG] += 1
                 continue
-            if draft.recipient in known:
+            if small(draft.recipient) in known:
                 continue
-            known.add(draft.recipient)
+            known.add(small(draft.recipient))
             plan.first = plan.first or draft
             assert draft.contact_id is not None
             waiting.append(Recipient(draft.contact_id, draft.recipient, cost))

@@ -33,6 +33,7 @@ SHOWN = (
     "setting_unicode_sms",
     "setting_email_sms_subject",
     "setting_fix_sender_id",
+    "email_tracking",
     "char_limit",
     "cors_origins",
     "throttle_seconds",
@@ -61,11 +62,12 @@ def change(
     ] = None,
     email_subject: Annotated[
         bool | None,
-        Parameter(
-            help="Whether the subject of an email is a part of the SMS: kept for email to SMS, which is not there yet."
-        ),
+        Parameter(help="Whether the subject of a mail that becomes an SMS stands before its text."),
     ] = None,
     fix_sender: Annotated[bool | None, Parameter(help="Kept and shown: wrong sender IDs are refused.")] = None,
+    email_tracking: Annotated[
+        bool | None, Parameter(help="Whether openings and clicks of email campaigns are counted.")
+    ] = None,
     cors_origins: Annotated[
         str | None, Parameter(help="Origins that browsers may call from, separated by commas.")
     ] = None,
@@ -93,6 +95,7 @@ def change(
         setting_unicode_sms=unicode,
         setting_email_sms_subject=email_subject,
         setting_fix_sender_id=fix_sender,
+        setting_email_tracking=email_tracking,
         setting_sms_message_char_limit=char_limit,
         cors_origins=cors_origins,
         throttle_seconds=throttle_seconds,

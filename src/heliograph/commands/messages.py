@@ -1,6 +1,6 @@
 """Commands that show messages: the newest of an account, and one with what happened to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import cyclopts
@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from heliograph.accounts import account
 from heliograph.billing import prices
+from heliograph.channels.email import sends
 from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
 from heliograph.db.engine import Tx
 from heliograph.messaging import history, message
@@ -77,9 +78,29 @@ def _found(tx: Tx, message_id: str) -> dict[str, Any]:
         row = message.find(tx, user_id, message_id)
         if row is not None:
             steps = message.timeline(tx, user_id, message_id)
-            told = [{"at": round(at, 3), "status": status, "detail": detail} for at, status, detail in steps]
-            return {**_about(account.row(tx, user_id), row), "timeline": told}
+            return {**_about(account.row(tx, user_id), row), "timeline": _told(steps)}
+    for user_id in sends.owners(tx, message_id):
+        mail, steps = sends.find(tx, user_id, message_id), sends.timeline(tx, user_id, message_id)
+        if mail is not None:
+            return {**_about_send(account.row(tx, user_id), mail), "timeline": _told(steps)}
     raise Problem(f"There is no message {message_id!r}.")
+
+
+def _told(steps: Sequence[tuple[float, str, str]]) -> list[dict[str, Any]]:
+    return [{"at": round(at, 3), "status": status, "detail": detail} for at, status, detail in steps]
+
+
+def _about_send(user: Mapping[str, Any], mail: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a mail with all its recipients, each of whom is a message as well."""
+    same = ("message_id", "date", "schedule", "sender", "to", "cc", "bcc", "subject", "status")
+    counts = ("status_text", "soft_bounce_count", "hard_bounce_count", "custom_string")
+    mail = {**mail, **{name: _addresses(mail[f"{name}_array"]) for name in ("to", "cc", "bcc")}}
+    price = f"{prices.fixed(mail['price_micros'], 4)} {mail['currency']}"
+    return {"account": user["username"], **{name: mail[name] for name in (*same, *counts)}, "price": price}
+
+
+def _addresses(listed: str | None) -> str:
+    return ", ".join(one["email"] for one in msgspec.json.decode(listed)) if listed else ""
 
 
 def _about(user: Mapping[str, Any], row: Message) -> dict[str, Any]:

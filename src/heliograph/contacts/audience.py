@@ -129,6 +129,16 @@ def personal(text: str, *, links: bool = False) -> Callable[[Member], str]:
     return lambda member: pattern.sub(lambda found: member.get(_field(found)) or "", text)
 
 
+def pieces(text: str) -> tuple[list[str], list[str]]:
+    """(what stands between the placeholders of a text, the columns of a member that belong there, in order)."""
+    between, names, at = [], [], 0
+    for found in _PLACEHOLDER.finditer(text):
+        between.append(text[at : found.start()])
+        names.append(_field(found))
+        at = found.end()
+    return [*between, text[at:]], names
+
+
 def _field(found: re.Match[str]) -> str:
     name = found["round"] or found["curly"]
     if name is None:

@@ -39,6 +39,12 @@ def find(tx: Tx, user_id: int, list_id: int, *, lock: bool = False) -> Mapping[s
     return row
 
 
+def by_email_id(tx: Tx, email_id: str) -> Mapping[str, Any] | None:
+    """The list of any account that has this `list_email_id`, in any case."""
+    wanted = (contact_lists.c.list_email_id == email_id.upper()) & contact_lists.c.deleted_at.is_(None)
+    return tx.row(select(contact_lists).where(wanted))
+
+
 def is_own(tx: Tx, user_id: int, text: str) -> bool:
     """Whether a text is the id of a list of this account."""
     if not (text.isascii() and text.isdigit() and len(text) < 19):

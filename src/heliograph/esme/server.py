@@ -24,8 +24,8 @@ from heliograph.esme.submits import Answer, Batch, Taker
 from heliograph.messaging.channel import Channel
 from heliograph.option import SettingsError
 from heliograph.settings import Settings
+from heliograph.transports.pace import Pace
 from heliograph.transports.smpp import pdu
-from heliograph.transports.smpp.pace import Pace
 from heliograph.transports.smpp.pdu import PduError
 from heliograph.transports.smpp.session import Request, Session
 

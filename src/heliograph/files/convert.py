@@ -18,9 +18,10 @@ import msgspec
 import structlog
 
 from heliograph.files.scratch import Scratch
-from heliograph.files.task import CONTACTS, TARGETS, Outcome, Refused, Task
+from heliograph.files.task import CONTACTS, TARGETS, Outcome, Refused, Task, Unfinished
 from heliograph.files.text import code_page
 from heliograph.settings import Settings
+from heliograph.transports.base import UNLIMITED, Limits
 
 T = TypeVar("T")
 
@@ -62,14 +63,16 @@ class Converter:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closing = False
 
-    async def convert(self, data: bytes, name: str, target: str, country: str = "") -> Converted:
+    async def convert(
+        self, data: bytes, name: str, target: str, country: str = "", limits: Limits = UNLIMITED
+    ) -> Converted:
         """The file as `target` (one of task.TARGETS) wants it. Raises Refused with a sentence, and Busy.
 
         `name` is used for the name of the result only. `country` (ISO alpha-2) is where a text comes from that is not
-        in Unicode.
+        in Unicode. A picture for an MMS keeps to `limits`.
         """
         assert target in TARGETS, target
-        return await self._queued(self._convert, data, name, target, code_page(country))
+        return await self._queued(self._convert, data, name, target, code_page(country), limits)
 
     async def to_lines(self, source: Path, made: Path, country: str) -> None:
         """A spreadsheet or an address book as the rows that an import reads (lines.py). Raises Refused, and Busy."""
@@ -92,11 +95,11 @@ class Converter:
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         await asyncio.to_thread(self.scratch.close)
 
-    def _convert(self, data: bytes, name: str, target: str, code_page: str) -> Converted:
+    def _convert(self, data: bytes, name: str, target: str, code_page: str, limits: Limits) -> Converted:
         with self.scratch.place() as place:
             folder = Path(place)
             (folder / "source").write_bytes(data)
-            outcome = self._outcome(folder, target, code_page)
+            outcome = self._outcome(folder, target, code_page, limits)
             with _opened(folder / "result") as file:
                 made = file.read()
         stem = name.rpartition(".")[0] or name
@@ -110,9 +113,9 @@ class Converter:
             with _opened(folder / "result") as file, made.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
 
-    def _outcome(self, folder: Path, target: str, code_page: str) -> Outcome:
+    def _outcome(self, folder: Path, target: str, code_page: str, limits: Limits = UNLIMITED) -> Outcome:
         """Convert the file `source` of a folder to its file `result`. Raises Refused."""
-        self._work(folder, target, code_page)
+        self._work(folder, target, code_page, limits)
         try:
             with _opened(folder / "outcome") as file:
                 outcome = msgspec.json.decode(file.read(), type=Outcome)
@@ -122,12 +125,12 @@ class Converter:
             raise Refused(outcome.refusal)
         return outcome
 
-    def _work(self, folder: Path, target: str, code_page: str) -> None:
+    def _work(self, folder: Path, target: str, code_page: str, limits: Limits) -> None:
         """Run the worker in `folder` until it ends or its time is over. Raises Refused."""
         options = self.options
         memory, seconds = options.convert_memory * 2**20, options.convert_seconds
         reads = tuple(filter(None, map(str.strip, options.convert_reads.split(","))))
-        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page, reads)
+        task = Task(target, shutil.which(options.soffice) or "", memory, seconds, code_page, reads, limits)
         with tempfile.TemporaryFile() as errors:
             status = self._ended(_worker(folder, errors), task)
             size = errors.seek(0, os.SEEK_END)
@@ -143,12 +146,12 @@ class Converter:
         self._running.add(process)
         try:
             if self._closing:
-                raise Refused("The server is stopping.")
+                raise Unfinished("The server is stopping.")
             _tell(process, task)
             return process.wait(timeout=task.seconds)
         except subprocess.TimeoutExpired:
             log.warning("convert.killed", target=task.target, seconds=task.seconds)
-            raise Refused(TOO_LONG) from None
+            raise Unfinished(TOO_LONG) from None
         finally:
             _kill(process)
             process.wait()

@@ -13,13 +13,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from heliograph.files import stripped
 from heliograph.files.task import Refused
-
-MMS_BYTES = 250_000
-"""Largest attachment. Source: api-v3, "Send MMS"."""
+from heliograph.transports.base import UNLIMITED, Limits
 
 MMS_SIDE = 1280
 PRINT_SIDE = 3508
 """Longest side of a picture in pixels: for the screen of a phone; for paper (A4 at 300 dots an inch is 3508 high)."""
+
+SMALLEST = 32
+"""Pixels of the longer side below which nobody sees anything."""
 
 MOST_PIXELS = 60_000_000
 MOST_ANIMATED_PIXELS = 300_000_000
@@ -35,19 +36,21 @@ _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION = 0x0112, 0x011A, 0x011B
 _FORMATS = {kind: [kind.upper()] for kind in ("jpeg", "png", "gif", "bmp", "tiff", "webp")}
 
 
-def to_mms(data: bytes, kind: str) -> tuple[bytes, str]:
-    """(picture, extension): a JPEG of at most MMS_BYTES, or a GIF if it moves. Nothing but the pixels is kept.
+def to_mms(data: bytes, kind: str, limits: Limits = UNLIMITED) -> tuple[bytes, str]:
+    """(picture, extension): a JPEG that keeps to the limits, or a GIF if it moves. Nothing but the pixels is kept.
 
-    A picture that is small enough, and upright, keeps its pixels as they are.
+    A picture that is small enough, and upright, keeps its pixels as they are. Raises Refused when it would have to be
+    too small to be seen.
     """
     with _opened(data, kind) as image:
-        if len(data) <= MMS_BYTES and _is_fit(image, kind):
+        small = len(data) <= limits.largest_bytes and max(image.size) <= limits.largest_side
+        if small and _is_fit(image, kind):
             with contextlib.suppress(stripped.Broken):
                 return (stripped.gif(data), "gif") if kind == "gif" else (stripped.jpeg(data), "jpg")
         if kind == "gif" and getattr(image, "is_animated", False):
-            return _animation(image), "gif"
+            return _animation(image, limits), "gif"
         pixel = pixel_shape(image)
-        return _photo(_squared(flat(image), pixel)), "jpg"
+        return _photo(_squared(flat(image), pixel), limits), "jpg"
 
 
 def _is_fit(image: Image.Image, kind: str) -> bool:
@@ -155,20 +158,23 @@ def _opened(data: bytes, kind: str) -> Image.Image:
     return image
 
 
-def _photo(image: Image.Image) -> bytes:
-    """The best JPEG that fits: the quality is bisected, and only then is the picture made smaller."""
-    image.thumbnail((MMS_SIDE, MMS_SIDE))
+def _photo(image: Image.Image, limits: Limits) -> bytes:
+    """The best JPEG that fits: the quality is bisected, and only then is the picture made smaller. Raises Refused."""
+    side = min(MMS_SIDE, limits.largest_side)
+    image.thumbnail((side, side))
     while True:
         low, high, best = 40, 92, b""
         while low <= high:
             quality = (low + high) // 2
             made = _jpeg(image, quality)
-            if len(made) <= MMS_BYTES:
+            if len(made) <= limits.largest_bytes:
                 best, low = made, quality + 1
             else:
                 high = quality - 1
         if best:
             return best
+        if max(image.size) <= SMALLEST:
+            raise Refused(f"The picture cannot be made smaller than {limits.largest_bytes // 1000} kB.")
         image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
 
 
@@ -178,15 +184,15 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
     return out.getvalue()
 
 
-def _animation(image: Image.Image) -> bytes:
+def _animation(image: Image.Image, limits: Limits) -> bytes:
     """The GIF again, smaller from try to try until it fits. Raises Refused when it would be too small to see."""
-    scale = min(1.0, MMS_SIDE / max(image.size))
-    while scale * max(image.size) >= 32:
+    scale = min(1.0, min(MMS_SIDE, limits.largest_side) / max(image.size))
+    while scale * max(image.size) >= SMALLEST:
         made = _gif(image, scale)
-        if len(made) <= MMS_BYTES:
+        if len(made) <= limits.largest_bytes:
             return made
-        scale *= min(0.9, math.sqrt(MMS_BYTES / len(made)))
-    raise Refused(f"The animation cannot be made smaller than {MMS_BYTES // 1000} kB.")
+        scale *= min(0.9, math.sqrt(limits.largest_bytes / len(made)))
+    raise Refused(f"The animation cannot be made smaller than {limits.largest_bytes // 1000} kB.")
 
 
 def _gif(image: Image.Image, scale: float) -> bytes:

@@ -14,7 +14,7 @@ from sqlalchemy import case, select
 from heliograph.clock import DAY
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.db.tables import exports, files, uploads, users
+from heliograph.db.tables import exports, files, shrunk, uploads, users
 from heliograph.errors import Unavailable
 from heliograph.files.task import Refused
 from heliograph.queue import jobs
@@ -204,7 +204,7 @@ def discard(tx: Tx, ids: Sequence[str]) -> None:
         freed[row["user_id"]] += row["size"]
     for user_id, size in freed.items():
         _take(tx, user_id, -size)
-    for table in (uploads, exports):
+    for table in (uploads, exports, shrunk):
         tx.execute(table.delete().where(table.c.file_id.in_(ids)))
     jobs.enqueue(tx, FORGET_JOB, {"ids": list(ids)})
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from heliograph.transports.base import UNLIMITED, Limits
+
 TARGETS = ("fax", "mms", "csv", "post", "postcard")
 """What `convert` may ask for. Source: endpoint 168."""
 
@@ -13,11 +15,16 @@ class Refused(Exception):
     """A file that cannot be converted. The text is a sentence for the customer."""
 
 
+class Unfinished(Refused):
+    """A conversion that was broken off: its time was over, or the server stops. Another try may help."""
+
+
 class Task(msgspec.Struct, frozen=True):
     """What to do with the file `source` of the working folder.
 
     `soffice` is the path of LibreOffice, empty without it; `memory` is in bytes, `seconds` are of the processor.
     `code_page` is what a text is written in when it is no Unicode. `reads` are further paths that may be read.
+    A picture for an MMS has to keep to `limits`.
     """
 
     target: str
@@ -26,6 +33,7 @@ class Task(msgspec.Struct, frozen=True):
     seconds: int
     code_page: str = "cp1252"
     reads: tuple[str, ...] = ()
+    limits: Limits = UNLIMITED
 
 
 class Outcome(msgspec.Struct, frozen=True):

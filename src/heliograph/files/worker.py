@@ -53,7 +53,7 @@ def convert(data: bytes, task: Task, folder: Path) -> tuple[bytes, Outcome]:
     from heliograph.files import images
 
     if task.target == "mms":
-        picture, extension = images.to_mms(data, kind)
+        picture, extension = images.to_mms(data, kind, task.limits)
         return picture, Outcome(extension)
     from heliograph.files import paper
 

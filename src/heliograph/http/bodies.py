@@ -29,7 +29,7 @@ def most(route: Route, settings: Settings) -> int:
     endpoint = route.endpoint
     if endpoint.most_body:
         return endpoint.most_body
-    if endpoint.uploads:
+    if endpoint.uploads or endpoint.encloses:
         return settings.max_upload
     kind = STRANGERS if route.access is None or endpoint.body is None else OBJECT
     return settings.max_body if kind == OBJECT and _has_lists(endpoint.body) else min(kind, settings.max_body)

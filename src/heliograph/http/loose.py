@@ -216,7 +216,7 @@ def _value(value: Any, kind: Any, name: str, faults: dict[str, str]) -> Any:
     """`value` as `kind`; a fault is noted under `name` and None stands in."""
     options = [option for option in get_args(kind) if option is not types.NoneType]
     if get_origin(kind) in (Union, types.UnionType):
-        kind = type(value) if type(value) in options else options[0]
+        kind = next((one for one in options if type(value) in (one, get_origin(one))), options[0])
     if get_origin(kind) is list:
         (item,) = get_args(kind)
         if not isinstance(value, list):

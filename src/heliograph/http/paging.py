@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -11,6 +11,7 @@ from heliograph.errors import BadRequest, label
 from heliograph.fields import about
 from heliograph.http.request import Request
 
+T = TypeVar("T")
 SMALLEST, LARGEST = 15, 100
 FARTHEST = 10**9
 _INTEGER = re.compile(r"[+-]?[0-9]{1,1000}").fullmatch
@@ -47,6 +48,14 @@ class Page(msgspec.Struct, kw_only=True):
 def window(req: Request) -> Window:
     """The page that is asked for. `limit` is clamped to 15..100; a page below 1 is page 1. Raises BadRequest."""
     return Window(max(1, _whole(req, "page", 1)), min(max(_whole(req, "limit", SMALLEST), SMALLEST), LARGEST))
+
+
+def cut(req: Request, rows: Sequence[T]) -> Sequence[T]:
+    """What a list without paging keys shows: all, or with `page` or `limit` a slice. Raises BadRequest."""
+    if not (req.query.get("page") or req.query.get("limit")):
+        return rows
+    shown = window(req)
+    return rows[shown.offset : shown.offset + shown.limit]
 
 
 def _whole(req: Request, name: str, default: int) -> int:

@@ -30,12 +30,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     `response_msg` is the documented one, empty where the handler has its own each time; `answer` and `body` are the
     types of the answer's `data` and of the body, and `takes_body` says whether the handler gets the body decoded.
-    A `paged` endpoint is a list that is paged, searched and sorted; `query` are its further parameters. `spends`: it
-    accepts an Idempotency-Key. `uploads`: its body may have the size of a file, and be a form. `guarded`: strangers
-    could use it to guess or to flood, so it is limited like failed logins. `before_activation`: an account that is not
-    activated yet may use it. `refuses`: refusals that no other property tells of. `most_body`: bytes of its body, where
-    what bodies.py makes of its kind does not fit. `daily`: the setting that says how often one address may call it
-    within a day. `bare`: its answer has no envelope.
+    A `paged` endpoint is a list that is paged, searched and sorted; `query` are its further parameters. `spends`:
+    it accepts an Idempotency-Key. `uploads`: its body may have the size of a file, and be a form. `encloses`: it
+    may have that size, since files stand in it. `guarded`: strangers could use it to guess or to flood, so it is
+    limited like failed logins. `before_activation`: an account that is not activated yet may use it. `refuses`:
+    refusals that no other property tells of. `most_body`: bytes of its body, where what bodies.py makes of its kind
+    does not fit. `daily`: the setting that says how often one address may call it within a day. `bare`: its answer
+    has no envelope.
     """
 
     handler: Any
@@ -50,6 +51,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     query: tuple[Query, ...]
     spends: bool
     uploads: bool
+    encloses: bool
     guarded: bool
     before_activation: bool
     refuses: tuple[type[ApiError], ...]

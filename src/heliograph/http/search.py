@@ -73,7 +73,8 @@ def condition(req: Request, columns: Columns) -> tuple[ColumnElement[bool] | Non
 
 def order(req: Request, columns: Columns) -> tuple[tuple[tuple[str, bool], ...], list[str]]:
     """((field, descending) of `order_by` or `order`, fields of it that sort nothing). Raises BadRequest."""
-    given = "order_by" if req.query.get("order_by", "").strip() else "order"
+    text = req.query.get("order_by", "")
+    given = "order_by" if text.strip() or len(text) > LONGEST else "order"
     orders: dict[str, bool] = {}
     unfit = []
     for pair in _pieces(req, given, _FIELD):
@@ -87,8 +88,8 @@ def order(req: Request, columns: Columns) -> tuple[tuple[tuple[str, bool], ...],
 
 def _pieces(req: Request, parameter: str, piece: re.Pattern[str]) -> list[str]:
     """What stands between the commas of a parameter. Raises BadRequest."""
-    text = req.query.get(parameter, "").strip()
-    pieces = [found for found in piece.findall(text) if found.strip()]
+    text = req.query.get(parameter, "")  # spaces count too, as the API document has it
+    pieces = [found for found in piece.findall(text[: LONGEST + 1]) if found.strip()]
     if len(text) > LONGEST or len(pieces) > MOST_PAIRS:
         raise BadRequest({parameter: f"A search has at most {LONGEST} characters and {MOST_PAIRS} pairs."})
     return pieces

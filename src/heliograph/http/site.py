@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -26,8 +26,16 @@ START = ("/v3", "/v3/")
 Page = Callable[[Request], Awaitable[Response]]
 
 
+class Place(NamedTuple):
+    """A page of a feature. A `limited` one counts for the address that asks, like a call of the API."""
+
+    page: Page
+    methods: Sequence[str] = ("GET",)
+    limited: bool = False
+
+
 class ShortPages(Protocol):
-    """An ASGI application for paths right below the root."""
+    """An ASGI application for the paths of links."""
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of them."""
@@ -44,17 +52,14 @@ def application(
     public_url: str,
     demo: Demo | None,
     ready: Callable[[], Awaitable[Mapping[str, bool]]],
-    download: Page,
-    ask: Page,
-    confirm: Page,
-    told: Page,
-    short: ShortPages,
+    places: Mapping[str, Place],
+    short: Sequence[ShortPages],
 ) -> Any:
     """Starlette for the pages, the API beside it.
 
     The API does not go through Starlette's layers: they would take a fifth of a send's time. `ready` says what the
-    process needs and whether it has it; the pages show the credentials of `demo`. `download` is /files/{file_id}, `ask`
-    and `confirm` are /confirm/{token}, `told` is /carriers/{transport}, `short` what is right below the root.
+    process needs and whether it has it; the pages show the credentials of `demo`. `places` are the pages of features by
+    their paths, `short` what people follow links to.
     """
 
     async def readyz(request: Request) -> Response:
@@ -85,10 +90,7 @@ def application(
         routes=[
             Route("/healthz", _healthz),
             Route("/readyz", readyz),
-            Route("/files/{file_id}", download),
-            Route("/confirm/{token}", _counted(server, "/confirm", ask)),
-            Route("/confirm/{token}", _counted(server, "/confirm", confirm), methods=["POST"]),
-            Route("/carriers/{transport}", told, methods=["GET", "POST"]),
+            *(Route(path, _answering(server, path, one), methods=one.methods) for path, one in places.items()),
             Route("/", start),
             Route("/v3", start),
             Route("/v3/", start),
@@ -101,7 +103,11 @@ def application(
     return _entrance(server, short, site)
 
 
-def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
+def _answering(server: Server, path: str, place: Place) -> Page:
+    return _counted(server, path.partition("/{")[0], place.page) if place.limited else place.page
+
+
+def _entrance(server: Server, short: Sequence[ShortPages], site: Any) -> Any:
     """The application that hands each request to the API, to a short page, or to one of the others."""
 
     async def entrance(scope: Any, receive: Any, send: Any) -> None:
@@ -117,7 +123,8 @@ def _entrance(server: Server, short: ShortPages, site: Any) -> Any:
         except BadRequest as refused:
             await JSONResponse(refused.data, refused.status)(scope, receive, send)
             return
-        await (short if short.serves(path) else site)(scope, receive, send)
+        served: Any = next((pages for pages in short if pages.serves(path)), site)
+        await served(scope, receive, send)
 
     return entrance
 

@@ -69,6 +69,11 @@ def is_ahead(headers: Mapping[bytes, bytes]) -> bool:
     return b"prefetch" in said or b"preview" in said or b"prerender" in said
 
 
+def agent(headers: Mapping[bytes, bytes]) -> str:
+    """The User-Agent of a request, as much of it as is looked at."""
+    return headers.get(b"user-agent", b"")[:LONGEST_AGENT].decode("latin-1")
+
+
 @lru_cache(maxsize=4096)
 def client(agent: str) -> Client | None:
     """What a User-Agent stands for; None when it is no browser of a person: a crawler, a preview, a program, nothing.

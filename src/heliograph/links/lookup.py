@@ -1,43 +1,45 @@
-"""Looking up codes for many requests at once: one read of the database answers all that came meanwhile."""
+"""Looking things up for many requests at once: one read of the database answers all that came meanwhile."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Set
+from typing import Generic, TypeVar
 
 from heliograph.db.database import Database
-from heliograph.links import register
-from heliograph.links.register import Found
+from heliograph.db.engine import Tx
 
-Answer = Mapping[str, Found]
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
-class Lookup:
-    """The links of a database, by code. A link that was killed is dead at once: nothing is remembered."""
+class Lookup(Generic[Key, Value]):
+    """What `find` finds in a database, by its key. What was removed is gone at once: nothing is remembered."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, find: Callable[[Tx, Set[Key]], Mapping[Key, Value]]) -> None:
         self._database = database
-        self._codes: set[str] = set()
-        self._answer: asyncio.Future[Answer] | None = None
+        self._read = find
+        self._keys: set[Key] = set()
+        self._answer: asyncio.Future[Mapping[Key, Value]] | None = None
 
-    async def find(self, code: str) -> Found | None:
-        """The link with this code, if there is one. Raises DatabaseAway."""
+    async def find(self, key: Key) -> Value | None:
+        """What has this key, if there is anything. Raises DatabaseAway."""
         if self._answer is None:
             loop = asyncio.get_running_loop()
             self._answer = loop.create_future()
             loop.call_soon(self._ask)
-        self._codes.add(code)
+        self._keys.add(key)
         found = await asyncio.shield(self._answer)
-        return found.get(code)
+        return found.get(key)
 
     def _ask(self) -> None:
         """Read for all who asked until now. It runs once the loop has seen to whatever else had come."""
-        codes, answer = self._codes, self._answer
-        self._codes, self._answer = set(), None
+        keys, answer = self._keys, self._answer
+        self._keys, self._answer = set(), None
         assert answer is not None
-        reading = self._database.read(lambda tx: register.find(tx, codes))
+        reading = self._database.read(lambda tx: self._read(tx, keys))
         reading.add_done_callback(lambda done: _pass_on(done, answer))
 
 
-def _pass_on(done: "asyncio.Future[dict[str, Found]]", answer: "asyncio.Future[Answer]") -> None:
+def _pass_on(done: "asyncio.Future[Mapping[Key, Value]]", answer: "asyncio.Future[Mapping[Key, Value]]") -> None:
     problem = done.exception()
     if problem is not None:
         answer.set_exception(problem)

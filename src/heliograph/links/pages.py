@@ -16,8 +16,9 @@ from heliograph.accounts import consent
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import DatabaseAway, TooManyRequests
-from heliograph.htmlpage import away, page
+from heliograph.htmlpage import away, page, wrong_verb
 from heliograph.limited import Bites, network
+from heliograph.links import register
 from heliograph.links.clicks import Clicks
 from heliograph.links.link import ALPHABET, LONGEST_CODE, SHORTEST_CODE, STOP
 from heliograph.links.lookup import Lookup
@@ -60,7 +61,7 @@ class LinkPages:
 
     def __init__(self, database: Database, clicks: Clicks, guesses: Guesses, opt_out: OptOut) -> None:
         self._database, self._clicks, self._guesses, self._opt_out = database, clicks, guesses, opt_out
-        self._lookup = Lookup(self._database)
+        self._lookup = Lookup(self._database, register.find)
 
     def serves(self, path: str) -> bool:
         """Whether a path looks like a link's."""
@@ -75,7 +76,7 @@ class LinkPages:
         except DatabaseAway as gone:
             response = away(gone.status, gone.headers)
         if isinstance(response, str):
-            await _redirect(send, response)
+            await redirect(send, response)
         else:
             await response(scope, receive, send)
 
@@ -90,7 +91,7 @@ class LinkPages:
         if link.kind == STOP:
             return await self._stop(link, method)
         if method not in ("GET", "HEAD"):
-            return _wrong_verb("GET, HEAD")
+            return wrong_verb("GET, HEAD")
         if link.disabled or link.long_url_id is None:
             return page("This link was switched off", "<p>It does not lead anywhere any more.</p>", 410)
         if method == "GET":
@@ -117,7 +118,7 @@ class LinkPages:
             )
             return page("Done", "<p>You get no more of these messages.</p>")
         if method not in ("GET", "HEAD"):
-            return _wrong_verb("GET, HEAD, POST")
+            return wrong_verb("GET, HEAD, POST")
         name = await self._database.read(lambda tx: consent.public_name(tx, link.user_id))
         return page(
             "No more messages?",
@@ -133,11 +134,8 @@ def _hidden(recipient: str) -> str:
     return f"the number that ends with <b>{escape(recipient[-3:])}</b>"
 
 
-def _wrong_verb(allowed: str) -> Response:
-    return page("This cannot be done here", "<p>Please open the link.</p>", 405, {"allow": allowed})
-
-
-async def _redirect(send: Send, url: str) -> None:
+async def redirect(send: Send, url: str) -> None:
+    """Answer with a redirect to a URL, in ASCII, that the house has stored."""
     headers = [
         (b"location", url.encode("ascii")),
         (b"cache-control", b"no-store"),

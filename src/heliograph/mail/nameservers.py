@@ -1,11 +1,9 @@
 """Questions to name servers (DNS, RFC 1035). They block: ask them in a thread."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import dns.exception
-import dns.name
-import dns.resolver
-from dns.nameserver import Do53Nameserver
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 PATIENCE = 5.0
 """Seconds that an answer may take in all, over all servers."""
@@ -22,7 +20,7 @@ class NameServers:
 
     def __init__(self, addresses: str) -> None:
         given = (one.strip().partition("@") for one in addresses.split(",") if one.strip())
-        self._servers = [Do53Nameserver(address, int(port or 53)) for address, _, port in given]
+        self._servers = [(address, int(port or 53)) for address, _, port in given]
 
     def records(self, name: str, kind: RecordType) -> list[str]:
         """The records of a name as texts, empty when it has none. Raises Unanswered.
@@ -30,6 +28,10 @@ class NameServers:
         What is no name has none. A TXT is the joined text of its strings; an MX is "preference host"; hosts are in
         small letters, with no dot at their end.
         """
+        import dns.exception
+        import dns.name
+        import dns.resolver
+
         try:
             asked = dns.name.from_text(name)
         except dns.exception.DNSException:
@@ -42,10 +44,13 @@ class NameServers:
             raise Unanswered(f"No name server tells the {kind} records of {name}: {problem}") from problem
         return [_text(record, kind) for record in found]
 
-    def _resolver(self) -> dns.resolver.Resolver:
+    def _resolver(self) -> "Resolver":
+        import dns.resolver
+        from dns.nameserver import Do53Nameserver
+
         resolver = dns.resolver.Resolver(configure=not self._servers)
         if self._servers:
-            resolver.nameservers = self._servers
+            resolver.nameservers = [Do53Nameserver(address, port) for address, port in self._servers]
         resolver.lifetime = PATIENCE
         return resolver
 

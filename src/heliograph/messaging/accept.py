@@ -20,7 +20,7 @@ from heliograph.ids import new_ids
 from heliograph.links import register
 from heliograph.links.link import Mask, codes_at, mask, without
 from heliograph.messaging import counters, dates, message
-from heliograph.messaging.channel import Accepted, Charge, Draft, Order
+from heliograph.messaging.channel import Accepted, Charge, Draft, Order, usage_name
 from heliograph.messaging.message import Code
 from heliograph.messaging.rows import NewMessage
 from heliograph.phone import msisdn
@@ -191,7 +191,8 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
         user_id, channel = order.principal.user_id, order.channel
         ordinal, date = places[user_id, channel.name]
         places[user_id, channel.name] = ordinal + len(fates), date
-        day = tally.of(user_id, channel.medium, date, order.principal.subaccount_id)
+        name = usage_name(channel, order.campaign_id)
+        day = tally.of(user_id, name, date, order.principal.subaccount_id)
         day.sent += len(fates)
         day.micros += sum(fate.price_micros for fate in fates)
         bulk = len(order.drafts) > BULK or order.campaign_id is not None

@@ -45,7 +45,7 @@ BY_DATE: tuple[tuple[tuple[str, bool], ...], ...] = ((), (("date", False),), (("
 
 def viewing(channel: str, sheet: Sheet, response_msg: str = "Here are your data.") -> Endpoint:
     """A channel's history: date range, paging, search, sort."""
-    columns = sheet.columns
+    columns, listing = sheet.columns, sheet.listed(channel)
 
     @endpoint(response_msg, sheet.entry, paged=True, query=DATES)
     def view_history(req: Request) -> Reply:
@@ -56,13 +56,13 @@ def viewing(channel: str, sheet: Sheet, response_msg: str = "Here are your data.
 
         window = paging.window(req)
         tx, user_id = req.tx, req.who.user_id
-        first, last = history.between(tx, user_id, channel, req.unix_time("date_from"), req.unix_time("date_to"))
+        first, last = history.between(tx, user_id, listing, req.unix_time("date_from"), req.unix_time("date_to"))
         found = search.read(req, columns)
         if found.where is not None or found.orders not in BY_DATE:
-            base = history.selection(user_id, channel, first, last)
+            base = history.selection(user_id, listing, first, last)
             return search.page(req, base, columns, ("date", False), render)
         newest = found.orders == BY_DATE[-1]
-        rows = history.page(tx, user_id, channel, first, last, window.offset, window.limit, newest_first=newest)
+        rows = history.page(tx, user_id, listing, first, last, window.offset, window.limit, newest_first=newest)
         return Reply(paging.page(req, window, last - first, rows, render))
 
     return view_history
@@ -74,25 +74,32 @@ def exporting(channel: str) -> Endpoint:
     @endpoint("Download your file here.", Export, query=(FILENAME, *DATES))
     async def export_history(req: Request) -> Reply:
         """Export the history as a CSV file."""
-        name = files.safe_name(req.query.get("filename", ""), "export.csv")
-        user_id, database, settings = req.who.user_id, req.services.database, req.services.settings
+        user_id, database = req.who.user_id, req.services.database
         start, end = req.unix_time("date_from"), req.unix_time("date_to")
-        first, last = await database.read(lambda tx: history.between(tx, user_id, channel, start, end))
-        _check_length(last - first, settings.export_rows)
-        now = last - first <= settings.export_at_once
-
-        def begin(tx: Tx) -> Mapping[str, Any]:
-            file_id = export.begin(tx, user_id, channel, first, last, name)
-            if not now:
-                export.later(tx, user_id, file_id)
-            return export.find(tx, user_id, file_id)
-
-        row = await database.write(begin)
-        if now:
-            await export.write(database, req.services.files, req.services.channels, row)
-        return Reply(Export(_link(req, row)))
+        listing = req.services.channels[channel].sheet.listed(channel)
+        first, last = await database.read(lambda tx: history.between(tx, user_id, listing, start, end))
+        return await exported(req, channel, first, last)
 
     return export_history
+
+
+async def exported(req: Request, channel: str, first: int, last: int, campaign_id: int | None = None) -> Reply:
+    """The export of a history, or of what it has of one campaign: what has ordinals in (first, last]."""
+    name = files.safe_name(req.query.get("filename", ""), "export.csv")
+    user_id, database, settings = req.who.user_id, req.services.database, req.services.settings
+    _check_length(last - first, settings.export_rows)
+    now = last - first <= settings.export_at_once
+
+    def begin(tx: Tx) -> Mapping[str, Any]:
+        file_id = export.begin(tx, user_id, channel, first, last, name, campaign_id)
+        if not now:
+            export.later(tx, user_id, file_id)
+        return export.find(tx, user_id, file_id)
+
+    row = await database.write(begin)
+    if now:
+        await export.write(database, req.services.files, req.services.channels, row)
+    return Reply(Export(_link(req, row)))
 
 
 @endpoint("The state of your export.", ExportState)

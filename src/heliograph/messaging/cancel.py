@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
-from heliograph.messaging.channel import Channel
+from heliograph.messaging.channel import Channel, usage_name
 from heliograph.messaging.message import Code
 from heliograph.messaging.refund import refund
 from heliograph.queue import claim
@@ -18,9 +18,9 @@ def cancel(tx: Tx, user_id: int, channel: Channel, message_ids: Sequence[str]) -
     moved = message.move(tx, keys, message.CANCELLED, Code.FAILED, "Cancelled")
     tally = usage.Tally()
     rows = message.load(tx, moved).values()
-    refund(tx, rows, channel.medium, tally)
+    refund(tx, rows, channel, tally)
     for row in rows:
-        tally.of(row.user_id, channel.medium, row.date, row.subaccount_id).sent -= 1
+        tally.of(row.user_id, usage_name(channel, row.campaign_id), row.date, row.subaccount_id).sent -= 1
     tally.write(tx)
     text = "Cancelled by the account; the price was refunded."
     message.record(tx, [(*key, message.CANCELLED, text) for key in moved])

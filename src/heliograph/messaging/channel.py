@@ -16,8 +16,9 @@ from heliograph.db.engine import Tx
 from heliograph.db.shown import Columns
 from heliograph.links.link import NewLink
 from heliograph.media import Medium
-from heliograph.messaging import rows
-from heliograph.transports.base import Content, Failed, Inbound, Retry
+from heliograph.messaging import history, rows
+from heliograph.messaging.history import Listing
+from heliograph.transports.base import Content, Failed, Inbound, Limits, Retry
 
 
 class Charge(NamedTuple):
@@ -75,15 +76,28 @@ class Words(msgspec.Struct, frozen=True):
 class Sheet(msgspec.Struct, frozen=True):
     """How messages look in the history and its export: the columns to search by, the entry, and how a row becomes one.
 
-    `render` gets a row of `history.selection`; of a `linked` one also BASE_URL, where there is a request. `reported` is
-    what a receipt has beyond the common keys, with the value that it has when the carrier does not tell.
+    `render` gets a row of `history.selection`; of a `linked` one also BASE_URL, where there is a request. `listing` is
+    what is listed, where it is not the messages of the channel. `reported` is what a receipt has beyond the common
+    keys, with the value that it has when the carrier does not tell. `of_campaigns` is how the messages of one campaign
+    look in a history of their own.
     """
 
     columns: Columns
     entry: type[msgspec.Struct]
     render: Callable[[Mapping[str, Any]], msgspec.Struct]
     linked: bool = False
+    listing: Listing | None = None
     reported: Mapping[str, Any] = MappingProxyType({})
+    of_campaigns: "Sheet | None" = None
+
+    def listed(self, channel: str) -> Listing:
+        """What the history of a channel lists."""
+        return self.listing or history.messages_of(channel)
+
+
+def usage_name(channel: "Channel", campaign_id: int | None) -> str:
+    """Name by which usage counts a message of a channel."""
+    return channel.counted_as if campaign_id is None else channel.medium
 
 
 BASE_URL = "_base_url"
@@ -107,8 +121,10 @@ class Channel(Protocol):
     """Name of the family of rules that its receipts run (automations/families.py); empty: none."""
     inbound_rules: str
     """The same for messages that arrive."""
-    late_failures: bool
-    """Whether a failure may follow Completed, as a bounce follows a mail that the relay took."""
+    counted_as: str
+    """Name by which usage counts its messages (media.USAGES); those of campaigns are counted by their medium."""
+    unconfirmed: bool
+    """Whether nobody reports a delivery, as with mail: what a carrier took stays Sent, until a failure is heard of."""
     lasting: bool
     """Whether a hand-over takes as long as a call does: each message is then handed over and settled by itself."""
     validity: float | None
@@ -138,9 +154,10 @@ class Channel(Protocol):
 
     # In the worker, with no transaction open, once for each message that was claimed (again when it is tried again).
 
-    async def contents(self, messages: Sequence[rows.Message]) -> Sequence[Content | Retry | Failed]:
-        """What a transport gets, for each message in order. Files may be read here, speech and documents made.
+    async def contents(self, messages: Sequence[rows.Message], limits: Limits) -> Sequence[Content | Retry | Failed]:
+        """What the transport that was chosen gets, for each message in order. `limits` are those of its carrier.
 
+        Files may be read here, pictures made smaller, speech and documents made.
         `Failed` ends a message and gives its money back; `Retry` has it tried again.
         """
         ...

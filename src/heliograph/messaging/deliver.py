@@ -36,6 +36,9 @@ UNROUTED = 100
 LOOK_AGAIN = 1.0
 """Seconds until messages that wait for a carrier to be there are looked at again."""
 
+HELD = 60.0
+"""Seconds until messages of what stands still are looked at again."""
+
 MOST_TOLD = 10_000
 """Messages that are remembered to have been told of an outage: it has one line in a timeline, not one a look."""
 
@@ -50,11 +53,10 @@ MOST_NAMES = 10_000
 
 
 class Parcel(msgspec.Struct):
-    """A claimed message on its way, and what a transport gets once it is made."""
+    """A claimed message on its way."""
 
     claimed: Claimed
     row: Message
-    content: Content | None = None
 
 
 class Attempt(msgspec.Struct):
@@ -96,7 +98,13 @@ class Delivery:
         self._names: dict[int, str] = {}
         self._look_at = 0.0
         self._told: set[Key] = set()
-        self.before_handover = (self.leave_the_final, self.fail_opted_out, self.fail_expired, self.warn_of_doubles)
+        self.before_handover = (
+            self.leave_the_final,
+            self.fail_opted_out,
+            self.fail_expired,
+            self.hold,
+            self.warn_of_doubles,
+        )
 
     # What the loop asks for.
 
@@ -115,15 +123,12 @@ class Delivery:
         return [parcels] if parcels else []
 
     async def carry(self, parcels: Sequence[Parcel]) -> None:
-        """Make the contents, choose a route for each, hand over, record."""
+        """Choose a route for each, make the contents as its carrier takes them, hand over, record."""
         try:
-            ready, attempts = await self._made(parcels)
             router = self._router()
             groups: dict[str, list[Parcel]] = {}
-            for parcel in ready:
+            for parcel in parcels:
                 groups.setdefault(await self._choose(router, parcel), []).append(parcel)
-            if attempts:
-                await self._settle(attempts)
             ways = (self._hand_over(router, name, group) for name, group in groups.items())
             for result in await asyncio.gather(*ways, return_exceptions=True):
                 if result is not None:
@@ -180,6 +185,14 @@ class Delivery:
         self._end(tx, [(parcel, Failed(None, _EXPIRED)) for parcel in late])
         return [parcel for parcel in parcels if tx.clock <= self._valid_until(parcel.row)]
 
+    def hold(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A message whose campaign stands still keeps its place, and is looked at again."""
+        held = self._hooks.held(tx, [parcel.row for parcel in parcels])
+        for parcel in parcels if held else ():
+            if parcel.row.key in held:
+                claim.release(tx, parcel.claimed, tx.clock + HELD)
+        return [parcel for parcel in parcels if parcel.row.key not in held] if held else parcels
+
     def warn_of_doubles(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
         """A message whose last claim ended without an answer (a process was killed) may be sent twice."""
         lost = [parcel.row for parcel in parcels if parcel.claimed.lost]
@@ -187,18 +200,6 @@ class Delivery:
         return parcels
 
     # The hand-over: no transaction is open.
-
-    async def _made(self, parcels: Sequence[Parcel]) -> tuple[list[Parcel], list[Attempt]]:
-        """The parcels whose content could be made, and what is to be recorded of the others."""
-        contents = await self._channel.contents([parcel.row for parcel in parcels])
-        ready, attempts = [], []
-        for parcel, content in zip(parcels, contents, strict=True):
-            if isinstance(content, Retry | Failed):
-                attempts.append(Attempt(parcel, "", content))
-            else:
-                parcel.content = content
-                ready.append(parcel)
-        return ready, attempts
 
     async def _choose(self, router: Router, parcel: Parcel) -> str:
         """The name of the transport that gets a message; "" when no route fits."""
@@ -222,20 +223,31 @@ class Delivery:
         return self._names[user_id]
 
     async def _hand_over(self, router: Router, name: str, group: Sequence[Parcel]) -> None:
-        """Give a transport its parcels, and record what it said."""
-        outcomes: Sequence[Outcome] = [NO_ROUTE] * len(group)
-        if name:
-            outcomes = await router.transports[name].send([self._outgoing(parcel) for parcel in group])
-        await self._settle([Attempt(parcel, name, said) for parcel, said in zip(group, outcomes, strict=True)])
+        """Make what a transport gets of its parcels, give it those that could be made, and record what became of all.
 
-    def _outgoing(self, parcel: Parcel) -> Outgoing:
+        What could not be made is recorded before: a carrier may take its time.
+        """
+        if not name:
+            await self._settle([Attempt(parcel, "", NO_ROUTE) for parcel in group])
+            return
+        contents = await self._channel.contents([parcel.row for parcel in group], router.limits_of(name))
+        made = list(zip(group, contents, strict=True))
+        broken = [Attempt(parcel, "", one) for parcel, one in made if isinstance(one, Retry | Failed)]
+        ready = [(parcel, one) for parcel, one in made if not isinstance(one, Retry | Failed)]
+        if broken:
+            await self._settle(broken)
+        if ready:
+            outcomes = await router.transports[name].send([self._outgoing(parcel, one) for parcel, one in ready])
+            said = zip(ready, outcomes, strict=True)
+            await self._settle([Attempt(parcel, name, outcome) for (parcel, _), outcome in said])
+
+    def _outgoing(self, parcel: Parcel, content: Content) -> Outgoing:
         row = parcel.row
-        assert parcel.content is not None
         return Outgoing(
             key=row.message_key,
             sender=row.sender,
             recipient=row.recipient,
-            content=parcel.content,
+            content=content,
             valid_until=self._valid_until(row),
             attempt=parcel.claimed.attempt,
         )
@@ -275,7 +287,8 @@ class Delivery:
         refused = [one for one in attempts if isinstance(one.outcome, Retry)]
         self.record_taken(tx, [one for one in attempts if isinstance(one.outcome, Sent)])
         self.wait_for_a_carrier(tx, [one for one in refused if _retry(one).waiting])
-        self.try_again(tx, [one for one in refused if not _retry(one).waiting])
+        self.wait_for_a_turn(tx, [one for one in refused if _retry(one).early])
+        self.try_again(tx, [one for one in refused if not (_retry(one).waiting or _retry(one).early)])
         self._end(tx, [(one.parcel, one.outcome) for one in attempts if isinstance(one.outcome, Failed)])
 
     def record_taken(self, tx: Tx, taken: Sequence[Attempt]) -> None:
@@ -290,15 +303,16 @@ class Delivery:
         claim.done(tx, [one.parcel.claimed for one in taken])
         words = self._channel.words
         waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
-        complete = [one.parcel.row.key for one in taken if not _is_awaited(one) and not _sent(one).arrived]
+        ended = [one for one in taken if self._ends(one)]
+        complete = [one.parcel.row.key for one in taken if not _is_awaited(one) and not self._ends(one)]
         moved = message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
-        receipts.end(tx, [(one.parcel.row, _report(tx, one)) for one in taken if _sent(one).arrived], self._hooks)
+        receipts.end(tx, [(one.parcel.row, _report(tx, one)) for one in ended], self._hooks)
         message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
         events = []
         handed: dict[tuple[str, str], Message] = {}
         for one in taken:
             row, said = one.parcel.row, _sent(one)
-            status = message.SENT if _is_awaited(one) else message.COMPLETED
+            status = message.SENT if _is_awaited(one) or self._channel.unconfirmed else message.COMPLETED
             events.append((*row.key, status, f"Taken by {one.transport}{': ' + said.detail if said.detail else ''}."))
             for remote_id in said.remote_ids:
                 handed[one.transport, remote_id] = row
@@ -312,12 +326,17 @@ class Delivery:
         """The carrier has the message, and recording what it said met a defect: it must not be sent at every lease."""
         row = taken.parcel.row
         claim.done(tx, [taken.parcel.claimed])
-        words, arrived = self._channel.words, _sent(taken).arrived
-        status = message.COMPLETED if arrived else message.SENT
-        code, text = (Code.DELIVERED, words.delivered) if arrived else (Code.ACCEPTED, words.sent)
+        words, ends = self._channel.words, self._ends(taken)
+        status = message.COMPLETED if ends and not self._channel.unconfirmed else message.SENT
+        code, text = (Code.DELIVERED, words.delivered) if ends else (Code.ACCEPTED, words.sent)
         message.move(tx, [row.key], status, code, text)
         message.record(tx, [(*row.key, status, f"Taken by {taken.transport}; its answer could not be recorded.")])
-        receipts.remember(tx, {("", row.message_id): row}, self._hooks)
+        if not self._channel.unconfirmed:
+            receipts.remember(tx, {("", row.message_id): row}, self._hooks)
+
+    def _ends(self, taken: Attempt) -> bool:
+        """Whether the hand-over is what a receipt reports: it was the delivery, or all that will be heard of."""
+        return _sent(taken).arrived or (self._channel.unconfirmed and not _is_awaited(taken))
 
     def _expect_fewer(self, tx: Tx, taken: Attempt) -> bool:
         """A carrier may send fewer receipts than a message has parts (message_payload, or one id for all parts).
@@ -351,15 +370,23 @@ class Delivery:
         """
         if not waiting:
             return
-        if len(self._told) > MOST_TOLD:
-            self._told.clear()
         others = self._router().capacity(self._channel.medium) > 0
         self._look_at = 0.0 if others else tx.clock + LOOK_AGAIN
+        due = [_next_look(tx.clock, one.parcel.claimed) if others else one.parcel.claimed.due_at for one in waiting]
+        self._release(tx, waiting, due)
+
+    def wait_for_a_turn(self, tx: Tx, early: Sequence[Attempt]) -> None:
+        """The carrier is there, and takes no more at the moment of what goes to one place: this was no try either."""
+        self._release(tx, early, [tx.clock + _retry(one).after for one in early])
+
+    def _release(self, tx: Tx, waiting: Sequence[Attempt], due: Sequence[float]) -> None:
+        """Give messages back that were not tried. Their timelines say so once, and not at each look."""
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
         events = []
-        for one in waiting:
-            row, claimed = one.parcel.row, one.parcel.claimed
-            due_at = _next_look(tx.clock, claimed) if others else claimed.due_at
-            if claim.release(tx, claimed, due_at) and row.key not in self._told:
+        for one, due_at in zip(waiting, due, strict=True):
+            row = one.parcel.row
+            if claim.release(tx, one.parcel.claimed, due_at) and row.key not in self._told:
                 self._told.add(row.key)
                 events.append((*row.key, row.status, f"Waits for {one.transport}: {_retry(one).why}."))
         message.record(tx, events)
@@ -405,7 +432,7 @@ class Delivery:
         ]
         ended = receipts.apply(tx, reports, self._hooks)
         tally = usage.Tally()
-        refund(tx, (row for row, _ in ours if row.key in ended), self._channel.medium, tally)
+        refund(tx, (row for row, _ in ours if row.key in ended), self._channel, tally)
         tally.write(tx)
 
 

@@ -13,7 +13,7 @@ from heliograph.db.dialect import chunks
 from heliograph.db.engine import Tx
 from heliograph.errors import Unavailable
 from heliograph.messaging import inbound, parts, receipts
-from heliograph.messaging.arrived_media import Keeper
+from heliograph.messaging.arrived_media import Keeper, Kept
 from heliograph.messaging.hooks import Hooks
 from heliograph.transports.base import Inbound, Join, Part, Receipt
 
@@ -52,20 +52,22 @@ class StoredEvents:
 
     async def on_inbound(self, message: Inbound) -> None:
         """Store an MO, its files first; one that is for no account is logged without its text."""
-        if message.media and self._keeper is not None:
-            message = await self._with_links(message, self._keeper)
+        lost: Sequence[str] = ()
+        if (message.media or message.links) and self._keeper is not None:
+            message, lost = await self._with_links(message, self._keeper)
 
         def store(tx: Tx) -> str | None:
-            return inbound.store(tx, msgspec.structs.replace(message, at=tx.now), self._hooks)
+            return inbound.store(tx, msgspec.structs.replace(message, at=tx.now), self._hooks, lost)
 
         stored = await self._database.write(store, urgent=False)
         _tell(None if stored else message)
 
-    async def _with_links(self, message: Inbound, keeper: Keeper) -> Inbound:
-        """The message with links to its files (`details["media"]`) in their place."""
+    async def _with_links(self, message: Inbound, keeper: Keeper) -> tuple[Inbound, Sequence[str]]:
+        """The message with our links to its files (`details["media"]`) in their place; what is told of the others."""
         user_id = await self._database.read(lambda tx: self._keeps(tx, message))
-        links = [] if user_id is None else await keeper.keep(user_id, message.media)
-        return msgspec.structs.replace(message, media=(), details={**(message.details or {}), "media": links})
+        kept = Kept([], []) if user_id is None else await keeper.keep(user_id, message.media, message.links)
+        details = {**(message.details or {}), "media": kept.links}
+        return msgspec.structs.replace(message, media=(), links=(), details=details), kept.lost
 
     def _keeps(self, tx: Tx, message: Inbound) -> int | None:
         """The account that keeps the files of a message; None when nobody does, or has them from the first time."""

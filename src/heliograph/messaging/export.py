@@ -31,12 +31,13 @@ NO_RECORD = "Export record not found."
 Progress = Callable[[int], Awaitable[object]]
 
 
-def begin(tx: Tx, user_id: int, channel: str, first: int, last: int, name: str) -> str:
-    """Record an export of the messages with ordinals in (first, last]; the id of its file, which is empty yet."""
+def begin(tx: Tx, user_id: int, channel: str, first: int, last: int, name: str, campaign_id: int | None = None) -> str:
+    """Record an export of the messages with ordinals in (first, last], or of those of a campaign among them; the id of
+    its file, which is empty yet.
+    """
     file_id = files.create(tx, user_id, name, CONTENT_TYPE, files.EXPORT_LIFE)
-    tx.execute(
-        exports.insert().values(file_id=file_id, user_id=user_id, channel=channel, first=first, last=last, done=first)
-    )
+    what = {"user_id": user_id, "channel": channel, "first": first, "last": last, "campaign_id": campaign_id}
+    tx.execute(exports.insert().values(file_id=file_id, **what, done=first))
     return file_id
 
 
@@ -65,11 +66,14 @@ async def write(
     progress: Progress | None = None,
 ) -> None:
     """Write the file of an export. `progress` hears after each slice how far it is (an ordinal). Raises Unavailable."""
-    user_id, channel, last = row["user_id"], row["channel"], row["last"]
-    sheet = channels[channel].sheet
+    user_id, last = row["user_id"], row["last"]
+    sheet = channels[row["channel"]].sheet
+    if row["campaign_id"] is not None:
+        sheet = sheet.of_campaigns or sheet
+    listing = sheet.listed(row["channel"]).of_campaign(row["campaign_id"])
 
     def piece(tx: Tx, first: int) -> bytes:
-        rows = history.page(tx, user_id, channel, first, last, 0, SLICE, newest_first=False)
+        rows = history.page(tx, user_id, listing, first, last, 0, SLICE, newest_first=False)
         return _lines(msgspec.structs.astuple(sheet.render(row)) for row in rows)
 
     with tempfile.TemporaryFile() as file:

@@ -1,9 +1,9 @@
 """What was sent, in pages: one implementation for all channels."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Table, func, select
 
 from heliograph.billing import prices
 from heliograph.db.engine import Tx
@@ -39,25 +39,44 @@ its own for them. Ordinals sort as dates do.
 """
 
 
-def between(tx: Tx, user_id: int, channel: str, start: int | None, end: int | None) -> tuple[int, int]:
-    """(ordinals before the range, last ordinal of the range) of messages dated from `start` to `end` inclusive."""
-    count, _ = counters.extent(tx, user_id, channel)
-    first = 0 if start is None else counters.position(tx, "messages", "date", user_id, channel, count, start)
-    last = count if end is None else counters.position(tx, "messages", "date", user_id, channel, count, end + 1)
+class Listing(NamedTuple):
+    """What a history lists: rows that have `user_id`, `channel` (the name of the list), `ordinal` and `date`.
+
+    `selected` is what each row of it has, without a condition.
+    """
+
+    table: Table
+    name: str
+    selected: Select[Any]
+
+    def of_campaign(self, campaign_id: int | None) -> "Listing":
+        """The rows of one campaign only; None: all."""
+        if campaign_id is None:
+            return self
+        return self._replace(selected=self.selected.where(self.table.c.campaign_id == campaign_id))
+
+
+def messages_of(channel: str) -> Listing:
+    """The messages of a channel, with the names of who sent them."""
+    names = (subaccounts.c.first_name, subaccounts.c.last_name, subaccounts.c.api_username)
+    joined = messages.c.subaccount_id == subaccounts.c.subaccount_id
+    return Listing(messages, channel, select(messages, *names).join_from(messages, subaccounts, joined))
+
+
+def between(tx: Tx, user_id: int, listing: Listing, start: int | None, end: int | None) -> tuple[int, int]:
+    """(ordinals before the range, last ordinal of the range) of rows dated from `start` to `end` inclusive."""
+    table, name = listing.table.name, listing.name
+    count, _ = counters.extent(tx, user_id, name)
+    first = 0 if start is None else counters.position(tx, table, "date", user_id, name, count, start)
+    last = count if end is None else counters.position(tx, table, "date", user_id, name, count, end + 1)
     return first, max(first, last)
 
 
-def selection(user_id: int, channel: str, first: int, last: int) -> Select[Any]:
-    """The messages with ordinals in (first, last], with the names of who sent them."""
-    return (
-        select(messages, subaccounts.c.first_name, subaccounts.c.last_name, subaccounts.c.api_username)
-        .join_from(messages, subaccounts, messages.c.subaccount_id == subaccounts.c.subaccount_id)
-        .where(
-            messages.c.user_id == user_id,
-            messages.c.channel == channel,
-            messages.c.ordinal > first,
-            messages.c.ordinal <= last,
-        )
+def selection(user_id: int, listing: Listing, first: int, last: int) -> Select[Any]:
+    """The rows with ordinals in (first, last]."""
+    row = listing.table.c
+    return listing.selected.where(
+        row.user_id == user_id, row.channel == listing.name, row.ordinal > first, row.ordinal <= last
     )
 
 
@@ -66,13 +85,13 @@ def newest(tx: Tx, user_id: int, limit: int, recipient: str | None = None) -> li
     names = tx.rows(select(counters_table.c.name).where(counters_table.c.user_id == user_id))
     found: list[Mapping[str, Any]] = []
     for name in sorted(row["name"] for row in names):  # those that are no channel's hold no messages
-        wanted = selection(user_id, name, 0, ENDLESS).order_by(messages.c.ordinal.desc()).limit(limit)
+        wanted = selection(user_id, messages_of(name), 0, ENDLESS).order_by(messages.c.ordinal.desc()).limit(limit)
         found += tx.rows(wanted if recipient is None else wanted.where(messages.c.recipient == recipient))
     return sorted(found, key=lambda row: (row["date"], row["ordinal"]), reverse=True)[:limit]
 
 
 def page(
-    tx: Tx, user_id: int, channel: str, first: int, last: int, offset: int, limit: int, *, newest_first: bool
+    tx: Tx, user_id: int, listing: Listing, first: int, last: int, offset: int, limit: int, *, newest_first: bool
 ) -> Sequence[Mapping[str, Any]]:
     """A page by date: its place is computed from the ordinals, so a deep page costs what the first one does."""
     if newest_first:
@@ -82,5 +101,6 @@ def page(
         low, high = first + offset, min(first + offset + limit, last)
     if low >= high:
         return []
-    way = messages.c.ordinal.desc() if newest_first else messages.c.ordinal.asc()
-    return tx.rows(selection(user_id, channel, low, high).order_by(way))
+    ordinal = listing.table.c.ordinal
+    way = ordinal.desc() if newest_first else ordinal.asc()
+    return tx.rows(selection(user_id, listing, low, high).order_by(way))

@@ -13,7 +13,7 @@ NOBODY = (0, 0)
 
 
 class Hooks(msgspec.Struct, frozen=True):
-    """The channel table, and the four calls upwards. All of them run inside the transaction of the event."""
+    """The channel table, and the five calls upwards. All of them run inside the transaction of the event."""
 
     channels: Mapping[str, Channel]
     on_receipt: Callable[[Tx, rows.Message, rows.Receipt], bool]
@@ -24,3 +24,5 @@ class Hooks(msgspec.Struct, frozen=True):
     """Who has bought a number (E.164): (user_id, subaccount_id), NOBODY, or None for a number that is not for sale."""
     opted_out: Callable[[Tx, Sequence[rows.Message]], set[rows.Key]]
     """Which of these messages must not go out, since their recipients opted out after they were accepted."""
+    held: Callable[[Tx, Sequence[rows.Message]], set[rows.Key]]
+    """Which of these messages have to wait, since what they belong to was told to stand still."""

@@ -1,6 +1,7 @@
 """Messages that arrive (MO): which account they are for, what they answer, and the rules they meet."""
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,13 +16,14 @@ from heliograph.transports.base import Inbound
 COLUMNS = rows.Inbound.__struct_fields__
 
 
-def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
+def store(tx: Tx, arrived: Inbound, hooks: Hooks, told: Sequence[str] = ()) -> str | None:
     """Store an MO for the account it is for and run its rules; its message_id, or None when no account is found.
 
     One that the carrier says again is there already, and nothing happens.
 
     It belongs to the account that has bought the number that it was sent to, also when it answers nothing; else, if
-    it is no dedicated number, to the account that sent the newest message from that number to that number.
+    it is no dedicated number, to the account that sent the newest message from that number to that number. `told` are
+    lines for its timeline.
     """
     channel = hooks.channels[arrived.channel]
     holder, original = holder_of(tx, arrived, hooks)
@@ -45,12 +47,13 @@ def store(tx: Tx, arrived: Inbound, hooks: Hooks) -> str | None:
         custom_string=original.custom_string if original else "",
         details=None if arrived.details is None else msgspec.json.encode(arrived.details).decode(),
     )
+    message.record(tx, [(user_id, row.message_id, message.RECEIVED, line) for line in told])
     row.unread = int(hooks.on_inbound(tx, row, original))
     tx.insert_rows("inbound", COLUMNS, [msgspec.structs.astuple(row)])
     if row.unread:
         message.record(tx, [(user_id, row.message_id, message.RECEIVED, message.LISTED)])
     tally = usage.Tally()
-    tally.of(user_id, channel.medium, tx.now, subaccount_id).received += 1
+    tally.of(user_id, channel.counted_as, tx.now, subaccount_id).received += 1
     tally.write(tx)
     return row.message_id
 

@@ -16,6 +16,8 @@ SENT = "Sent"
 COMPLETED = "Completed"
 FAILED = "Failed"
 CANCELLED = "Cancelled"
+SPAM = "SpamReport"
+"""Its recipient has reported it as spam."""
 RECEIVED = "Received"
 """What arrived: it has no other status."""
 LISTED = "Listed for polling, by a rule with the action POLL."
@@ -25,10 +27,11 @@ OPEN = (SCHEDULED, QUEUED)
 MOVES: Mapping[str, tuple[str, ...]] = {
     SCHEDULED: (QUEUED, SENT, COMPLETED, FAILED, CANCELLED),
     QUEUED: (SCHEDULED, SENT, COMPLETED, FAILED, CANCELLED),
-    SENT: (COMPLETED, FAILED),
+    SENT: (COMPLETED, FAILED, SPAM),
     COMPLETED: (),
     FAILED: (),
     CANCELLED: (),
+    SPAM: (),
 }
 """A receipt may overtake the record of the hand-over, so a queued message may complete at once."""
 
@@ -149,16 +152,9 @@ def move(
     code: str | None,
     text: str | None,
     error: tuple[str | None, str | None] = (None, None),
-    *,
-    late: bool = False,
 ) -> set[Key]:
-    """Give messages a new status where `MOVES` allows it; the keys of those that moved.
-
-    `late`: a failure may follow Completed, as a bounce follows a mail that the relay took.
-    """
+    """Give messages a new status where `MOVES` allows it; the keys of those that moved."""
     before = [old for old, allowed in MOVES.items() if status in allowed]
-    if late and status == FAILED:
-        before.append(COMPLETED)
     marks = ",".join("?" * len(before))
     moved = set()
     for user_id, ids in _by_user(keys).items():

@@ -8,13 +8,19 @@ import msgspec
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
 from heliograph.messaging import counters, message, rows
-from heliograph.messaging.channel import Channel
+from heliograph.messaging.channel import Channel, usage_name
 from heliograph.messaging.hooks import Hooks
 from heliograph.messaging.message import Code
 from heliograph.messaging.rows import Key, Message
 from heliograph.transports.base import MessageKey, Receipt
 
 COLUMNS = rows.Receipt.__struct_fields__
+
+COMPLAINT = "complaint"
+"""`error_code` of the receipt of a complaint."""
+
+TO = "to"
+"""What the receipts of a channel that has many recipients to one send tell beside the common keys: the recipient."""
 
 Handed = Mapping[tuple[str, str], Message]
 """(transport, remote id) -> the message that a carrier gave this id to."""
@@ -127,24 +133,30 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
     joined = sorted(joined, key=_key)  # in one order, so that two processes do not lock each other out
     messages = message.load(tx, {_key(receipt) for receipt in joined})
     last: dict[Key, Receipt] = {}
+    passing: list[tuple[Message, Receipt]] = []
     events = []
     for receipt in joined:
         key = _key(receipt)
         row = messages.get(key)
         if row is None:
             continue
-        events.append((*key, _event_status(row, receipt), _event_text(receipt)))
         channel = hooks.channels[row.channel]
+        after = _status_after(row, receipt, channel)
+        events.append((*key, after, _event_text(receipt)))
         if receipt.state == "enroute" or _is_over(row, receipt, channel):
             continue
+        if receipt.state == "delayed":
+            passing.append((row, receipt))
+            continue
         if receipt.state == "delivered":
-            if row.units > 1 and not channel.late_failures and not _first_of_its_part(tx, row, receipt):
+            if row.units > 1 and not _first_of_its_part(tx, row, receipt):
                 continue
             if _one_less(tx, row) > 0:
                 continue
-        row.status = message.COMPLETED if receipt.state == "delivered" else message.FAILED
+        row.status = after
         last[key] = receipt
     message.record(tx, events)
+    _list(tx, passing, hooks)
     return end(tx, [(messages[key], receipt) for key, receipt in last.items()], hooks)
 
 
@@ -159,10 +171,10 @@ def end(tx: Tx, ended: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> set[K
 
 
 def _is_over(row: Message, receipt: Receipt, channel: Channel) -> bool:
-    """Whether a receipt comes too late to change anything: most channels hear nothing new of a completed message."""
-    if row.status == message.COMPLETED:
-        return not channel.late_failures or receipt.state == "delivered"
-    return row.status in (message.FAILED, message.CANCELLED)
+    """Whether a receipt comes too late to change anything, or says what is known."""
+    if channel.unconfirmed and receipt.state == "delivered":
+        return row.status not in message.OPEN
+    return row.status not in (*message.OPEN, message.SENT)
 
 
 def _one_less(tx: Tx, row: Message) -> int:
@@ -180,8 +192,7 @@ def _one_less(tx: Tx, row: Message) -> int:
 def _first_of_its_part(tx: Tx, row: Message, receipt: Receipt) -> bool:
     """Whether a part of a long message is reported for the first time: carriers repeat what they saw no answer to.
 
-    A hand-over that is recorded waits for one receipt. One that is not recorded yet cannot tell. (Where a failure may
-    follow, the hand-over is still needed to find the message.)
+    A hand-over that is recorded waits for one receipt. One that is not recorded yet cannot tell.
     """
     sql = "DELETE FROM handovers WHERE remote_id = ? AND transport = ? RETURNING 1"
     waiting = tx.driver(sql, [receipt.remote_id, receipt.transport]).fetchone()
@@ -193,10 +204,13 @@ def _key(receipt: Receipt) -> Key:
     return receipt.key.user_id, receipt.key.message_id
 
 
-def _event_status(row: Message, receipt: Receipt) -> str:
-    if receipt.state == "enroute":
+def _status_after(row: Message, receipt: Receipt, channel: Channel) -> str:
+    """The status that a receipt gives to a message."""
+    if receipt.state in ("enroute", "delayed"):
         return row.status
-    return message.COMPLETED if receipt.state == "delivered" else message.FAILED
+    if receipt.state == "delivered":
+        return message.SENT if channel.unconfirmed else message.COMPLETED
+    return message.SPAM if receipt.state == "complaint" else message.FAILED
 
 
 def _event_text(receipt: Receipt) -> str:
@@ -207,7 +221,7 @@ def _event_text(receipt: Receipt) -> str:
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How a message ends, in the words of its channel. Source: facts C."""
+    """What a receipt says of a message, in the words of its channel. Source: facts C."""
 
     status: str
     code: str
@@ -216,36 +230,40 @@ class Ending(msgspec.Struct, frozen=True):
     error_text: str | None = None
 
 
-def _ending(receipt: Receipt, channel: Channel) -> Ending:
-    """The end that a final receipt means.
+def _ending(row: Message, receipt: Receipt, channel: Channel) -> Ending:
+    """The end that a final receipt means, or what is passing.
 
     A carrier's own words stand in the timeline: those of SMPP are codes, and repeat the beginning of the text.
     """
-    words = channel.words
+    words, status = channel.words, _status_after(row, receipt, channel)
     if receipt.state == "delivered":
-        return Ending(message.COMPLETED, Code.DELIVERED, words.delivered)
+        return Ending(status, Code.DELIVERED, words.delivered)
+    if receipt.state == "delayed":
+        return Ending(status, Code.TEMPORARY, f"Delayed: {receipt.raw}"[:200], receipt.error, receipt.raw[:200])
+    if receipt.state == "complaint":
+        return Ending(status, Code.FAILED, "Reported as spam", COMPLAINT, receipt.raw[:200] or None)
     said = words.undelivered if receipt.transport else receipt.raw
     why = "receipt expired" if receipt.state == "expired" else said or "undelivered"
-    return Ending(message.FAILED, Code.FAILED, f"Failed: {why}"[:200], receipt.error, why[:200])
+    return Ending(status, Code.FAILED, f"Failed: {why}"[:200], receipt.error, why[:200])
 
 
 def _finish(tx: Tx, ended: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> set[Key]:
     """Move the messages to their ends; the keys of those that moved."""
     groups: dict[tuple[str, Ending], list[Message]] = {}
     for row, receipt in ended:
-        ending = _ending(receipt, hooks.channels[row.channel])
+        ending = _ending(row, receipt, hooks.channels[row.channel])
         groups.setdefault((row.channel, ending), []).append(row)
     moved: set[Key] = set()
     tally = usage.Tally()
     for (name, ending), group in groups.items():
         channel, error = hooks.channels[name], (ending.error_code, ending.error_text)
         keys = [row.key for row in group]
-        gone = message.move(tx, keys, ending.status, ending.code, ending.text, error, late=channel.late_failures)
+        gone = message.move(tx, keys, ending.status, ending.code, ending.text, error)
         moved |= gone
         if ending.status == message.FAILED:
             for row in group:
                 if row.key in gone:
-                    tally.of(row.user_id, channel.medium, row.date, row.subaccount_id).failed += 1
+                    tally.of(row.user_id, usage_name(channel, row.campaign_id), row.date, row.subaccount_id).failed += 1
     tally.write(tx)
     return moved
 
@@ -260,7 +278,7 @@ def _list(tx: Tx, final: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> Non
         entries.append(entry)
         if hooks.on_receipt(tx, row, entry):
             polled.setdefault((row.user_id, list_name(row.channel)), []).append(entry)
-            lines.append((*row.key, _event_status(row, receipt), message.LISTED))
+            lines.append((*row.key, _status_after(row, receipt, hooks.channels[row.channel]), message.LISTED))
     message.record(tx, lines)
     for (user_id, name), listed in sorted(polled.items()):
         first, _ = counters.take(tx, user_id, name, len(listed))
@@ -275,13 +293,15 @@ def list_name(channel: str) -> str:
 
 
 def _entry(row: Message, receipt: Receipt, channel: Channel) -> rows.Receipt:
-    ending, told = _ending(receipt, channel), receipt.details or {}
-    reported = {name: told.get(name, usual) for name, usual in channel.sheet.reported.items()}
+    ending, known, reported = _ending(row, receipt, channel), channel.sheet.reported, None
+    if known:
+        told = {TO: row.recipient, **(receipt.details or {})}
+        reported = {name: told.get(name, usual) for name, usual in known.items()}
     return rows.Receipt(
         user_id=row.user_id,
         channel=row.channel,
         ordinal=None,
-        message_id=row.message_id,
+        message_id=row.asked_as,
         subaccount_id=row.subaccount_id,
         timestamp_send=row.date,
         timestamp=receipt.at,

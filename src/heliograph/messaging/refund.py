@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from heliograph.billing import commission, ledger, usage
 from heliograph.clock import DAY
 from heliograph.db.engine import Tx
-from heliograph.media import Medium
+from heliograph.messaging.channel import Channel, usage_name
 from heliograph.messaging.rows import Message
 
 
-def refund(tx: Tx, rows: Iterable[Message], medium: Medium, tally: usage.Tally) -> None:
+def refund(tx: Tx, rows: Iterable[Message], channel: Channel, tally: usage.Tally) -> None:
     """Give back what messages cost, each by an entry of its own, and take back what others earned by them.
 
     `tally` takes it out of the day on which it was charged.
@@ -23,6 +23,7 @@ def refund(tx: Tx, rows: Iterable[Message], medium: Medium, tally: usage.Tally) 
     spent: Counter[tuple[int, int]] = Counter()
     for row in paid:
         spent[row.user_id, row.date // DAY] += row.price_micros
-        tally.of(row.user_id, medium, row.date, row.subaccount_id).micros -= row.price_micros
+        name = usage_name(channel, row.campaign_id)
+        tally.of(row.user_id, name, row.date, row.subaccount_id).micros -= row.price_micros
     for (user_id, day), micros in sorted(spent.items()):
         commission.take_back(tx, user_id, micros, day)

@@ -2,24 +2,38 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from heliograph.media import Medium
-from heliograph.transports.base import Transport
+from heliograph.transports.base import UNLIMITED, Limits, Transport
 from heliograph.transports.options import RouteOptions
 
 
 class Router:
-    """The routes of the configuration over the open transports. Swapped whole when the configuration changes."""
+    """The routes of the configuration over the open transports. Swapped whole when the configuration changes.
 
-    def __init__(self, routes: Sequence[RouteOptions], transports: Mapping[str, Transport]) -> None:
+    `limits` has those of the carriers that take less than others, by the names of their transports.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[RouteOptions],
+        transports: Mapping[str, Transport],
+        limits: Mapping[str, Limits] = MappingProxyType({}),
+    ) -> None:
         self.routes = list(routes)
         self.transports = dict(transports)
+        self._limits = limits
         self.by_account = any(route.account for route in routes)
 
     def capacity(self, medium: Medium) -> int:
         """How many messages of a medium may be on their way at once, by the carriers that are there."""
         names = {route.transport for route in self.routes if route.medium == medium}
         return sum(self.transports[name].capacity for name in names if self.transports[name].connected)
+
+    def limits_of(self, transport: str) -> Limits:
+        """How large a picture may be that goes to the carrier of this transport."""
+        return self._limits.get(transport, UNLIMITED)
 
     def matching(
         self, medium: Medium, *, country: str, recipient: str, sender: str, account: str

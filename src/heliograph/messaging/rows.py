@@ -10,6 +10,10 @@ Key = tuple[int, str]
 """(user_id, message_id): names a message in the books."""
 
 
+SEND = "send"
+"""Key of the details of a message that is one of several of one send: the id of the send."""
+
+
 class NewMessage(msgspec.Struct, gc=False):
     """A row of `messages` (MT) as each is accepted. Times are Unix seconds, money is micros of the account's currency.
 
@@ -65,6 +69,11 @@ class Message(NewMessage, gc=False):
     def message_key(self) -> MessageKey:
         """Its name for a transport."""
         return MessageKey(self.user_id, self.channel, self.message_id)
+
+    @property
+    def asked_as(self) -> str:
+        """The id that its sender knows: of a send with several recipients, each of which is a message, the send's."""
+        return str(self.known().get(SEND, self.message_id)) if self.details else self.message_id
 
     def known(self) -> dict[str, Any]:
         """`details` as values; empty where there are none."""

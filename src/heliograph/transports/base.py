@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+LONGEST_ID = 500
+"""Characters of a carrier's id of a message. Databases index them, and PostgreSQL refuses what is too long for that."""
+
 
 class MessageKey(msgspec.Struct, frozen=True, gc=False):
     """Names one message of one account. Transports pass it back untouched."""
@@ -30,20 +33,19 @@ class SmsText(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """An email as the transport needs it: addresses, a subject, a plain text.
+    """An email in its RFC 5322 form, lines ending in CRLF, signed if it is to be (mail/letter.py, mail/signing.py).
 
-    `headers` are further ones, (name, value) in ASCII, that the house has written itself.
+    `envelope_sender` is where bounces go, "" for a mail that may cause none. `utf8`: an address in its headers is
+    outside ASCII (RFC 6531).
     """
 
-    subject: str
-    text: str
-    reply_to: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    attached: tuple["Media", ...] = ()
+    octets: bytes
+    envelope_sender: str
+    utf8: bool = False
 
 
 class Media(msgspec.Struct, frozen=True):
-    """A file of a multimedia message or a mail.
+    """A file of a multimedia message.
 
     `name` is a file name of letters, digits and a dot; `content_type` is MIME.
 
@@ -54,6 +56,17 @@ class Media(msgspec.Struct, frozen=True):
     content_type: str
     octets: bytes
     url: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How large a picture may be that a carrier takes: bytes of the file, and pixels of the longer side."""
+
+    largest_bytes: int = 250_000
+    largest_side: int = 65_535
+
+
+UNLIMITED = Limits()
+"""Whatever was accepted: no larger file is (api-v3, "Send MMS"), and no JPEG or GIF has a longer side."""
 
 
 class Mms(msgspec.Struct, frozen=True):
@@ -113,6 +126,7 @@ class Retry(msgspec.Struct, frozen=True, tag=True):
 
     `maybe_sent` marks an answer that was lost: the carrier may have taken the message, so a retry may double it.
     `waiting`: the carrier is not there at all, so this was no try; the message goes out when it is there again.
+    `early`: the carrier was not asked, since too much goes where this message goes; its turn comes after `after`.
     """
 
     after: float
@@ -120,6 +134,7 @@ class Retry(msgspec.Struct, frozen=True, tag=True):
     code: int | None = None
     maybe_sent: bool = False
     waiting: bool = False
+    early: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -131,7 +146,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 Outcome = Sent | Retry | Failed
 
-ReceiptState = Literal["delivered", "failed", "expired", "enroute"]
+ReceiptState = Literal["delivered", "failed", "expired", "enroute", "delayed", "complaint"]
+"""`enroute`: nothing is decided. `delayed`: a passing fault, and the carrier goes on. `complaint`: reported as spam."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -154,8 +170,9 @@ class Receipt(msgspec.Struct, frozen=True):
 class Inbound(msgspec.Struct, frozen=True):
     """A message that arrived (MO). Long messages are whole here: the transport put the parts together.
 
-    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS. `reference` is the
-    same when the carrier says the same message again, because it got no answer; empty: nobody can tell.
+    `details` is what only its channel knows (the pages of a fax); `media` are the files of an MMS, `links` the URLs of
+    those that have to be fetched. `reference` is the same when the carrier says the same message again, because it got
+    no answer; empty: nobody can tell.
     """
 
     transport: str
@@ -166,6 +183,7 @@ class Inbound(msgspec.Struct, frozen=True):
     at: int
     details: dict[str, Any] | None = None
     media: tuple[Media, ...] = ()
+    links: tuple[str, ...] = ()
     reference: str = ""
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from heliograph.media import DEFAULT, Medium
+from heliograph.transports.base import UNLIMITED, Limits
 from heliograph.transports.sip.options import SipOptions
 
 
@@ -70,12 +71,36 @@ class SmtpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     ] = ""
     timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds to wait for each answer of the relay.")] = 30.0
     connections: Annotated[int, Meta(ge=1, le=100, description="Connections kept open to the relay.")] = 2
+    domain_connections: Annotated[
+        int, Meta(ge=0, le=100, description="How many of them mails to one domain may use at once; 0: all.")
+    ] = 0
+    domain_rate: Annotated[
+        float, Meta(ge=0, le=1000000, description="Mails a second to one domain; 0: as fast as it goes.")
+    ] = 0.0
+    domain_pause: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds without mails to a domain after the relay put one of them off; doubles. 0: none.",
+        ),
+    ] = 5.0
 
     @property
     def address(self) -> tuple[str, int]:
         """(host, port) of the relay."""
         return self.host, self.port
 
+
+LargestBytes = Annotated[
+    int, Meta(ge=10_000, le=UNLIMITED.largest_bytes, description="Bytes of a picture; a larger one is made smaller.")
+]
+LargestSide = Annotated[
+    int,
+    Meta(
+        ge=64, le=UNLIMITED.largest_side, description="Pixels of a picture's longer side; a larger one is made smaller."
+    ),
+]
 
 Mm7Optional = Literal[
     "ServiceCode", "MessageClass", "TimeStamp", "ExpiryDate", "DeliveryReport", "ReadReply", "Priority"
@@ -115,11 +140,18 @@ class Mm7Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="m
     ] = (3000, 3500, 3510, 4000, 4006)
     inbound_username: Annotated[str, Meta(description="Name that the carrier shows when it reports.")] = ""
     inbound_password: Annotated[str, Meta(description="Password that it shows; empty: it may not report.")] = ""
+    largest_bytes: LargestBytes = UNLIMITED.largest_bytes
+    largest_side: LargestSide = UNLIMITED.largest_side
 
     @property
     def address(self) -> tuple[str, int]:
         """(host, port) of the MMSC."""
         return _address(self.url)
+
+    @property
+    def limits(self) -> Limits:
+        """How large a picture may be."""
+        return Limits(self.largest_bytes, self.largest_side)
 
 
 class HttpReceipts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,6 +178,16 @@ class HttpReplies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     text: Annotated[str, Meta(min_length=1, description="The text.")]
     id: Annotated[str, Meta(description="The carrier's id of it: what comes again with the same id counts once.")] = ""
+    subject: Annotated[str, Meta(description="The subject of an MMS.")] = ""
+    media: Annotated[
+        str,
+        Meta(
+            description="The links to its files, which are fetched: `media.*.url` for a list, `MediaUrl*` for fields."
+        ),
+    ] = ""
+    content: Annotated[
+        str, Meta(description="The files themselves, in base64, where the carrier sends them along.")
+    ] = ""
 
 
 class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="http", tag_field="kind"):
@@ -172,11 +214,18 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     inbound_password: Annotated[str, Meta(description="Password that it shows; empty: it may not report.")] = ""
     receipts: Annotated[HttpReceipts | None, Meta(description="How it reports deliveries.")] = None
     replies: Annotated[HttpReplies | None, Meta(description="How it reports arriving messages.")] = None
+    largest_bytes: LargestBytes = UNLIMITED.largest_bytes
+    largest_side: LargestSide = UNLIMITED.largest_side
 
     @property
     def address(self) -> tuple[str, int]:
         """(host, port) of the carrier."""
         return _address(self.url)
+
+    @property
+    def limits(self) -> Limits:
+        """How large a picture may be."""
+        return Limits(self.largest_bytes, self.largest_side)
 
 
 def _address(url: str) -> tuple[str, int]:

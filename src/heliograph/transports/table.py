@@ -6,11 +6,19 @@ from typing import Any
 import msgspec
 
 from heliograph.media import Medium
-from heliograph.settings import Settings
-from heliograph.transports.base import Inbox, Transport
+from heliograph.settings import Settings, own_url
+from heliograph.transports.base import UNLIMITED, Inbox, Limits, Transport
 from heliograph.transports.late import LateTransport
-from heliograph.transports.options import HttpOptions, Mm7Options, SandboxOptions, SmppOptions, SmtpOptions
+from heliograph.transports.options import (
+    Carriers,
+    HttpOptions,
+    Mm7Options,
+    SandboxOptions,
+    SmppOptions,
+    SmtpOptions,
+)
 from heliograph.transports.sandbox.email import SandboxEmail
+from heliograph.transports.sandbox.inward import Inward
 from heliograph.transports.sandbox.mailsink import mail_folder
 from heliograph.transports.sandbox.mmsfolder import mms_folder
 from heliograph.transports.sandbox.phone.records import phone_folder
@@ -63,7 +71,7 @@ class Kind(msgspec.Struct, frozen=True):
 
     `media` gets the options, `make` a name, the options and the settings. `inbox` makes what receives the requests of
     a carrier that reports by requests of its own. `fault` finds what is wrong with options that each by itself are
-    right: (key, sentence).
+    right: (key, sentence). `limits` says how large a picture the carrier takes.
     """
 
     options: type[msgspec.Struct]
@@ -71,11 +79,14 @@ class Kind(msgspec.Struct, frozen=True):
     make: Callable[[str, Any, Settings], Transport]
     inbox: Callable[[str, Any], Inbox] | None = None
     fault: Callable[[Any], tuple[str, str] | None] = lambda options: None
+    limits: Callable[[Any], Limits] = lambda options: UNLIMITED
 
 
 BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
     "sms": lambda name, settings: SandboxSms(name, links_at=settings.links_at),
-    "email": lambda name, settings: SandboxEmail(name, mail_folder(settings.data)),
+    "email": lambda name, settings: SandboxEmail(
+        name, mail_folder(settings.data), Inward(settings.mail_domains, settings.smtp_address), own_url(settings)
+    ),
     "mms": lambda name, settings: LateTransport(name, lambda: _sandbox_mms(name, settings), 32),
     "voice": lambda name, settings: SandboxVoice(name, phone_folder(settings.data)),
 }
@@ -84,13 +95,20 @@ BUILT_IN: dict[Medium, Callable[[str, Settings], Transport]] = {
 KINDS: dict[str, Kind] = {
     "smpp": Kind(SmppOptions, lambda options: ("sms",), lambda name, options, settings: SmppTransport(name, options)),
     "smtp": Kind(SmtpOptions, lambda options: ("email",), lambda name, options, settings: SmtpTransport(name, options)),
-    "mm7": Kind(Mm7Options, lambda options: ("mms",), lambda name, options, settings: _mm7(name, options), _mm7_inbox),
+    "mm7": Kind(
+        Mm7Options,
+        lambda options: ("mms",),
+        lambda name, options, settings: _mm7(name, options),
+        _mm7_inbox,
+        limits=lambda options: options.limits,
+    ),
     "http": Kind(
         HttpOptions,
         lambda options: options.carries,
         lambda name, options, settings: _template(name, options),
         _template_inbox,
         _template_fault,
+        lambda options: options.limits,
     ),
     "sip": Kind(SipOptions, lambda options: ("voice",), lambda name, options, settings: SipTransport(name, options)),
     "sandbox": Kind(
@@ -105,3 +123,8 @@ KINDS: dict[str, Kind] = {
 def kind_of(options: msgspec.Struct) -> Kind:
     """The kind that a transport's options belong to."""
     return next(kind for kind in KINDS.values() if isinstance(options, kind.options))
+
+
+def limits(carriers: Carriers) -> dict[str, Limits]:
+    """How large a picture each carrier takes, by the name of its transport."""
+    return {name: kind_of(options).limits(options) for name, options in carriers.transports.items()}

@@ -1,13 +1,13 @@
 """The MMS sections: messages (endpoints 90 to 93) and campaigns (94 to 99)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from heliograph.billing import prices
 from heliograph.campaigns.api import NEEDED, Family, campaigning
-from heliograph.campaigns.plan import Plan
+from heliograph.campaigns.campaign import Row
+from heliograph.campaigns.plan import Plan, Wanted
 from heliograph.channels.api import sending_and_pricing
 from heliograph.channels.campaign_shapes import LONGEST_BODY
 from heliograph.channels.mms import campaigns as campaign_shapes
@@ -48,16 +48,17 @@ async def _gather(req: Request, given: SendMms) -> Sequence[MmsMessage]:
     return given.pictured(await picture(req, given.media_file))
 
 
-async def _fetch(req: Request, details: dict[str, Any]) -> dict[str, Any]:
-    """The details of a campaign with its file. Raises BadRequest: the file, or an empty subject, cannot be sent."""
-    if "subject" in details and not details["subject"].strip():
+async def _fetch(req: Request, wanted: Wanted, named: Collection[str]) -> Wanted:
+    """A campaign with its file. Raises BadRequest: the file, or an empty subject, cannot be sent."""
+    details = wanted.details
+    if "subject" in named and not details["subject"].strip():
         raise BadRequest({"subject": required("subject")})
-    if "media_file" not in details:
-        return details
+    if "media_file" not in named:
+        return wanted
     found = await picture(req, details["media_file"])
     if found.refusal:
         raise BadRequest({"media_file": found.refusal})
-    return {**details, "picture": msgspec.to_builtins(found)}
+    return msgspec.structs.replace(wanted, details={**details, "picture": msgspec.to_builtins(found)})
 
 
 def _sent(req: Request, fates: list[Accepted]) -> Reply:
@@ -104,9 +105,9 @@ def _campaign_price(plan: Plan, now: int) -> MmsCampaignPrice:
     return campaign_shapes.priced(plan.first, plan.count, plan.micros, plan.who.currency, plan.schedule or now)
 
 
-def _keep(tx: Tx, user_id: int, plan: Plan, *, settings: Settings) -> None:
+def _keep(tx: Tx, row: Row, plan: Plan, *, settings: Settings) -> None:
     """Keep the file until it has been sent, and as long after as that of any message."""
-    campaign_shapes.keep(tx, user_id, plan.wanted.details, (plan.schedule or tx.now) + settings.mms_days * DAY)
+    campaign_shapes.keep(tx, row["user_id"], plan.wanted.details, (plan.schedule or tx.now) + settings.mms_days * DAY)
 
 
 campaigns = campaigning(
@@ -115,9 +116,10 @@ campaigns = campaigning(
         id_name="mms_campaign_id",
         body=MmsCampaignBody,
         longest_body=LONGEST_BODY,
-        created=(MmsCampaign, campaign_shapes.created),
+        created=(MmsCampaign, lambda row, _: campaign_shapes.created(row)),
         changed=(ViewedMmsCampaign, campaign_shapes.viewed),
         listed=(ViewedMmsCampaign, campaign_shapes.viewed),
+        viewed=(ViewedMmsCampaign, campaign_shapes.viewed),
         priced=(MmsCampaignPrice, _campaign_price),
         texts={
             "send": "MMS campaign has been created.",

@@ -16,16 +16,19 @@ from heliograph.channels.telephone import Telephone
 from heliograph.contacts import audience
 from heliograph.contacts.audience import Member
 from heliograph.db.engine import Tx
-from heliograph.errors import Status
+from heliograph.errors import Status, Unavailable
 from heliograph.files import store
+from heliograph.files.convert import Busy
+from heliograph.files.shrink import Picture, Shrink
 from heliograph.files.store import FileStore
+from heliograph.files.task import Refused, Unfinished
 from heliograph.links.link import Shortener
 from heliograph.media import Medium
 from heliograph.messaging import dates, inbound
 from heliograph.messaging.channel import Charge, Draft, Order, Words
 from heliograph.messaging.rows import Message
 from heliograph.settings import Settings
-from heliograph.transports.base import Failed, Inbound, Media, Mms, Retry
+from heliograph.transports.base import Failed, Inbound, Limits, Media, Mms, Retry
 
 NAME = "mms"
 LONGEST_GSM, LONGEST_UNICODE = 1500, 500
@@ -50,14 +53,16 @@ class MmsChannel:
     sheet = SHEET
     receipt_rules = "sms-receipts"
     inbound_rules = "sms-inbound"
-    late_failures = False
+    counted_as = "mms"
+    unconfirmed = False
     lasting = False
     validity: float | None = None
 
-    def __init__(self, settings: Settings, files: FileStore) -> None:
+    def __init__(self, settings: Settings, files: FileStore, shrink: Shrink) -> None:
         self._telephone = Telephone(settings)
         self._shortener = Shortener(settings)
         self._files = files
+        self._shrink = shrink
         self._life = settings.mms_days * 24 * 3600
         self._public = settings.public_url.rstrip("/")
 
@@ -136,28 +141,33 @@ class MmsChannel:
                 if (draft.details or {})["file"] in gone:
                     draft.refusal, draft.why = Status.INVALID_MEDIA_FILE, "The file is gone."
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[Mms | Retry | Failed]:
-        """The picture of each message, which is read once for all that have it."""
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Mms | Retry | Failed]:
+        """The picture of each message, which is read (and made smaller, if need be) once for all that have it."""
         pictures: dict[str, Media | Retry | Failed] = {}
         made: list[Mms | Retry | Failed] = []
         for row in messages:
             known = row.known()
             name = known["file"]
             if name not in pictures:
-                pictures[name] = await self._picture(name, known["type"])
+                pictures[name] = await self._picture(name, known["type"], limits)
             picture = pictures[name]
             made.append(Mms(known["subject"], row.body, (picture,)) if isinstance(picture, Media) else picture)
         return made
 
-    async def _picture(self, name: str, content_type: str) -> Media | Retry | Failed:
-        file_id, _, ending = name.partition(".")
+    async def _picture(self, name: str, content_type: str, limits: Limits) -> Media | Retry | Failed:
         try:
-            octets = await asyncio.to_thread(self._files.read, file_id, 0, LARGEST_FILE)
+            octets = await asyncio.to_thread(self._files.read, name.partition(".")[0], 0, LARGEST_FILE)
+            picture = await self._shrink(Picture(name, content_type, octets), limits)
         except FileNotFoundError:
             return Failed(None, "The picture is not kept any more")
-        except OSError:
+        except (OSError, Unavailable):
             return Retry(_AWAY, "The picture cannot be read at the moment")
-        return Media(f"picture.{ending}", content_type, octets, link(self._public, name) if self._public else "")
+        except (Busy, Unfinished):
+            return Retry(_AWAY, "The picture cannot be made smaller at the moment")
+        except Refused as why:
+            return Failed(None, f"The picture cannot be made as small as the carrier takes it: {why}".rstrip("."))
+        url = link(self._public, picture.file_name) if self._public else ""
+        return Media(f"picture.{picture.file_name.rpartition('.')[2]}", picture.content_type, picture.octets, url)
 
     def original(self, tx: Tx, arrived: Inbound, holder: int | None) -> Message | None:
         """The newest message from the number that was written to, to the number that wrote."""

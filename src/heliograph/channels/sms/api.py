@@ -66,9 +66,10 @@ campaigns = campaigning(
         id_name="sms_campaign_id",
         body=SmsCampaignBody,
         longest_body=LONGEST_BODY,
-        created=(SmsCampaign, campaign_shapes.created),
+        created=(SmsCampaign, lambda row, _: campaign_shapes.created(row)),
         changed=(ViewedSmsCampaign, campaign_shapes.viewed),
         listed=(ViewedSmsCampaign, campaign_shapes.viewed),
+        viewed=(ViewedSmsCampaign, campaign_shapes.viewed),
         priced=(SmsCampaignPrice, _campaign_price),
         texts={
             "send": "Your new campaign has been added.",

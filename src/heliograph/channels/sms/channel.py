@@ -21,7 +21,7 @@ from heliograph.messaging import dates, inbound
 from heliograph.messaging.channel import Charge, Draft, Order, Words
 from heliograph.messaging.rows import Message
 from heliograph.settings import Settings
-from heliograph.transports.base import Inbound, SmsText
+from heliograph.transports.base import Inbound, Limits, SmsText
 
 NAME = "sms"
 MOST_PARTS = 8
@@ -53,7 +53,8 @@ class Sms:
     sheet = SHEET
     receipt_rules = "sms-receipts"
     inbound_rules = "sms-inbound"
-    late_failures = False
+    counted_as = "sms"
+    unconfirmed = False
     lasting = False
     validity: float | None = None
 
@@ -135,7 +136,7 @@ class Sms:
         """Refuse the senders that belong to other accounts."""
         self._telephone.judge(tx, orders)
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[SmsText]:
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[SmsText]:
         """The segments of each text."""
         return [SmsText(segments.split(row.body, row.encoding == UCS2), row.encoding == UCS2) for row in messages]
 

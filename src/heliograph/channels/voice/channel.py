@@ -21,7 +21,7 @@ from heliograph.messaging.channel import Charge, Draft, Order, Words
 from heliograph.messaging.rows import Message
 from heliograph.phone import Phone
 from heliograph.settings import Settings
-from heliograph.transports.base import Failed, Inbound, Retry, Spoken
+from heliograph.transports.base import Failed, Inbound, Limits, Retry, Spoken
 
 NAME = "voice"
 MOST_PARTS = 4
@@ -49,7 +49,8 @@ class Voice:
     sheet = SHEET
     receipt_rules = "voice-receipts"
     inbound_rules = ""
-    late_failures = False
+    counted_as = "voice"
+    unconfirmed = False
     lasting = True
 
     def __init__(self, settings: Settings) -> None:
@@ -117,7 +118,7 @@ class Voice:
     def judge(self, tx: Tx, orders: Sequence[Order]) -> None:
         """Nothing is left to refuse: an account's numbers are known with it."""
 
-    async def contents(self, messages: Sequence[Message]) -> Sequence[Spoken | Retry | Failed]:
+    async def contents(self, messages: Sequence[Message], limits: Limits) -> Sequence[Spoken | Retry | Failed]:
         """The speech of each message, and how its call is held."""
         return [await self._content(row) for row in messages]
 

@@ -15,10 +15,13 @@ from heliograph.db.tables.accounts import (
     users,
 )
 from heliograph.db.tables.base import metadata
-from heliograph.db.tables.campaigns import campaign_slices, campaigns
+from heliograph.db.tables.campaigns import campaign_bounces, campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
-from heliograph.db.tables.files import exports, files, uploads
+from heliograph.db.tables.emails import emails
+from heliograph.db.tables.files import exports, files, shrunk, uploads
 from heliograph.db.tables.links import clicks, links, long_urls
+from heliograph.db.tables.mail import suppressions
+from heliograph.db.tables.mailin import email_sms_addresses, email_sms_mails, email_sms_strings
 from heliograph.db.tables.messages import (
     counters,
     handovers,
@@ -46,13 +49,17 @@ from heliograph.db.tables.money import (
 )
 from heliograph.db.tables.queue import idempotency, jobs, queue
 from heliograph.db.tables.rules import rules
+from heliograph.db.tables.senders import email_addresses, sending_domains
 from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
+from heliograph.db.tables.templates import email_templates
+from heliograph.db.tables.tracking import email_links, email_totals, email_uses
 from heliograph.db.tables.webhooks import webhook_attempts, webhook_deliveries
 
 __all__ = [
     "ACCESS_FLAGS",
     "audit",
     "balances",
+    "campaign_bounces",
     "campaign_slices",
     "campaigns",
     "cards",
@@ -66,6 +73,15 @@ __all__ = [
     "counters",
     "daily_usage",
     "delivery_issues",
+    "email_addresses",
+    "email_links",
+    "email_sms_addresses",
+    "email_sms_mails",
+    "email_sms_strings",
+    "email_templates",
+    "email_totals",
+    "email_uses",
+    "emails",
     "epochs",
     "exports",
     "files",
@@ -96,11 +112,14 @@ __all__ = [
     "released_numbers",
     "resellers",
     "rules",
+    "sending_domains",
+    "shrunk",
     "smpp_deliveries",
     "smpp_logins",
     "smpp_submits",
     "sms_templates",
     "subaccounts",
+    "suppressions",
     "tokens",
     "uploads",
     "user_countries",

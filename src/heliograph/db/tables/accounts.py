@@ -64,6 +64,7 @@ users = Table(
     Column("strict_opt_out", SmallInteger, nullable=False, server_default="0"),
     Column("package_id", BigInteger),
     Column("low_credit_told", SmallInteger, nullable=False, server_default="0"),
+    Column("email_tracking", SmallInteger),
     UniqueConstraint("username"),
     some("ix_users_low_credit", "user_id", where="low_credit_micros > 0"),
     some("ix_users_low_credit_told", "user_id", where="low_credit_told = 1"),
@@ -72,6 +73,8 @@ users = Table(
 """`package_id` is the last package that was bought and not given back: messages are priced by it.
 
 `low_credit_told`: the owner has been told that the credit is low, and it has not been above the mark since.
+
+`email_tracking` is null for an account that has not chosen.
 """
 
 subaccounts = Table(
@@ -138,8 +141,9 @@ mail_consents = Table(
     PrimaryKeyConstraint("user_id", "address"),
     UniqueConstraint("token_hash"),
 )
-"""Addresses, in small letters, whose owners were asked for an account's mails; without `confirmed_at` the answer is
-awaited. A link that was used has no hash any more.
+"""Addresses, in small letters, whose owners were asked for an account's mails, or, with the mark of another purpose
+before them, for something else; without `confirmed_at` the answer is awaited. A link that was used has no hash any
+more.
 """
 
 audit = Table(

@@ -36,14 +36,30 @@ campaigns = Table(
     Column("cursor", Integer, nullable=False),
     Column("open_from", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
+    Column("paused_why", Text),
+    Column("forgiven", Text),
     Index(None, "user_id", "channel", "campaign_id"),
 )
 """`sender` is what was asked for, `first_sender` what the first message has. `details` is what only the channel knows.
 
 `reserved_micros` is what was paid for messages that do not exist yet. `slices` before `cursor` are messages by now. A
 job works for one `run`; an edit begins another. No message with an ordinal below `open_from` waits any more; since
-`closed_at` none is added.
+`closed_at` none is added. `paused_why` says why it stands still; `forgiven` is what was reported of it when it was told
+to go on (JSON), which is not held against it again.
 """
+
+campaign_bounces = Table(
+    "campaign_bounces",
+    metadata,
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("hard_bounce_count", Integer, nullable=False),
+    Column("soft_bounce_count", Integer, nullable=False),
+    Column("abuse_count", Integer, nullable=False),
+    PrimaryKeyConstraint("campaign_id", "message_id"),
+    sqlite_with_rowid=False,
+)
+"""Mails of campaigns of which something was heard: that they bounced, for good or for now, or were called spam."""
 
 campaign_slices = Table(
     "campaign_slices",

@@ -1,6 +1,6 @@
 """Files, and what they were made for."""
 
-from sqlalchemy import BigInteger, Column, Integer, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, SmallInteger, Table, Text
 
 from heliograph.db.tables.base import Id, metadata
 
@@ -42,5 +42,22 @@ exports = Table(
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
+    Column("campaign_id", BigInteger),
 )
-"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far."""
+"""Histories written to files: the messages with ordinals in (first, last], up to `done` so far; those of a campaign
+only if there is one."""
+
+shrunk = Table(
+    "shrunk",
+    metadata,
+    Column("source_id", Text, nullable=False),
+    Column("largest_bytes", Integer, nullable=False),
+    Column("largest_side", Integer, nullable=False),
+    Column("file_id", Text, nullable=False, index=True),
+    Column("refusal", Text, nullable=False),
+    PrimaryKeyConstraint("source_id", "largest_bytes", "largest_side"),
+    sqlite_with_rowid=False,
+)
+"""Pictures as small as a carrier takes them. `file_id` is the picture itself where it is small enough, and where none
+could be made of it; `refusal` says why then.
+"""

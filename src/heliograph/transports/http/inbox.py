@@ -3,14 +3,17 @@
 import hmac
 import time
 from base64 import b64decode
-from binascii import Error
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 import msgspec
 import structlog
+from yarl import URL
 
 from heliograph.media import Medium
-from heliograph.transports.base import Answer, Events, Inbound, Receipt, ReceiptState, Told
-from heliograph.transports.http.template import document, found
+from heliograph.transports.base import LONGEST_ID, Answer, Events, Inbound, Media, Receipt, ReceiptState, Told
+from heliograph.transports.http.client import LONGEST_WORDS
+from heliograph.transports.http.template import document, every, found
 from heliograph.transports.options import HttpOptions, HttpReceipts, HttpReplies, Mm7Options
 
 log = structlog.get_logger(__name__)
@@ -21,7 +24,7 @@ def admits(options: HttpOptions | Mm7Options, authorization: str) -> bool:
     scheme, _, given = authorization.partition(" ")
     try:
         shown = b64decode(given.strip(), validate=True)
-    except (Error, ValueError):
+    except ValueError:
         return False
     known = hmac.compare_digest(shown, f"{options.inbound_username}:{options.inbound_password}".encode())
     return known and scheme.lower() == "basic" and bool(options.inbound_password)
@@ -55,18 +58,57 @@ class TemplateInbox:
 
     def _receipt(self, said: object, where: HttpReceipts) -> Receipt | None:
         remote_id, word = found(said, where.id), found(said, where.status)
-        if not remote_id or not word:
+        if not 0 < len(remote_id) <= LONGEST_ID or not word:
             return None
         state: ReceiptState = (
             "delivered" if word in where.delivered else "failed" if word in where.failed else "enroute"
         )
-        return Receipt(self._name, remote_id, state, int(time.time()), found(said, where.error) or None, word)
+        error = found(said, where.error)[:LONGEST_WORDS]
+        return Receipt(self._name, remote_id, state, int(time.time()), error or None, word[:LONGEST_WORDS])
 
     def _reply(self, said: object, where: HttpReplies) -> Inbound | None:
         sender, recipient = found(said, where.sender), found(said, where.recipient)
         if not sender or not recipient:
             return None
-        channel: Medium = self._options.carries[0]
-        text = found(said, where.text).replace("\0", "")
-        said_again = found(said, where.id) if where.id else ""
-        return Inbound(self._name, channel, sender, recipient, text, int(time.time()), reference=said_again)
+        text, subject = found(said, where.text), found(said, where.subject)
+        links = tuple(self._with_login(link) for link in every(said, where.media))
+        media = tuple(self._files(every(said, where.content)))
+        channel: Medium = (
+            "mms" if (links or media or subject) and "mms" in self._options.carries else self._options.carries[0]
+        )
+        return Inbound(
+            transport=self._name,
+            channel=channel,
+            sender=sender,
+            recipient=recipient,
+            body=text or subject,
+            at=int(time.time()),
+            details={"subject": subject} if subject else None,
+            media=media,
+            links=links,
+            reference=found(said, where.id),
+        )
+
+    def _files(self, contents: Sequence[str]) -> Iterator[Media]:
+        """Files that came along. What is no base64 is left out, and the log says so."""
+        for content in contents:
+            try:
+                octets = b64decode(content.partition(";base64,")[2] or content, validate=True)
+            except ValueError:
+                log.warning("http.file_not_understood", transport=self._name, characters=len(content))
+            else:
+                yield Media("file", "", octets)
+
+    def _with_login(self, link: str) -> str:
+        """A link with our name and password for the carrier, if it leads to the very server that takes our messages."""
+        options = self._options
+        try:
+            given, ours = URL(link), URL(options.url)
+            same = (given.scheme, given.host, given.port) == (ours.scheme, ours.host, ours.port)
+            plain = given.user is None and given.password is None
+        except ValueError:
+            return link
+        if not (options.username and same and plain):
+            return link
+        scheme, mark, rest = link.partition("://")
+        return f"{scheme}{mark}{quote(options.username, safe='')}:{quote(options.password, safe='')}@{rest}"

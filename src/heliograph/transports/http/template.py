@@ -42,6 +42,8 @@ def fault(options: HttpOptions) -> tuple[str, str] | None:
                 return key, f"there is no placeholder {{{name}}}; there are: {', '.join(PLACEHOLDERS)}."
     if not options.carries:
         return "carries", "it must carry something."
+    if options.replies and (options.replies.media or options.replies.content) and "mms" not in options.carries:
+        return "replies", "a carrier whose messages have files must carry mms."
     if "{" in options.url.partition("://")[2].partition("/")[0]:
         return "url", "the host cannot be a placeholder."
     return None
@@ -127,17 +129,45 @@ def _filled(part: Any, values: Mapping[str, Any], plain: Callable[[str], str]) -
 
 def found(document: Any, path: str) -> str:
     """What stands at a path as `data.0.id` in a document; empty for nothing, and for what is no single value."""
-    here = document
-    for name in path.split(".") if path else ():
-        if isinstance(here, Mapping):
-            here = here.get(name)
-        elif isinstance(here, list) and name.isascii() and name.isdigit() and int(name) < len(here):
-            here = here[int(name)]
-        else:
-            return ""
-    if isinstance(here, bool) or not path:
-        return ""
-    return str(here) if isinstance(here, str | int | float) else ""
+    return next((_text_of(value) for value in _at(document, path)), "")
+
+
+def every(document: Any, path: str) -> list[str]:
+    """All that stands at a path: `*` means each of a list, or in the name of a field each number (`MediaUrl*`)."""
+    values = _at(document, path)
+    flat = [inner for value in values for inner in (value if isinstance(value, list) else [value])]
+    return [text for text in map(_text_of, flat) if text]
+
+
+def _text_of(value: Any) -> str:
+    """A single value as text that a database takes."""
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return str(value).replace("\0", "") if known else ""
+
+
+def _at(document: Any, path: str) -> list[Any]:
+    here = [document] if path else []
+    for name in path.split("."):
+        here = [inner for one in here for inner in _inside(one, name)]
+    return here
+
+
+def _inside(value: Any, name: str) -> list[Any]:
+    """What a value has under one name of a path."""
+    if isinstance(value, list):
+        if name == "*":
+            return value
+        return [value[int(name)]] if _is_number(name) and int(name) < len(value) else []
+    if not isinstance(value, Mapping) or name in value or "*" not in name:
+        return [value[name]] if isinstance(value, Mapping) and name in value else []
+    before, _, after = name.partition("*")
+    keys = (key for key in value if key.startswith(before) and key.endswith(after))
+    numbers = {key[len(before) : len(key) - len(after)]: key for key in keys}
+    return [value[numbers[number]] for number in sorted(filter(_is_number, numbers), key=int)]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6
 
 
 def document(content_type: str, octets: bytes, query: str = "") -> Any:
@@ -146,6 +176,14 @@ def document(content_type: str, octets: bytes, query: str = "") -> Any:
         if "json" in content_type or octets[:1] in (b"{", b"["):
             return msgspec.json.decode(octets)
         text = octets.decode() if octets else query
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+        return _form(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
     except (ValueError, RecursionError):
         return None
+
+
+def _form(fields: list[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Fields by name; one that comes several times is a list."""
+    every: dict[str, list[str]] = {}
+    for name, value in fields:
+        every.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in every.items()}

@@ -3,6 +3,7 @@
 import structlog
 
 from heliograph.transports.base import (
+    LONGEST_ID,
     Failed,
     Outcome,
     Outgoing,
@@ -47,7 +48,7 @@ class TemplateTransport(HttpTransport):
         code = found(said, self._options.error)
         if answer.status // 100 == 2 and not code:
             remote_id = found(said, self._options.id)
-            return Sent((remote_id,) if remote_id else (), f"HTTP {answer.status}")
+            return Sent((remote_id,) if 0 < len(remote_id) <= LONGEST_ID else (), f"HTTP {answer.status}")
         words = f"The carrier answered HTTP {answer.status} {code}".rstrip()[:LONGEST_WORDS]
         number = int(code) if code.isascii() and code.isdigit() and len(code) < 10 else answer.status
         if str(answer.status) in self._options.retry or code in self._options.retry:

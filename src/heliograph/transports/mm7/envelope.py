@@ -1,9 +1,10 @@
 """MM7 as XML: SOAP 1.1 envelopes as both ends write and read them. Knows no socket and no message of ours.
 
 Source of names and order: 3GPP TS 23.140, annex L, schema REL-6-MM7-1-4. Older releases have the same elements in the
-same order, and lack some of them.
+same order, and lack some of them. What MMSCs write beside it: facts O.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -13,14 +14,16 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 SCHEMAS = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/"
 """What the namespace of every release begins with."""
 
-VERSIONS: Mapping[str, str] = {"REL-5-MM7-1-0": "5.3.0", "REL-5-MM7-1-2": "5.6.0", "REL-6-MM7-1-4": "6.8.0"}
-"""MM7Version of each release of the schema, where the carrier asks for no other."""
+VERSIONS: Mapping[str, str] = {"REL-5": "5.3.0", "REL-6-MM7-1-0": "6.3.0", "REL-6": "6.8.0"}
+"""MM7Version by how the release of the schema begins, where the carrier asks for no other (facts O2)."""
 
 ORDER: Mapping[str, Sequence[str]] = {
     "SubmitReq": (
         "MM7Version",
         "SenderIdentification",
+        "Extension",
         "Recipients",
+        "PreferredChannels",
         "ServiceCode",
         "LinkedID",
         "MessageClass",
@@ -34,6 +37,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "Subject",
         "ChargedParty",
         "ChargedPartyID",
+        "ThirdPartyPayer",
         "DistributionIndicator",
         "DeliveryCondition",
         "ApplicID",
@@ -42,16 +46,21 @@ ORDER: Mapping[str, Sequence[str]] = {
         "ContentClass",
         "DRMContent",
         "Content",
+        "AdditionalInformation",
+        "MessageExtraData",
     ),
-    "SubmitRsp": ("MM7Version", "Status", "MessageID"),
+    "SubmitRsp": ("MM7Version", "Status", "Extension", "MessageID"),
     "DeliverReq": (
         "MM7Version",
         "MMSRelayServerID",
+        "Extension",
         "VASPID",
         "VASID",
         "LinkedID",
         "Sender",
         "Recipients",
+        "Previouslysentby",
+        "Previouslysentdateandtime",
         "SenderSPI",
         "RecipientSPI",
         "TimeStamp",
@@ -63,11 +72,14 @@ ORDER: Mapping[str, Sequence[str]] = {
         "AuxApplicInfo",
         "UACapabilities",
         "Content",
+        "AdditionalInformation",
+        "MessageExtraData",
     ),
-    "DeliverRsp": ("MM7Version", "Status", "ServiceCode"),
+    "DeliverRsp": ("MM7Version", "Status", "Extension", "ServiceCode"),
     "DeliveryReportReq": (
         "MM7Version",
         "MMSRelayServerID",
+        "Extension",
         "MessageID",
         "Recipient",
         "Sender",
@@ -80,10 +92,11 @@ ORDER: Mapping[str, Sequence[str]] = {
         "AuxApplicInfo",
         "UACapabilities",
     ),
-    "DeliveryReportRsp": ("MM7Version", "Status"),
+    "DeliveryReportRsp": ("MM7Version", "Status", "Extension"),
     "ReadReplyReq": (
         "MM7Version",
         "MMSRelayServerID",
+        "Extension",
         "MessageID",
         "Recipient",
         "Sender",
@@ -94,10 +107,15 @@ ORDER: Mapping[str, Sequence[str]] = {
         "ReplyApplicID",
         "AuxApplicInfo",
     ),
-    "ReadReplyRsp": ("MM7Version", "Status"),
-    "RSErrorRsp": ("MM7Version", "Status"),
+    "ReadReplyRsp": ("MM7Version", "Status", "Extension"),
+    "RSErrorRsp": ("MM7Version", "Status", "Extension"),
 }
 """Children of each body, in the order in which the schema wants them."""
+
+REPEATED = ("Extension", "Content", "AdditionalInformation")
+"""Children that may stand there several times."""
+
+_UTF_16 = re.compile(rb"<\?xml[^>]{0,100}encoding=[\"']utf-?16", re.IGNORECASE)
 
 SUCCESS, PARTLY = 1000, 1100
 ADDRESS_ERROR, CONTENT_REFUSED, CORRUPT, SERVER_ERROR, IMPROPER, UNAVAILABLE = 2002, 2004, 2007, 3000, 4001, 4006
@@ -140,15 +158,25 @@ class Envelope(NamedTuple):
 
     @property
     def status(self) -> tuple[int, str]:
-        """(StatusCode, what is said of it); code 0 when there is none that can be read."""
-        code = self.text("Status", "StatusCode")
-        words = " ".join(filter(None, (self.text("Status", "StatusText"), self.text("Status", "Details"))))
+        """(StatusCode, what is said of it); code 0 when there is none that can be read.
+
+        An MMSC may leave the element around them out (facts O6).
+        """
+        place = ("Status",) if self.child("Status") is not None else ()
+        code = self.text(*place, "StatusCode")
+        words = " ".join(filter(None, (self.text(*place, "StatusText"), self.text(*place, "Details"))))
         return (int(code) if code.isascii() and code.isdigit() and len(code) == 4 else 0), words
 
 
 def local(element: "etree._Element") -> str:
     """The name of an element without its namespace."""
     return etree.QName(element).localname
+
+
+def version_of(namespace: str) -> str:
+    """The MM7Version that goes with a namespace; that of the newest release for one that is not of 3GPP."""
+    release = namespace.removeprefix(SCHEMAS)
+    return next((version for begins, version in VERSIONS.items() if release.startswith(begins)), VERSIONS["REL-6"])
 
 
 def write(dialect: Dialect, name: str, transaction_id: str, body: Tree, *, fault: bool = False) -> bytes:
@@ -187,12 +215,16 @@ def _fill(parent: "etree._Element", tree: Tree, namespace: str) -> None:
 def read(octets: bytes, own: str = SCHEMAS) -> Envelope:
     """Read an envelope, also one whose body is a Fault. Nothing that it refers to is loaded. Raises Malformed.
 
-    The message stands in a namespace of 3GPP, or in `own`, which is what the other end has for one.
+    The message stands in a namespace of 3GPP, or in `own`, which is what the other end has for one. Octets that say of
+    themselves to be UTF-16, and are not, are read as UTF-8 (facts O4).
     """
+    octets = octets.strip()
+    said = "utf-8" if _UTF_16.match(octets) else None
+    parser = etree.XMLParser(
+        encoding=said, resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
+    )
     try:
-        root = etree.fromstring(
-            octets, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-        )
+        root = etree.fromstring(octets, parser)
     except etree.XMLSyntaxError as problem:
         raise Malformed(f"The XML cannot be read: {problem.msg}") from None
     if root.getroottree().docinfo.internalDTD is not None:
@@ -211,8 +243,8 @@ def read(octets: bytes, own: str = SCHEMAS) -> Envelope:
     if not namespace.startswith(SCHEMAS) and namespace != own:
         raise Malformed("The message has no namespace of MM7")
     version = next((one.text or "" for one in body if local(one) == "MM7Version"), "")
-    said = "" if transaction is None else (transaction.text or "").strip()
-    return Envelope(Dialect(namespace, version.strip()), local(body), said, body)
+    transaction_id = "" if transaction is None else (transaction.text or "").strip()
+    return Envelope(Dialect(namespace, version.strip()), local(body), transaction_id, body)
 
 
 def _inside(fault: "etree._Element") -> "etree._Element":
@@ -234,7 +266,7 @@ def misplaced(envelope: Envelope) -> str | None:
         name = local(child)
         if name not in order:
             return f"{name} is unknown in {envelope.name}"
-        if order.index(name) <= at:
+        if order.index(name) < at + (name not in REPEATED):
             return f"{name} stands at a wrong place in {envelope.name}"
         at = order.index(name)
     return None

@@ -4,32 +4,43 @@ Knows no socket: whoever listens gives the octets of a request and gets those of
 after what it said is stored.
 """
 
+import asyncio
 import time
 from datetime import datetime
 
 import structlog
 
-from heliograph.transports.base import Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
+from heliograph.transports.base import LONGEST_ID, Answer, Events, Inbound, Mms, Receipt, ReceiptState, Told
+from heliograph.transports.http.client import LONGEST_WORDS
 from heliograph.transports.http.inbox import admits
 from heliograph.transports.mm7 import envelope
-from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree
+from heliograph.transports.mm7.envelope import Dialect, Envelope, Malformed, Tree, local
 from heliograph.transports.mm7.package import opened
-from heliograph.transports.mm7.transport import dialect_of
+from heliograph.transports.mm7.transport import SHORT_CODE, dialect_of
 from heliograph.transports.options import Mm7Options
 
 STATES: dict[str, ReceiptState] = {
     "Retrieved": "delivered",
+    "Delivered": "delivered",
     "Expired": "expired",
     "Rejected": "failed",
+    "DeliveryConditionNotMet": "failed",
+    "Cancelled": "failed",
     "Deferred": "enroute",
     "Indeterminate": "enroute",
     "Forwarded": "enroute",
     "Unrecognised": "enroute",
 }
-"""MMStatus of a delivery report, and what it means for the message."""
+"""MMStatus of a delivery report, and what it means for the message. Any other leaves it on its way."""
 
-READ = "Read by the recipient"
+READ, DELETED = "Read by the recipient", "Deleted by the recipient, perhaps without being read"
 """Words of a read reply in the timeline."""
+
+SHOWN = ("true", "1", "True")
+"""Values of `displayOnly`: an address that is no recipient of this message."""
+
+LARGE = 100_000
+"""Bytes of a request from which on it is taken apart beside the event loop."""
 
 XML = "text/xml; charset=utf-8"
 
@@ -50,8 +61,13 @@ class Mm7Inbox:
 
     async def receive(self, told: Told, events: Events) -> Answer:
         """Store what a request says, and answer it. Raises what `events` raises: then nothing is stored."""
+        request: Envelope | None = None
         try:
-            soap, message = opened(told.headers.get("content-type", ""), told.octets)
+            kind = told.headers.get("content-type", "")
+            if len(told.octets) > LARGE:
+                soap, message = await asyncio.to_thread(opened, kind, told.octets)
+            else:
+                soap, message = opened(kind, told.octets)
             request = envelope.read(soap, self._dialect.namespace)
             if request.name == "DeliveryReportReq":
                 await events.on_receipts([self._report(request)])
@@ -63,7 +79,7 @@ class Mm7Inbox:
                 raise Malformed(f"{request.name} is not taken here")
         except Malformed as problem:
             log.warning("mm7.malformed", transport=self._name, problem=str(problem))
-            return self._fault(str(problem))
+            return self._fault(str(problem), request)
         return self._done(request)
 
     def _report(self, request: Envelope) -> Receipt:
@@ -74,14 +90,15 @@ class Mm7Inbox:
             self._name,
             _required(request, "MessageID"),
             state,
-            _seconds(request.text("Date")),
+            _seconds(request.text("Date") or request.text("TimeStamp")),
             error=status if state in ("failed", "expired") else None,
-            raw=words,
+            raw=words[:LONGEST_WORDS],
         )
 
     def _read_reply(self, request: Envelope) -> Receipt:
         at = _seconds(request.text("TimeStamp"))
-        return Receipt(self._name, _required(request, "MessageID"), "enroute", at, raw=READ)
+        words = DELETED if request.text("MMStatus") == "Deleted" else READ
+        return Receipt(self._name, _required(request, "MessageID"), "enroute", at, raw=words)
 
     def _arrived(self, request: Envelope, message: Mms) -> Inbound:
         subject = request.text("Subject")
@@ -90,8 +107,8 @@ class Mm7Inbox:
         return Inbound(
             transport=self._name,
             channel="mms",
-            sender=_number(request, "Sender"),
-            recipient=_number(request, "Recipients", "To"),
+            sender=_address(request, "Sender"),
+            recipient=_address(request, "Recipients", "To"),
             body=message.text or subject,
             at=_seconds(stamp),
             details=details,
@@ -101,32 +118,48 @@ class Mm7Inbox:
 
     def _done(self, request: Envelope) -> Answer:
         """The answer to a request, by the same TransactionID, in the release that it came in."""
-        dialect = Dialect(request.dialect.namespace, request.dialect.version or self._dialect.version)
+        dialect = self._dialect_of(request)
         status: Tree = [("StatusCode", str(envelope.SUCCESS)), ("StatusText", "Success")]
         name = request.name.removesuffix("Req") + "Rsp"
         tree: Tree = [("MM7Version", dialect.version), ("Status", status)]
         return Answer(200, XML, envelope.write(dialect, name, request.transaction_id, tree))
 
-    def _fault(self, why: str) -> Answer:
+    def _dialect_of(self, request: Envelope) -> Dialect:
+        return Dialect(request.dialect.namespace, request.dialect.version or self._dialect.version)
+
+    def _fault(self, why: str, request: Envelope | None) -> Answer:
+        """The answer to what cannot be taken; by its TransactionID and release, as far as they could be read."""
+        dialect, transaction_id = self._dialect, ""
+        if request is not None:
+            dialect, transaction_id = self._dialect_of(request), request.transaction_id
         code, words = str(envelope.CORRUPT), "Message format corrupt"
         status: Tree = [("StatusCode", code), ("StatusText", words), ("Details", why)]
-        tree: Tree = [("MM7Version", self._dialect.version), ("Status", status)]
-        return Answer(400, XML, envelope.write(self._dialect, "RSErrorRsp", "", tree, fault=True))
+        tree: Tree = [("MM7Version", dialect.version), ("Status", status)]
+        return Answer(400, XML, envelope.write(dialect, "RSErrorRsp", transaction_id, tree, fault=True))
 
 
 def _required(request: Envelope, name: str) -> str:
     found = request.text(name)
-    if not found:
-        raise Malformed(f"{request.name} has no {name}")
+    if not 0 < len(found) <= LONGEST_ID:
+        raise Malformed(f"{request.name} has no {name} of up to {LONGEST_ID} characters")
     return found
 
 
-def _number(request: Envelope, *path: str) -> str:
-    """The number (or short code) at a place; MMSCs write it with or without a plus, and with a type behind a slash."""
-    for kind in ("Number", "ShortCode", "RFC2822Address"):
-        found = request.text(*path, kind).partition("/")[0]
+def _address(request: Envelope, *path: str) -> str:
+    """The number or short code at a place. MMSCs write it with or without a plus, with a type behind a slash, and some
+    without an element of its own (facts O3). Who is only shown, as others in a group, is not meant.
+    """
+    place = request.child(*path)
+    given = [] if place is None else [(local(one), one.text) for one in place if one.get("displayOnly") not in SHOWN]
+    if place is not None:
+        given.append(("", place.text))
+    for kind, text in given:
+        found = (text or "").strip().partition("/")[0]
+        digits = found.removeprefix("+")
+        if digits.isascii() and digits.isdigit():
+            return digits if kind == "ShortCode" or len(digits) <= SHORT_CODE else f"+{digits}"
         if found:
-            return f"+{found}" if kind == "Number" and found.isdigit() else found
+            return found
     raise Malformed(f"{request.name} has no {path[-1]}")
 
 

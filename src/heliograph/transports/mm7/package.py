@@ -21,7 +21,11 @@ CONTENT_ID = "content"
 MOST_PARTS, DEEPEST = 100, 4
 """Parts of a package that arrives, and multiparts inside of each other: more is no message but an attack."""
 
+MOST_LINES = 10 * MOST_PARTS
+"""Lines that begin as a boundary does, before anything is taken apart. Few stand in pictures by chance."""
+
 _TEXT = "text/plain"
+_SMIL = ("application/smil", "application/smil+xml", "text/smil")
 _MULTIPART = re.compile(rb"content-type:\s*multipart/", re.IGNORECASE)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -76,12 +80,16 @@ def opened(content_type: str, octets: bytes) -> tuple[bytes, Mms]:
     """(envelope, message) of a package; the message is empty when there is only an envelope. Raises Malformed."""
     if not content_type.lower().lstrip().startswith("multipart/"):
         return octets, Mms("", "", ())
+    if octets.count(b"\n--") > MOST_LINES:
+        raise Malformed("The MIME package has too many parts")
     if len(_MULTIPART.findall(octets)) >= DEEPEST:
         raise Malformed("The MIME parts are nested too deeply")
     head = f"Content-Type: {_one_line(content_type)}\r\n\r\n".encode("utf-8", "replace")
     package = BytesParser(policy=compat32).parsebytes(head + octets)
     parts = package.get_payload()
     if not isinstance(parts, list) or not parts:
+        if octets.lstrip().startswith(b"<"):  # it says that it has parts, and is an envelope alone (facts O5)
+            return octets, Mms("", "", ())
         raise Malformed("The MIME package has no parts")
     leaves = [leaf for leaf in package.walk() if not leaf.is_multipart()]
     if len(leaves) > MOST_PARTS:
@@ -111,7 +119,7 @@ def _message(parts: Sequence[Message]) -> Mms:
         kind = part.get_content_type()
         if kind == _TEXT:
             texts.append(_decoded(part))
-        elif kind != "application/smil":
+        elif kind not in _SMIL:
             media.append(Media(_name(part, number), kind, _octets(part)))
     return Mms("", "\n".join(texts), tuple(media))
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aiohttp import encode_basic_auth
 
-from heliograph.transports.base import Failed, Mms, Outcome, Outgoing, Retry, Sent
+from heliograph.transports.base import LONGEST_ID, Failed, Mms, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.http.client import (
     AWAY,
     LONGEST_WORDS,
@@ -18,7 +18,7 @@ from heliograph.transports.http.client import (
     by_status,
 )
 from heliograph.transports.mm7 import envelope
-from heliograph.transports.mm7.envelope import SCHEMAS, VERSIONS, Dialect, Envelope, Malformed, Tree
+from heliograph.transports.mm7.envelope import SCHEMAS, Dialect, Envelope, Malformed, Tree
 from heliograph.transports.mm7.package import CONTENT_ID, opened, packed
 from heliograph.transports.options import Mm7Options
 
@@ -30,7 +30,7 @@ def dialect_of(options: Mm7Options) -> Dialect:
     """The namespace and the version that a carrier wants."""
     release = options.release
     namespace = release if "://" in release else SCHEMAS + release
-    return Dialect(namespace, options.version or VERSIONS.get(namespace.removeprefix(SCHEMAS), "6.8.0"))
+    return Dialect(namespace, options.version or envelope.version_of(namespace))
 
 
 def submit_request(options: Mm7Options, message: Outgoing, subject: str) -> Tree:
@@ -117,7 +117,7 @@ class Mm7Transport(HttpTransport):
         text = f"{code} {words}".strip()[:LONGEST_WORDS].rstrip(".")
         if said.name == "SubmitRsp" and code in (envelope.SUCCESS, envelope.PARTLY):
             remote_id = said.text("MessageID")
-            return Sent((remote_id,) if remote_id else (), text)
+            return Sent((remote_id,) if 0 < len(remote_id) <= LONGEST_ID else (), text)
         if code in self._options.retry:
             return Retry(pause, text, code)
         return Failed(code, text)

@@ -6,16 +6,24 @@ import msgspec
 
 from heliograph.transports.base import Events
 from heliograph.transports.options import SmtpOptions
+from heliograph.transports.sandbox.inward import Inward
+from heliograph.transports.sandbox.mailreaders import Readers
 from heliograph.transports.sandbox.mailsink import MailSink
+from heliograph.transports.sandbox.mailvisits import MailVisitor
 from heliograph.transports.smtp.transport import SmtpTransport
 
 
 class SandboxEmail(SmtpTransport):
-    """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine."""
+    """Takes every mail over real SMTP and keeps it in a folder; no mail leaves the machine, and what is for the house
+    itself goes `inward`: also what readers and hosts of the sandbox answer.
 
-    def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost"))
-        self.sink = MailSink(folder)
+    `house` is the address of the server, whose pages recipients visit; "" when there is none.
+    """
+
+    def __init__(self, name: str, folder: Path, inward: Inward | None = None, house: str = "") -> None:
+        super().__init__(name, SmtpOptions(host="127.0.0.1", helo="localhost", domain_pause=0.0))
+        readers, visitor = Readers(inward.back) if inward else None, MailVisitor(house) if house else None
+        self.sink = MailSink(folder, inward, readers, visitor)
 
     async def open(self, events: Events) -> None:
         """Start the mail server on a free port, then connect to it. Raises OSError when the folder cannot be made."""

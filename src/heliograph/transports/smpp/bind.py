@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from heliograph.transports.options import SmppOptions
+from heliograph.transports.pace import Backoff
 from heliograph.transports.smpp import pdu
-from heliograph.transports.smpp.pace import Backoff
 from heliograph.transports.smpp.session import Session
 from heliograph.transports.tls import client_context
 

@@ -16,10 +16,10 @@ import structlog
 from heliograph.transports.base import Events, Failed, MessageKey, Outcome, Outgoing, Retry, Sent
 from heliograph.transports.memory import Recent
 from heliograph.transports.options import SmppOptions
+from heliograph.transports.pace import Pace
 from heliograph.transports.smpp import pdu, receipts
 from heliograph.transports.smpp.bind import Binder
 from heliograph.transports.smpp.inbox import PARTS_TIMEOUT, Inbox
-from heliograph.transports.smpp.pace import Pace
 from heliograph.transports.smpp.session import Exchange, Request, Session
 from heliograph.transports.smpp.submit import SubmitBuilder, UnfitMessage
 

@@ -1,4 +1,4 @@
-"""How fast a route goes: a token bucket, pauses after throttling, growing pauses between binds. Knows only time."""
+"""How fast a route goes: a token bucket, pauses after throttling, growing pauses between attempts. Knows only time."""
 
 import math
 import random
@@ -14,12 +14,16 @@ BURST_SECONDS: Final = 0.1
 class Pace:
     """Grants sends. `rate` is submits a second (0: any); `pause` the seconds after a first throttling.
 
-    Throttlings in a row double the pause up to 8 times. `clock` gives monotonic seconds.
+    Throttlings in a row double the pause up to `growth` times. `burst` sends may follow each other at once.
+    `clock` gives monotonic seconds.
     """
 
-    def __init__(self, rate: float, pause: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, rate: float, pause: float, clock: Callable[[], float], *, burst: float | None = None, growth: float = 8.0
+    ) -> None:
         self._rate = rate
-        self._burst = max(1.0, rate * BURST_SECONDS)
+        self._burst = burst or max(1.0, rate * BURST_SECONDS)
+        self._longest = pause * growth
         self._tokens = self._burst
         self._filled_at = clock()
         self._pause = self._next_pause = pause
@@ -31,6 +35,11 @@ class Pace:
     def paused_for(self) -> float:
         """Seconds until a pause ends; 0 when there is none."""
         return max(0.0, self._paused_until - self._clock())
+
+    @property
+    def rested(self) -> bool:
+        """Whether it grants what a new one would."""
+        return not self.slowed and (not self._rate or self.allowed() >= math.floor(self._burst))
 
     def allowed(self) -> int:
         """How many may be sent now."""
@@ -59,7 +68,7 @@ class Pace:
             return
         self.slowed = True
         self._paused_until = self._clock() + self._next_pause
-        self._next_pause = min(self._next_pause * 2, self._pause * 8)
+        self._next_pause = min(self._next_pause * 2, self._longest)
 
     def accepted(self) -> None:
         """The carrier takes messages: once the pause is over, the next one is short again."""

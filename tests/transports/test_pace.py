@@ -3,7 +3,7 @@
 import pytest
 
 from heliograph.transports.memory import Recent
-from heliograph.transports.smpp.pace import UNLIMITED, Backoff, Pace
+from heliograph.transports.pace import UNLIMITED, Backoff, Pace
 
 
 class Clock:
