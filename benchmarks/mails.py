@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 import uvloop
 
-from campaigns import Databases
+from campaigns import CLIENTS, Databases
 from heliograph.accounts.vault import Vault
 from heliograph.app import database_url
 from heliograph.contacts import contact, lists
@@ -23,7 +23,7 @@ from heliograph.db.engine import Connector
 from heliograph.mail import domains
 from heliograph.mail.addresses import address
 from heliograph.settings import load
-from machine import AUTH, Child, cpu_seconds, heliograph, serve
+from machine import AUTH, Child, cpu_seconds, heliograph, serve, wrk
 
 MOST = 20_000
 SIZES = (5_000, 30_000)
@@ -132,6 +132,20 @@ def delivering(database: str, engine: int | None, size: int, contacts: int = MOS
     return Delivered(contacts / took, contacts / spent, early, peak, octets // contacts)
 
 
+def single(database: str, seconds: int) -> tuple[float, float]:
+    """p99 of single SMS sends in milliseconds: alone, and while the mails of a campaign are made and handed over."""
+    with sink() as other:
+        rig = Rig(database, MOST, other.recv())
+        wrk(rig.server.port, "/v3/sms/send", CLIENTS, 1, 1)  # to be warm
+        alone = wrk(rig.server.port, "/v3/sms/send", CLIENTS, seconds, 1)["p99"]
+        rig.order(newsletter(SIZES[0]))
+        other.send(MOST // 20)
+        other.recv()
+        meanwhile = wrk(rig.server.port, "/v3/sms/send", CLIENTS, seconds, 1)["p99"]
+        rig.close()
+    return alone, meanwhile
+
+
 @contextmanager
 def sink() -> Iterator[Connection]:
     """A relay in a process of its own. It tells its port; a number that it is told is answered, once it has taken so
@@ -193,7 +207,7 @@ def _run(other: Connection) -> None:
     uvloop.run(run())
 
 
-def report(kind: str, databases: Databases) -> None:
+def report(kind: str, seconds: int, databases: Databases) -> None:
     """Print it."""
     for size in SIZES:
         with databases(kind) as (url, engine):
@@ -203,3 +217,6 @@ def report(kind: str, databases: Databases) -> None:
             f" all), signed: {seen.rate:,.0f}/s end to end ({seen.by_cpu:,.0f} per CPU-second); {seen.early:.0f} MB"
             f" after a quarter of them, at most {seen.peak:.0f} MB"
         )
+    with databases(kind) as (url, _):
+        alone, meanwhile = single(url, seconds)
+    print(f"{kind}, single SMS sends: p99 {alone:.0f} ms alone, {meanwhile:.0f} ms beside ({meanwhile / alone:.2f})")

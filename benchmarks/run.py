@@ -211,7 +211,7 @@ def main() -> None:
         if "mms" in options.parts:
             mms.report(kind, databases)
         if "mails" in options.parts:
-            mails.report(kind, databases)
+            mails.report(kind, options.seconds, databases)
 
 
 if __name__ == "__main__":

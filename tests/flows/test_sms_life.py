@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from heliograph.transports.sandbox import mailsink
-from support.server import Api, Running
+from support.server import ONE_DATABASE, Api, Running
 
 DELIVERED = "+61491570006"
 
@@ -91,6 +91,7 @@ def test_failures_are_final_and_only_those_before_the_hand_over_are_refunded(api
     assert api.get("/account")["balance"] == balance
 
 
+@ONE_DATABASE
 def test_throttled_by_the_carrier_it_arrives_all_the_same(api: Api) -> None:
     sent = api.send("+61491999005")
     api.until(lambda: api.history(sent["message_id"])["status"] == "Completed", 60)

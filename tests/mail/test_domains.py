@@ -26,10 +26,12 @@ def write(migrated_url: str) -> Iterator[Write]:
         async def opened() -> Database:
             return Database(migrated_url)
 
-        run = runner.get_loop().run_until_complete
-        database = run(opened())
-        yield lambda work: run(database.write(work))
-        run(database.close())
+        async def written(work: Callable[[Tx], object]) -> object:
+            return await database.write(work)
+
+        database = runner.run(opened())
+        yield lambda work: runner.run(written(work))
+        runner.run(database.close())
 
 
 def test_the_nearest_domain_with_a_key_signs(write: Write) -> None:
