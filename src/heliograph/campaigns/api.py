@@ -130,7 +130,8 @@ def campaigning(family: Family) -> Campaigns:
             if family.cancelled_once:
                 raise NotFound(campaign.NO_RECORD) from None
             raise
-        await expansion.withdraw(database, req.services.channels[family.channel], row, database.write)
+        write = partial(database.write, slow=True)
+        await expansion.withdraw(database, req.services.channels[family.channel], row, write)
         (row,) = await database.read(lambda tx: _counted(tx, family, [row]))
         return Reply(family.changed[1](_linked(req, row)))
 
