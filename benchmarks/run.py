@@ -1,4 +1,4 @@
-"""`make bench`: accept, end-to-end, redirects, pictures, history, claim, memory, MMS of a server here, in ratios.
+"""`make bench`: accept, end-to-end, delivery, redirects, pictures, history, claim, memory, MMS, mails, in ratios.
 
 Everything stays on loopback and ends by itself. Needs wrk (Debian package) for the load, and PostgreSQL for its part.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import campaigns
+import delivery
 import esme
 import mails
 import mms
@@ -187,7 +188,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,esme,redirects,pictures,sizes,campaigns,mms,mails")
+    parser.add_argument("--parts", default="loads,delivery,esme,redirects,pictures,sizes,campaigns,mms,mails")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -197,6 +198,9 @@ def main() -> None:
     for kind in options.kinds.split(","):
         if "loads" in options.parts:
             loads(kind, options.seconds, base)
+        if "delivery" in options.parts:
+            with databases(kind) as (url, _):
+                delivery.report(kind, url)
         if "redirects" in options.parts:
             redirects(kind, options.seconds, base)
         if "pictures" in options.parts:

@@ -22,16 +22,18 @@ LATER = 4_000_000_000
 
 
 class Filled:
-    """A data folder with one account and `rows` messages, one a second; `queued`: they wait to be sent at `due`."""
+    """A data folder with one account and `rows` messages, one a second from `start` on; `queued`: they wait to be sent
+    at `due`.
+    """
 
-    def __init__(self, database: str, rows: int, *, queued: bool = False, due: float = 0.0) -> None:
+    def __init__(self, database: str, rows: int, *, queued: bool = False, due: float = 0.0, start: int = START) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         self.database = database
         heliograph(self.data, database, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
         self.connector = Connector(database_url(load(data=self.data, database=database)), time.time)
         for first in range(1, rows + 1, SLICE):
             last = min(first + SLICE, rows + 1)
-            self.write(lambda tx, first=first, last=last: _fill(tx, first, last, queued, due))
+            self.write(lambda tx, first=first, last=last: _fill(tx, first, last, queued, due, start))
 
     def write(self, work: Callable[[Tx], object]) -> float:
         """Run `work` in a transaction; how many milliseconds `work` itself took."""
@@ -47,7 +49,7 @@ class Filled:
         shutil.rmtree(self.data)
 
 
-def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
+def _fill(tx: Tx, first: int, last: int, queued: bool, due: float, start: int) -> None:
     who = account.find(tx, "bench")
     assert who is not None
     user = who["user_id"]
@@ -60,17 +62,17 @@ def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
     fields |= {"price_micros": 71500, "status": status, "custom_string": "", "source": "", "request_id": ""}
     rows, work = [], []
     for number in range(first, last):
-        (key,) = new_ids(1, START + number)
+        (key,) = new_ids(1, start + number)
         to = 61411000000 + number % 10**6
         own = {"ordinal": number, "message_id": key, "recipient": f"+{to}", "msisdn": to}
-        rows.append(tuple((fields | own | {"date": START + number, "schedule": START + number}).values()))
+        rows.append(tuple((fields | own | {"date": start + number, "schedule": start + number}).values()))
         work.append((claim.SINGLE, due, user, key))
     tx.insert_rows("messages", message.COLUMNS, rows)
     tx.driver("DELETE FROM counters WHERE user_id = ?", [user])
     tx.insert_rows(
         "counters",
         ("user_id", "name", "count", "read_through", "last_date"),
-        [(user, "sms", last - 1, 0, START + last)],
+        [(user, "sms", last - 1, 0, start + last)],
     )
     if queued:
         claim.enqueue(tx, "sms", work)

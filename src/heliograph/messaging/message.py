@@ -98,7 +98,8 @@ def _beginning(tx: Tx, user_id: int, message_id: str) -> tuple[float, str, str] 
     return None if arrived is None else (float(arrived[0]), RECEIVED, f"Arrived from {arrived[1]}.")
 
 
-_LOAD = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
+_ALL = ", ".join(COLUMNS)
+_LOAD = f"SELECT {_ALL} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
 
 
 def load(tx: Tx, keys: Iterable[Key]) -> dict[Key, Message]:
@@ -151,17 +152,40 @@ def move(
     status: str,
     code: str | None,
     text: str | None,
-    error: tuple[str | None, str | None] = (None, None),
 ) -> set[Key]:
     """Give messages a new status where `MOVES` allows it; the keys of those that moved."""
+    found = _update(tx, keys, status, (code, text, None, None), "", "user_id, message_id")
+    return {(user_id, message_id) for user_id, message_id in found}
+
+
+def finish(
+    tx: Tx,
+    keys: Iterable[Key],
+    status: str,
+    code: str | None,
+    text: str | None,
+    error: tuple[str | None, str | None],
+    *,
+    last: bool = False,
+) -> list[Message]:
+    """The same with the code and text of an error; the messages that moved, as they are now.
+
+    `last`: only those that have one part, and wait for one more receipt.
+    """
+    more = "AND units = 1 AND receipts_left <= 1" if last else ""
+    return [Message(*values) for values in _update(tx, keys, status, (code, text, *error), more, _ALL)]
+
+
+def _update(
+    tx: Tx, keys: Iterable[Key], status: str, told: Sequence[str | None], more: str, returned: str
+) -> list[Any]:
     before = [old for old, allowed in MOVES.items() if status in allowed]
-    marks = ",".join("?" * len(before))
-    moved = set()
+    sql = (
+        "UPDATE messages SET status = ?, status_code = ?, status_text = ?, error_code = ?, error_text = ?"  # noqa: S608
+        f" WHERE user_id = ? AND status IN ({','.join('?' * len(before))}) {more} AND message_id IN ({{}})"
+        f" RETURNING {returned}"
+    )
+    found = []
     for user_id, ids in _by_user(keys).items():
-        sql = (
-            "UPDATE messages SET status = ?, status_code = ?, status_text = ?, error_code = ?, error_text = ?"  # noqa: S608
-            f" WHERE user_id = ? AND status IN ({marks}) AND message_id IN ({{}}) RETURNING message_id"
-        )
-        for row in tx.driver_in(sql, [status, code, text, *error, user_id, *before], ids):
-            moved.add((user_id, row[0]))
-    return moved
+        found += tx.driver_in(sql, [status, *told, user_id, *before], ids)
+    return found
