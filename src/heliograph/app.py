@@ -109,8 +109,11 @@ class House:
             hooks=self.hooks,
             router=lambda: self.router,
         )
+        deliveries = {name: self._delivery(channel) for name, channel in self.channels.items()}
+        for delivery in deliveries.values():
+            await delivery.take_over()
         self._loops = [
-            *(ChannelLoop(self.database, name, self._delivery(channel)) for name, channel in self.channels.items()),
+            *(ChannelLoop(self.database, name, delivery) for name, delivery in deliveries.items()),
             JobLoop(self.database, background.runners()),
         ]
         for loop in self._loops:

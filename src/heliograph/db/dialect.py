@@ -69,6 +69,8 @@ class Dialect:
     on_loop = True
     """Whether transactions run on the event loop: its statements are shorter than the way to another thread and back.
     """
+    alone = True
+    """Whether one process at a time works on a database (db/holder.py)."""
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
     mark = "?"
@@ -147,6 +149,7 @@ class PostgreSQL(Dialect):
 
     name = "postgresql"
     on_loop = False
+    alone = False
     begin_write = "BEGIN"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     mark = "%s"

@@ -107,6 +107,14 @@ class Delivery:
             self.warn_of_doubles,
         )
 
+    async def take_over(self) -> None:
+        """Take up at once what a process that was lost had in hand. Called before the loop begins.
+
+        Where several processes work on a database, nobody knows which of them are gone: leases end there.
+        """
+        if self._database.dialect.alone:
+            await self._database.write(lambda tx: claim.free(tx, self._channel.name, self._lease), slow=True)
+
     # What the loop asks for.
 
     def room(self) -> int:

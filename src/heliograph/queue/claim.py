@@ -123,6 +123,21 @@ def _accounts(tx: Tx, channel: str, after: int) -> list[tuple[int, bool]]:
     return [(user_id, bool(is_due)) for user_id, is_due in found]
 
 
+def free(tx: Tx, channel: str, lease: float) -> int:
+    """Make due at once what another process has claimed, for at most `lease` seconds, and counts as lost; how much.
+
+    Only where that process is known to be gone: an SQLite database is held by one process (db/holder.py).
+    """
+    freed = 0
+    for priority in PRIORITIES:
+        sql = (
+            "UPDATE queue SET due_at = ? WHERE channel = ? AND priority = ? AND due_at > ? AND due_at <= ?"
+            " AND claimed = 1"
+        )
+        freed += tx.driver(sql, [tx.clock, channel, priority, tx.clock, tx.clock + lease]).rowcount
+    return freed
+
+
 def renew(tx: Tx, claims: Iterable[Claimed], lease: float) -> None:
     """Hold claims for another `lease` seconds."""
     for attempt, queue_ids in _by_attempt(claims).items():
