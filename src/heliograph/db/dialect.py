@@ -71,6 +71,11 @@ class Dialect:
     """
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
+    numbers_apart = True
+    """Whether messages are found by number in tables of their own (reached.py): an index would grow at random places.
+    """
+    queue_in_order = True
+    """Whether rows of the queue are in the order of their messages' ids, as one writer makes them (queue/seek.py)."""
     mark = "?"
     skip_locked = ""
     for_update = ""
@@ -146,7 +151,7 @@ class PostgreSQL(Dialect):
     """PostgreSQL by psycopg 3, which is imported with the first of these: a server on SQLite can save it."""
 
     name = "postgresql"
-    on_loop = False
+    on_loop = numbers_apart = queue_in_order = False
     begin_write = "BEGIN"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     mark = "%s"

@@ -97,7 +97,8 @@ class Connector:
     """One connection that opens itself again: after `reset`, and when it is found lost where a transaction begins.
 
     `clock` is the server's own when none is given; SQLite has no server, there it is the machine's. The connections of
-    a process share its `health`. All methods raise DatabaseAway.
+    a process share its `health`. `prepare` is called with each new connection before it is used. All methods raise
+    DatabaseAway.
     """
 
     def __init__(
@@ -107,8 +108,10 @@ class Connector:
         *,
         readonly: bool = False,
         health: Health | None = None,
+        prepare: Callable[[Connection], None] | None = None,
     ) -> None:
         self._engine, self.dialect = dialects.engine(address, readonly=readonly)
+        self._prepare = prepare
         self._clock = clock or clock_of(self.dialect)
         self._server_time = self._clock if isinstance(self._clock, ServerTime) else None
         self._health = health or Health()
@@ -194,6 +197,8 @@ class Connector:
             self._health.opened()
             if self._server_time is not None:
                 self._measure(self._server_time, self._connection)
+            if self._prepare is not None:
+                self._prepare(self._connection)
         except errors() as problem:
             self.reset()
             raise self._health.unreachable(reason(problem)) from problem
