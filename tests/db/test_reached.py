@@ -286,6 +286,29 @@ def test_the_newest_to_a_number_come_first_and_are_few(address: str, small: None
         assert writer.write(lambda tx: reached.newest(tx, "ordinal", None, "sms", None, 70)) == []
 
 
+def test_messages_that_are_dated_anew_are_found_by_their_new_date(address: str, small: None) -> None:
+    """In whatever part they are, some of them behind the mark and some before it."""
+    with opened(address) as writer:
+        for _ in range(7):
+            writer.send(some(100, random.Random(8)))
+            writer.write(reached.merge)
+            writer.write(reached.merge)
+        assert 0 not in writer.sizes()
+        redated = (1, "sms", 51, 690)
+
+        def mend(tx: Tx) -> None:
+            reached.leave(tx, redated)
+            tx.driver("UPDATE messages SET date = 1700000000 WHERE ordinal BETWEEN 51 AND 690")
+            reached.put(tx, redated)
+
+        writer.write(mend)
+        check(writer)
+        started(address)
+        while writer.write(reached.merge):
+            check(writer)
+            started(address)
+
+
 def test_vacuum_changes_nothing_of_it(address: str, small: None) -> None:
     with opened(address) as writer:
         writer.send(some(310, random.Random(5)))
