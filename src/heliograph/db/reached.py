@@ -23,7 +23,7 @@ from heliograph.db.engine import Tx
 FULL = "numbers"
 """What is woken when a tail is full."""
 MOST = 100_000
-"""Messages after which a tail is full. 2 to 5 MB; a server that starts reads up to twice as many again."""
+"""Messages after which a tail is full: 3 MB. A server that starts reads up to twice as many again."""
 STEPS, STEP = 8, 500
 """Entries that one piece moves: so many times so many."""
 HOLD = 0.005
