@@ -175,6 +175,12 @@ def sizes(kind: str, rows: int) -> None:
     for name in small:
         ratio = large[name] / small[name]
         print(f"{kind}, {name} page: {small[name]:.1f} ms of {few:,}, {large[name]:.1f} of {rows:,} ({ratio:.2f})")
+    with databases(kind) as (url, _):
+        first = storage.accepting(url, few)
+    with databases(kind) as (url, _):
+        last = storage.accepting(url, rows)
+    for name in first:
+        print(f"{kind}, writer, {name}: {first[name]:.1f} µs beside {few:,}, {last[name]:.1f} beside {rows:,} messages")
     for what, unit, measure in (("claim of 250", "ms", storage.claiming), ("memory", "MB", storage.memory)):
         with databases(kind) as (url, _):
             first = measure(url, few)

@@ -209,6 +209,8 @@ class House:
 
 
 async def build(options: Settings, found: Carriers) -> House:
-    """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
+    """Open everything that the settings name; the data folder is there already, and an SQLite file is held by this
+    process (db/holder.py). Raises SettingsError.
+    """
     await asyncio.to_thread(migrate.upgrade, database_url(options))
-    return House(options, found, Database(database_url(options)))
+    return House(options, found, Database(database_url(options), alone=True))

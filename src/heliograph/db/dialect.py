@@ -69,10 +69,13 @@ class Dialect:
     on_loop = True
     """Whether transactions run on the event loop: its statements are shorter than the way to another thread and back.
     """
-    alone = True
-    """Whether one process at a time works on a database (db/holder.py)."""
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
+    numbers_apart = True
+    """Whether messages are found by number in tables of their own (reached.py): an index would grow at random places.
+    """
+    queue_in_order = True
+    """Whether rows of the queue are in the order of their messages' ids, as one writer makes them (queue/seek.py)."""
     mark = "?"
     skip_locked = ""
     for_update = ""
@@ -86,8 +89,8 @@ class Dialect:
     """
     impatient = "PRAGMA busy_timeout = 100"
     """Limit a restart of the log to 100 ms of waiting for readers, since the writer waits with it."""
-    has_written = "SELECT total_changes() > 0"
-    """Whether there is something to commit. SQLite counts for each connection, but this is asked of new ones only."""
+    written = "SELECT total_changes()"
+    """How many rows a connection has written; on PostgreSQL 1 or 0, for the transaction."""
 
     clock = ""
     """How the server's clock is read; "" without a server: the machine's clock is the only one."""
@@ -148,8 +151,7 @@ class PostgreSQL(Dialect):
     """PostgreSQL by psycopg 3, which is imported with the first of these: a server on SQLite can save it."""
 
     name = "postgresql"
-    on_loop = False
-    alone = False
+    on_loop = numbers_apart = queue_in_order = False
     begin_write = "BEGIN"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     mark = "%s"
@@ -158,7 +160,7 @@ class PostgreSQL(Dialect):
     begin_migration = ("BEGIN", "SELECT pg_advisory_xact_lock(7213001)")
     version = "SHOW server_version"
     checkpoint = restart = impatient = ""
-    has_written = "SELECT txid_current_if_assigned() IS NOT NULL"
+    written = "SELECT (txid_current_if_assigned() IS NOT NULL)::int"
     clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
     def __init__(self) -> None:

@@ -100,7 +100,7 @@ class Groups:
 
     def _end(self, tx: Tx, commits: bool) -> None:
         if commits:
-            proof = not self._health.writes and tx.driver(tx.dialect.has_written).fetchone()[0]
+            proof = not self._health.writes and tx.has_written()
             self._committing = True
             tx.driver("COMMIT")
             self._health.written()

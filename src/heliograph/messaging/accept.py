@@ -14,6 +14,7 @@ from heliograph.billing import commission, ledger, usage
 from heliograph.billing.prices import Rates, RatesError
 from heliograph.billing.tariff import rates_of
 from heliograph.clock import DAY
+from heliograph.db import reached
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.ids import new_ids
@@ -151,12 +152,8 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
     numbers = {msisdn(draft.recipient) for draft in drafts}
     if not window or not numbers:
         return {}
-    sent = tx.driver_in(
-        "SELECT user_id, channel, msisdn, body, date FROM messages"
-        " WHERE date >= ? AND date <= ? AND msisdn IN ({}) ORDER BY date",
-        [tx.now - window, tx.now + dates.FAR_AHEAD],
-        numbers,
-    )
+    columns, more = "user_id, channel, msisdn, body, date", "AND date <= ? ORDER BY date"
+    sent = reached.seen(tx, columns, numbers, tx.now - window, more, [tx.now + dates.FAR_AHEAD])
     masks: dict[int | None, set[Mask]] = {}
     for draft in drafts:
         if draft.links:
@@ -211,6 +208,7 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
                 work.append((priority, due_at, user_id, fate.message_id))
     tx.insert_rows("messages", _COLUMNS, inserted)
     tx.insert_rows("messages", (*_COLUMNS, "campaign_id", "details"), with_extra)
+    reached.enter(tx, [(*key, end - counts[key], end - 1) for key, (end, _) in places.items()])
     tally.write(tx)
     for name, work in queued.items():
         if work:

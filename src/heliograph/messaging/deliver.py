@@ -112,7 +112,7 @@ class Delivery:
 
         Where several processes work on a database, nobody knows which of them are gone: leases end there.
         """
-        if self._database.dialect.alone:
+        if self._database.alone:
             await self._database.write(lambda tx: claim.free(tx, self._channel.name, self._lease), slow=True)
 
     # What the loop asks for.

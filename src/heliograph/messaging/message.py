@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from heliograph.db import reached
 from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
 from heliograph.messaging.rows import Key, Message
@@ -129,6 +130,14 @@ def owners(tx: Tx, message_id: str) -> list[int]:
     return [row[0] for row in tx.driver("SELECT user_id FROM messages WHERE message_id = ?", [message_id]).fetchall()]
 
 
+def waiting(tx: Tx, user_id: int, channel: str, message_ids: Iterable[str]) -> list[str]:
+    """Those of an account's messages that no carrier has taken yet."""
+    sql = (
+        "SELECT message_id FROM messages WHERE status IN (?, ?) AND user_id = ? AND channel = ? AND message_id IN ({})"
+    )
+    return [row[0] for row in tx.driver_in(sql, [*OPEN, user_id, channel], message_ids)]
+
+
 def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
     """Add to what only the channel of a message knows."""
     row.details = msgspec.json.encode({**row.known(), **details}).decode()
@@ -137,12 +146,8 @@ def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
 
 def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:
     """How many messages of a source an account has sent to each of these numbers (msisdn) since a Unix time."""
-    found = tx.driver_in(
-        "SELECT msisdn, COUNT(*) FROM messages WHERE date >= ? AND user_id = ? AND source = ? AND msisdn IN ({})"
-        " GROUP BY msisdn",
-        [since, user_id, source],
-        numbers,
-    )
+    more = "AND user_id = ? AND source = ? GROUP BY msisdn"
+    found = reached.seen(tx, "msisdn, COUNT(*)", numbers, since, more, [user_id, source])
     return {row[0]: int(row[1]) for row in found}
 
 
