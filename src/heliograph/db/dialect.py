@@ -139,12 +139,12 @@ class Dialect:
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
-        start, most = 0, VALUES_A_STATEMENT // len(columns)
+        start, left, most = 0, len(rows), VALUES_A_STATEMENT // len(columns)
         for size in ROWS_A_STATEMENT:
-            while size <= min(most, len(rows) - start):
+            while left >= size <= most:
                 chunk = rows[start : start + size]
                 cursor.execute(_insert(table, tuple(columns), size, self.mark), list(chain.from_iterable(chunk)))
-                start += size
+                start, left = start + size, left - size
 
 
 class PostgreSQL(Dialect):
