@@ -12,7 +12,9 @@ MOST_PIECES = 256
 5 ms."""
 
 MOST_LARGE = 4
-"""Large requests in one transaction on the loop, which runs one of them in a turn."""
+"""Large requests in one transaction on the loop, which runs one of them in a turn. With two, bulk costs as little; with
+one, 4 % more of the processor and a sync for each.
+"""
 
 Merge = Callable[[Tx, list[Any]], Sequence[Any]]
 Tell = Callable[[Any, BaseException | None], None]
