@@ -10,10 +10,13 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-ROWS_A_STATEMENT = 1000
+ROWS_A_STATEMENT = (1000, 256, 64, 16, 4, 1)
+"""Rows of one multi-row VALUES. Large ones, since each statement gives the interpreter away and waits to get it back;
+few sizes, since SQLite would compile one for each number of rows, which costs as much as inserting them
+(docs/performance.md).
+"""
 VALUES_A_STATEMENT = 30_000
-"""Most rows and values of one multi-row VALUES. SQLite takes 32,766 values; few large statements, since the thread
-gives the interpreter away with each and waits to get it back (docs/performance.md)."""
+"""Most values of one multi-row VALUES: SQLite takes 32,766."""
 
 WAIT = 10
 """Seconds that a connection to SQLite waits for another process that writes."""
@@ -141,10 +144,12 @@ class Dialect:
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
-        for chunk in chunks(rows, min(ROWS_A_STATEMENT, VALUES_A_STATEMENT // len(columns))):
-            one = "(" + ",".join([self.mark] * len(columns)) + ")"
-            text = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * len(chunk))  # noqa: S608
-            cursor.execute(text, list(chain.from_iterable(chunk)))
+        start, left, most = 0, len(rows), VALUES_A_STATEMENT // len(columns)
+        for size in ROWS_A_STATEMENT:
+            while left >= size <= most:
+                chunk = rows[start : start + size]
+                cursor.execute(_insert(table, tuple(columns), size, self.mark), list(chain.from_iterable(chunk)))
+                start, left = start + size, left - size
 
 
 class PostgreSQL(Dialect):
@@ -221,12 +226,18 @@ class PostgreSQL(Dialect):
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY from 50 rows up, one multi-row INSERT below that."""
-        if len(rows) < 50:
-            super().insert_rows(cursor, table, columns, rows)
+        if len(rows) < 50:  # one statement, since each has to go to the server and back
+            cursor.execute(_insert(table, tuple(columns), len(rows), self.mark), list(chain.from_iterable(rows)))
             return
         with cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
+
+
+@lru_cache(maxsize=1024)
+def _insert(table: str, columns: tuple[str, ...], rows: int, mark: str) -> str:
+    one = "(" + ",".join([mark] * len(columns)) + ")"
+    return f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * rows)  # noqa: S608
 
 
 def _cause(problem: BaseException) -> BaseException:
