@@ -135,8 +135,9 @@ class Delivery:
         """Choose a route for each, make the contents as its carrier takes them, hand over, record."""
         try:
             router = self._router()
-            groups: dict[str, list[Parcel]] = {}
-            for parcel in parcels:
+            only = router.only(self._channel.medium)
+            groups: dict[str, list[Parcel]] = {only: list(parcels)} if only else {}
+            for parcel in () if only else parcels:
                 groups.setdefault(await self._choose(router, parcel), []).append(parcel)
             ways = (self._hand_over(router, name, group) for name, group in groups.items())
             for result in await asyncio.gather(*ways, return_exceptions=True):
