@@ -1,4 +1,4 @@
-"""`make bench`: accept, end-to-end, redirects, pictures, history, claim, memory, MMS of a server here, in ratios.
+"""`make bench`: accept, end-to-end, delivery, redirects, pictures, history, claim, memory, MMS, mails, in ratios.
 
 Everything stays on loopback and ends by itself. Needs wrk (Debian package) for the load, and PostgreSQL for its part.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import campaigns
+import delivery
 import esme
 import mails
 import mms
@@ -174,6 +175,12 @@ def sizes(kind: str, rows: int) -> None:
     for name in small:
         ratio = large[name] / small[name]
         print(f"{kind}, {name} page: {small[name]:.1f} ms of {few:,}, {large[name]:.1f} of {rows:,} ({ratio:.2f})")
+    with databases(kind) as (url, _):
+        first = storage.accepting(url, few)
+    with databases(kind) as (url, _):
+        last = storage.accepting(url, rows)
+    for name in first:
+        print(f"{kind}, writer, {name}: {first[name]:.1f} µs beside {few:,}, {last[name]:.1f} beside {rows:,} messages")
     for what, unit, measure in (("claim of 250", "ms", storage.claiming), ("memory", "MB", storage.memory)):
         with databases(kind) as (url, _):
             first = measure(url, few)
@@ -187,7 +194,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large history and queue")
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--parts", default="loads,esme,redirects,pictures,sizes,campaigns,mms,mails")
+    parser.add_argument("--parts", default="loads,delivery,esme,redirects,pictures,sizes,campaigns,mms,mails")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
@@ -197,6 +204,9 @@ def main() -> None:
     for kind in options.kinds.split(","):
         if "loads" in options.parts:
             loads(kind, options.seconds, base)
+        if "delivery" in options.parts:
+            with databases(kind) as (url, _):
+                delivery.report(kind, url)
         if "redirects" in options.parts:
             redirects(kind, options.seconds, base)
         if "pictures" in options.parts:

@@ -1,6 +1,8 @@
 """How page, claim and memory depend on the number of rows."""
 
+import random
 import shutil
+import sys
 import tempfile
 import time
 import urllib.request
@@ -8,30 +10,52 @@ from collections.abc import Callable
 from pathlib import Path
 
 from heliograph.accounts import account
+from heliograph.accounts.account import Principal
 from heliograph.app import database_url
+from heliograph.db import reached
 from heliograph.db.engine import Connector, Tx
 from heliograph.ids import new_ids
-from heliograph.messaging import message
+from heliograph.messaging import accept, message
+from heliograph.messaging.channel import Order
 from heliograph.queue import claim
 from heliograph.settings import load
 from machine import AUTH, heliograph, serve
 
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from support import quiet
+
 START = 1_700_000_000
 SLICE = 10_000
 LATER = 4_000_000_000
+NEIGHBOURS, ANYBODY = 10**6, 10**8
+"""Numbers that messages go to."""
+SENT = 400_000
+"""Messages of a measurement of the writer: the tails of the index over numbers are merged three times meanwhile."""
 
 
 class Filled:
-    """A data folder with one account and `rows` messages, one a second; `queued`: they wait to be sent at `due`."""
+    """A data folder with one account and `rows` messages, one a second from `start` on, to `numbers` numbers; `queued`:
+    they wait to be sent at `due`.
+    """
 
-    def __init__(self, database: str, rows: int, *, queued: bool = False, due: float = 0.0) -> None:
+    def __init__(
+        self,
+        database: str,
+        rows: int,
+        *,
+        queued: bool = False,
+        due: float = 0.0,
+        start: int = START,
+        numbers: int = NEIGHBOURS,
+    ) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         self.database = database
         heliograph(self.data, database, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
-        self.connector = Connector(database_url(load(data=self.data, database=database)), time.time)
+        prepare = None if database else reached.prepare
+        self.connector = Connector(database_url(load(data=self.data, database=database)), time.time, prepare=prepare)
         for first in range(1, rows + 1, SLICE):
             last = min(first + SLICE, rows + 1)
-            self.write(lambda tx, first=first, last=last: _fill(tx, first, last, queued, due))
+            self.write(lambda tx, first=first, last=last: _fill(tx, first, last, queued, due, start, numbers))
 
     def write(self, work: Callable[[Tx], object]) -> float:
         """Run `work` in a transaction; how many milliseconds `work` itself took."""
@@ -42,12 +66,21 @@ class Filled:
         tx.driver("COMMIT")
         return took
 
+    def account(self) -> Principal:
+        """Who has sent them."""
+        tx = self.connector.begin_write()
+        row = account.find(tx, "bench")
+        who = account.by_user(tx, row["user_id"]) if row else None
+        tx.driver("ROLLBACK")
+        assert who is not None
+        return who
+
     def close(self) -> None:
         self.connector.close()
         shutil.rmtree(self.data)
 
 
-def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
+def _fill(tx: Tx, first: int, last: int, queued: bool, due: float, start: int, numbers: int) -> None:
     who = account.find(tx, "bench")
     assert who is not None
     user = who["user_id"]
@@ -60,18 +93,21 @@ def _fill(tx: Tx, first: int, last: int, queued: bool, due: float) -> None:
     fields |= {"price_micros": 71500, "status": status, "custom_string": "", "source": "", "request_id": ""}
     rows, work = [], []
     for number in range(first, last):
-        (key,) = new_ids(1, START + number)
-        to = 61411000000 + number % 10**6
+        (key,) = new_ids(1, start + number)
+        to = 61411000000 + (number if numbers == NEIGHBOURS else random.randrange(numbers)) % numbers
         own = {"ordinal": number, "message_id": key, "recipient": f"+{to}", "msisdn": to}
-        rows.append(tuple((fields | own | {"date": START + number, "schedule": START + number}).values()))
+        rows.append(tuple((fields | own | {"date": start + number, "schedule": start + number}).values()))
         work.append((claim.SINGLE, due, user, key))
     tx.insert_rows("messages", message.COLUMNS, rows)
     tx.driver("DELETE FROM counters WHERE user_id = ?", [user])
     tx.insert_rows(
         "counters",
         ("user_id", "name", "count", "read_through", "last_date"),
-        [(user, "sms", last - 1, 0, START + last)],
+        [(user, "sms", last - 1, 0, start + last)],
     )
+    reached.enter(tx, [(user, "sms", first, last - 1)])
+    while reached.merge(tx):
+        pass
     if queued:
         claim.enqueue(tx, "sms", work)
 
@@ -106,6 +142,36 @@ def claiming(database: str, rows: int) -> float:
     times = [filled.write(lambda tx: claim.claim(tx, "sms", 250, 60.0)) for _ in range(20)]
     filled.close()
     return sorted(times)[len(times) // 2]
+
+
+def accepting(database: str, rows: int) -> dict[str, float]:
+    """Microseconds of this process that a message costs the writer alone, beside `rows` others: 1000 in an order, and
+    20 to 50 orders of one in a transaction. The index over numbers is merged meanwhile.
+    """
+    filled = Filled(database, rows, numbers=ANYBODY)
+    who = filled.account()
+
+    def order(messages: int) -> Order:
+        to = (f"+{61411000000 + random.randrange(ANYBODY)}" for _ in range(messages))
+        return quiet.order(who, *(quiet.draft(one) for one in to))
+
+    def cost(orders: Callable[[], list[Order]], most: int) -> float:
+        spent, sent = 0.0, 0
+        while sent < most:
+            made = orders()
+            begun = time.process_time()
+            tx = filled.connector.begin_write()
+            accept.accept(tx, made)
+            reached.merge(tx)
+            tx.driver("COMMIT")
+            spent += time.process_time() - begun
+            sent += sum(len(one.drafts) for one in made)
+        return spent / sent * 1e6
+
+    bulk = cost(lambda: [order(1000)], SENT)
+    single = cost(lambda: [order(1) for _ in range(random.randint(20, 50))], SENT // 4)
+    filled.close()
+    return {"bulk": bulk, "single": single}
 
 
 def memory(database: str, rows: int) -> float:

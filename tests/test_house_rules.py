@@ -137,7 +137,7 @@ BROAD_EXCEPTS = {
     "db/database.py Database._checkpoint": "a checkpoint that fails is tried again, and must not end the others",
     "db/group.py Groups._run_unit": "the error belongs to the caller, who is told",
     "db/group.py Groups.finish": "the writer must survive a lost database, and each caller is told",
-    "db/writer.py LoopWriter._run": "the same",
+    "db/writer.py LoopWriter._step": "the same",
     "doctor.py _database": "each driver has errors of its own, and the reason is the finding",
     "esme/server.py EsmeServer._take": "a defect must be an answer: an ESME waits for each of its submits",
     "mailserver/authentic.py _good": "keys and signatures are hostile; one that cannot be read is none",

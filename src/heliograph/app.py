@@ -109,8 +109,11 @@ class House:
             hooks=self.hooks,
             router=lambda: self.router,
         )
+        deliveries = {name: self._delivery(channel) for name, channel in self.channels.items()}
+        for delivery in deliveries.values():
+            await delivery.take_over()
         self._loops = [
-            *(ChannelLoop(self.database, name, self._delivery(channel)) for name, channel in self.channels.items()),
+            *(ChannelLoop(self.database, name, delivery) for name, delivery in deliveries.items()),
             JobLoop(self.database, background.runners()),
         ]
         for loop in self._loops:
@@ -206,6 +209,8 @@ class House:
 
 
 async def build(options: Settings, found: Carriers) -> House:
-    """Open everything that the settings name; the data folder is there already. Raises SettingsError."""
+    """Open everything that the settings name; the data folder is there already, and an SQLite file is held by this
+    process (db/holder.py). Raises SettingsError.
+    """
     await asyncio.to_thread(migrate.upgrade, database_url(options))
-    return House(options, found, Database(database_url(options)))
+    return House(options, found, Database(database_url(options), alone=True))

@@ -317,7 +317,8 @@ def test_the_audio_of_a_message_is_for_its_own_account(server: Running, api: Api
     (entry,) = entries(api, {"body": "Tom & <Jerry>", "schedule": int(time.time()) + LATER, "voice": "male"})
     url = api.get(f"/voice/{entry['message_id']}/audio")["url"]
     assert url.endswith(f"?filename={entry['message_id']}.wav")
-    assert said == [Text("<speak>Tom &amp; &lt;Jerry&gt;</speak>", "en-au", "male")]
+    heard = [one for one in said if "Jerry" in one.markup]  # the calls of other tests may still be under way
+    assert heard == [Text("<speak>Tom &amp; &lt;Jerry&gt;</speak>", "en-au", "male")]
     assert server.account().call("GET", f"/voice/{entry['message_id']}/audio").status == 404
     sms = api.send(TO)["message_id"]
     assert api.call("GET", f"/voice/{sms}/audio").status == 404

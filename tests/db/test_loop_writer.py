@@ -84,7 +84,8 @@ def weights(line: Line) -> list[list[int]]:
         ([1, 1, 1], [[1, 1, 1]]),
         ([400, 100, 400, 1], [[400, 100, 400], [1]]),
         ([1000, 400, 101], [[400, 101], [1000]]),
-        ([1, 1000, 1000, 1], [[1, 1], [1000], [1000]]),
+        ([1, 1000, 1000, 1], [[1, 1], [1000, 1000]]),
+        ([1000] * 5, [[1000] * 4, [1000]]),
         ([1, 500, 1], [[1, 500], [1]]),
         ([1] * 300, [[1] * 256, [1] * 44]),
     ],
@@ -105,14 +106,20 @@ def test_background_work_rides_along_and_neither_kind_starves() -> None:
     assert weights(line) == [[2, 2, 1], [1, 1, 2], [4]]
 
 
-def test_nobody_waits_for_more_than_one_large_request() -> None:
+def test_slow_large_requests_are_by_themselves() -> None:
     line = Line(3)
-    for weight in (9, 9, 9):
-        line.add(piece(weight))
-    assert [one.weight for one in line.next_group()] == [9]
-    line.add(piece(1))
-    line.add(piece(2, urgent=False))
-    assert weights(line) == [[1, 2], [9], [9]]
+    for slow in (False, True, False, False):
+        line.add(piece(9, slow=slow))
+    assert weights(line) == [[9], [9], [9, 9]]
+
+
+def test_small_requests_find_room_beside_large_ones() -> None:
+    line = Line(3)
+    for one in (piece(9), piece(1), piece(2, urgent=False), piece(3), piece(1, slow=True), piece(1)):
+        line.add(one)
+    assert line.has_small
+    assert [one.weight for one in line.small()] == [1, 3]
+    assert weights(line) == [[1, 1], [2], [9]]
 
 
 def test_slow_work_of_the_background_does_not_ride_along() -> None:
@@ -291,6 +298,125 @@ def test_a_commit_that_fails_is_told_to_each_caller(path: Path, why: str, monkey
         assert kinds == ({DatabaseAway} if why == "in the commit" else {tuple})
         assert await database.read(names) == (set() if why == "in the commit" else {"a", "b"})
         await database.write(lambda tx: put(tx, "after"))
+
+    run(path, scenario)
+
+
+def test_large_requests_share_a_transaction_and_each_has_a_turn_of_the_loop(path: Path) -> None:
+    seen, turns = Seen(), [0]
+    at: dict[str, int] = {}
+
+    def merge(tx: Tx, items: Sequence[str]) -> list[int]:
+        at[items[0]] = turns[0]
+        if items == ["bad"]:
+            raise ValueError
+        return seen.merge(tx, items)
+
+    async def scenario(database: Database) -> None:
+        def turn() -> None:
+            turns[0] += 1
+            if len(at) < 3:
+                asyncio.get_running_loop().call_soon(turn)
+
+        given = [database.write_merged(merge, n, weight=1000) for n in ("a", "bad", "c")]
+        turn()
+        a, bad, c = await asyncio.gather(*given, return_exceptions=True)
+        assert (a, type(bad), c) == (0, ValueError, 0)
+        assert at["a"] < at["bad"] < at["c"]
+        assert await database.write_merged(merge, "d", weight=1000) == 1
+        assert seen.threads == [threading.get_ident()] * 2
+        assert await database.read(names) == {"a", "c", "d"}
+
+    run(path, scenario)
+
+
+def test_a_small_request_waits_for_no_further_large_one(path: Path) -> None:
+    seen, small = Seen(), []
+
+    async def scenario(database: Database) -> None:
+        def merge(tx: Tx, items: Sequence[str]) -> list[int]:
+            if items == ["a"]:
+                small.append(database.write(lambda tx: seen.put(tx, "small")))
+                small.append(database.write(names, slow=True))
+            return seen.merge(tx, items)
+
+        assert await asyncio.gather(*(database.write_merged(merge, n, weight=1000) for n in "abc")) == [0, 1, 1]
+        assert await small[0] == 0
+        assert {"a", "small"} <= await small[1]
+
+    run(path, scenario)
+
+
+def test_closing_writes_the_large_requests_that_wait(path: Path) -> None:
+    async def scenario() -> None:
+        database = Database(f"sqlite:///{path}")
+        await database.write(lambda tx: None)
+        closing: list[Any] = []
+
+        def merge(tx: Tx, items: Sequence[str]) -> list[Any]:
+            closing.append(closing or asyncio.ensure_future(database.close()))
+            return [put(tx, one) for one in items]
+
+        given = [database.write_merged(merge, n, weight=1000) for n in "abc"]
+        async with asyncio.timeout(60):
+            await asyncio.gather(*given, closing[0] if closing else asyncio.sleep(0))
+            await closing[0]
+
+    asyncio.run(scenario())
+    with sqlite3.connect(path) as other:
+        assert {row[0] for row in other.execute("SELECT name FROM epochs")} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(("text", "times"), [("COMMIT", 2), ("RELEASE SAVEPOINT piece", 1)])
+def test_large_requests_are_told_of_a_commit_that_fails(
+    path: Path, text: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the commit all that was run is run once more, and nothing twice; nobody hears of success too early."""
+    failed: list[str] = []
+    driver = Tx.driver
+
+    def broken(tx: Tx, asked: str, parameters: Sequence[Any] = ()) -> Any:
+        ready = text == "COMMIT" or "b" in asked_for
+        if asked == text and ready and len(failed) < times:
+            failed.append(asked)
+            problem = sqlite3.OperationalError("disk I/O error")
+            problem.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise problem
+        return driver(tx, asked, parameters)
+
+    asked_for: list[str] = []
+
+    def merge(tx: Tx, items: Sequence[str]) -> list[Any]:
+        asked_for.extend(items)
+        return [put(tx, one) for one in items]
+
+    async def scenario(database: Database) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Tx, "driver", broken)
+            given = [database.write_merged(merge, n, weight=1000) for n in "abc"]
+            answers = await asyncio.gather(*given, return_exceptions=True)
+        assert {type(one) for one in answers} == ({DatabaseAway} if text == "COMMIT" else {tuple})
+        assert await database.read(names) == (set() if text == "COMMIT" else {"a", "b", "c"})
+        await database.write(lambda tx: put(tx, "after"))
+
+    run(path, scenario)
+
+
+def test_requests_that_are_merged_and_fail_are_run_one_by_one(path: Path) -> None:
+    """They had the transaction to themselves, without a savepoint."""
+    seen = Seen()
+
+    def merge(tx: Tx, items: Sequence[str]) -> list[int]:
+        done = seen.merge(tx, items)
+        if "bad" in items:
+            raise ValueError
+        return done
+
+    async def scenario(database: Database) -> None:
+        given = [database.write_merged(merge, n) for n in ("a", "bad", "c")]
+        a, bad, c = await asyncio.gather(*given, return_exceptions=True)
+        assert (a, type(bad), c) == (0, ValueError, 0)
+        assert await database.read(names) == {"a", "c"}
 
     run(path, scenario)
 

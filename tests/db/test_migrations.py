@@ -12,11 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, MetaData, inspect
 
 from heliograph import phone
 from heliograph.db import dialect, migrate
-from heliograph.db.tables import metadata
+from heliograph.db.tables import metadata, sqlite_metadata
 from heliograph.texts import folded
 
 pytestmark = [
@@ -46,15 +46,22 @@ print("done", flush=True)
 """
 
 
+def of_its_own(address: str) -> list[MetaData]:
+    """The tables that this kind of database has beside those of both."""
+    return [sqlite_metadata] if address.startswith("sqlite") else []
+
+
 def differences(address: str) -> list[object]:
     """What a new migration would have to change."""
     engine, _ = dialect.engine(address)
     try:
         with engine.connect() as connection:
+            opts = {"compare_type": True, "compare_server_default": True, "transactional_ddl": False}
+            kind = connection.dialect.name
             context = MigrationContext.configure(
-                connection, opts={"compare_type": True, "compare_server_default": True, "transactional_ddl": False}
+                connection, opts={**opts, "include_object": lambda one, *_: one.info.get("only", kind) == kind}
             )
-            return list(compare_metadata(context, metadata))
+            return list(compare_metadata(context, [metadata, *of_its_own(address)]))
     finally:
         engine.dispose()
 
@@ -78,7 +85,8 @@ def test_checks_and_keys_are_the_same(migrated_url: str) -> None:
     engine, _ = dialect.engine(migrated_url)
     try:
         seen = inspect(engine)
-        for name, table in metadata.tables.items():
+        tables = {name: table for one in (metadata, *of_its_own(migrated_url)) for name, table in one.tables.items()}
+        for name, table in tables.items():
             assert seen.get_pk_constraint(name)["constrained_columns"] == [one.name for one in table.primary_key], name
         assert [one["name"] for one in seen.get_check_constraints("balances")] == ["ck_balances_not_negative"]
     finally:
@@ -152,6 +160,25 @@ def test_numbers_from_before_get_the_key_of_their_subscriber(database_url: str) 
     assert new[:4] == [541123456789, 541123456789, 525512345678, 525512345678]
     assert [row[0] for row in rows(database_url, "SELECT msisdn FROM contacts ORDER BY contact_id")] == new
     assert [row[0] for row in rows(database_url, "SELECT msisdn FROM messages ORDER BY ordinal")] == new
+
+
+def test_messages_from_before_are_in_the_index_over_numbers(database_url: str) -> None:
+    """Revision 0029: SQLite has it in a table, with a mark for each list; PostgreSQL keeps its indexes."""
+    with at_revision(database_url, "0029") as connection:
+        for at, (user, number) in enumerate([(1, 300), (1, "NULL"), (2, 100), (1, 200)], 1):
+            given = {"user_id": user, "ordinal": at, "msisdn": number, "date": at}
+            insert(connection, "messages", channel="'sms'", message_id=f"'m{at}'", **given)
+    engine, _ = dialect.engine(database_url)
+    indexes = {one["name"] for table in ("messages", "queue") for one in inspect(engine).get_indexes(table)}
+    engine.dispose()
+    before = {"ix_messages_msisdn_date", "ix_queue_user_id_message_id"}
+    if not database_url.startswith("sqlite"):
+        assert before <= indexes
+        return
+    assert not before & indexes
+    kept = [(100, 3, 2, "sms", 3), (200, 4, 1, "sms", 4), (300, 1, 1, "sms", 1)]
+    assert rows(database_url, "SELECT * FROM reached ORDER BY 1") == kept
+    assert rows(database_url, "SELECT * FROM reached_through ORDER BY 1") == [(1, "sms", 4), (2, "sms", 3)]
 
 
 def test_contacts_from_before_are_found_by_their_words_in_any_form(database_url: str) -> None:

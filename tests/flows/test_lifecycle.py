@@ -273,6 +273,26 @@ def test_a_stop_records_what_was_answered(tmp_path: Path, among: Peers, monkeypa
         assert statuses(server.port, 40)["Queued"] == 20
 
 
+def test_what_a_killed_server_had_in_hand_goes_out_at_the_next_start(
+    tmp_path: Path, among: Peers, carrier: Carrier
+) -> None:
+    """And not when a lease ends: on SQLite nobody else can have it. What was sent twice says so."""
+    data, falling = tmp_path / "data", Carrier("one", among, kind=Falling)
+    configure(data, falling.toml("window = 30"))
+    with serving(data, lease_seconds="3600") as server:
+        sent = send(server.port, *[f"killed {n}" for n in range(40)])
+        until(lambda: falling.texts.total() == 20)
+        server.end(signal.SIGKILL)
+    falling.stop()
+    configure(data, carrier.toml())
+    with serving(data, lease_seconds="3600") as server:
+        until(lambda: set(carrier.texts) | set(falling.texts) == {entry["body"] for entry in sent}, 60, "some wait")
+        for entry in sent:
+            steps = ask(server.port, "GET", f"/v3/sms/{entry['message_id']}/timeline")[2]["data"]
+            told = any("may be sent twice" in step["detail"] for step in steps)
+            assert told or not (falling.texts[entry["body"]] and carrier.texts[entry["body"]])
+
+
 def test_the_built_in_carrier_hands_its_receipts_over_before_it_ends(tmp_path: Path) -> None:
     """It lives in the process that ends, so nobody would deliver them later."""
     data = tmp_path / "data"

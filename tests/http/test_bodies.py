@@ -12,6 +12,7 @@ import pytest
 from heliograph.errors import BadRequest, Unavailable
 from heliograph.fields import about
 from heliograph.http import bodies, loose
+from heliograph.http.server import RENDERED_AT_ONCE, wrap
 from heliograph.routes import ROUTES
 from support.raw import basic, opened, receive, send
 from support.server import ONE_DATABASE, Api, Running
@@ -113,6 +114,23 @@ def test_large_bodies_are_decoded_beside_the_loop(server: Running, api: Api, mon
     goes_on.set()
     thread.join(60)
     assert found == [200]
+
+
+@pytest.mark.parametrize(("size", "beside"), [(RENDERED_AT_ONCE, False), (RENDERED_AT_ONCE + 1, True)])
+def test_the_answer_to_a_very_large_body_is_made_beside_the_loop(
+    server: Running, api: Api, size: int, beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers: list[str] = []
+
+    def noted(req: Any, reply: Any) -> bytes:
+        makers.append(threading.current_thread().name)
+        return wrap(req, reply)
+
+    monkeypatch.setattr("heliograph.http.server.wrap", noted)
+    raw = json.dumps({"messages": [{"to": NUMBER, "body": str(n)} for n in range(900)]}).encode().ljust(size)
+    answer = api.call("POST", "/sms/price", raw)
+    assert [one["body"] for one in answer.data["messages"]] == [str(n) for n in range(900)]
+    assert [one.startswith("large-bodies") for one in makers] == [beside]
 
 
 @pytest.fixture

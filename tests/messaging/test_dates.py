@@ -18,7 +18,7 @@ AHEAD = 100 * DAY
 def test_a_clock_that_was_ahead_dates_nothing_after_it(migrated_url: str) -> None:
     async def scenario() -> None:
         clock = Clock()
-        database = Database(migrated_url, clock=clock)
+        database = Database(migrated_url, clock=clock, alone=True)
         new = NewAccount(username="ahead", email="a@example.com", phone="", webhook_secret="s", credit_micros=10**9)
         user = await database.write(lambda tx: account.create(tx, Vault(b"secret"), new))
         who = await database.read(lambda tx: account.by_user(tx, user))

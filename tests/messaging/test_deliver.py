@@ -548,6 +548,20 @@ def test_a_long_message_that_was_taken_twice_is_not_delivered_before_a_receipt_s
     assert (house.status(sent), house.listed(sent)) == (SENT, [])
 
 
+def test_the_next_process_on_sqlite_takes_up_at_once_what_a_lost_one_had_in_hand(house: House) -> None:
+    """Nobody else can have it there: the file has one process. Elsewhere others may be alive, and leases end."""
+    alone = house.steps.database.alone = house.steps.database.dialect.on_loop
+    waiting, later = house.accept(draft(A), draft(B, schedule=int(house.clock.now) + 10))
+    house.take(house.another())
+    house.clock.now += 1
+    house.run(house.delivery.take_over())
+    assert house.due() == (0 if alone else 9)
+    house.clock.now += 0 if alone else LEASE - 1
+    house.deliver()
+    assert house.timeline(waiting) == [CLAIMED_AGAIN, TAKEN]
+    assert house.timeline(later) == ([] if alone else [TAKEN])
+
+
 # Several on their way.
 
 

@@ -151,3 +151,22 @@ def test_the_room_of_a_medium_is_that_of_its_carriers_each_counted_once() -> Non
         route("one", country="AU"), route("one", country="NZ"), route("two"), route("mail", medium="email"), room=7
     )
     assert [by.capacity(medium) for medium in ("sms", "email", "voice")] == [14, 7, 0]
+
+
+# Where nothing of a message matters.
+
+
+def test_the_only_route_of_a_medium_gets_all_of_it() -> None:
+    by = router(route("one"), route("two", medium="email"), asleep=("one",))
+    assert (by.only("sms"), by.only("email"), by.only("mms")) == ("one", "two", None)
+    assert chosen(by) == by.only("sms"), "it waits for its carrier, and for no other"
+
+
+@pytest.mark.parametrize("asked", [{"country": "AU"}, {"prefix": "+61"}, {"sender": "Acme"}, {"account": "jane"}])
+def test_a_route_that_asks_for_something_does_not(asked: dict[str, str]) -> None:
+    assert router(route(**asked)).only("sms") is None
+    assert router(route("one"), route("two", **asked)).only("sms") is None
+
+
+def test_neither_of_two_routes_gets_all() -> None:
+    assert router(route("one"), route("two")).only("sms") is None

@@ -9,7 +9,7 @@ import pytest
 
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.queue import claim
+from heliograph.queue import claim, seek
 from heliograph.queue.claim import BULK, SINGLE, URGENT, Claimed, Turns
 from support import postgres, steps
 from support.steps import Steps
@@ -51,6 +51,10 @@ def due(house: Steps, channel: str = "sms") -> float | None:
 
 def done(house: Steps, claims: Sequence[Claimed]) -> list[int]:
     return sorted(house.write(lambda tx: claim.done(tx, claims)))
+
+
+def withdrawn(house: Steps, *names: str) -> list[str]:
+    return house.write(lambda tx: claim.withdraw(tx, seek.find(tx, JANE, "sms", names)))
 
 
 def again(house: Steps, claimed: Claimed, after: float) -> bool:
@@ -237,7 +241,7 @@ def test_only_what_nobody_has_claimed_can_be_withdrawn(house: Steps) -> None:
     put(house, "of joe", user=JOE)
     put(house, "call", to="voice")
     wanted = ["claimed", "waiting", "later", "of joe", "call", "unknown"]
-    assert sorted(house.write(lambda tx: claim.withdraw(tx, JANE, "sms", wanted))) == ["later", "waiting"]
+    assert sorted(withdrawn(house, *wanted)) == ["later", "waiting"]
     assert names(take(house)) == ["of joe"]
     assert names(take(house, channel="voice")) == ["call"]
     assert done(house, [claimed]) == [claimed.queue_id]
@@ -247,7 +251,7 @@ def test_what_was_tried_in_vain_can_be_withdrawn_while_it_waits(house: Steps) ->
     put(house, "a")
     (claimed,) = take(house)
     again(house, claimed, 60)
-    assert house.write(lambda tx: claim.withdraw(tx, JANE, "sms", ["a"])) == ["a"]
+    assert withdrawn(house, "a") == ["a"]
     assert due(house) is None
 
 
@@ -261,9 +265,15 @@ def test_scheduled_is_what_waits_for_its_time_and_was_never_tried(house: Steps) 
     put(house, "later", after=600)
     put(house, "of joe", user=JOE, after=600)
     put(house, "call", to="voice", after=600)
-    assert house.write(lambda tx: claim.scheduled(tx, JANE, "sms")) == ["later"]
+    put(house, "later too", priority=BULK, after=600)
+
+    def scheduled() -> list[str]:
+        return house.write(lambda tx: claim.withdraw(tx, claim.scheduled(tx, JANE, "sms")))
+
     house.clock.now += 600
-    assert house.write(lambda tx: claim.scheduled(tx, JANE, "sms")) == []
+    assert scheduled() == []
+    house.clock.now -= 600
+    assert scheduled() == ["later", "later too"]
 
 
 # Several processes on one database.

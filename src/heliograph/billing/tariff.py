@@ -7,7 +7,7 @@ from sqlalchemy import select
 from heliograph.billing.prices import Rates, RatesError, default
 from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
-from heliograph.db.epochs import ACCESS, bump
+from heliograph.db.epochs import ACCESS, bump, value
 from heliograph.db.tables import epochs, rates, users
 
 _parsed: WeakKeyDictionary[Dialect, tuple[int, Rates]] = WeakKeyDictionary()
@@ -16,10 +16,9 @@ _parsed: WeakKeyDictionary[Dialect, tuple[int, Rates]] = WeakKeyDictionary()
 
 def rates_of(tx: Tx) -> Rates:
     """The rates in force in this transaction (parsed once for an import and a connection)."""
-    row = tx.driver("SELECT value FROM epochs WHERE name = 'rates'").fetchone()
-    if row is None:
+    version = value(tx, "rates")
+    if not version:
         return default()
-    version = int(row[0])
     known = _parsed.get(tx.dialect)
     if known is None or known[0] != version:
         text = tx.scalar(select(rates.c.text).where(rates.c.rates_id == version))

@@ -75,7 +75,7 @@ class Expansion:
         row = await self._write(lambda tx: self._held(tx, job))
         while row is not None and row["status"] in campaign.UNDER_WAY and row["cursor"] < row["slices"]:
             piece = await self._database.read(partial(self._written, row=row))
-            row = await self._write(partial(self._placed, job=job, piece=piece))
+            row = await self._database.write(partial(self._placed, job=job, piece=piece), urgent=False)
             if time.monotonic() > end:
                 return 0.0
         if row is None or row["status"] not in (campaign.SENDING, campaign.CANCELLED):
@@ -88,6 +88,7 @@ class Expansion:
         return _pause(self._database.clock() - (row["closed_at"] or 0)) if still else None
 
     def _write(self, work: Callable[[Tx], Any]) -> Awaitable[Any]:
+        """Write what may take long. A slice does not: in a thread it would take twice as long (decision 0016)."""
         return self._database.write(work, urgent=False, slow=True)
 
     def _held(self, tx: Tx, job: Job) -> Row | None:

@@ -1,6 +1,7 @@
 """The open database: one writer with group commit, several readers, and listeners that are called after a commit."""
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import make_url
 
-from heliograph.db import dialect
+from heliograph.db import dialect, reached
 from heliograph.db.engine import Clock, Connector, Tx, clock_of
 from heliograph.db.file import File
 from heliograph.db.group import DEADLINE
@@ -42,17 +43,23 @@ class Database:
     """Opened on a running event loop. `write` and `read` are the only two ways in.
 
     Both raise DatabaseAway (503) when the database cannot be reached, or not be written. `clock` is the one by which
-    everything in it is measured: a PostgreSQL server's own, or this machine's.
+    everything in it is measured: a PostgreSQL server's own, or this machine's. `alone` says that no other process, and
+    no other `Database`, opens this SQLite file so (holder.py): what it accepts is then indexed in memory first
+    (reached.py).
     """
 
-    def __init__(self, address: str, *, clock: Clock | None = None, readers: int = 4) -> None:
+    def __init__(self, address: str, *, clock: Clock | None = None, readers: int = 4, alone: bool = False) -> None:
         self.address = address
         self.dialect = dialect.of(make_url(address))
         self.clock = clock or clock_of(self.dialect)
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._file = File(path) if (path := dialect.path_of(address)) else None
         self._health = Health(self._file)
-        self._connector = Connector(address, self.clock, health=self._health)
+        self.alone = alone and self._file is not None
+        prepare = reached.prepare if self.alone else None
+        self._connector = Connector(address, self.clock, health=self._health, prepare=prepare)
+        self._merging: asyncio.Task[None] | None = None
+        self.on_wake(reached.FULL, self._merge)
         writer = LoopWriter if self.dialect.on_loop else ThreadWriter
         self._writer: Writer = writer(self._connector, self._health, self._woken)
         self._local = threading.local()
@@ -148,6 +155,16 @@ class Database:
         if self._file is not None:
             self._file.look_inside()
 
+    def _merge(self) -> None:
+        """Merge the index of numbers in the background, slice by slice. What fails is tried again after a commit."""
+        if self._merging is None or self._merging.done():
+            self._merging = asyncio.get_running_loop().create_task(self._merged())
+
+    async def _merged(self) -> None:
+        with contextlib.suppress(DatabaseAway):
+            while await self.write(reached.merge, urgent=False):
+                pass
+
     def _woken(self, names: set[str]) -> None:
         for name in names:
             for listener in self._listeners.get(name, ()):
@@ -155,6 +172,9 @@ class Database:
 
     async def close(self) -> None:
         """Write what waits, then close every connection."""
+        if self._merging is not None:
+            self._merging.cancel()
+            await asyncio.wait([self._merging])
         await self._writer.close()
         self._closing.set()
         if self._checkpoints.is_alive():

@@ -10,10 +10,13 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-ROWS_A_STATEMENT = 1000
+ROWS_A_STATEMENT = (1000, 256, 64, 16, 4, 1)
+"""Rows of one multi-row VALUES. Large ones, since each statement gives the interpreter away and waits to get it back;
+few sizes, since SQLite would compile one for each number of rows, which costs as much as inserting them
+(docs/performance.md).
+"""
 VALUES_A_STATEMENT = 30_000
-"""Most rows and values of one multi-row VALUES. SQLite takes 32,766 values; few large statements, since the thread
-gives the interpreter away with each and waits to get it back (docs/performance.md)."""
+"""Most values of one multi-row VALUES: SQLite takes 32,766."""
 
 WAIT = 10
 """Seconds that a connection to SQLite waits for another process that writes."""
@@ -71,6 +74,11 @@ class Dialect:
     """
     begin_write = "BEGIN IMMEDIATE"
     begin_read = "BEGIN"
+    numbers_apart = True
+    """Whether messages are found by number in tables of their own (reached.py): an index would grow at random places.
+    """
+    queue_in_order = True
+    """Whether rows of the queue are in the order of their messages' ids, as one writer makes them (queue/seek.py)."""
     mark = "?"
     skip_locked = ""
     for_update = ""
@@ -84,8 +92,8 @@ class Dialect:
     """
     impatient = "PRAGMA busy_timeout = 100"
     """Limit a restart of the log to 100 ms of waiting for readers, since the writer waits with it."""
-    has_written = "SELECT total_changes() > 0"
-    """Whether there is something to commit. SQLite counts for each connection, but this is asked of new ones only."""
+    written = "SELECT total_changes()"
+    """How many rows a connection has written; on PostgreSQL 1 or 0, for the transaction."""
 
     clock = ""
     """How the server's clock is read; "" without a server: the machine's clock is the only one."""
@@ -136,17 +144,19 @@ class Dialect:
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
-        for chunk in chunks(rows, min(ROWS_A_STATEMENT, VALUES_A_STATEMENT // len(columns))):
-            one = "(" + ",".join([self.mark] * len(columns)) + ")"
-            text = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * len(chunk))  # noqa: S608
-            cursor.execute(text, list(chain.from_iterable(chunk)))
+        start, left, most = 0, len(rows), VALUES_A_STATEMENT // len(columns)
+        for size in ROWS_A_STATEMENT:
+            while left >= size <= most:
+                chunk = rows[start : start + size]
+                cursor.execute(_insert(table, tuple(columns), size, self.mark), list(chain.from_iterable(chunk)))
+                start, left = start + size, left - size
 
 
 class PostgreSQL(Dialect):
     """PostgreSQL by psycopg 3, which is imported with the first of these: a server on SQLite can save it."""
 
     name = "postgresql"
-    on_loop = False
+    on_loop = numbers_apart = queue_in_order = False
     begin_write = "BEGIN"
     begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     mark = "%s"
@@ -155,7 +165,7 @@ class PostgreSQL(Dialect):
     begin_migration = ("BEGIN", "SELECT pg_advisory_xact_lock(7213001)")
     version = "SHOW server_version"
     checkpoint = restart = impatient = ""
-    has_written = "SELECT txid_current_if_assigned() IS NOT NULL"
+    written = "SELECT (txid_current_if_assigned() IS NOT NULL)::int"
     clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
     def __init__(self) -> None:
@@ -216,12 +226,18 @@ class PostgreSQL(Dialect):
 
     def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY from 50 rows up, one multi-row INSERT below that."""
-        if len(rows) < 50:
-            super().insert_rows(cursor, table, columns, rows)
+        if len(rows) < 50:  # one statement, since each has to go to the server and back
+            cursor.execute(_insert(table, tuple(columns), len(rows), self.mark), list(chain.from_iterable(rows)))
             return
         with cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
+
+
+@lru_cache(maxsize=1024)
+def _insert(table: str, columns: tuple[str, ...], rows: int, mark: str) -> str:
+    one = "(" + ",".join([mark] * len(columns)) + ")"
+    return f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * rows)  # noqa: S608
 
 
 def _cause(problem: BaseException) -> BaseException:

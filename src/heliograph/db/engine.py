@@ -18,6 +18,9 @@ T = TypeVar("T")
 QUICK = 1.0
 """Seconds within which a connection has to fail for another attempt: whoever has waited for long is told at once."""
 
+PREPARED = "prepared"
+"""Key of how many rows a connection had written when it was prepared."""
+
 _ONLY_READS = "the server only reads"
 
 
@@ -83,6 +86,13 @@ class Tx:
         if rows:
             self.dialect.insert_rows(self._cursor, table, columns, rows)
 
+    def has_written(self) -> bool:
+        """Whether there is something to commit. Ask in the first transaction of a connection: SQLite counts for each
+        connection, and what it was prepared with is in memory only.
+        """
+        (rows,) = self.driver(self.dialect.written).fetchone()
+        return bool(rows > self.connection.info.get(PREPARED, 0))
+
     def long(self) -> None:
         """Say that what follows may take long. On the event loop the piece is undone, and begun again in a thread."""
         if self.on_loop:
@@ -97,7 +107,8 @@ class Connector:
     """One connection that opens itself again: after `reset`, and when it is found lost where a transaction begins.
 
     `clock` is the server's own when none is given; SQLite has no server, there it is the machine's. The connections of
-    a process share its `health`. All methods raise DatabaseAway.
+    a process share its `health`. `prepare` is called with each new connection before it is used. All methods raise
+    DatabaseAway.
     """
 
     def __init__(
@@ -107,8 +118,10 @@ class Connector:
         *,
         readonly: bool = False,
         health: Health | None = None,
+        prepare: Callable[[Connection], None] | None = None,
     ) -> None:
         self._engine, self.dialect = dialects.engine(address, readonly=readonly)
+        self._prepare = prepare
         self._clock = clock or clock_of(self.dialect)
         self._server_time = self._clock if isinstance(self._clock, ServerTime) else None
         self._health = health or Health()
@@ -194,6 +207,10 @@ class Connector:
             self._health.opened()
             if self._server_time is not None:
                 self._measure(self._server_time, self._connection)
+            if self._prepare is not None:
+                self._prepare(self._connection)
+                rows = self._connection.exec_driver_sql(self.dialect.written).scalar()
+                self._connection.info[PREPARED] = int(rows or 0)
         except errors() as problem:
             self.reset()
             raise self._health.unreachable(reason(problem)) from problem

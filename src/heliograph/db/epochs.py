@@ -12,13 +12,12 @@ def bump(tx: Tx, name: str) -> None:
         "INSERT INTO epochs (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = epochs.value + 1",
         [name],
     )
-    tx.memo.pop(f"epoch:{name}", None)
+    tx.memo.pop("epochs", None)
 
 
 def value(tx: Tx, name: str) -> int:
     """The present value, read once a transaction."""
-    key = f"epoch:{name}"
-    if key not in tx.memo:
-        row = tx.driver("SELECT value FROM epochs WHERE name = ?", [name]).fetchone()
-        tx.memo[key] = row[0] if row else 0
-    return int(tx.memo[key])
+    known = tx.memo.get("epochs")
+    if known is None:  # all of them at once: there are few, and each transaction asks for more than one
+        known = tx.memo["epochs"] = dict(tx.driver("SELECT name, value FROM epochs").fetchall())
+    return int(known.get(name, 0))

@@ -38,6 +38,9 @@ class Groups:
         self._answer = answer
         self._committing = False
         self._starved = ""
+        self._kept = 0
+        self._whole = True
+        """Whether all of the transaction is one unit, without a savepoint: when it fails, nothing is left to commit."""
         self.left: list[Piece] = []
 
     def finish(self, batch: list[Piece], attempt: int = 1) -> None:
@@ -77,30 +80,44 @@ class Groups:
             piece.failure = refusal
         self._answer(batch, set())
 
-    def commit(self, tx: Tx, batch: list[Piece], until: float = float("inf")) -> set[str]:
-        """Run a batch in a transaction that has begun, and commit; what it wakes. Raises what the database raises.
+    def commit(self, tx: Tx, batch: list[Piece]) -> set[str]:
+        """Run a batch in a transaction that has begun, and commit; what it wakes. Raises what the database raises."""
+        self.begin()
+        self.run(tx, batch)
+        return self.end(tx)
+
+    def begin(self) -> None:
+        """Forget the transaction before."""
+        self._committing = False
+        self._starved = ""
+        self._kept = 0
+        self._whole = True
+        self.left = []
+
+    def run(self, tx: Tx, batch: list[Piece], until: float = float("inf"), *, more: bool = False) -> None:
+        """Run pieces in a transaction; `more`: they are not all that it has. Raises what the database raises.
 
         Once the time `until` of `time.monotonic` is over, no further piece is begun. Pieces that were not begun, or
         belong in a thread (`Tx.long`), are in `left` then, and nothing of them was written.
         """
-        self._committing = False
-        self._starved = ""
-        self.left = []
         for piece in batch:
             piece.failure = None
-        alone = len(batch) == 1
-        kept = 0
-        for number, unit in enumerate(units(batch)):
+        found = units(batch)
+        self._whole = alone = len(found) == 1 and not more
+        for number, unit in enumerate(found):
             if number and monotonic() > until:
                 self.left += unit
             else:
-                kept += self._run_unit(tx, unit, alone)
-        self._end(tx, kept > 0 or not alone)
+                self._kept += self._run_unit(tx, unit, alone)
+
+    def end(self, tx: Tx) -> set[str]:
+        """Commit; what the transaction wakes. Raises what the database raises."""
+        self._end(tx, self._kept > 0 or not self._whole)
         return tx.wakes
 
     def _end(self, tx: Tx, commits: bool) -> None:
         if commits:
-            proof = not self._health.writes and tx.driver(tx.dialect.has_written).fetchone()[0]
+            proof = not self._health.writes and tx.has_written()
             self._committing = True
             tx.driver("COMMIT")
             self._health.written()
@@ -147,7 +164,11 @@ class Groups:
             if not alone:
                 tx.driver("ROLLBACK TO SAVEPOINT piece")
                 tx.driver("RELEASE SAVEPOINT piece")
+            elif len(unit) > 1:
+                tx.driver("ROLLBACK")
+                tx.driver(dialect.begin_write)
             if len(unit) > 1:
+                self._whole = False
                 return sum(self._run_unit(tx, [piece], alone=False) for piece in unit)
             self._failed(unit[0], problem)
             return 0

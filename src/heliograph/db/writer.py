@@ -10,18 +10,19 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
+from typing import NamedTuple
 
 import structlog
 
-from heliograph.db.engine import Connector
+from heliograph.db.engine import Connector, Tx
 from heliograph.db.group import DEADLINE, Groups, refuse
 from heliograph.db.health import Health
 from heliograph.db.piece import Line, Piece
 
 NEVER = float("inf")
 MOST_ROWS = 500
-"""Rows of a group on the loop beyond those of its first piece; a request with more is a group by itself. What arrives
-is read between two groups: with 2,000 messages in one, new connections waited for most of a second.
+"""Rows of a group on the loop beyond those of its first piece; a request with more has a turn of the loop to itself.
+What arrives is read between two turns: with 2,000 messages in one, new connections waited for most of a second.
 """
 RIDE = 0.004
 """Seconds that background work waits for a request to share the commit with. Without, its commits made single sends
@@ -95,8 +96,19 @@ class Writer:
             self._woken(wakes)
 
 
+class _Open(NamedTuple):
+    """A transaction of large requests between two turns of the loop: who was run in it, and who is still to be."""
+
+    tx: Tx
+    ran: list[Piece]
+    rest: list[Piece]
+
+
 class LoopWriter(Writer):
     """Runs short transactions on the event loop, one at the end of a turn in which something was submitted.
+
+    Large requests that wait together share one as well, since the disk takes as long for one as for four of them, but
+    each has its own turn. Small ones that come meanwhile are run next, and end it.
 
     Slow pieces, and whatever has to wait (for another process, for a new connection), run in a thread. While it has the
     connection, everything else waits in line.
@@ -109,12 +121,13 @@ class LoopWriter(Writer):
         self._away = False
         self._scheduled: asyncio.Handle | None = None
         self._soon = False
+        self._open: _Open | None = None
         self._empty: asyncio.Future[None] | None = None
 
     async def close(self) -> None:
         """Write what waits, then stop."""
         self._closing = True
-        if self._line or self._away:
+        if self._line or self._away or self._open:
             self._empty = self._loop.create_future()
             self._schedule(soon=True)
             await self._empty
@@ -138,7 +151,9 @@ class LoopWriter(Writer):
 
     def _work(self) -> None:
         self._scheduled, self._soon = None, False
-        if self._line:
+        if self._open is not None:
+            self._continue(*self._open)
+        elif self._line:
             group = self._line.next_group()
             if any(piece.slow for piece in group):
                 self._send_away(self._groups.finish, group)
@@ -147,32 +162,49 @@ class LoopWriter(Writer):
         self._go_on()
 
     def _go_on(self) -> None:
-        if self._line:
+        if self._line or self._open:
             self._schedule(soon=True)
         elif self._empty is not None and not self._away and not self._empty.done():
             self._empty.set_result(None)
 
     def _run(self, group: list[Piece]) -> None:
-        began = monotonic()
-        if group[0].until <= began:
-            self._send_away(self._groups.finish, group)  # it refuses them
-            return
-        tx = self._connector.begin_at_once()
+        tx = self._connector.begin_at_once() if group[0].until > monotonic() else None
         if tx is None:
-            self._send_away(self._groups.finish, group)
+            self._send_away(self._groups.finish, group)  # it waits for others, and refuses who has waited too long
             return
+        self._groups.begin()
+        turn = 1 if group[0].weight > MOST_ROWS else len(group)
+        self._step(tx, [], group[:turn], group[turn:])
+
+    def _continue(self, tx: Tx, ran: list[Piece], rest: list[Piece]) -> None:
+        if self._line.has_small:
+            self._line.put_back(rest)
+            self._step(tx, ran, self._line.small(), [])
+        else:
+            self._step(tx, ran, rest[:1], rest[1:])
+
+    def _step(self, tx: Tx, ran: list[Piece], batch: list[Piece], rest: list[Piece]) -> None:
+        """Run pieces, and commit unless there are others to be run in the next turn."""
+        began = monotonic()
+        self._open = None
         try:
-            wakes = self._groups.commit(tx, group, began + LATEST)
+            self._groups.run(tx, batch, began + LATEST, more=bool(ran or rest))
+            wakes = set() if rest else self._groups.end(tx)
         except BaseException as problem:  # noqa: BLE001 - as in a thread: the callers are told
-            self._send_away(self._groups.recover, group, problem, began)
+            self._line.put_back(rest)
+            self._send_away(self._groups.recover, ran + batch, problem, began)
+            return
+        _watch(batch, monotonic() - began)
+        ran += batch
+        if rest:
+            self._open = _Open(tx, ran, rest)
             return
         left = self._groups.left
         if left:
             waiting = set(map(id, left))
-            self._line.put_back([piece for piece in group if id(piece) in waiting])
-            group = [piece for piece in group if id(piece) not in waiting]
-        _watch(group, monotonic() - began)
-        self._answer(group, wakes)
+            self._line.put_back([piece for piece in ran if id(piece) in waiting])
+            ran = [piece for piece in ran if id(piece) not in waiting]
+        self._answer(ran, wakes)
 
     def _send_away(self, work: Callable[..., None], *arguments: object) -> None:
         """Let the thread have the connection."""

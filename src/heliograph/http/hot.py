@@ -29,18 +29,16 @@ class Hot:
         self._server = server
         self._services = services
         self._calls = limits.calls if isinstance(limits.calls, OwnThrottle) else OwnThrottle("0/minute")
-        self._routes = _short(routes) if self._calls is limits.calls else {}
+        self._routes = _short(routes, server) if self._calls is limits.calls else {}
 
     def look(self, method: bytes, url: bytes, scope: Scope) -> Request | None:
         """The request that a head belongs to, when it is hot: by somebody who is known and may call now."""
-        route = self._routes.get((method, url))
+        route, most = self._routes.get((method, url), (None, 0))
         if route is None:
             return None
         headers: dict[bytes, bytes] = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
-        if not UNUSUAL.isdisjoint(headers) or not length.isdigit():
-            return None
-        if int(length) > min(self._server.most[route], loose.LARGE):
+        if not UNUSUAL.isdisjoint(headers) or not length.isdigit() or int(length) > most:
             return None
         who = self._server.known(headers.get(b"authorization", b""))
         if who is None or not self._calls.has_room(route.at, str(who.user_id)):
@@ -91,15 +89,16 @@ class Hot:
         return counted is not None
 
 
-def _short(routes: Sequence[Route]) -> dict[tuple[bytes, bytes], Route]:
-    """The routes with a short way, by verb and address as they come over the wire."""
-    found: dict[tuple[bytes, bytes], Route] = {}
+def _short(routes: Sequence[Route], server: Server) -> dict[tuple[bytes, bytes], tuple[Route, int]]:
+    """The routes with a short way, by verb and address as they come over the wire, and how large a body may be."""
+    found: dict[tuple[bytes, bytes], tuple[Route, int]] = {}
     for route in routes:
         handler = route.endpoint.handler
         if not isinstance(handler, Merged) or handler.gather is not None or handler.slow:
             continue
         if route.access is not None and not route.endpoint.daily:
+            hot = route, min(server.most[route], loose.LARGE)
             for path in route.paths:
                 if "{" not in path:
-                    found |= {(route.method.encode(), f"/v3{path}{end}".encode()): route for end in ("", "/")}
+                    found |= {(route.method.encode(), f"/v3{path}{end}".encode()): hot for end in ("", "/")}
     return found

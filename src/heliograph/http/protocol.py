@@ -36,12 +36,23 @@ class Exchange:
     Names that are not explained here are those that uvicorn asks for.
     """
 
-    __slots__ = ("_protocol", "disconnected", "keep_alive", "more_body", "pieces", "req", "response_complete", "scope")
+    __slots__ = (
+        "_protocol",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "pieces",
+        "req",
+        "response_complete",
+        "scope",
+        "url",
+    )
 
-    def __init__(self, protocol: "ApiProtocol", req: Request, scope: Any, *, keep_alive: bool) -> None:
+    def __init__(self, protocol: "ApiProtocol", req: Request, scope: Any, url: bytes, *, keep_alive: bool) -> None:
         self._protocol = protocol
         self.req = req
         self.scope = scope
+        self.url = url
         self.keep_alive = keep_alive
         self.pieces: list[bytes] = []
         """The body, as it came."""
@@ -150,7 +161,7 @@ class ApiProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         before: Any = self.cycle
-        exchange: Any = Exchange(self, req, self.scope, keep_alive=self.parser.should_keep_alive())
+        exchange: Any = Exchange(self, req, self.scope, self.url, keep_alive=self.parser.should_keep_alive())
         self.cycle = exchange
         if before is not None and not before.response_complete:
             self.flow.pause_reading()
@@ -195,6 +206,12 @@ class ApiProtocol(HttpToolsProtocol):
 
     def make_ordinary(self, exchange: Exchange, app: Any) -> None:
         """Let uvicorn run an application for a request that has the place of a hot one, with its body."""
+        exchange.scope |= {
+            "method": exchange.req.route.method,
+            "path": exchange.url.decode("ascii"),
+            "raw_path": exchange.url,
+            "query_string": b"",
+        }
         cycle = RequestResponseCycle(
             scope=exchange.scope,
             transport=self.transport,
@@ -236,19 +253,10 @@ class ApiProtocol(HttpToolsProtocol):
             return None
         if parser.get_http_version() != "1.1" or parser.should_upgrade():
             return None
-        if self._proxies is not None:
+        if self._proxies is not None and any(name.startswith(b"x-forwarded-") for name, _ in self.headers):
             scope = {**scope}
             _run_at_once(self._proxies(scope, _never, _never))
-        method = parser.get_method()
-        req = self.api.look(method, self.url, scope)
-        if req is not None:
-            self.scope |= {
-                "method": method.decode("ascii"),
-                "path": self.url.decode("ascii"),
-                "raw_path": self.url,
-                "query_string": b"",
-            }
-        return req
+        return self.api.look(parser.get_method(), self.url, scope)
 
     def _beginning(self) -> bytes:
         """The status line of a 200 and the headers of each answer, which change once a second."""

@@ -6,7 +6,9 @@ import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -37,6 +39,7 @@ from heliograph.http.windows import Headers
 from heliograph.limited import network
 from heliograph.services import Services
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -45,6 +48,10 @@ log = structlog.get_logger(__name__)
 JSON = (b"content-type", b"application/json")
 EXPOSED = b"X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After, X-Search-Ignored, X-Not-Built"
 NO_QUERY: Mapping[str, str] = {}
+RENDERED_AT_ONCE = 512 * 1024
+"""Bytes of a body whose answer is made on the event loop, in a millisecond or two: a thread has to wait for two turns
+of the loop, and beside large requests each turn has a transaction of a thousand messages.
+"""
 
 
 class Matcher:
@@ -99,7 +106,8 @@ class Server:
         self._run_id = os.urandom(4).hex()
         self._numbers = itertools.count(1)
         self._origins = {origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip()}
-        self._turn, self._decoding = asyncio.Semaphore(1), asyncio.Semaphore(1)
+        self._turn = asyncio.Semaphore(1)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
         names = {route.endpoint.daily for route in routes} - {""}
         self._daily = {name: limits.daily(name, getattr(settings, name)) for name in names}
         self.most = {route: bodies.most(route, settings) for route in routes}
@@ -218,10 +226,14 @@ class Server:
         kind = req.route.endpoint.body
         with self._room.lent(req.who.user_id if req.route.access is not None else 0) as loan:
             req.body = await _collected(receive, message, most, loan)
-            if len(req.body) > loose.LARGE and kind is not None and not req.header("content-type").startswith("multi"):
-                async with self._decoding:
-                    await asyncio.to_thread(req.decode_ahead, kind)
+            form = req.header("content-type").startswith("multi")
+            if len(req.body) > loose.LARGE and kind is not None and not form and not _drafts(req.route):
+                await self._beside(partial(req.decode_ahead, kind))
             return await self._run(req)
+
+    def _beside(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """Do what takes some milliseconds beside the event loop, one after the other."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _run(self, req: Request) -> bytes:
         endpoint, database = req.route.endpoint, self._services.database
@@ -231,12 +243,11 @@ class Server:
             return wrap(req, await _handled(req))
         key = idempotency.key_of(req)
         if isinstance(handler, Merged):
-            body = req.decode(endpoint.body)
             if handler.gather is not None:
+                body = req.decode(endpoint.body)
                 await self._check_again(req)
                 req.gathered = await handler.gather(req, body)
-            large = len(req.body) > loose.LARGE  # then both ends of the work are done beside the event loop
-            item = await asyncio.to_thread(handler.prepare, req, body) if large else handler.prepare(req, body)
+            item = await self._beside(partial(_prepared, req)) if len(req.body) > loose.LARGE else _prepared(req)
             alone = handler.large(item)
             slow = alone or handler.slow
             async with self._turn if alone else contextlib.nullcontext():
@@ -247,8 +258,8 @@ class Server:
                     )
                 weight = handler.weight(item)
                 result = await database.write_merged(self.merging(handler), (req, item), weight=weight, slow=slow)
-            if large:
-                return await asyncio.to_thread(lambda: wrap(req, handler.render(req, result)))
+            if len(req.body) > RENDERED_AT_ONCE:
+                return await self._beside(lambda: wrap(req, handler.render(req, result)))
             return wrap(req, handler.render(req, result))
         if req.route.method == "GET":
             return await database.read(lambda tx: _plainly(tx, req))
@@ -346,6 +357,18 @@ def _handled(req: Request) -> Any:
     return endpoint.handler(req, req.decode(endpoint.body)) if endpoint.takes_body else endpoint.handler(req)
 
 
+def _drafts(route: Route) -> bool:
+    """Whether bodies of a route are decoded and drafted in one go, with nothing to wait for in between."""
+    handler = route.endpoint.handler
+    return isinstance(handler, Merged) and handler.gather is None
+
+
+def _prepared(req: Request) -> Any:
+    """The item of a request to a merged route. Raises BadRequest."""
+    endpoint = req.route.endpoint
+    return endpoint.handler.prepare(req, req.decode(endpoint.body))
+
+
 def _plainly(tx: Tx, req: Request) -> bytes:
     _enter(tx, req)
     return wrap(req, _handled(req))
@@ -377,8 +400,7 @@ def _still(req: Request, item: Any, before: Principal) -> Any:
     """The item of a request, prepared again when its principal has other settings than `before`."""
     if req.who is before or msgspec.structs.replace(req.who, epoch=before.epoch) == before:
         return item
-    endpoint = req.route.endpoint  # its own: two endpoints may be merged by one function
-    return endpoint.handler.prepare(req, req.decode(endpoint.body))
+    return _prepared(req)  # by its own endpoint: two may be merged by one function
 
 
 def _single(tx: Tx, handler: Merged, req: Request, item: Any, before: Principal) -> Reply:

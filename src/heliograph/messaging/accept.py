@@ -4,7 +4,7 @@ A price request runs the same code and stops before the charge.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import structlog
@@ -14,6 +14,7 @@ from heliograph.billing import commission, ledger, usage
 from heliograph.billing.prices import Rates, RatesError
 from heliograph.billing.tariff import rates_of
 from heliograph.clock import DAY
+from heliograph.db import reached
 from heliograph.db.engine import Tx
 from heliograph.errors import Status
 from heliograph.ids import new_ids
@@ -48,8 +49,12 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
     left = dict(balances)
     answers = []
     entries = []
+    ids = iter(new_ids(sum(len(order.drafts) for order in orders), tx.clock))
+    known: dict[tuple[int, str, bool], _Costs] = {}
     for order in orders:
-        fates, cost = _judge(tx, order, rates, left, recent)
+        key = id(order.principal), order.channel.name, order.gratis
+        costs = known.get(key) or known.setdefault(key, _Costs(order, rates))
+        fates, cost = _judge(tx, order, costs, ids, left, recent)
         answers.append(fates)
         if cost and not order.quote and order.prepaid is None:
             entries.append((order.principal.user_id, -cost, order.channel.name, order.request_id))
@@ -63,21 +68,20 @@ def accept(tx: Tx, orders: Sequence[Order]) -> list[list[Accepted]]:
 
 
 def _judge(
-    tx: Tx, order: Order, rates: Rates, left: dict[int, int], recent: dict[Fingerprint, int]
+    tx: Tx, order: Order, costs: "_Costs", ids: Iterator[str], left: dict[int, int], recent: dict[Fingerprint, int]
 ) -> tuple[list[Accepted], int]:
-    """Decide on each draft of an order; what all of them cost. `left` and `recent` are carried on."""
+    """Decide on each draft of an order; what all of them cost. `ids`, `left` and `recent` are carried on."""
     user_id, channel, throttle, now = order.principal.user_id, order.channel.name, order.throttle, tx.now
     credit, prepaid = left.get(user_id, 0), order.prepaid
     fates = []
     total = 0
-    costs = _Costs(order, rates)
-    for place, key in enumerate(new_ids(len(order.drafts), tx.clock)):
-        draft = order.drafts[place]
+    for place, draft in enumerate(order.drafts):
         status, price = draft.refusal or Status.SUCCESS, 0
         if draft.refusal is None and not draft.free:
             cost = costs[draft.charges, draft.country]
-            text = _plain(draft) if draft.links else draft.body
-            fingerprint = (user_id, channel, msisdn(draft.recipient) or draft.recipient, text)
+            if throttle:
+                text = _plain(draft) if draft.links else draft.body
+                fingerprint = (user_id, channel, msisdn(draft.recipient) or draft.recipient, text)
             if cost is None:
                 status = Status.SOMETHING_IS_WRONG
             elif throttle and recent.get(fingerprint, 0) >= now - throttle:
@@ -89,7 +93,7 @@ def _judge(
                 total += cost
                 if throttle:
                     recent[fingerprint] = now
-        fates.append(Accepted(draft, status, key, price, now))
+        fates.append(Accepted(draft, status, next(ids), price, now))
     if not order.quote and prepaid is None:
         left[user_id] = credit - total
     return fates, total
@@ -105,7 +109,7 @@ def costs(tx: Tx, order: Order) -> list[int | None]:
 
 
 class _Costs(dict[tuple[tuple[Charge, ...], str], int | None]):
-    """(charges, country) -> what they cost in an order: few of its drafts differ in them."""
+    """(charges, country) -> what they cost a principal in a channel: few drafts differ in them."""
 
     def __init__(self, order: Order, rates: Rates) -> None:
         super().__init__()
@@ -122,10 +126,11 @@ def _cost(order: Order, rates: Rates, charges: tuple[Charge, ...], country: str)
     if order.gratis:
         return 0
     try:
-        return sum(who.terms.price(rates.price(medium, kind, country, who.currency)) * n for kind, n in charges)
+        prices = [who.terms.price(rates.price(medium, kind, country, who.currency)) * n for kind, n in charges]
     except RatesError as problem:
         log.warning("message.unpriced", channel=order.channel.name, why=str(problem), request=order.request_id)
         return None
+    return sum(prices)
 
 
 def _share(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
@@ -151,12 +156,8 @@ def _recent(tx: Tx, orders: Sequence[Order]) -> dict[Fingerprint, int]:
     numbers = {msisdn(draft.recipient) for draft in drafts}
     if not window or not numbers:
         return {}
-    sent = tx.driver_in(
-        "SELECT user_id, channel, msisdn, body, date FROM messages"
-        " WHERE date >= ? AND date <= ? AND msisdn IN ({}) ORDER BY date",
-        [tx.now - window, tx.now + dates.FAR_AHEAD],
-        numbers,
-    )
+    columns, more = "user_id, channel, msisdn, body, date", "AND date <= ? ORDER BY date"
+    sent = reached.seen(tx, columns, numbers, tx.now - window, more, [tx.now + dates.FAR_AHEAD])
     masks: dict[int | None, set[Mask]] = {}
     for draft in drafts:
         if draft.links:
@@ -211,6 +212,7 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
                 work.append((priority, due_at, user_id, fate.message_id))
     tx.insert_rows("messages", _COLUMNS, inserted)
     tx.insert_rows("messages", (*_COLUMNS, "campaign_id", "details"), with_extra)
+    reached.enter(tx, [(*key, end - counts[key], end - 1) for key, (end, _) in places.items()])
     tally.write(tx)
     for name, work in queued.items():
         if work:

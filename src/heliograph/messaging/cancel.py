@@ -8,12 +8,22 @@ from heliograph.messaging import message
 from heliograph.messaging.channel import Channel, usage_name
 from heliograph.messaging.message import Code
 from heliograph.messaging.refund import refund
-from heliograph.queue import claim
+from heliograph.queue import claim, seek
 
 
 def cancel(tx: Tx, user_id: int, channel: Channel, message_ids: Sequence[str]) -> int:
     """Cancel messages that no worker has claimed yet, and give their money back; how many were cancelled."""
-    withdrawn = claim.withdraw(tx, user_id, channel.name, message_ids)
+    waiting = message.waiting(tx, user_id, channel.name, message_ids)
+    return _cancelled(tx, user_id, channel, seek.find(tx, user_id, channel.name, waiting))
+
+
+def cancel_all(tx: Tx, user_id: int, channel: Channel) -> int:
+    """Cancel every scheduled message of a channel; how many."""
+    return _cancelled(tx, user_id, channel, claim.scheduled(tx, user_id, channel.name))
+
+
+def _cancelled(tx: Tx, user_id: int, channel: Channel, queue_ids: Sequence[int]) -> int:
+    withdrawn = claim.withdraw(tx, queue_ids)
     keys = [(user_id, message_id) for message_id in withdrawn]
     moved = message.move(tx, keys, message.CANCELLED, Code.FAILED, "Cancelled")
     tally = usage.Tally()
@@ -25,8 +35,3 @@ def cancel(tx: Tx, user_id: int, channel: Channel, message_ids: Sequence[str]) -
     text = "Cancelled by the account; the price was refunded."
     message.record(tx, [(*key, message.CANCELLED, text) for key in moved])
     return len(moved)
-
-
-def cancel_all(tx: Tx, user_id: int, channel: Channel) -> int:
-    """Cancel every scheduled message of a channel; how many."""
-    return cancel(tx, user_id, channel, claim.scheduled(tx, user_id, channel.name))

@@ -5,8 +5,10 @@ mending, one message that was accepted 100 days ahead would date all that follow
 """
 
 from heliograph.clock import DAY
+from heliograph.db import reached
 from heliograph.db.engine import Tx
 from heliograph.messaging import counters, message
+from heliograph.queue import seek
 
 FARTHEST = 124 * DAY
 """A schedule may lie four months ahead (facts F10)."""
@@ -26,14 +28,17 @@ def mend(tx: Tx, user_id: int, channel: str, before: int) -> int:
         "SELECT date FROM messages WHERE user_id = ? AND channel = ? AND ordinal = ?", [user_id, channel, first]
     ).fetchone()
     date = max(tx.now - FAR_AHEAD, earlier[0] if earlier else 0)
+    redated = (user_id, channel, first + 1, before)
+    reached.leave(tx, redated)
     ahead = tx.driver(
         "UPDATE messages SET schedule = CASE WHEN schedule = date THEN ? ELSE schedule END, date = ?"
         " WHERE user_id = ? AND channel = ? AND ordinal > ? AND ordinal <= ? RETURNING message_id, status",
         [date, date, user_id, channel, first, before],
     ).fetchall()
+    reached.put(tx, redated)
     waiting = [message_id for message_id, status in ahead if status == message.QUEUED]
-    sql = "UPDATE queue SET due_at = ? WHERE claimed = 0 AND user_id = ? AND message_id IN ({})"
-    tx.driver_in(sql, [tx.clock, user_id], waiting)
+    sql = "UPDATE queue SET due_at = ? WHERE claimed = 0 AND queue_id IN ({})"
+    tx.driver_in(sql, [tx.clock], seek.find(tx, user_id, channel, waiting))
     counters.set_back(tx, user_id, channel, tx.now)
     return tx.now
 

@@ -53,10 +53,11 @@ MOST_NAMES = 10_000
 
 
 class Parcel(msgspec.Struct):
-    """A claimed message on its way."""
+    """A claimed message on its way, and how long it may be (Unix seconds)."""
 
     claimed: Claimed
     row: Message
+    valid_until: int
 
 
 class Attempt(msgspec.Struct):
@@ -106,6 +107,14 @@ class Delivery:
             self.warn_of_doubles,
         )
 
+    async def take_over(self) -> None:
+        """Take up at once what a process that was lost had in hand. Called before the loop begins.
+
+        Where several processes work on a database, nobody knows which of them are gone: leases end there.
+        """
+        if self._database.alone:
+            await self._database.write(lambda tx: claim.free(tx, self._channel.name, self._lease), slow=True)
+
     # What the loop asks for.
 
     def room(self) -> int:
@@ -126,8 +135,9 @@ class Delivery:
         """Choose a route for each, make the contents as its carrier takes them, hand over, record."""
         try:
             router = self._router()
-            groups: dict[str, list[Parcel]] = {}
-            for parcel in parcels:
+            only = router.only(self._channel.medium)
+            groups: dict[str, list[Parcel]] = {only: list(parcels)} if only else {}
+            for parcel in () if only else parcels:
                 groups.setdefault(await self._choose(router, parcel), []).append(parcel)
             ways = (self._hand_over(router, name, group) for name, group in groups.items())
             for result in await asyncio.gather(*ways, return_exceptions=True):
@@ -160,7 +170,9 @@ class Delivery:
         messages = message.load(tx, [(claimed.user_id, claimed.message_id) for claimed in claims])
         claim.done(tx, [one for one in claims if (one.user_id, one.message_id) not in messages])
         parcels = [
-            Parcel(claimed, row) for claimed in claims if (row := messages.get((claimed.user_id, claimed.message_id)))
+            Parcel(claimed, row, self._valid_until(row))
+            for claimed in claims
+            if (row := messages.get((claimed.user_id, claimed.message_id)))
         ]
         for step in self.before_handover:
             parcels = step(tx, parcels)
@@ -170,7 +182,7 @@ class Delivery:
         """A message that is sent or final (its receipt came after a crash, or it was cancelled) leaves the queue."""
         final = [parcel for parcel in parcels if parcel.row.status not in message.OPEN]
         claim.done(tx, [parcel.claimed for parcel in final])
-        return [parcel for parcel in parcels if parcel.row.status in message.OPEN]
+        return [parcel for parcel in parcels if parcel.row.status in message.OPEN] if final else parcels
 
     def fail_opted_out(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
         """A recipient who opted out after the message was accepted gets nothing."""
@@ -181,9 +193,9 @@ class Delivery:
 
     def fail_expired(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
         """A message that no carrier took within its validity fails."""
-        late = [parcel for parcel in parcels if tx.clock > self._valid_until(parcel.row)]
+        late = [parcel for parcel in parcels if tx.clock > parcel.valid_until]
         self._end(tx, [(parcel, Failed(None, _EXPIRED)) for parcel in late])
-        return [parcel for parcel in parcels if tx.clock <= self._valid_until(parcel.row)]
+        return [parcel for parcel in parcels if tx.clock <= parcel.valid_until] if late else parcels
 
     def hold(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
         """A message whose campaign stands still keeps its place, and is looked at again."""
@@ -248,7 +260,7 @@ class Delivery:
             sender=row.sender,
             recipient=row.recipient,
             content=content,
-            valid_until=self._valid_until(row),
+            valid_until=parcel.valid_until,
             attempt=parcel.claimed.attempt,
         )
 
@@ -299,25 +311,33 @@ class Delivery:
         """
         if not taken:
             return
-        self._told.difference_update(one.parcel.row.key for one in taken)
-        claim.done(tx, [one.parcel.claimed for one in taken])
-        words = self._channel.words
-        waiting = [one.parcel.row.key for one in taken if _is_awaited(one)]
-        ended = [one for one in taken if self._ends(one)]
-        complete = [one.parcel.row.key for one in taken if not _is_awaited(one) and not self._ends(one)]
-        moved = message.move(tx, waiting, message.SENT, Code.ACCEPTED, words.sent)
-        receipts.end(tx, [(one.parcel.row, _report(tx, one)) for one in ended], self._hooks)
-        message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
+        words, unconfirmed = self._channel.words, self._channel.unconfirmed
+        waiting: list[Attempt] = []
+        complete: list[Key] = []
+        reports: list[Receipt] = []
         events = []
         handed: dict[tuple[str, str], Message] = {}
         for one in taken:
             row, said = one.parcel.row, _sent(one)
-            status = message.SENT if _is_awaited(one) or self._channel.unconfirmed else message.COMPLETED
-            events.append((*row.key, status, f"Taken by {one.transport}{': ' + said.detail if said.detail else ''}."))
+            awaited = _is_awaited(row, said)
+            if awaited:
+                waiting.append(one)
+            elif said.arrived or unconfirmed:
+                reports.append(_report(tx, one))
+            else:
+                complete.append(row.key)
+            status = message.SENT if awaited or unconfirmed else message.COMPLETED
+            detail = f": {said.detail}" if said.detail else ""
+            events.append((row.user_id, row.message_id, status, f"Taken by {one.transport}{detail}."))
             for remote_id in said.remote_ids:
                 handed[one.transport, remote_id] = row
+        self._told.difference_update(one.parcel.row.key for one in taken)
+        claim.done(tx, [one.parcel.claimed for one in taken])
+        moved = message.move(tx, [one.parcel.row.key for one in waiting], message.SENT, Code.ACCEPTED, words.sent)
+        receipts.end(tx, reports, self._hooks)
+        message.move(tx, complete, message.COMPLETED, Code.DELIVERED, words.taken)
         message.record(tx, events)
-        heard = [one for one in taken if one.parcel.row.key in moved and self._expect_fewer(tx, one)]
+        heard = [one for one in waiting if one.parcel.row.key in moved and self._expect_fewer(tx, one)]
         receipts.remember(tx, handed, self._hooks)
         for one in heard:
             self._complete(tx, one)
@@ -326,17 +346,14 @@ class Delivery:
         """The carrier has the message, and recording what it said met a defect: it must not be sent at every lease."""
         row = taken.parcel.row
         claim.done(tx, [taken.parcel.claimed])
-        words, ends = self._channel.words, self._ends(taken)
+        words, said = self._channel.words, _sent(taken)
+        ends = said.arrived or (self._channel.unconfirmed and not _is_awaited(row, said))
         status = message.COMPLETED if ends and not self._channel.unconfirmed else message.SENT
         code, text = (Code.DELIVERED, words.delivered) if ends else (Code.ACCEPTED, words.sent)
         message.move(tx, [row.key], status, code, text)
         message.record(tx, [(*row.key, status, f"Taken by {taken.transport}; its answer could not be recorded.")])
         if not self._channel.unconfirmed:
             receipts.remember(tx, {("", row.message_id): row}, self._hooks)
-
-    def _ends(self, taken: Attempt) -> bool:
-        """Whether the hand-over is what a receipt reports: it was the delivery, or all that will be heard of."""
-        return _sent(taken).arrived or (self._channel.unconfirmed and not _is_awaited(taken))
 
     def _expect_fewer(self, tx: Tx, taken: Attempt) -> bool:
         """A carrier may send fewer receipts than a message has parts (message_payload, or one id for all parts).
@@ -361,7 +378,7 @@ class Delivery:
         if message.load(tx, [row.key])[row.key].status == message.SENT:
             last = _sent(taken).remote_ids[-1]
             delivered = Receipt(taken.transport, last, state="delivered", at=tx.now, key=row.message_key)
-            receipts.end(tx, [(row, delivered)], self._hooks)
+            receipts.end(tx, [delivered], self._hooks)
 
     def wait_for_a_carrier(self, tx: Tx, waiting: Sequence[Attempt]) -> None:
         """The carrier is not there: this was no try. Messages keep their places, and go out when it is back.
@@ -462,6 +479,6 @@ def _retry(refused: Attempt) -> Retry:
     return refused.outcome
 
 
-def _is_awaited(taken: Attempt) -> bool:
+def _is_awaited(row: Message, said: Sent) -> bool:
     """Whether the message waits for receipts: its channel has them, and the carrier will send them."""
-    return taken.parcel.row.receipts_left > 0 and bool(_sent(taken).remote_ids) and not _sent(taken).arrived
+    return row.receipts_left > 0 and bool(said.remote_ids) and not said.arrived

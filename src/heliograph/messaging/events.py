@@ -64,13 +64,16 @@ class StoredEvents:
 
     async def _with_links(self, message: Inbound, keeper: Keeper) -> tuple[Inbound, Sequence[str]]:
         """The message with our links to its files (`details["media"]`) in their place; what is told of the others."""
-        user_id = await self._database.read(lambda tx: self._keeps(tx, message))
+        user_id = await self._database.write(lambda tx: self._keeps(tx, message), urgent=False)
         kept = Kept([], []) if user_id is None else await keeper.keep(user_id, message.media, message.links)
         details = {**(message.details or {}), "media": kept.links}
         return msgspec.structs.replace(message, media=(), links=(), details=details), kept.lost
 
     def _keeps(self, tx: Tx, message: Inbound) -> int | None:
-        """The account that keeps the files of a message; None when nobody does, or has them from the first time."""
+        """The account that keeps the files of a message; None when nobody does, or has them from the first time.
+
+        The connection that writes knows the newest messages to a number (db/reached.py).
+        """
         holder, _ = inbound.holder_of(tx, message, self._hooks)
         return None if holder is None or inbound.is_repeated(tx, message, holder[0]) else holder[0]
 

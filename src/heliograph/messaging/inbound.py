@@ -7,6 +7,7 @@ import msgspec
 
 from heliograph import phone
 from heliograph.billing import usage
+from heliograph.db import reached
 from heliograph.db.engine import Tx
 from heliograph.ids import new_ids
 from heliograph.messaging import message, rows
@@ -14,6 +15,8 @@ from heliograph.messaging.hooks import NOBODY, Hooks
 from heliograph.transports.base import Inbound
 
 COLUMNS = rows.Inbound.__struct_fields__
+LOOKED_AT = 50
+"""Newest messages to a number among which the one is looked for that was answered."""
 
 
 def store(tx: Tx, arrived: Inbound, hooks: Hooks, told: Sequence[str] = ()) -> str | None:
@@ -98,11 +101,8 @@ def by_number(tx: Tx, arrived: Inbound, holder: int | None) -> rows.Message | No
 
     This is `Channel.original` of the channels whose addresses are numbers.
     """
-    sent = tx.driver(
-        "SELECT user_id, message_id, sender FROM messages WHERE msisdn = ? AND channel = ?"  # noqa: S608
-        f"{'' if holder is None else ' AND user_id = ?'} ORDER BY date DESC, message_id DESC LIMIT 50",
-        [phone.msisdn(e164(arrived.sender)), arrived.channel, *([] if holder is None else [holder])],
-    ).fetchall()
+    number = phone.msisdn(e164(arrived.sender))
+    sent = reached.newest(tx, "user_id, message_id, sender", number, arrived.channel, holder, LOOKED_AT)
     asked = phone.identity(arrived.recipient)
     for user_id, message_id, sender in sent:
         if phone.identity(sender) == asked:

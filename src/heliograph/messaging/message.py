@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from heliograph.db import reached
 from heliograph.db.dialect import Dialect
 from heliograph.db.engine import Tx
 from heliograph.messaging.rows import Key, Message
@@ -98,7 +99,8 @@ def _beginning(tx: Tx, user_id: int, message_id: str) -> tuple[float, str, str] 
     return None if arrived is None else (float(arrived[0]), RECEIVED, f"Arrived from {arrived[1]}.")
 
 
-_LOAD = f"SELECT {', '.join(COLUMNS)} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
+_ALL = ", ".join(COLUMNS)
+_LOAD = f"SELECT {_ALL} FROM messages WHERE user_id = ? AND message_id IN ({{}})"  # noqa: S608
 
 
 def load(tx: Tx, keys: Iterable[Key]) -> dict[Key, Message]:
@@ -128,6 +130,14 @@ def owners(tx: Tx, message_id: str) -> list[int]:
     return [row[0] for row in tx.driver("SELECT user_id FROM messages WHERE message_id = ?", [message_id]).fetchall()]
 
 
+def waiting(tx: Tx, user_id: int, channel: str, message_ids: Iterable[str]) -> list[str]:
+    """Those of an account's messages that no carrier has taken yet."""
+    sql = (
+        "SELECT message_id FROM messages WHERE status IN (?, ?) AND user_id = ? AND channel = ? AND message_id IN ({})"
+    )
+    return [row[0] for row in tx.driver_in(sql, [*OPEN, user_id, channel], message_ids)]
+
+
 def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
     """Add to what only the channel of a message knows."""
     row.details = msgspec.json.encode({**row.known(), **details}).decode()
@@ -136,12 +146,8 @@ def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
 
 def count_recent(tx: Tx, user_id: int, numbers: Iterable[int], source: str, since: int) -> dict[int, int]:
     """How many messages of a source an account has sent to each of these numbers (msisdn) since a Unix time."""
-    found = tx.driver_in(
-        "SELECT msisdn, COUNT(*) FROM messages WHERE date >= ? AND user_id = ? AND source = ? AND msisdn IN ({})"
-        " GROUP BY msisdn",
-        [since, user_id, source],
-        numbers,
-    )
+    more = "AND user_id = ? AND source = ? GROUP BY msisdn"
+    found = reached.seen(tx, "msisdn, COUNT(*)", numbers, since, more, [user_id, source])
     return {row[0]: int(row[1]) for row in found}
 
 
@@ -151,17 +157,40 @@ def move(
     status: str,
     code: str | None,
     text: str | None,
-    error: tuple[str | None, str | None] = (None, None),
 ) -> set[Key]:
     """Give messages a new status where `MOVES` allows it; the keys of those that moved."""
+    found = _update(tx, keys, status, (code, text, None, None), "", "user_id, message_id")
+    return {(user_id, message_id) for user_id, message_id in found}
+
+
+def finish(
+    tx: Tx,
+    keys: Iterable[Key],
+    status: str,
+    code: str | None,
+    text: str | None,
+    error: tuple[str | None, str | None],
+    *,
+    last: bool = False,
+) -> list[Message]:
+    """The same with the code and text of an error; the messages that moved, as they are now.
+
+    `last`: only those that have one part, and wait for one more receipt.
+    """
+    more = "AND units = 1 AND receipts_left <= 1" if last else ""
+    return [Message(*values) for values in _update(tx, keys, status, (code, text, *error), more, _ALL)]
+
+
+def _update(
+    tx: Tx, keys: Iterable[Key], status: str, told: Sequence[str | None], more: str, returned: str
+) -> list[Any]:
     before = [old for old, allowed in MOVES.items() if status in allowed]
-    marks = ",".join("?" * len(before))
-    moved = set()
+    sql = (
+        "UPDATE messages SET status = ?, status_code = ?, status_text = ?, error_code = ?, error_text = ?"  # noqa: S608
+        f" WHERE user_id = ? AND status IN ({','.join('?' * len(before))}) {more} AND message_id IN ({{}})"
+        f" RETURNING {returned}"
+    )
+    found = []
     for user_id, ids in _by_user(keys).items():
-        sql = (
-            "UPDATE messages SET status = ?, status_code = ?, status_text = ?, error_code = ?, error_text = ?"  # noqa: S608
-            f" WHERE user_id = ? AND status IN ({marks}) AND message_id IN ({{}}) RETURNING message_id"
-        )
-        for row in tx.driver_in(sql, [status, code, text, *error, user_id, *before], ids):
-            moved.add((user_id, row[0]))
-    return moved
+        found += tx.driver_in(sql, [status, *told, user_id, *before], ids)
+    return found

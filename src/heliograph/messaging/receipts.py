@@ -1,6 +1,7 @@
 """Receipts (DLR): joined to their message, turned into its status, listed for polling, given to the rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -129,11 +130,31 @@ def _by_transport(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
-    """Change the messages that these receipts (all with a key) speak of; the keys of those that became final."""
+    """Change the messages that these receipts (all with a key) speak of; the keys of those that became final.
+
+    Most receipts are the only one that their message waits for: those end it by one statement, which also reads it.
+    """
     joined = sorted(joined, key=_key)  # in one order, so that two processes do not lock each other out
+    often = _twice(joined)
+    single = [one for one in joined if one.state not in _PASSING and _key(one) not in often]
+    ended = _finish(tx, single, hooks, whole=True)
+    message.record(tx, [(*row.key, ending.status, _event_text(receipt)) for row, receipt, ending in ended])
+    _tell(tx, ended, hooks)
+    moved = {row.key for row, _, _ in ended}
+    left = [one for one in joined if _key(one) not in moved]
+    return moved | _apply_to_known(tx, left, hooks) if left else moved
+
+
+def _twice(joined: Sequence[Receipt]) -> set[Key]:
+    """The keys that more than one of these receipts, sorted by them, has."""
+    return {_key(one) for one, following in pairwise(joined) if _key(one) == _key(following)}
+
+
+def _apply_to_known(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
+    """The same for receipts whose messages have to be looked at first."""
     messages = message.load(tx, {_key(receipt) for receipt in joined})
     last: dict[Key, Receipt] = {}
-    passing: list[tuple[Message, Receipt]] = []
+    passing: list[Ended] = []
     events = []
     for receipt in joined:
         key = _key(receipt)
@@ -146,7 +167,7 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
         if receipt.state == "enroute" or _is_over(row, receipt, channel):
             continue
         if receipt.state == "delayed":
-            passing.append((row, receipt))
+            passing.append((row, receipt, _ending(receipt, channel, after)))
             continue
         if receipt.state == "delivered":
             if row.units > 1 and not _first_of_its_part(tx, row, receipt):
@@ -157,17 +178,23 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
         last[key] = receipt
     message.record(tx, events)
     _list(tx, passing, hooks)
-    return end(tx, [(messages[key], receipt) for key, receipt in last.items()], hooks)
+    return end(tx, list(last.values()), hooks)
 
 
-def end(tx: Tx, ended: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> set[Key]:
-    """End messages as these receipts say, list the receipts and run the rules; the keys of those that moved."""
-    moved = _finish(tx, ended, hooks)
-    for row, receipt in ended:
-        if receipt.details and row.key in moved:
+def end(tx: Tx, final: Sequence[Receipt], hooks: Hooks) -> set[Key]:
+    """End messages as these receipts (all with a key) say, list the receipts and run the rules; the keys of those that
+    moved.
+    """
+    ended = _finish(tx, final, hooks)
+    _tell(tx, ended, hooks)
+    return {row.key for row, _, _ in ended}
+
+
+def _tell(tx: Tx, ended: "Sequence[Ended]", hooks: Hooks) -> None:
+    for row, receipt, _ in ended:
+        if receipt.details:
             message.learn(tx, row, receipt.details)
-    _list(tx, [(row, receipt) for row, receipt in ended if row.key in moved], hooks)
-    return moved
+    _list(tx, ended, hooks)
 
 
 def _is_over(row: Message, receipt: Receipt, channel: Channel) -> bool:
@@ -204,10 +231,17 @@ def _key(receipt: Receipt) -> Key:
     return receipt.key.user_id, receipt.key.message_id
 
 
+_PASSING = ("enroute", "delayed")
+"""States that end nothing."""
+
+
 def _status_after(row: Message, receipt: Receipt, channel: Channel) -> str:
     """The status that a receipt gives to a message."""
-    if receipt.state in ("enroute", "delayed"):
-        return row.status
+    return row.status if receipt.state in _PASSING else _final(receipt, channel)
+
+
+def _final(receipt: Receipt, channel: Channel) -> str:
+    """The status that a receipt of an end gives to a message of this channel."""
     if receipt.state == "delivered":
         return message.SENT if channel.unconfirmed else message.COMPLETED
     return message.SPAM if receipt.state == "complaint" else message.FAILED
@@ -230,12 +264,16 @@ class Ending(msgspec.Struct, frozen=True):
     error_text: str | None = None
 
 
-def _ending(row: Message, receipt: Receipt, channel: Channel) -> Ending:
-    """The end that a final receipt means, or what is passing.
+Ended = tuple[Message, Receipt, Ending]
+"""A message as it stands now, the receipt that ended it (or tells of a delay), and what that says."""
+
+
+def _ending(receipt: Receipt, channel: Channel, status: str) -> Ending:
+    """The end that a final receipt means, or what is passing; `status` is the one that it gives to its message.
 
     A carrier's own words stand in the timeline: those of SMPP are codes, and repeat the beginning of the text.
     """
-    words, status = channel.words, _status_after(row, receipt, channel)
+    words = channel.words
     if receipt.state == "delivered":
         return Ending(status, Code.DELIVERED, words.delivered)
     if receipt.state == "delayed":
@@ -247,38 +285,43 @@ def _ending(row: Message, receipt: Receipt, channel: Channel) -> Ending:
     return Ending(status, Code.FAILED, f"Failed: {why}"[:200], receipt.error, why[:200])
 
 
-def _finish(tx: Tx, ended: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> set[Key]:
-    """Move the messages to their ends; the keys of those that moved."""
-    groups: dict[tuple[str, Ending], list[Message]] = {}
-    for row, receipt in ended:
-        ending = _ending(row, receipt, hooks.channels[row.channel])
-        groups.setdefault((row.channel, ending), []).append(row)
-    moved: set[Key] = set()
+def _finish(tx: Tx, final: Sequence[Receipt], hooks: Hooks, *, whole: bool = False) -> list[Ended]:
+    """Move messages to the ends that these receipts, one for each, say; those that moved.
+
+    `whole`: of deliveries only those that are the last that their message waits for.
+    """
+    groups: dict[tuple[str, Ending, bool], dict[Key, Receipt]] = {}
+    for receipt in final:
+        assert receipt.key is not None
+        channel = hooks.channels[receipt.key.channel]
+        ending = _ending(receipt, channel, _final(receipt, channel))
+        last = whole and receipt.state == "delivered"
+        groups.setdefault((channel.name, ending, last), {})[_key(receipt)] = receipt
+    ended: list[Ended] = []
     tally = usage.Tally()
-    for (name, ending), group in groups.items():
-        channel, error = hooks.channels[name], (ending.error_code, ending.error_text)
-        keys = [row.key for row in group]
-        gone = message.move(tx, keys, ending.status, ending.code, ending.text, error)
-        moved |= gone
+    for (name, ending, last), group in groups.items():
+        error = (ending.error_code, ending.error_text)
+        moved = message.finish(tx, group, ending.status, ending.code, ending.text, error, last=last)
+        ended += [(row, group[row.key], ending) for row in moved]
         if ending.status == message.FAILED:
-            for row in group:
-                if row.key in gone:
-                    tally.of(row.user_id, usage_name(channel, row.campaign_id), row.date, row.subaccount_id).failed += 1
+            for row in moved:
+                counted_as = usage_name(hooks.channels[name], row.campaign_id)
+                tally.of(row.user_id, counted_as, row.date, row.subaccount_id).failed += 1
     tally.write(tx)
-    return moved
+    return ended
 
 
-def _list(tx: Tx, final: Sequence[tuple[Message, Receipt]], hooks: Hooks) -> None:
+def _list(tx: Tx, told: Sequence[Ended], hooks: Hooks) -> None:
     """Insert receipt rows; those that a POLL rule asked for get a place in the polled list."""
     entries: list[rows.Receipt] = []
     polled: dict[tuple[int, str], list[rows.Receipt]] = {}
     lines: list[tuple[int, str, str, str]] = []
-    for row, receipt in final:
-        entry = _entry(row, receipt, hooks.channels[row.channel])
+    for row, receipt, ending in told:
+        entry = _entry(row, receipt, ending, hooks.channels[row.channel])
         entries.append(entry)
         if hooks.on_receipt(tx, row, entry):
             polled.setdefault((row.user_id, list_name(row.channel)), []).append(entry)
-            lines.append((*row.key, _status_after(row, receipt, hooks.channels[row.channel]), message.LISTED))
+            lines.append((*row.key, ending.status, message.LISTED))
     message.record(tx, lines)
     for (user_id, name), listed in sorted(polled.items()):
         first, _ = counters.take(tx, user_id, name, len(listed))
@@ -292,8 +335,8 @@ def list_name(channel: str) -> str:
     return f"{channel}-receipts"
 
 
-def _entry(row: Message, receipt: Receipt, channel: Channel) -> rows.Receipt:
-    ending, known, reported = _ending(row, receipt, channel), channel.sheet.reported, None
+def _entry(row: Message, receipt: Receipt, ending: Ending, channel: Channel) -> rows.Receipt:
+    known, reported = channel.sheet.reported, None
     if known:
         told = {TO: row.recipient, **(receipt.details or {})}
         reported = {name: told.get(name, usual) for name, usual in known.items()}

@@ -25,11 +25,16 @@ class Router:
         self.transports = dict(transports)
         self._limits = limits
         self.by_account = any(route.account for route in routes)
+        self._only = {medium: name for medium in {route.medium for route in routes} if (name := _only(routes, medium))}
 
     def capacity(self, medium: Medium) -> int:
         """How many messages of a medium may be on their way at once, by the carriers that are there."""
         names = {route.transport for route in self.routes if route.medium == medium}
         return sum(self.transports[name].capacity for name in names if self.transports[name].connected)
+
+    def only(self, medium: Medium) -> str | None:
+        """The name of the transport that every message of a medium gets, whatever it is; None when it depends."""
+        return self._only.get(medium)
 
     def limits_of(self, transport: str) -> Limits:
         """How large a picture may be that goes to the carrier of this transport."""
@@ -61,3 +66,9 @@ class Router:
             return None
         ready = [route for route in fit if self.transports[route.transport].ready] or fit
         return self.transports[ready[(attempt - 1) % len(ready)].transport]
+
+
+def _only(routes: Sequence[RouteOptions], medium: Medium) -> str | None:
+    first, *others = [route for route in routes if route.medium == medium]
+    picks = first.country or first.prefix or first.sender or first.account
+    return None if others or picks else first.transport

@@ -33,15 +33,15 @@ def _priced(req: Request, fates: list[Accepted]) -> Reply:
 
 
 def _answer(req: Request, fates: list[Accepted], render: Callable[[Accepted], SentSms]) -> Reply:
-    good = [fate for fate in fates if fate.status == Status.SUCCESS]
+    micros = [fate.price_micros for fate in fates if fate.status == Status.SUCCESS]
     return Reply(
         SendSmsAnswer(
-            total_price=prices.number(sum(fate.price_micros for fate in good)),
+            total_price=prices.number(sum(micros)),
             total_count=len(fates),
-            queued_count=len(good),
+            queued_count=len(micros),
             messages=[render(fate) for fate in fates],
             currency=currencies.describe(req.who.currency),
-            blocked_count=sum(fate.status == Status.COUNTRY_NOT_ENABLED for fate in fates),
+            blocked_count=[fate.status for fate in fates].count(Status.COUNTRY_NOT_ENABLED),
         )
     )
 

@@ -14,7 +14,7 @@ from heliograph.db.tables.accounts import (
     user_countries,
     users,
 )
-from heliograph.db.tables.base import metadata
+from heliograph.db.tables.base import metadata, sqlite_metadata
 from heliograph.db.tables.campaigns import campaign_bounces, campaign_slices, campaigns
 from heliograph.db.tables.contacts import contact_blocks, contact_lists, contacts, import_refusals, imports, opt_outs
 from heliograph.db.tables.emails import emails
@@ -48,6 +48,7 @@ from heliograph.db.tables.money import (
     released_numbers,
 )
 from heliograph.db.tables.queue import idempotency, jobs, queue
+from heliograph.db.tables.reached import reached, reached_through
 from heliograph.db.tables.rules import rules
 from heliograph.db.tables.senders import email_addresses, sending_domains
 from heliograph.db.tables.smpp import smpp_deliveries, smpp_logins, smpp_submits
@@ -107,6 +108,8 @@ __all__ = [
     "payments",
     "queue",
     "rates",
+    "reached",
+    "reached_through",
     "receipts",
     "referrals",
     "released_numbers",
@@ -118,6 +121,7 @@ __all__ = [
     "smpp_logins",
     "smpp_submits",
     "sms_templates",
+    "sqlite_metadata",
     "subaccounts",
     "suppressions",
     "tokens",

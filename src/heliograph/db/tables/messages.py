@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, SmallInteger, Table, Text, UniqueConstraint
 
-from heliograph.db.tables.base import Id, metadata, some
+from heliograph.db.tables.base import POSTGRESQL_ONLY, Id, metadata, some
 
 counters = Table(
     "counters",
@@ -53,14 +53,15 @@ messages = Table(
     Column("details", Text),
     PrimaryKeyConstraint("channel", "user_id", "ordinal"),
     UniqueConstraint("message_id", "user_id"),
-    Index(None, "msisdn", "date"),
+    Index(None, "msisdn", "date", info=POSTGRESQL_ONLY),
     some("ix_messages_campaign_id", "campaign_id", "ordinal", where="campaign_id IS NOT NULL"),
 )
 """`details` is what only the channel of the message knows, as JSON (null for SMS).
 
 `msisdn` is a recipient's number without the plus, null for what is none: its index is the only one that grows at
-random places, so an entry must be small. The id stands before the user: while PostgreSQL has no statistics, it would
-look up some ids of a user by reading everything that the user has (docs/performance.md).
+random places, so an entry must be small. SQLite has `reached` in its place. Whoever changes `msisdn` or `date`, or
+deletes messages, tells db/reached.py. The id stands before the user: while PostgreSQL has no statistics, it would look
+up some ids of a user by reading everything that the user has (docs/performance.md).
 """
 
 message_events = Table(

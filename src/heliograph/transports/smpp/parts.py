@@ -120,6 +120,8 @@ def _place_in_header(elements: Sequence[tuple[int, bytes]]) -> Place | None:
 
 
 def _place_in_tlvs(message: ShortMessage) -> Place | None:
+    if pdu.TAG_SAR_TOTAL_SEGMENTS not in message.tlvs:
+        return None
     tags = (pdu.TAG_SAR_MSG_REF_NUM, pdu.TAG_SAR_TOTAL_SEGMENTS, pdu.TAG_SAR_SEGMENT_SEQNUM)
     values = [message.tlvs.get(tag, b"") for tag in tags]
     if not all(0 < len(value) <= 4 for value in values):  # the standard has 1 or 2 octets (5.3.2.22 to 24)
