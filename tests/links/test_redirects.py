@@ -4,7 +4,20 @@ import re
 
 import pytest
 
-from links.telephone import IPHONE, TARGET, WINDOWS, ask, campaign, counted, link, paths, people, quick, statistics
+from links.telephone import (
+    IPHONE,
+    TARGET,
+    WINDOWS,
+    ask,
+    campaign,
+    counted,
+    link,
+    number_of,
+    paths,
+    people,
+    quick,
+    statistics,
+)
 from support.server import Api, Running
 
 
@@ -114,13 +127,13 @@ def test_each_recipient_of_a_campaign_has_a_link_of_its_own(api: Api) -> None:
         {"phone_number": "+61491570156", "first_name": "Bob"},
         {"phone_number": "+61491570157"},
     )
-    fates = campaign(api, key, "Hi (First Name), look: https://smsu.io/xxxxx", TARGET, number=api.user_id)
+    fates = campaign(api, key, "Hi (First Name), look: https://smsu.io/xxxxx", TARGET)
     found = [paths(api.server, fate.draft.body)[0] for fate in fates]
     assert len(set(found)) == 3
     assert re.fullmatch(r"Hi Ann, look: https://[\w.:]+/\w{7}", fates[0].draft.body)
     for path in (found[0], found[0], found[1]):
         assert ask(api.server, path).headers["location"] == TARGET
-    total = counted(api, "sms_campaign", api.user_id, 3)
+    total = counted(api, "sms_campaign", number_of(api), 3)
     assert total["links"] == {"total": 3, "opened_unique": 2, "opened_total": 3, "unopened": 1}
 
     answer = api.call("GET", f"/short-url/tracking/{total['long_url_id']}").body
@@ -143,8 +156,8 @@ def test_each_recipient_of_a_campaign_has_a_link_of_its_own(api: Api) -> None:
 
 def test_the_recipients_of_a_link_are_paged(one: Api) -> None:
     key = people(one, *({"phone_number": f"+6149157{number:04}"} for number in range(120, 137)))
-    campaign(one, key, "smsu.io/xxxxx", TARGET, number=one.user_id)
-    path = f"/short-url/tracking/{statistics(one, 'sms_campaign', one.user_id)['long_url_id']}"
+    campaign(one, key, "smsu.io/xxxxx", TARGET)
+    path = f"/short-url/tracking/{statistics(one, 'sms_campaign', number_of(one))['long_url_id']}"
     first = one.call("GET", path).body
     assert (first["total"], first["per_page"], first["current_page_size"]) == (17, 15, 15)
     assert "prev_page_url" not in first
@@ -179,9 +192,9 @@ def test_statistics_belong_to_an_account(server: Running) -> None:
 
 def test_a_subaccount_sees_the_campaigns_of_others_only_when_they_are_shared(one: Api) -> None:
     key = people(one, {"phone_number": "+61491570006"})
-    campaign(one, key, "smsu.io/xxxxx", TARGET, number=one.user_id)
-    path = f"/short-url/statistics/sms_campaign/{one.user_id}"
-    tracking = f"/short-url/tracking/{statistics(one, 'sms_campaign', one.user_id)['long_url_id']}"
+    campaign(one, key, "smsu.io/xxxxx", TARGET)
+    path = f"/short-url/statistics/sms_campaign/{number_of(one)}"
+    tracking = f"/short-url/tracking/{statistics(one, 'sms_campaign', number_of(one))['long_url_id']}"
     apart = one.subaccount(reporting=1)
     assert [apart.call("GET", at).status for at in (path, tracking)] == [404, 404]
     _, message_id = link(one)

@@ -137,7 +137,7 @@ def test_a_link_is_killed_and_lives_again(one: Api) -> None:
 def test_what_cannot_be_killed(one: Api) -> None:
     unknown = command("links", "disable", "bcdfghj", *place(one.server))
     assert (unknown.code, unknown.err.strip()) == (1, "heliograph: There is no link 'bcdfghj'.")
-    (fate,) = campaign(one, people(one, {"phone_number": "+61491570006"}), "StopMsg.me/xxxxx", number=one.user_id)
+    (fate,) = campaign(one, people(one, {"phone_number": "+61491570006"}), "StopMsg.me/xxxxx")
     (stop,) = paths(one.server, fate.draft.body)
     refused = command("links", "disable", stop[1:], *place(one.server))
     assert refused.code == 1

@@ -8,7 +8,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from heliograph.transports.sandbox.visits import Visitor
-from links.telephone import TARGET, campaign, counted, link, people, statistics
+from links.telephone import TARGET, campaign, counted, link, number_of, people, statistics
 from support.server import Api, Running
 
 CLICKS, CONFIRMS, PREVIEWS = "+61491999011", "+61491999012", "+61491999013"
@@ -32,12 +32,12 @@ def test_999011_clicks_and_999013_has_a_preview_made(one: Api) -> None:
 
 def test_999012_opts_out_and_clicks_nothing(one: Api) -> None:
     key = people(one, {"phone_number": CONFIRMS})
-    (fate,) = campaign(one, key, "smsu.io/xxxxx, bye: StopMsg.me/xxxxx", TARGET, number=one.user_id)
+    (fate,) = campaign(one, key, "smsu.io/xxxxx, bye: StopMsg.me/xxxxx", TARGET)
     assert fate.status == "SUCCESS"
     (out,) = [row["list_id"] for row in one.get("/lists")["data"] if row["list_name"] == "Opt-Out List"]
     listed = one.until(lambda: one.get(f"/lists/{out}/contacts")["data"])
     assert [row["phone_number"] for row in listed] == [CONFIRMS]
-    assert statistics(one, "sms_campaign", one.user_id)["links"]["opened_total"] == 0
+    assert statistics(one, "sms_campaign", number_of(one))["links"]["opened_total"] == 0
 
 
 def visits(text: str, domain: str = "", visit: str = "click") -> list[tuple[str, str, str]]:

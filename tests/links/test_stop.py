@@ -2,7 +2,7 @@
 
 import pytest
 
-from links.telephone import IPHONE, TARGET, ask, campaign, paths, people, statistics
+from links.telephone import IPHONE, TARGET, ask, campaign, number_of, paths, people, statistics
 from support.server import Api, Running
 
 ANN, BOB = "+61491570006", "+61491570156"
@@ -10,7 +10,7 @@ ANN, BOB = "+61491570006", "+61491570156"
 
 def stop_link(api: Api, number: str = ANN) -> str:
     key = people(api, {"phone_number": number})
-    (fate,) = campaign(api, key, "Bye: StopMsg.me/xxxxx", number=api.user_id)
+    (fate,) = campaign(api, key, "Bye: StopMsg.me/xxxxx")
     assert fate.status == "SUCCESS"
     (path,) = paths(api.server, fate.draft.body)
     return path
@@ -72,10 +72,10 @@ def test_nothing_else_can_be_done(one: Api, method: str) -> None:
 
 def test_a_stop_link_is_not_counted_and_leads_nowhere(one: Api) -> None:
     key = people(one, {"phone_number": ANN}, {"phone_number": BOB})
-    fates = campaign(one, key, "smsu.io/xxxxx StopMsg.me/xxxxx", TARGET, number=one.user_id)
+    fates = campaign(one, key, "smsu.io/xxxxx StopMsg.me/xxxxx", TARGET)
     _, stop = paths(one.server, fates[0].draft.body)
     assert "location" not in ask(one.server, stop).headers
-    assert statistics(one, "sms_campaign", one.user_id)["links"]["total"] == 2
+    assert statistics(one, "sms_campaign", number_of(one))["links"]["total"] == 2
     ask(one.server, stop, "POST")
     assert opted_out(one) == [ANN]
 
