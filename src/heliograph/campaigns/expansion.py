@@ -72,7 +72,7 @@ class Expansion:
         campaign_id, run = job.payload["campaign_id"], job.payload["run"]
         of_job = partial(campaign.of_job, campaign_id=campaign_id, run=run)
         end = time.monotonic() + SECONDS_A_RUN
-        row = await self._write(lambda tx: self._held(tx, job))
+        row = await self._database.write(lambda tx: self._held(tx, job), urgent=False)
         while row is not None and row["status"] in campaign.UNDER_WAY and row["cursor"] < row["slices"]:
             piece = await self._database.read(partial(self._written, row=row))
             row = await self._database.write(partial(self._placed, job=job, piece=piece), urgent=False)
@@ -82,13 +82,13 @@ class Expansion:
             return None
         channel = self._channels[row["channel"]]
         if row["status"] == campaign.CANCELLED:
-            await withdraw(self._database, channel, row, self._write)
-        still = await self._database.read(lambda tx: campaign.waiting(tx, row, 1))
-        await self._write(lambda tx: self._noted(tx, job, of_job, still[0][0] if still else None))
-        return _pause(self._database.clock() - (row["closed_at"] or 0)) if still else None
+            await withdraw(self._database, channel, row, self._withdrawn)
+        still, why = await self._database.read(partial(self._looked, row=row))
+        await self._database.write(lambda tx: self._noted(tx, job, of_job, still, why), urgent=False)
+        return _pause(self._database.clock() - (row["closed_at"] or 0)) if still is not None else None
 
-    def _write(self, work: Callable[[Tx], Any]) -> Awaitable[Any]:
-        """Write what may take long. A slice does not: in a thread it would take twice as long (decision 0016)."""
+    def _withdrawn(self, work: Callable[[Tx], Any]) -> Awaitable[Any]:
+        """Alone of what is written here this may take long: in a thread all takes twice as long (decision 0016)."""
         return self._database.write(work, urgent=False, slow=True)
 
     def _held(self, tx: Tx, job: Job) -> Row | None:
@@ -140,18 +140,23 @@ class Expansion:
         _note_addresses(tx, row, piece, good)
         return campaign.advance(tx, row, sum(fate.price_micros for fate in good), len(piece.recipients) - len(good))
 
-    def _noted(self, tx: Tx, job: Job, of_job: Callable[..., Row | None], open_from: int | None) -> None:
+    def _looked(self, tx: Tx, row: Row) -> tuple[int | None, str | None]:
+        """Where the first message is that still waits, and why the campaign must stand still; None: nothing of it."""
+        still = campaign.waiting(tx, row, 1)
+        judge = self._judges.get(row["channel"]) if still and row["status"] == campaign.SENDING else None
+        return (still[0][0] if still else None), (judge(tx, row) if judge else None)
+
+    def _noted(
+        self, tx: Tx, job: Job, of_job: Callable[..., Row | None], open_from: int | None, why: str | None
+    ) -> None:
         row = of_job(tx, lock=True)
         if row is not None:
             jobs.progress(tx, job.job_id, self._lease)
             campaign.note(tx, row, open_from)
-            if open_from is not None and row["status"] == campaign.SENDING and row["channel"] in self._judges:
-                self._judge(tx, row)
+            if why is not None and row["status"] == campaign.SENDING:
+                self._pause(tx, row, why)
 
-    def _judge(self, tx: Tx, row: Row) -> None:
-        why = self._judges[row["channel"]](tx, row)
-        if why is None:
-            return
+    def _pause(self, tx: Tx, row: Row, why: str) -> None:
         campaign.pause(tx, row, why)
         who = account.by_user(tx, row["user_id"])
         if who is not None and who.email:
