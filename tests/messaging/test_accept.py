@@ -405,6 +405,36 @@ def test_a_message_is_stored_as_its_channel_made_it(house: Steps) -> None:
     assert (row.units, row.receipts_left, row.date) == (2, 1, int(house.clock.now))
 
 
+NUMBERS = [f"+6149157{place:04d}" for place in range(100)]
+MANY = {
+    "one text": [{}] * 100,
+    "a text each": [{"body": f"Hello {place}", "contact_id": place} for place in range(100)],
+    "one of another country": [{}] * 57 + [{"country": "NZ"}] + [{}] * 42,
+    "all of it different": [
+        {"sender": f"S{place}", "carrier": f"C{place}", "custom_string": str(place), "source": f"s{place}"}
+        for place in range(100)
+    ],
+    "details of some": [{"details": {"page": place}} if place % 3 else {} for place in range(100)],
+}
+
+
+@pytest.mark.parametrize("given", MANY.values(), ids=MANY)
+@pytest.mark.parametrize("size", [1, 100])
+def test_messages_of_many_are_stored_as_each_by_itself_is(house: Steps, given: list[dict[str, Any]], size: int) -> None:
+    """What rows have alike goes to the database once, and no row may get it from another one."""
+    who = house.account()
+    drafts = [draft(number, **one) for number, one in zip(NUMBERS, given, strict=True)]
+    orders = [order(who, *drafts[first : first + size], request_id=f"R{first}") for first in range(0, 100, size)]
+    fates = [fate for answer in house.accept(*orders) for fate in answer]
+    stored = [house.message(who, fate.message_id) for fate in fates]
+    assert [row.ordinal for row in stored] == list(range(1, 101))
+    for place, (row, made) in enumerate(zip(stored, drafts, strict=True)):
+        names = ("sender", "recipient", "country", "carrier", "body", "custom_string", "contact_id", "source")
+        assert [getattr(row, name) for name in names] == [getattr(made, name) for name in names]
+        assert row.request_id == f"R{place - place % size}"
+        assert row.known() == (made.details or {})
+
+
 # What is counted and shared.
 
 

@@ -17,6 +17,11 @@ few sizes, since SQLite would compile one for each number of rows, which costs a
 """
 VALUES_A_STATEMENT = 30_000
 """Most values of one multi-row VALUES: SQLite takes 32,766."""
+MANY = 16
+"""Rows from which on it pays to look which columns have one value in all of them."""
+
+Alike = Sequence[frozenset[str]]
+"""Sets of columns that rows of one statement have alike as a rule, the largest set first."""
 
 WAIT = 10
 """Seconds that a connection to SQLite waits for another process that writes."""
@@ -142,13 +147,22 @@ class Dialect:
         """(event of an engine, what is called then): what is done with each new connection."""
         return [("connect", _read_pragmas if readonly else _write_pragmas)]
 
-    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert many rows by few statements. Values must be plain (int, str, float, bool, None)."""
-        start, left, most = 0, len(rows), VALUES_A_STATEMENT // len(columns)
+    def insert_rows(
+        self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], alike: Alike = ()
+    ) -> None:
+        """Insert many rows by few statements. Values must be plain (int, str, float, bool, None).
+
+        A value of a column that many rows have alike is given to SQLite once, and not once a row (docs/performance.md).
+        """
+        names = tuple(columns)
+        start, left, most = 0, len(rows), VALUES_A_STATEMENT // len(names)
         for size in ROWS_A_STATEMENT:
             while left >= size <= most:
                 chunk = rows[start : start + size]
-                cursor.execute(_insert(table, tuple(columns), size, self.mark), list(chain.from_iterable(chunk)))
+                if alike and size >= MANY:
+                    cursor.execute(*_insert_alike(table, names, chunk, alike))
+                else:
+                    cursor.execute(_insert(table, names, size, self.mark), list(chain.from_iterable(chunk)))
                 start, left = start + size, left - size
 
 
@@ -224,7 +238,9 @@ class PostgreSQL(Dialect):
     def _connect(self, _dialect: Any, _record: Any, arguments: Sequence[Any], parameters: dict[str, Any]) -> Any:
         return self._driver.connect(*arguments, **parameters)
 
-    def insert_rows(self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def insert_rows(
+        self, cursor: Any, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], alike: Alike = ()
+    ) -> None:
         """COPY from 50 rows up, one multi-row INSERT below that."""
         if len(rows) < 50:  # one statement, since each has to go to the server and back
             cursor.execute(_insert(table, tuple(columns), len(rows), self.mark), list(chain.from_iterable(rows)))
@@ -238,6 +254,42 @@ class PostgreSQL(Dialect):
 def _insert(table: str, columns: tuple[str, ...], rows: int, mark: str) -> str:
     one = "(" + ",".join([mark] * len(columns)) + ")"
     return f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([one] * rows)  # noqa: S608
+
+
+def _insert_alike(
+    table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], alike: Alike
+) -> tuple[str, list[Any]]:
+    """Statement and values of rows for SQLite; `alike` is tried from the first set to the last."""
+    by_column = list(zip(*rows, strict=True))
+    for names in alike:
+        shared, own = _places(columns, names)
+        if all(by_column[place].count(by_column[place][0]) == len(rows) for place in shared):
+            values = [by_column[place][0] for place in shared]
+            values.extend(chain.from_iterable(zip(*(by_column[place] for place in own), strict=True)))
+            return _insert_selected(table, columns, names, len(rows)), values
+    return _insert(table, columns, len(rows), "?"), list(chain.from_iterable(rows))
+
+
+@lru_cache(maxsize=256)
+def _places(columns: tuple[str, ...], names: frozenset[str]) -> tuple[list[int], list[int]]:
+    """The places of these columns, and those of all others."""
+    places = range(len(columns))
+    return [place for place in places if columns[place] in names], [
+        place for place in places if columns[place] not in names
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _insert_selected(table: str, columns: tuple[str, ...], alike: frozenset[str], rows: int) -> str:
+    """The marks of the values that all rows share come first."""
+    shared, own = _places(columns, alike)
+    chosen = {place: f"?{number}" for number, place in enumerate(shared, 1)}
+    chosen |= {place: f"own.column{number}" for number, place in enumerate(own, 1)}
+    one = "(" + ",".join("?" * len(own)) + ")"
+    return (
+        f"INSERT INTO {table} ({','.join(columns)}) SELECT {','.join(chosen[place] for place in range(len(columns)))}"  # noqa: S608
+        f" FROM (VALUES {','.join([one] * rows)}) AS own"
+    )
 
 
 def _cause(problem: BaseException) -> BaseException:

@@ -177,7 +177,6 @@ def _plain(draft: Draft) -> str:
 def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
     """Insert the messages and their queue rows: one multi-row insert for all orders together."""
     inserted: list[tuple[object, ...]] = []
-    with_extra: list[tuple[object, ...]] = []
     queued: dict[str, list[claim.Work]] = {}
     good = [(order, [fate for fate in fates if fate.status == Status.SUCCESS]) for order, fates in accepted]
     _enter_links(tx, [(order, fate) for order, fates in good for fate in fates if fate.draft.links])
@@ -199,19 +198,15 @@ def _store(tx: Tx, accepted: Sequence[tuple[Order, list[Accepted]]]) -> None:
         bulk = len(order.drafts) > BULK or order.campaign_id is not None
         priority = claim.BULK if bulk else claim.SINGLE
         work = queued.setdefault(channel.name, [])
-        for place, fate in enumerate(fates, ordinal):
-            row = _row(order, fate, place, date)
-            extra = _extra(order, fate.draft)
-            if extra is None:
-                inserted.append(msgspec.structs.astuple(row))
-            else:
-                with_extra.append((*msgspec.structs.astuple(row), *extra))
+        inserted += _rows(order, fates, ordinal, date)
+        for fate in fates:
             fate.date = date
-            if not fate.draft.free:
-                due_at = row.schedule if row.schedule > date else tx.clock
-                work.append((priority, due_at, user_id, fate.message_id))
-    tx.insert_rows("messages", _COLUMNS, inserted)
-    tx.insert_rows("messages", (*_COLUMNS, "campaign_id", "details"), with_extra)
+        work += [
+            (priority, fate.draft.schedule if fate.draft.schedule > date else tx.clock, user_id, fate.message_id)
+            for fate in fates
+            if not fate.draft.free
+        ]
+    tx.insert_rows("messages", _COLUMNS, inserted, _ALIKE)
     reached.enter(tx, [(*key, end - counts[key], end - 1) for key, (end, _) in places.items()])
     tally.write(tx)
     for name, work in queued.items():
@@ -260,45 +255,51 @@ def _places(tx: Tx, user_id: int, channel: str, count: int) -> tuple[int, int]:
     return first, date
 
 
-_COLUMNS = NewMessage.__struct_fields__
+_COLUMNS = (*NewMessage.__struct_fields__, "campaign_id", "details")
+_OF_AN_ORDER = frozenset(
+    ("user_id", "channel", "subaccount_id", "date", "from_email", "list_id", "request_id", "campaign_id")
+)
+_OF_ONE_TEXT = frozenset(_COLUMNS) - {"ordinal", "message_id", "recipient", "msisdn", "carrier", "body", "contact_id"}
+_ALIKE = (_OF_ONE_TEXT, _OF_ONE_TEXT - {"request_id"}, _OF_AN_ORDER)
+"""What messages have alike: those of one order that say the same, but for placeholders, to one country; several orders
+of one account; and those of one order in any case.
+"""
 
 
-def _row(order: Order, fate: Accepted, ordinal: int, date: int) -> NewMessage:
-    """By position, since names would cost a tenth of accepting a message; test_accept.py checks each column."""
-    draft, who = fate.draft, order.principal
-    schedule = draft.schedule or date
-    status = message.COMPLETED if draft.free else message.SCHEDULED if schedule > date else message.QUEUED
-    return NewMessage(
-        who.user_id,
-        order.channel.name,
-        ordinal,
-        fate.message_id,
-        who.subaccount_id,
-        date,
-        schedule,
-        draft.sender,
-        draft.recipient,
-        msisdn(draft.recipient),
-        draft.country,
-        draft.carrier,
-        draft.body,
-        draft.encoding,
-        draft.units,
-        draft.awaits,
-        fate.price_micros,
-        status,
-        None if draft.free else Code.ACCEPTED,
-        draft.custom_string,
-        draft.from_email,
-        draft.list_id,
-        draft.contact_id,
-        draft.source,
-        order.request_id,
-    )
-
-
-def _extra(order: Order, draft: Draft) -> tuple[int | None, str | None] | None:
-    """(campaign_id, details) of a message that has one of them: most have none, and are inserted without."""
-    if draft.details is None:
-        return None if order.campaign_id is None else (order.campaign_id, None)
-    return order.campaign_id, msgspec.json.encode(draft.details).decode()
+def _rows(order: Order, fates: Sequence[Accepted], ordinal: int, date: int) -> list[tuple[object, ...]]:
+    """Rows of `messages` by their columns, without names, which would cost as much; test_accept.py checks each."""
+    who, channel, request_id, campaign_id = order.principal, order.channel.name, order.request_id, order.campaign_id
+    user_id, subaccount_id = who.user_id, who.subaccount_id
+    return [
+        (
+            user_id,
+            channel,
+            place,
+            fate.message_id,
+            subaccount_id,
+            date,
+            draft.schedule or date,
+            draft.sender,
+            draft.recipient,
+            msisdn(draft.recipient),
+            draft.country,
+            draft.carrier,
+            draft.body,
+            draft.encoding,
+            draft.units,
+            draft.awaits,
+            fate.price_micros,
+            message.COMPLETED if draft.free else message.SCHEDULED if draft.schedule > date else message.QUEUED,
+            None if draft.free else Code.ACCEPTED,
+            draft.custom_string,
+            draft.from_email,
+            draft.list_id,
+            draft.contact_id,
+            draft.source,
+            request_id,
+            campaign_id,
+            None if draft.details is None else msgspec.json.encode(draft.details).decode(),
+        )
+        for place, fate in enumerate(fates, ordinal)
+        for draft in (fate.draft,)
+    ]

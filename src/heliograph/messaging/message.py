@@ -73,7 +73,11 @@ def record(tx: Tx, events: Sequence[tuple[int, str, str, str]]) -> None:
         (user_id, key, number, status, detail[:1000])
         for number, (user_id, key, status, detail) in zip(_sequence(tx, len(events)), events, strict=True)
     ]
-    tx.insert_rows("message_events", ("user_id", "message_id", "seq", "status", "detail"), rows)
+    tx.insert_rows("message_events", _EVENT, rows, _ALIKE)
+
+
+_EVENT = ("user_id", "message_id", "seq", "status", "detail")
+_ALIKE = (frozenset({"user_id", "status", "detail"}), frozenset({"user_id", "status"}))
 
 
 def timeline(tx: Tx, user_id: int, message_id: str) -> list[tuple[float, str, str]]:

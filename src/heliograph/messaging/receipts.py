@@ -16,6 +16,7 @@ from heliograph.messaging.rows import Key, Message
 from heliograph.transports.base import MessageKey, Receipt
 
 COLUMNS = rows.Receipt.__struct_fields__
+_TOLD_ALIKE = (frozenset(COLUMNS) - {"message_id", "timestamp_send", "custom_string"},)
 
 COMPLAINT = "complaint"
 """`error_code` of the receipt of a complaint."""
@@ -42,13 +43,14 @@ def remember(tx: Tx, handed: Handed, hooks: Hooks) -> None:
         (transport, remote_id, row.user_id, row.channel, row.message_id, tx.now)
         for (transport, remote_id), row in handed.items()
     ]
-    tx.insert_rows("handovers", _HANDOVER, waiting)
+    tx.insert_rows("handovers", _HANDOVER, waiting, _HANDED_ALIKE)
     if tx.driver("SELECT 1 FROM parked_receipts LIMIT 1").fetchone():
         keys = {pair: row.message_key for pair, row in handed.items()}
         _apply_parked(tx, keys, hooks)
 
 
 _HANDOVER = ("transport", "remote_id", "user_id", "channel", "message_id", "at")
+_HANDED_ALIKE = (frozenset({"transport", "user_id", "channel", "at"}),)
 
 
 def _keep_expiring(tx: Tx, older: Sequence[Any], newer: Message) -> None:
@@ -327,7 +329,7 @@ def _list(tx: Tx, told: Sequence[Ended], hooks: Hooks) -> None:
         first, _ = counters.take(tx, user_id, name, len(listed))
         for place, entry in enumerate(listed, first):
             entry.ordinal = place
-    tx.insert_rows("receipts", COLUMNS, [msgspec.structs.astuple(entry) for entry in entries])
+    tx.insert_rows("receipts", COLUMNS, [msgspec.structs.astuple(entry) for entry in entries], _TOLD_ALIKE)
 
 
 def list_name(channel: str) -> str:

@@ -25,6 +25,7 @@ _BULK = "FROM queue WHERE channel = ? AND priority > 1"
 """As the index ix_queue_bulk says it: with `= 2`, the index by time would seem to fit as well."""
 
 COLUMNS = ("channel", "priority", "due_at", "user_id", "message_id", "attempts", "claimed")
+_ALIKE = (frozenset(COLUMNS) - {"message_id"}, frozenset({"channel", "attempts", "claimed"}))
 
 
 Work = tuple[int, float, int, str]
@@ -48,7 +49,7 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
 def enqueue(tx: Tx, channel: str, work: Sequence[Work]) -> None:
     """Insert work, and wake the channel's loop."""
     rows = [(channel, priority, due_at, user_id, message_id, 0, 0) for priority, due_at, user_id, message_id in work]
-    tx.insert_rows("queue", COLUMNS, rows)
+    tx.insert_rows("queue", COLUMNS, rows, _ALIKE)
     tx.wake("queue:" + channel)
 
 
