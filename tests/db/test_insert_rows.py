@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from heliograph.db.engine import Tx
+from heliograph.messaging.rows import Receipt
 from support import steps
 from support.steps import Steps
 
@@ -72,21 +73,7 @@ def test_null_is_not_an_empty_text(house: Steps, codes: tuple[str | None, str | 
         )
         for place in range(100)
     ]
-    columns = tuple(
-        [
-            "user_id",
-            "channel",
-            "message_id",
-            "subaccount_id",
-            "timestamp_send",
-            "timestamp",
-            "status",
-            "status_code",
-            "status_text",
-            "error_code",
-            "custom_string",
-        ]
-    )
+    columns = tuple(name for name in Receipt.__struct_fields__ if name not in ("ordinal", "error_text", "details"))
 
     def stored(tx: Tx) -> Any:
         tx.insert_rows("receipts", columns, rows, (frozenset(columns) - {"message_id"},))
