@@ -110,12 +110,11 @@ class House:
             router=lambda: self.router,
         )
         deliveries = {name: self._delivery(channel) for name, channel in self.channels.items()}
+        work = JobLoop(self.database, background.runners())
         for delivery in deliveries.values():
             await delivery.take_over()
-        self._loops = [
-            *(ChannelLoop(self.database, name, delivery) for name, delivery in deliveries.items()),
-            JobLoop(self.database, background.runners()),
-        ]
+        await work.take_over()
+        self._loops = [*(ChannelLoop(self.database, name, delivery) for name, delivery in deliveries.items()), work]
         for loop in self._loops:
             loop.start()
         self._upkeep = Upkeep(self.database, background.duties())

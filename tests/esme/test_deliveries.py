@@ -15,6 +15,7 @@ from heliograph.esme import deliveries, login, outbox
 from heliograph.messaging import rows
 from heliograph.transports.smpp import parts, pdu
 from heliograph.transports.smpp.session import Session
+from support import steps
 from support.certificates import self_signed
 from support.server import ONE_DATABASE, Api, Running
 from transports.conformance import run
@@ -164,6 +165,18 @@ def test_what_was_not_acknowledged_comes_at_the_next_bind(server: Running, api: 
             await emptied(server, own[0])
 
     run(scenario())
+
+
+def test_what_a_lost_process_had_in_hand_is_due_at_once_and_comes_first(emptied_url: str) -> None:
+    with steps.taken(emptied_url) as house:
+        row = ("acme", "", house.clock.now, house.clock.now + DAY)
+        columns = ("system_id", "body", "due_at", "valid_until")
+        house.write(lambda tx: tx.insert_rows("smpp_deliveries", columns, [row] * 3))
+        held = house.write(lambda tx: deliveries.claim(tx, "acme", 2, 60.0))
+        house.clock.now += 1
+        house.write(deliveries.free)
+        again = house.write(lambda tx: deliveries.claim(tx, "acme", 2, 60.0))
+        assert [one.delivery_id for one in again] == [one.delivery_id for one in held]
 
 
 @ONE_DATABASE

@@ -111,9 +111,9 @@ def test_many_are_inserted_at_once(migrated_url: str) -> None:
     run(migrated_url, scenario)
 
 
-def test_a_waiting_job_can_be_hurried_but_not_one_that_may_be_running(migrated_url: str) -> None:
+def test_a_waiting_job_can_be_hurried_but_not_one_that_is_in_hand(migrated_url: str) -> None:
     async def scenario(database: Database, clock: Clock) -> None:
-        await database.write(lambda tx: put(tx, "a", 1, after=jobs.LEASE + 1))
+        await database.write(lambda tx: put(tx, "a", 1, after=5))
         await database.write(lambda tx: put(tx, "b", 2))
         (running,) = await database.write(lambda tx: jobs.claim(tx, 8, {}))
         assert running.payload == {"n": 2}
@@ -254,6 +254,26 @@ def test_what_is_under_way_at_the_end_comes_back_by_its_lease(migrated_url: str)
         clock.now += jobs.LEASE
         (job,) = await database.write(lambda tx: jobs.claim(tx, 1, {}))
         assert job.attempt == 2
+
+    run(migrated_url, scenario)
+
+
+def test_the_next_process_on_sqlite_takes_up_at_once_what_a_lost_one_had_in_hand(migrated_url: str) -> None:
+    """What waits for its time goes on waiting: a first time, or for another try. Elsewhere leases end."""
+
+    async def scenario(database: Database, clock: Clock) -> None:
+        alone = database.alone = database.dialect.on_loop
+        await database.write(lambda tx: put(tx, "a", 1, 2))
+        await database.write(lambda tx: put(tx, "b", 3, after=60))
+        held, tried = await database.write(lambda tx: jobs.claim(tx, 8, {}))
+        await database.write(lambda tx: jobs.again(tx, tried.job_id, 60, "why"))
+        clock.now += 1
+        loop = JobLoop(database, {})
+        await loop.take_over()
+        taken = await database.write(lambda tx: jobs.claim(tx, 8, {}))
+        assert [(job.job_id, job.attempt) for job in taken] == ([(held.job_id, 2)] if alone else [])
+        clock.now += 60
+        assert numbers(await database.write(lambda tx: jobs.claim(tx, 8, {}))) == [2, 3]
 
     run(migrated_url, scenario)
 

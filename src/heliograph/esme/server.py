@@ -59,9 +59,11 @@ class EsmeServer:
         self._loop: asyncio.AbstractEventLoop
 
     async def __aenter__(self) -> Self:
-        """Listen. Raises SettingsError."""
+        """Listen. Raises SettingsError, DatabaseAway."""
         self._loop = asyncio.get_running_loop()
         self._database.on_wake(deliveries.WAKE, self._stir)
+        if self._database.alone:
+            await self._database.write(deliveries.free, slow=True)
         try:
             await self._listen()
         except BaseException:

@@ -117,11 +117,16 @@ def claim(tx: Tx, limit: int, room: Mapping[str, int]) -> list[Job]:
                 taken += _taken(tx.rows(mine), free, room)
     if taken:
         tx.driver_in(
-            "UPDATE jobs SET attempts = attempts + 1, due_at = ? WHERE job_id IN ({})",
+            "UPDATE jobs SET claimed = 1, attempts = attempts + 1, due_at = ? WHERE job_id IN ({})",
             [tx.clock + LEASE],
             [job.job_id for job in taken],
         )
     return taken
+
+
+def free(tx: Tx) -> None:
+    """Make due at once what another process has claimed. Only where that process is known to be gone (db/holder.py)."""
+    tx.driver("UPDATE jobs SET due_at = ? WHERE claimed = 1 AND due_at > ?", [tx.clock, tx.clock])
 
 
 def hold(tx: Tx, job_id: int, lease: float = LEASE) -> None:
@@ -156,18 +161,19 @@ def done(tx: Tx, job_id: int) -> None:
 
 def again(tx: Tx, job_id: int, after: float, why: str) -> None:
     """Put a job back, due `after` seconds from now, with the reason."""
-    tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(due_at=tx.clock + after, last_error=why[:2000]))
+    put_back = {"claimed": 0, "due_at": tx.clock + after, "last_error": why[:2000]}
+    tx.execute(jobs.update().where(jobs.c.job_id == job_id).values(put_back))
     tx.wake("jobs")
 
 
 def hurry(tx: Tx, kind: str, payloads: Iterable[dict[str, Any]]) -> None:
-    """Make these jobs due now, but only those due later than a lease from now: an earlier one may be running.
+    """Make these jobs due now, but for those that a process has in hand.
 
     What another transaction has just in hand is left to it: nobody waits, so two of them cannot wait for each other.
     """
     texts = [msgspec.json.encode(payload).decode() for payload in payloads]
-    sql = "SELECT job_id FROM jobs WHERE kind = ? AND due_at > ? AND payload IN ({}) " + tx.dialect.skip_locked  # noqa: S608
-    waiting = [row[0] for row in tx.driver_in(sql, [kind, tx.clock + LEASE], texts)]
+    sql = "SELECT job_id FROM jobs WHERE kind = ? AND claimed = 0 AND payload IN ({}) " + tx.dialect.skip_locked  # noqa: S608
+    waiting = [row[0] for row in tx.driver_in(sql, [kind], texts)]
     tx.driver_in("UPDATE jobs SET due_at = ? WHERE job_id IN ({})", [tx.clock], waiting)
     tx.wake("jobs")
 

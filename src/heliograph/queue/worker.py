@@ -167,6 +167,13 @@ class JobLoop(Loop):
         self._runners = runners
         self._lanes = jobs.Lanes()
 
+    async def take_over(self) -> None:
+        """Take up at once what a process that was lost had in hand, where no other one can have it. Called before the
+        loop begins.
+        """
+        if self._database.alone:
+            await self._database.write(jobs.free, slow=True)
+
     async def _step(self) -> bool:
         free = JOBS_AT_ONCE - len(self._running)
         if free <= 0:

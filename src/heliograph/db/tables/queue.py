@@ -37,9 +37,12 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("payload", Text, nullable=False),
     Column("last_error", Text),
+    Column("claimed", SmallInteger, nullable=False, server_default="0"),
     Index(None, "lane", "due_at"),
 )
-"""Background work other than messages. `lane` groups what must not crowd out others (one webhook target)."""
+"""Background work other than messages. `lane` groups what must not crowd out others (one webhook target). `claimed` is
+1 while a process has a job in hand: `due_at` is the end of its lease then.
+"""
 
 idempotency = Table(
     "idempotency",
