@@ -21,7 +21,7 @@ MANY = 16
 """Rows from which on it pays to look which columns have one value in all of them."""
 
 Alike = Sequence[frozenset[str]]
-"""Sets of columns that rows of one statement have alike as a rule, the largest set first."""
+"""Sets of columns that rows of one statement have alike as a rule, the largest set first; none has all columns."""
 
 WAIT = 10
 """Seconds that a connection to SQLite waits for another process that writes."""
@@ -273,10 +273,8 @@ def _insert_alike(
 @lru_cache(maxsize=256)
 def _places(columns: tuple[str, ...], names: frozenset[str]) -> tuple[list[int], list[int]]:
     """The places of these columns, and those of all others."""
-    places = range(len(columns))
-    return [place for place in places if columns[place] in names], [
-        place for place in places if columns[place] not in names
-    ]
+    shared = [place for place, name in enumerate(columns) if name in names]
+    return shared, [place for place in range(len(columns)) if place not in shared]
 
 
 @lru_cache(maxsize=1024)
@@ -286,10 +284,8 @@ def _insert_selected(table: str, columns: tuple[str, ...], alike: frozenset[str]
     chosen = {place: f"?{number}" for number, place in enumerate(shared, 1)}
     chosen |= {place: f"own.column{number}" for number, place in enumerate(own, 1)}
     one = "(" + ",".join("?" * len(own)) + ")"
-    return (
-        f"INSERT INTO {table} ({','.join(columns)}) SELECT {','.join(chosen[place] for place in range(len(columns)))}"  # noqa: S608
-        f" FROM (VALUES {','.join([one] * rows)}) AS own"
-    )
+    values = ",".join(chosen[place] for place in range(len(columns)))
+    return f"INSERT INTO {table} ({','.join(columns)}) SELECT {values} FROM (VALUES {','.join([one] * rows)}) AS own"  # noqa: S608
 
 
 def _cause(problem: BaseException) -> BaseException:
