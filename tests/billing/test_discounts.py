@@ -66,7 +66,8 @@ def test_each_package_shows_its_prices(buyer: Api) -> None:
 
 def test_automatic_recharges_keep_the_prices(buyer: Api) -> None:
     buyer.put("/recharge/purchase/2")
-    buyer.put("/recharge/auto-recharge", {"auto_recharge": 1, "low_credit_amount": 500})
+    enough = {"auto_recharge": 1, "auto_recharge_amount": 600, "low_credit_amount": 500}
+    buyer.put("/recharge/auto-recharge", enough)  # the server's own duty finds nothing more to recharge
     buyer.server.write(lambda tx: payments.recharge_all(tx, "manual"))
     buyer.until(lambda: buyer.get("/recharge/transactions")["total"] == 2)
     assert price(buyer) == 0.06435

@@ -224,7 +224,8 @@ def test_a_balance_that_falls_too_low_is_recharged(api: Api) -> None:
 
 def test_a_declined_card_is_left_alone_until_there_is_a_new_one(api: Api) -> None:
     put_card(api, "4000000000000341")
-    api.put("/recharge/auto-recharge", {"auto_recharge": 1, "low_credit_amount": 500})
+    enough = {"auto_recharge": 1, "auto_recharge_amount": 600, "low_credit_amount": 500}
+    api.put("/recharge/auto-recharge", enough)  # the server's own duty finds nothing more to recharge
 
     def attempts() -> list[str]:
         rows = api.server.read(
