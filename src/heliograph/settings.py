@@ -157,7 +157,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 5
     validity_hours: Annotated[int, Meta(ge=1, description="Hours until a message without a receipt fails.")] = 72
     lease_seconds: Annotated[
-        int, Meta(ge=1, description="Seconds after which the work of a lost process is taken up by another.")
+        int, Meta(ge=2, description="Seconds after which the work of a lost process is taken up by another.")
     ] = 120
     shared_senders: Annotated[
         str,

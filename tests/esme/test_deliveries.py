@@ -167,6 +167,23 @@ def test_what_was_not_acknowledged_comes_at_the_next_bind(server: Running, api: 
     run(scenario())
 
 
+def test_an_esme_that_never_answers_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "STOP", 0.05)
+    server = Running(tmp_path)
+    api = server.account()
+    own = add_login(server, api)
+    arrive(server, api, "text")
+
+    async def scenario() -> None:
+        esme = await Esme.connect(server)
+        assert await esme.bind(*own) == 0
+        assert (await esme.wire.read()).command == pdu.DELIVER_SM
+        await asyncio.to_thread(server.stop)
+        await esme.wire.close()
+
+    run(scenario())
+
+
 def test_what_a_lost_process_had_in_hand_is_due_at_once_and_comes_first(emptied_url: str) -> None:
     with steps.taken(emptied_url) as house:
         row = ("acme", "", house.clock.now, house.clock.now + DAY)

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from heliograph.accounts.account import Principal
-from heliograph.billing import commission, usage
+from heliograph.billing import commission, ledger, usage
 from heliograph.billing.commission import Terms
 from heliograph.billing.prices import default
 from heliograph.clock import DAY
 from heliograph.db.engine import Tx
-from heliograph.messaging import message, receipts, rows
+from heliograph.errors import Unavailable
+from heliograph.messaging import cancel, message, receipts, rows
 from heliograph.messaging.channel import Channel, Draft
 from heliograph.messaging.deliver import HELD, UNROUTED, Attempt, Delivery, Parcel
 from heliograph.messaging.message import CANCELLED, COMPLETED, FAILED, QUEUED, SENT
@@ -560,6 +561,111 @@ def test_the_next_process_on_sqlite_takes_up_at_once_what_a_lost_one_had_in_hand
     house.deliver()
     assert house.timeline(waiting) == [CLAIMED_AGAIN, TAKEN]
     assert house.timeline(later) == ([] if alone else [TAKEN])
+
+
+def test_a_clock_that_was_set_back_meanwhile_does_not_hold_back_what_was_lost(house: House) -> None:
+    house.accept(draft(A))
+    house.take(house.another())
+    house.clock.now -= 3600
+    house.steps.write(lambda tx: claim.free(tx, "sms"))
+    assert house.due() == 0
+
+
+def test_what_was_lost_and_then_held_says_that_it_may_be_sent_twice(house: House) -> None:
+    """Its campaign stood still when the lost claim came back: being held leaves no trace of a claim."""
+    (sent,) = house.accept(draft(A))
+    house.take(house.another())
+    house.held = {(house.who.user_id, sent)}
+    house.clock.now += LEASE
+    assert house.take() == []
+    house.held = set()
+    house.clock.now += HELD
+    house.deliver()
+    assert house.timeline(sent) == [CLAIMED_AGAIN, TAKEN]
+
+
+def test_a_renewal_that_failed_is_tried_again_before_anything_is_claimed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage that was longer than the lease, too: what is in hand here must not be claimed here."""
+    house.accept(draft(A))
+    taken = house.take()
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable
+
+    house.clock.now += LEASE - 1
+    with monkeypatch.context() as patch:
+        patch.setattr(house.steps.database, "write", away)
+        with pytest.raises(Unavailable):
+            house.run(house.delivery.renew())
+    house.clock.now += 2
+    house.run(house.delivery.renew())
+    assert house.take() == []
+    house.carry(taken)
+    assert len(house.carrier.got) == 1
+
+
+def test_of_two_messages_with_one_id_of_their_carrier_the_older_one_expires(house: House) -> None:
+    """In one batch as in two: the newer one has the id, and the older one hears of no receipt any more."""
+    older, newer = house.accept(draft(A), draft(B))
+    house.hear(house.delivery, house.take(), Sent(("x",)))
+    house.delivered("x")
+    assert (house.status(older), house.status(newer)) == (SENT, COMPLETED)
+    house.steps.write(lambda tx: receipts.expire(tx, tx.now + 1, house.hooks))
+    assert house.status(older) == FAILED
+
+
+def test_what_was_undone_is_told_when_it_is_done_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that says that a message waits is written once, by the transaction that is committed."""
+    (sent,) = house.accept(draft(A))
+    write, undone = house.steps.database.write, [True]
+
+    def away(work: Any, **given: Any) -> Any:
+        async def written() -> Any:
+            def fails(tx: Tx) -> Any:
+                found = work(tx)
+                if isinstance(found, list) or not undone:  # taking it goes well
+                    return found
+                undone.clear()
+                raise Unavailable
+
+            return await write(fails, **given)
+
+        return written()
+
+    monkeypatch.setattr("heliograph.db.database.AGAIN", (0.0,))
+    monkeypatch.setattr(house.steps.database, "write", away)
+    house.hear(house.delivery, house.take(), Retry(5.0, "no bind", waiting=True))
+    assert not undone
+    assert [text for _, text in house.timeline(sent)] == ["Waits for acme: no bind."]
+    house.clock.now += 5
+    house.hear(house.delivery, house.take(), Retry(5.0, "no bind", waiting=True))
+    assert len(house.timeline(sent)) == 1
+
+
+def test_balances_are_locked_before_the_counters_of_a_day(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accepting does so: in another order two processes would wait for each other."""
+    order: list[str] = []
+    lock, write = ledger.lock, usage.Tally.write
+    monkeypatch.setattr(ledger, "lock", lambda *given: order.append("balance") or lock(*given))
+    monkeypatch.setattr(usage.Tally, "write", lambda *given: order.append("day") or write(*given))
+    house.accept(draft(A))
+    accepted = list(order)
+    order.clear()
+    house.hear(house.delivery, house.take(), REFUSED)
+    assert accepted[0] == order[0] == "balance"
+    assert "day" in accepted
+    assert "day" in order
+
+
+def test_only_what_is_to_be_sent_later_is_cancelled_with_all_that_is_scheduled(house: House) -> None:
+    """What waits for its turn at a carrier, or for its campaign, looks like it in the queue."""
+    early, still, later = house.accept(draft(A), draft(B), draft(C, schedule=int(house.clock.now) + 600))
+    house.held = {(house.who.user_id, still)}
+    house.hear(house.delivery, house.take(), Retry(5.0, "one a second", early=True))
+    assert house.steps.write(lambda tx: cancel.cancel_all(tx, house.who.user_id, house.channel)) == 1
+    assert [house.status(one) for one in (early, still, later)] == [QUEUED, QUEUED, CANCELLED]
 
 
 # Several on their way.

@@ -13,7 +13,7 @@ from heliograph.accounts.vault import Vault
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.errors import Unavailable
-from heliograph.messaging import accept, deliver, receipts
+from heliograph.messaging import accept, receipts
 from heliograph.messaging.channel import Draft, Order
 from heliograph.messaging.events import StoredEvents
 from heliograph.messaging.routing import Router
@@ -131,7 +131,7 @@ def play(
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver, "RECORD_AGAIN", (0.001, 0.002))
+    monkeypatch.setattr("heliograph.db.database.AGAIN", (0.001, 0.002))
     monkeypatch.setattr("heliograph.queue.worker.POLL", 0.01)
 
 

@@ -58,8 +58,7 @@ def test_what_comes_too_early_was_no_try_and_comes_again_at_its_turn(migrated_ur
         for pause in (20.0, 20.0, 20.0):
             (parcel,) = await bench.database.write(lambda tx: bench.delivery.collect(tx, 10))
             assert parcel.claimed.attempt == 1
-            early = [deliver.Attempt(parcel, "there", EARLY)]
-            await bench.database.write(lambda tx, early=early: bench.delivery.settle(tx, early))
+            await bench.delivery._settle([deliver.Attempt(parcel, "there", EARLY)])
             assert await bench.delivery.next_due() == now[0] + pause
             now[0] += pause
         told = await bench.database.read(lambda tx: message.timeline(tx, *parcel.row.key))

@@ -268,7 +268,7 @@ def test_scheduled_is_what_waits_for_its_time_and_was_never_tried(house: Steps) 
     put(house, "later too", priority=BULK, after=600)
 
     def scheduled() -> list[str]:
-        return house.write(lambda tx: claim.withdraw(tx, claim.scheduled(tx, JANE, "sms")))
+        return house.write(lambda tx: claim.withdraw(tx, claim.scheduled(tx, JANE, "sms").values()))
 
     house.clock.now += 600
     assert scheduled() == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.errors import Unavailable
 from heliograph.queue import jobs, worker
 from heliograph.queue.jobs import Job, Lanes
 from heliograph.queue.worker import JobLoop
@@ -254,6 +255,87 @@ def test_what_is_under_way_at_the_end_comes_back_by_its_lease(migrated_url: str)
         clock.now += jobs.LEASE
         (job,) = await database.write(lambda tx: jobs.claim(tx, 1, {}))
         assert job.attempt == 2
+
+    run(migrated_url, scenario)
+
+
+def test_a_full_lane_does_not_hide_what_becomes_due_in_others(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its time, or since another process has put it in: nobody wakes the loop then."""
+    monkeypatch.setattr(worker, "POLL", 0.01)
+
+    async def scenario(database: Database, clock: Clock) -> None:
+        begun: asyncio.Queue[int] = asyncio.Queue()
+        may_end = asyncio.Event()
+
+        async def runner(job: Job) -> float | None:
+            begun.put_nowait(job.payload["n"])
+            if job.lane == "full":
+                await may_end.wait()
+            return None
+
+        await database.write(lambda tx: put(tx, "full", 1, 2, 3))
+        await database.write(lambda tx: put(tx, "other", 4, after=60))
+        loop = JobLoop(database, {"test": runner})
+        loop.start()
+        assert {await begun.get(), await begun.get()} == {1, 2}
+
+        async def next_one() -> int:
+            while begun.empty():
+                clock.now += 1
+                await asyncio.sleep(0.001)
+            return begun.get_nowait()
+
+        assert await next_one() == 4
+        other = Database(database.address, clock=clock)
+        await other.write(lambda tx: put(tx, "third", 5))
+        await other.close()
+        assert await next_one() == 5
+        may_end.set()
+        assert await begun.get() == 3
+        await loop.stop()
+
+    run(migrated_url, scenario)
+
+
+def test_a_job_whose_lease_runs_out_in_our_hands_is_not_run_twice(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage, or with a long job. What it came to is written when the database is back."""
+    monkeypatch.setattr(worker, "POLL", 0.01)
+    monkeypatch.setattr("heliograph.db.database.AGAIN", (0.001,))
+
+    async def scenario(database: Database, clock: Clock) -> None:
+        begun: asyncio.Queue[int] = asyncio.Queue()
+        may_end = asyncio.Event()
+
+        async def runner(job: Job) -> float | None:
+            begun.put_nowait(job.attempt)
+            await may_end.wait()
+            return None
+
+        await database.write(lambda tx: put(tx, "a", 1))
+        loop = JobLoop(database, {"test": runner})
+        loop.start()
+        assert await begun.get() == 1
+        clock.now += jobs.LEASE
+        await until(database, lambda tx: tx.driver("SELECT 1 FROM jobs WHERE attempts = 2").fetchone())
+        refused: list[int] = []
+        write = database.write
+
+        def away(work: Any, **given: Any) -> Any:
+            refused.append(1)
+            raise Unavailable
+
+        monkeypatch.setattr(database, "write", away)
+        may_end.set()
+        while len(refused) < 3:  # noqa: ASYNC110 - the double counts, and tells nobody
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(database, "write", write)
+        await until(database, lambda tx: not tx.driver("SELECT 1 FROM jobs").fetchone())
+        await loop.stop()
+        assert begun.empty()
 
     run(migrated_url, scenario)
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from heliograph.db.health import Health, errors, reason
 from heliograph.db.piece import Merge, Piece, Tell, resolve
 from heliograph.db.tables import epochs
 from heliograph.db.writer import LoopWriter, ThreadWriter, Writer
-from heliograph.errors import DatabaseAway
+from heliograph.errors import DatabaseAway, Unavailable
 
 T = TypeVar("T")
 CHECKPOINT_EVERY = 0.5
@@ -32,6 +33,9 @@ LONGEST_LOG = 32_000
 """Pages of SQLite's log (4 kB each, so 128 MB). A longer log is not only copied to the database but also begun anew, so
 that its file stops growing. The writer has to wait meanwhile, so the limit is large.
 """
+
+AGAIN = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between two tries to write what must not be lost while the database is away; the last one again and again."""
 
 FRESH = 1.0
 """Seconds for which it is believed that writing works, or does not."""
@@ -79,6 +83,19 @@ class Database:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.submit(Piece(resolve(future), run, urgent=urgent, slow=slow))
         return future
+
+    async def write_until_taken(self, run: Callable[[Tx], T]) -> T:
+        """Write in the background, again until the database takes it: what happened outside, and only we know of it.
+
+        It may run twice, since the answer to a COMMIT can be lost.
+        """
+        for pause in chain(AGAIN, repeat(AGAIN[-1])):
+            try:
+                return await self.write(run, urgent=False)
+            except Unavailable as problem:
+                log.error("database.not_recorded", error=repr(problem), again=pause)
+                await asyncio.sleep(pause)
+        raise AssertionError("there is no end to the pauses")
 
     def write_merged(
         self, merge: Merge, item: Any, *, weight: int = 1, urgent: bool = True, slow: bool = False

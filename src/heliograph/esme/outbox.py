@@ -44,10 +44,14 @@ class _Delivery(Exchange):
         self.done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     def answered(self, status: int, body: bytes) -> None:
-        self.done.set_result(status)
+        self._end(status)
 
     def lost(self, why: str) -> None:
-        self.done.set_result(None)
+        self._end(None)
+
+    def _end(self, status: int | None) -> None:
+        if not self.done.done():  # who waited for it may be gone
+            self.done.set_result(status)
 
 
 class Outbox:

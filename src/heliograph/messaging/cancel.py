@@ -18,8 +18,10 @@ def cancel(tx: Tx, user_id: int, channel: Channel, message_ids: Sequence[str]) -
 
 
 def cancel_all(tx: Tx, user_id: int, channel: Channel) -> int:
-    """Cancel every scheduled message of a channel; how many."""
-    return _cancelled(tx, user_id, channel, claim.scheduled(tx, user_id, channel.name))
+    """Cancel every message of a channel whose time is still to come; how many."""
+    waiting = claim.scheduled(tx, user_id, channel.name)
+    later = message.scheduled(tx, user_id, channel.name, waiting)
+    return _cancelled(tx, user_id, channel, [waiting[key] for key in later])
 
 
 def _cancelled(tx: Tx, user_id: int, channel: Channel, queue_ids: Sequence[int]) -> int:

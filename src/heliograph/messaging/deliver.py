@@ -5,16 +5,14 @@ The policy is the list of steps in `Delivery`. docs/one-sms.md follows a message
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import chain, repeat
 
 import msgspec
 import structlog
 
 from heliograph.accounts import account
-from heliograph.billing import usage
+from heliograph.billing import ledger, usage
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.errors import Unavailable
 from heliograph.messaging import message, receipts
 from heliograph.messaging.channel import Channel
 from heliograph.messaging.hooks import Hooks
@@ -41,9 +39,6 @@ HELD = 60.0
 
 MOST_TOLD = 10_000
 """Messages that are remembered to have been told of an outage: it has one line in a timeline, not one a look."""
-
-RECORD_AGAIN = (0.5, 1.0, 2.0, 5.0)
-"""Seconds between two tries to record outcomes while the database is away; the last one again and again."""
 
 VALID_UNTIL = "valid_until"
 """Key of the details of a message whose sender has limited its validity: Unix seconds."""
@@ -103,8 +98,8 @@ class Delivery:
             self.leave_the_final,
             self.fail_opted_out,
             self.fail_expired,
-            self.hold,
             self.warn_of_doubles,
+            self.hold,
         )
 
     async def take_over(self) -> None:
@@ -113,7 +108,7 @@ class Delivery:
         Where several processes work on a database, nobody knows which of them are gone: leases end there.
         """
         if self._database.alone:
-            await self._database.write(lambda tx: claim.free(tx, self._channel.name, self._lease), slow=True)
+            await self._database.write(lambda tx: claim.free(tx, self._channel.name), slow=True)
 
     # What the loop asks for.
 
@@ -152,10 +147,10 @@ class Delivery:
         now = self._database.clock()
         if now < self._renew_at:
             return
-        self._renew_at = now + self._lease / 3
         held = list(self._held.values())
         if held:
             await self._database.write(lambda tx: claim.renew(tx, held, self._lease), urgent=False)
+        self._renew_at = now + self._lease / 3  # a renewal that failed is tried again before anything is claimed
 
     async def next_due(self) -> float | None:
         """When the next message is due; while no carrier is there, when they are looked at again."""
@@ -197,19 +192,21 @@ class Delivery:
         self._end(tx, [(parcel, Failed(None, _EXPIRED)) for parcel in late])
         return [parcel for parcel in parcels if tx.clock <= parcel.valid_until] if late else parcels
 
-    def hold(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
-        """A message whose campaign stands still keeps its place, and is looked at again."""
-        held = self._hooks.held(tx, [parcel.row for parcel in parcels])
-        for parcel in parcels if held else ():
-            if parcel.row.key in held:
-                claim.release(tx, parcel.claimed, tx.clock + HELD)
-        return [parcel for parcel in parcels if parcel.row.key not in held] if held else parcels
-
     def warn_of_doubles(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
         """A message whose last claim ended without an answer (a process was killed) may be sent twice."""
         lost = [parcel.row for parcel in parcels if parcel.claimed.lost]
         message.record(tx, [(*row.key, row.status, _CLAIMED_AGAIN) for row in lost])
         return parcels
+
+    def hold(self, tx: Tx, parcels: list[Parcel]) -> list[Parcel]:
+        """A message whose campaign stands still keeps its place, and is looked at again. The claim leaves no trace, so
+        what was lost has been told before.
+        """
+        held = self._hooks.held(tx, [parcel.row for parcel in parcels])
+        for parcel in parcels if held else ():
+            if parcel.row.key in held:
+                claim.release(tx, parcel.claimed, tx.clock + HELD)
+        return [parcel for parcel in parcels if parcel.row.key not in held] if held else parcels
 
     # The hand-over: no transaction is open.
 
@@ -271,7 +268,7 @@ class Delivery:
     async def _settle(self, attempts: Sequence[Attempt]) -> None:
         """Record outcomes. One that meets a defect takes no other with it, and what was taken does not go out again."""
         try:
-            await self._record(lambda tx: self.settle(tx, attempts))
+            await self._database.write_until_taken(lambda tx: self.settle(tx, attempts))
         except Exception:
             if len(attempts) > 1:
                 for one in attempts:
@@ -279,18 +276,19 @@ class Delivery:
                 return
             log.exception("delivery.not_settled", message=attempts[0].parcel.row.message_id)
             if isinstance(attempts[0].outcome, Sent):
-                await self._record(lambda tx: self.take_out(tx, attempts[0]))
+                await self._database.write_until_taken(lambda tx: self.take_out(tx, attempts[0]))
+        else:
+            self._note_the_told(attempts)
 
-    async def _record(self, work: Callable[[Tx], None]) -> None:
-        """Write, again until the database takes it: messages whose outcome is lost are sent twice."""
-        for pause in chain(RECORD_AGAIN, repeat(RECORD_AGAIN[-1])):
-            try:
-                await self._database.write(work, urgent=False)
-            except Unavailable as problem:
-                log.error("delivery.not_recorded", error=repr(problem), again=pause)
-                await asyncio.sleep(pause)
+    def _note_the_told(self, attempts: Sequence[Attempt]) -> None:
+        """Remember whose timeline says by now that it waits, so that it says so once. Only what is committed counts."""
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
+        for one in attempts:
+            if isinstance(one.outcome, Retry) and (one.outcome.waiting or one.outcome.early):
+                self._told.add(one.parcel.row.key)
             else:
-                return
+                self._told.discard(one.parcel.row.key)
 
     # After the hand-over: one transaction for all that a batch came to.
 
@@ -330,8 +328,10 @@ class Delivery:
             detail = f": {said.detail}" if said.detail else ""
             events.append((row.user_id, row.message_id, status, f"Taken by {one.transport}{detail}."))
             for remote_id in said.remote_ids:
+                older = handed.get((one.transport, remote_id), row)
+                if older.key != row.key:  # it hears of no receipt any more, but it still expires
+                    handed["", older.message_id] = older
                 handed[one.transport, remote_id] = row
-        self._told.difference_update(one.parcel.row.key for one in taken)
         claim.done(tx, [one.parcel.claimed for one in taken])
         moved = message.move(tx, [one.parcel.row.key for one in waiting], message.SENT, Code.ACCEPTED, words.sent)
         receipts.end(tx, reports, self._hooks)
@@ -398,13 +398,10 @@ class Delivery:
 
     def _release(self, tx: Tx, waiting: Sequence[Attempt], due: Sequence[float]) -> None:
         """Give messages back that were not tried. Their timelines say so once, and not at each look."""
-        if len(self._told) > MOST_TOLD:
-            self._told.clear()
         events = []
         for one, due_at in zip(waiting, due, strict=True):
             row = one.parcel.row
             if claim.release(tx, one.parcel.claimed, due_at) and row.key not in self._told:
-                self._told.add(row.key)
                 events.append((*row.key, row.status, f"Waits for {one.transport}: {_retry(one).why}."))
         message.record(tx, events)
 
@@ -435,6 +432,9 @@ class Delivery:
             for parcel, said in failed
             if parcel.claimed.queue_id in held and now[parcel.row.key].status in message.OPEN
         ]
+        ledger.lock(
+            tx, [row.user_id for row, _ in ours]
+        )  # before the counters of a day, as where messages are accepted
         reports = [
             Receipt(
                 transport="",

@@ -142,6 +142,15 @@ def waiting(tx: Tx, user_id: int, channel: str, message_ids: Iterable[str]) -> l
     return [row[0] for row in tx.driver_in(sql, [*OPEN, user_id, channel], message_ids)]
 
 
+def scheduled(tx: Tx, user_id: int, channel: str, message_ids: Iterable[str]) -> list[str]:
+    """Those of an account's messages that no carrier has taken, and that are to be sent later."""
+    sql = (
+        "SELECT message_id FROM messages WHERE status = ? AND schedule > ? AND user_id = ? AND channel = ?"
+        " AND message_id IN ({})"
+    )
+    return [row[0] for row in tx.driver_in(sql, [SCHEDULED, tx.clock, user_id, channel], message_ids)]
+
+
 def learn(tx: Tx, row: Message, details: Mapping[str, Any]) -> None:
     """Add to what only the channel of a message knows."""
     row.details = msgspec.json.encode({**row.known(), **details}).decode()

@@ -136,7 +136,7 @@ def apply(tx: Tx, joined: Sequence[Receipt], hooks: Hooks) -> set[Key]:
 
     Most receipts are the only one that their message waits for: those end it by one statement, which also reads it.
     """
-    joined = sorted(joined, key=_key)  # in one order, so that two processes do not lock each other out
+    joined = sorted(joined, key=_key)  # in one order, so that two processes seldom lock each other out
     often = _twice(joined)
     single = [one for one in joined if one.state not in _PASSING and _key(one) not in often]
     ended = _finish(tx, single, hooks, whole=True)

@@ -124,19 +124,14 @@ def _accounts(tx: Tx, channel: str, after: int) -> list[tuple[int, bool]]:
     return [(user_id, bool(is_due)) for user_id, is_due in found]
 
 
-def free(tx: Tx, channel: str, lease: float) -> int:
-    """Make due at once what another process has claimed, for at most `lease` seconds, and counts as lost; how much.
+def free(tx: Tx, channel: str) -> None:
+    """Make due at once what another process has claimed, and counts as lost. What is scheduled is looked at, too.
 
     Only where that process is known to be gone: an SQLite database is held by one process (db/holder.py).
     """
-    freed = 0
     for priority in PRIORITIES:
-        sql = (
-            "UPDATE queue SET due_at = ? WHERE channel = ? AND priority = ? AND due_at > ? AND due_at <= ?"
-            " AND claimed = 1"
-        )
-        freed += tx.driver(sql, [tx.clock, channel, priority, tx.clock, tx.clock + lease]).rowcount
-    return freed
+        sql = "UPDATE queue SET due_at = ? WHERE channel = ? AND priority = ? AND due_at > ? AND claimed = 1"
+        tx.driver(sql, [tx.clock, channel, priority, tx.clock])
 
 
 def renew(tx: Tx, claims: Iterable[Claimed], lease: float) -> None:
@@ -180,16 +175,17 @@ def withdraw(tx: Tx, queue_ids: Iterable[int]) -> list[str]:
     return [row[0] for row in tx.driver_in(text, [], queue_ids)]
 
 
-def scheduled(tx: Tx, user_id: int, channel: str) -> list[int]:
-    """The rows of an account's messages that wait for a later time, and that no worker has tried yet.
+def scheduled(tx: Tx, user_id: int, channel: str) -> dict[str, int]:
+    """The rows of an account's messages that wait for a later time, and that no worker has tried yet, by their ids.
+    Some wait for something else: for a carrier, or their campaign.
 
     Of the single lanes, what waits of all accounts is looked at: a million rows take 0.3 s.
     """
     later = "AND user_id = ? AND due_at > ? AND claimed = 0 AND attempts = 0"
-    found: list[int] = []
+    found: dict[str, int] = {}
     for lane in ("channel = ? AND priority = 0", "channel = ? AND priority = 1", "channel = ? AND priority > 1"):
-        rows = tx.driver(f"SELECT queue_id FROM queue WHERE {lane} {later}", [channel, user_id, tx.clock])  # noqa: S608
-        found += [row[0] for row in rows.fetchall()]
+        sql = f"SELECT message_id, queue_id FROM queue WHERE {lane} {later}"  # noqa: S608
+        found.update(tx.driver(sql, [channel, user_id, tx.clock]).fetchall())
     return found
 
 

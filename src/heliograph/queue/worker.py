@@ -166,6 +166,7 @@ class JobLoop(Loop):
         super().__init__(database, "jobs")
         self._runners = runners
         self._lanes = jobs.Lanes()
+        self._in_hand: set[int] = set()
 
     async def take_over(self) -> None:
         """Take up at once what a process that was lost had in hand, where no other one can have it. Called before the
@@ -180,10 +181,12 @@ class JobLoop(Loop):
             return False
         room = self._lanes.room()
         taken = await self._database.write(lambda tx: jobs.claim(tx, min(free, jobs.LOOK), room), urgent=False)
-        for job in taken:
+        fresh = [job for job in taken if job.job_id not in self._in_hand]  # after an outage a lease may be over
+        for job in fresh:
+            self._in_hand.add(job.job_id)
             self._lanes.begin(job.lane)
             self._spawn(self._run(job))
-        return bool(taken)
+        return bool(fresh)
 
     async def _run(self, job: jobs.Job) -> None:
         well: bool | None = None
@@ -195,16 +198,19 @@ class JobLoop(Loop):
                 again, why = 60.0 * job.attempt if job.attempt < MOST_ATTEMPTS else jobs.GIVEN_UP, repr(problem)
             well = _went_well(again)
             if again is None or again == jobs.GIVEN_UP:
-                await self._database.write(lambda tx: jobs.done(tx, job.job_id), urgent=False)
+                await self._database.write_until_taken(lambda tx: jobs.done(tx, job.job_id))
             else:
                 after = again
-                await self._database.write(lambda tx: jobs.again(tx, job.job_id, after, why), urgent=False)
+                await self._database.write_until_taken(lambda tx: jobs.again(tx, job.job_id, after, why))
         finally:
+            self._in_hand.discard(job.job_id)
             self._lanes.end(job.lane, well)
 
     async def _due(self) -> float | None:
-        if len(self._running) >= JOBS_AT_ONCE or 0 in self._lanes.room().values():
+        if len(self._running) >= JOBS_AT_ONCE:
             return None  # what ends will wake us
+        if 0 in self._lanes.room().values():
+            return self._database.clock() + POLL  # what is due may be of a full lane: it would be looked at without end
         return await self._database.read(jobs.next_due)
 
 

@@ -29,7 +29,7 @@ class Pusher:
             return None
         answer = await self._push(delivery)
         last = job.attempt >= self._attempts
-        delivered = await self._database.write(lambda tx: outgoing.attempted(tx, key, answer, last=last), urgent=False)
+        delivered = await self._database.write_until_taken(lambda tx: outgoing.attempted(tx, key, answer, last=last))
         if delivered:
             return None
         return GIVEN_UP if last else self._interval
