@@ -135,9 +135,11 @@ IMPORTS_INSIDE_FUNCTIONS = {
 BROAD_EXCEPTS = {
     "app.py House.ready": "whatever is wrong with the database, the answer is that it is not ready",
     "db/database.py Database._checkpoint": "a checkpoint that fails is tried again, and must not end the others",
+    "db/database.py Database._woken": "what is committed is answered, and one listener must not keep the others away",
     "db/group.py Groups._run_unit": "the error belongs to the caller, who is told",
     "db/group.py Groups.finish": "the writer must survive a lost database, and each caller is told",
     "db/writer.py LoopWriter._step": "the same",
+    "db/writer.py Writer._answer": "one caller's defect must not keep the others from their answers",
     "doctor.py _database": "each driver has errors of its own, and the reason is the finding",
     "esme/server.py EsmeServer._take": "a defect must be an answer: an ESME waits for each of its submits",
     "mailserver/authentic.py _good": "keys and signatures are hostile; one that cannot be read is none",

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from heliograph.db import writer
+from heliograph.db import group, writer
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
+from heliograph.db.group import DEADLINE
 from heliograph.db.piece import Line, Piece
 from heliograph.errors import DatabaseAway
 
@@ -442,3 +443,122 @@ def test_closing_waits_for_slow_work_and_for_what_waits_behind_it(path: Path) ->
     asyncio.run(whole())
     with sqlite3.connect(path) as other:
         assert {row[0] for row in other.execute("SELECT name FROM epochs")} == {"slow", "a", "b"}
+
+
+# Nobody waits in vain, and nothing is done for whom nobody waits.
+
+
+def test_a_caller_whose_answer_meets_a_defect_keeps_no_other_from_theirs(path: Path) -> None:
+    async def scenario(database: Database) -> None:
+        def told(result: Any, failure: BaseException | None) -> None:
+            raise LookupError("a defect")
+
+        database.merge_then(lambda tx, items: items, 1, told)
+        others = [database.write(lambda tx, n=number: put(tx, f"n{n}")) for number in range(300)]
+        await asyncio.gather(*others)
+
+    with capture_logs() as logs:
+        run(path, scenario)
+    assert [entry["event"] for entry in logs] == ["database.not_told"]
+
+
+def test_a_handler_that_raises_what_no_future_takes_is_answered(path: Path) -> None:
+    async def scenario(database: Database) -> None:
+        bad = database.write(lambda tx: next(iter(())))
+        good = database.write(lambda tx: put(tx, "good"))
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await bad
+        await good
+
+    run(path, scenario)
+
+
+def test_a_listener_that_raises_stops_neither_the_others_nor_the_line(path: Path) -> None:
+    async def scenario(database: Database) -> None:
+        woken: list[str] = []
+
+        def broken() -> None:
+            raise LookupError("a defect")
+
+        database.on_wake("x", broken)
+        database.on_wake("x", lambda: woken.append("x"))
+        first = database.write(lambda tx: tx.wake("x"))
+        others = [database.write(lambda tx, n=number: put(tx, f"n{n}")) for number in range(300)]
+        await asyncio.gather(first, *others)
+        assert woken == ["x"]
+
+    with capture_logs() as logs:
+        run(path, scenario)
+    assert [entry["event"] for entry in logs] == ["database.listener_failed"]
+
+
+class Time:
+    """What the writer takes for `time.monotonic`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(writer, "monotonic", lambda: self.now)
+        monkeypatch.setattr(group, "monotonic", lambda: self.now)
+
+
+def test_slow_requests_of_one_group_are_not_run_when_nobody_waits_any_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are all in one group, and each takes 10 seconds. Who came first is answered before the last is begun."""
+    time, told = Time(monkeypatch), []
+
+    async def scenario(database: Database) -> None:
+        def work(tx: Tx) -> None:
+            time.now += 10
+
+        async def ask(number: int) -> None:
+            try:
+                await database.write(work, slow=True)
+                told.append((number, "done"))
+            except DatabaseAway:
+                told.append((number, "late"))
+
+        await asyncio.gather(*(ask(number) for number in range(5)))
+
+    run(path, scenario)
+    assert told == [(0, "done"), (1, "done"), (2, "done"), (3, "late"), (4, "late")]
+
+
+def test_a_request_that_waited_for_another_process_for_too_long_is_not_run(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = Time(monkeypatch)
+
+    async def scenario(database: Database) -> None:
+        begin = database._connector.begin_write
+
+        def waits() -> Tx:
+            time.now += DEADLINE
+            return begin()
+
+        monkeypatch.setattr(database._connector, "begin_write", waits)
+        with pytest.raises(DatabaseAway):
+            await database.write(lambda tx: put(tx, "late"), slow=True)
+        assert not await database.read(lambda tx: tx.driver("SELECT 1 FROM epochs WHERE name = 'late'").fetchone())
+
+    run(path, scenario)
+
+
+def test_a_late_request_that_rides_along_with_background_work_is_not_run(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop stood still, as beside a disk that hangs."""
+    time = Time(monkeypatch)
+
+    async def scenario(database: Database) -> None:
+        calm = [database.write(lambda tx, n=number: put(tx, f"n{n}"), urgent=False) for number in range(3)]
+        late = database.write(lambda tx: put(tx, "late"))
+        time.now += DEADLINE + 1
+        with pytest.raises(DatabaseAway):
+            await late
+        await asyncio.gather(*calm)
+        found = await database.read(lambda tx: tx.driver("SELECT name FROM epochs WHERE value = 1").fetchall())
+        assert {"n0", "n1", "n2"} <= {row[0] for row in found}
+        assert ("late",) not in found
+
+    run(path, scenario)

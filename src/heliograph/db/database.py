@@ -185,7 +185,10 @@ class Database:
     def _woken(self, names: set[str]) -> None:
         for name in names:
             for listener in self._listeners.get(name, ()):
-                listener()
+                try:
+                    listener()
+                except Exception:  # what was committed is answered, and the writer goes on
+                    log.exception("database.listener_failed", name=name)
 
     async def close(self) -> None:
         """Write what waits, then close every connection."""

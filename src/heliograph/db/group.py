@@ -23,6 +23,9 @@ DEADLINE = 25.0
 that would be done twice.
 """
 
+LATEST = 1.0
+"""Seconds after which a group in a thread begins no further piece: whoever comes first must not wait for the last."""
+
 Answer = Callable[[Sequence[Piece], set[str]], None]
 """Tells the callers of these pieces, and wakes the listeners of these names."""
 
@@ -44,19 +47,20 @@ class Groups:
         self.left: list[Piece] = []
 
     def finish(self, batch: list[Piece], attempt: int = 1) -> None:
-        """Commit a batch and answer its callers, waiting for other processes as long as it takes."""
+        """Commit a batch and answer its callers, waiting for other processes as long as it takes. What takes long is
+        committed in parts.
+        """
         began = monotonic()
-        if batch[0].until <= began:  # the first has waited longest
-            batch = self.in_time(batch, began)
-        if not batch:
-            return
         self._committing = False
         try:
-            wakes = self.commit(self.connector.begin_write(), batch)
+            wakes = self._commit(self.connector.begin_write(), batch)
         except BaseException as problem:  # noqa: BLE001 - the writer must survive a lost database; callers are told
             self.recover(batch, problem, began, attempt)
             return
-        self._answer(batch, wakes)
+        left = self.left
+        self._answer(without(left, batch), wakes)
+        if left:
+            self.finish(left)
 
     def recover(self, batch: list[Piece], problem: BaseException, began: float, attempt: int = 1) -> None:
         """Do what is to be done after a batch failed as a whole, and answer its callers.
@@ -80,10 +84,9 @@ class Groups:
             piece.failure = refusal
         self._answer(batch, set())
 
-    def commit(self, tx: Tx, batch: list[Piece]) -> set[str]:
-        """Run a batch in a transaction that has begun, and commit; what it wakes. Raises what the database raises."""
+    def _commit(self, tx: Tx, batch: list[Piece]) -> set[str]:
         self.begin()
-        self.run(tx, batch)
+        self.run(tx, batch, monotonic() + LATEST)
         return self.end(tx)
 
     def begin(self) -> None:
@@ -94,21 +97,26 @@ class Groups:
         self._whole = True
         self.left = []
 
-    def run(self, tx: Tx, batch: list[Piece], until: float = float("inf"), *, more: bool = False) -> None:
+    def run(self, tx: Tx, batch: list[Piece], until: float, *, more: bool = False) -> None:
         """Run pieces in a transaction; `more`: they are not all that it has. Raises what the database raises.
 
-        Once the time `until` of `time.monotonic` is over, no further piece is begun. Pieces that were not begun, or
-        belong in a thread (`Tx.long`), are in `left` then, and nothing of them was written.
+        A piece for which nobody waits any more is refused, however long the beginning of the transaction took. Once the
+        time `until` of `time.monotonic` is over, no further piece is begun. Pieces that were not begun, or belong in a
+        thread (`Tx.long`), are in `left` then, and nothing of them was written.
         """
         for piece in batch:
             piece.failure = None
         found = units(batch)
         self._whole = alone = len(found) == 1 and not more
+        soonest = min(piece.until for piece in batch)
         for number, unit in enumerate(found):
-            if number and monotonic() > until:
+            now = monotonic()
+            if number and now > until:
                 self.left += unit
-            else:
-                self._kept += self._run_unit(tx, unit, alone)
+                continue
+            wanted = unit if now < soonest else _in_time(unit, now)
+            if wanted:
+                self._kept += self._run_unit(tx, wanted, alone)
 
     def end(self, tx: Tx) -> set[str]:
         """Commit; what the transaction wakes. Raises what the database raises."""
@@ -128,13 +136,6 @@ class Groups:
             tx.wakes.clear()
         if self._starved:
             self._health.failed(self._starved)
-
-    def in_time(self, batch: list[Piece], now: float) -> list[Piece]:
-        """The pieces that somebody still waits for; the others are refused."""
-        late = [piece for piece in batch if piece.until <= now]
-        refuse(late)
-        self._answer(late, set())
-        return [piece for piece in batch if piece.until > now]
 
     def _refusal(self, problem: BaseException) -> BaseException:
         """What the callers of a batch that failed as a whole are told. Ends its transaction."""
@@ -200,6 +201,18 @@ def refuse(late: Sequence[Piece]) -> None:
         log.warning("database.too_late", pieces=len(late))
     for piece in late:
         piece.failure = DatabaseAway(f"nothing could be written for {DEADLINE:.0f} seconds")
+
+
+def without(left: Sequence[Piece], batch: Sequence[Piece]) -> list[Piece]:
+    """The pieces of a batch that are not left."""
+    waiting = set(map(id, left))
+    return [piece for piece in batch if id(piece) not in waiting]
+
+
+def _in_time(unit: list[Piece], now: float) -> list[Piece]:
+    """The pieces that somebody still waits for; the others are refused."""
+    refuse([piece for piece in unit if piece.until <= now])
+    return [piece for piece in unit if piece.until > now]
 
 
 def _run(tx: Tx, unit: list[Piece]) -> None:

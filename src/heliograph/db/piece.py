@@ -67,6 +67,8 @@ def resolve(future: "asyncio.Future[Any]") -> Tell:
             return
         if failure is None:
             future.set_result(result)
+        elif isinstance(failure, StopIteration):  # no future takes one
+            future.set_exception(RuntimeError(repr(failure)))
         else:
             future.set_exception(failure)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from heliograph.db.engine import Connector, Tx
-from heliograph.db.group import DEADLINE, Groups, refuse
+from heliograph.db.group import DEADLINE, Groups, refuse, without
 from heliograph.db.health import Health
 from heliograph.db.piece import Line, Piece
 
@@ -91,7 +91,10 @@ class Writer:
 
     def _answer(self, batch: Sequence[Piece], wakes: set[str]) -> None:
         for piece in batch:
-            piece.tell(piece.result, piece.failure)
+            try:
+                piece.tell(piece.result, piece.failure)
+            except Exception:  # a defect of one must not keep the others from their answers
+                log.exception("database.not_told", function=piece.name)
         if wakes:
             self._woken(wakes)
 
@@ -168,9 +171,9 @@ class LoopWriter(Writer):
             self._empty.set_result(None)
 
     def _run(self, group: list[Piece]) -> None:
-        tx = self._connector.begin_at_once() if group[0].until > monotonic() else None
+        tx = self._connector.begin_at_once()
         if tx is None:
-            self._send_away(self._groups.finish, group)  # it waits for others, and refuses who has waited too long
+            self._send_away(self._groups.finish, group)  # it waits for others
             return
         self._groups.begin()
         turn = 1 if group[0].weight > MOST_ROWS else len(group)
@@ -201,9 +204,8 @@ class LoopWriter(Writer):
             return
         left = self._groups.left
         if left:
-            waiting = set(map(id, left))
-            self._line.put_back([piece for piece in ran if id(piece) in waiting])
-            ran = [piece for piece in ran if id(piece) not in waiting]
+            self._line.put_back(left)
+            ran = without(left, ran)
         self._answer(ran, wakes)
 
     def _send_away(self, work: Callable[..., None], *arguments: object) -> None:

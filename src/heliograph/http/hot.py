@@ -82,8 +82,8 @@ class Hot:
             counted = None if handler.large(item) else self._calls.hit_at_once(req.route.at, str(req.who.user_id))
             if counted is not None:
                 extra += counted
-                pair = (req, item)
-                self._services.database.merge_then(server.merging(handler), pair, tell, weight=handler.weight(item))
+                drawn = (req, item, req.who)
+                self._services.database.merge_then(server.merging(handler), drawn, tell, weight=handler.weight(item))
         except Exception:  # noqa: BLE001 - the long way comes to the same end, and tells of it
             return False
         return counted is not None

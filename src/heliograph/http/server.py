@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -17,10 +18,12 @@ import structlog
 from heliograph.accounts import account
 from heliograph.accounts.account import Principal
 from heliograph.db.engine import Tx
+from heliograph.db.group import DEADLINE
 from heliograph.errors import (
     ApiError,
     BadRequest,
     Conflict,
+    DatabaseAway,
     Forbidden,
     InternalError,
     MethodNotAllowed,
@@ -247,17 +250,21 @@ class Server:
                 body = req.decode(endpoint.body)
                 await self._check_again(req)
                 req.gathered = await handler.gather(req, body)
+            until = monotonic() + DEADLINE
             item = await self._beside(partial(_prepared, req)) if len(req.body) > loose.LARGE else _prepared(req)
             alone = handler.large(item)
             slow = alone or handler.slow
             async with self._turn if alone else contextlib.nullcontext():
+                if monotonic() > until:  # the caller has given up, and asks again
+                    raise DatabaseAway(f"nothing could be written for {DEADLINE:.0f} seconds")
                 if key is not None:
                     who = req.who
                     return await database.write(
                         lambda tx: _once(tx, req, key, lambda: _single(tx, handler, req, item, who)), slow=slow
                     )
                 weight = handler.weight(item)
-                result = await database.write_merged(self.merging(handler), (req, item), weight=weight, slow=slow)
+                drawn = (req, item, req.who)
+                result = await database.write_merged(self.merging(handler), drawn, weight=weight, slow=slow)
             if len(req.body) > RENDERED_AT_ONCE:
                 return await self._beside(lambda: wrap(req, handler.render(req, result)))
             return wrap(req, handler.render(req, result))
@@ -279,8 +286,8 @@ class Server:
         merge = self._merges.get(handler.merge)
         if merge is None:
 
-            def merge(tx: Tx, pairs: list[Any]) -> Sequence[Any]:
-                return _merge_fresh(tx, handler, pairs)
+            def merge(tx: Tx, drawn: list[Any]) -> Sequence[Any]:
+                return _merge_fresh(tx, handler, drawn)
 
             self._merges[handler.merge] = merge
         return merge
@@ -312,12 +319,14 @@ class Server:
         ]
 
 
-def _merge_fresh(tx: Tx, handler: Merged, pairs: list[Any]) -> Sequence[Any]:
-    """Check each caller's credentials in this transaction, then merge the items of those that still hold."""
-    results: list[Any] = [None] * len(pairs)
+def _merge_fresh(tx: Tx, handler: Merged, drawn: list[Any]) -> Sequence[Any]:
+    """Check each caller's credentials in this transaction, then merge the items of those that still hold.
+
+    `drawn` are requests with their items and the principals that those were made for: this may run a second time.
+    """
+    results: list[Any] = [None] * len(drawn)
     good = []
-    for at, (req, item) in enumerate(pairs):
-        before = req.who
+    for at, (req, item, before) in enumerate(drawn):
         try:
             _enter(tx, req)
             good.append((at, _still(req, item, before)))
