@@ -159,6 +159,7 @@ class ApiProtocol(HttpToolsProtocol):
         req = self._look()
         if req is None:
             super().on_headers_complete()
+            self.headers = []  # trailers go here, and are nobody's (RFC 9110 section 6.5.1)
             return
         before: Any = self.cycle
         exchange: Any = Exchange(self, req, self.scope, self.url, keep_alive=self.parser.should_keep_alive())
