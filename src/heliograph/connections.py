@@ -182,7 +182,7 @@ class Connection(ApiProtocol):
         """End a request; the clock of an idle connection runs also when the answer was there before the body's end."""
         super().on_message_complete()
         if self.cycle.response_complete and self.resting_since is None and not self.transport.is_closing():
-            self.rest()
+            self.idle()
 
     def stage(self, now: float) -> tuple[str, float]:
         """What it is waited for, and since when as far as the rounds have seen: head, body, answer, or nothing."""

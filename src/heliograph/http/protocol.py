@@ -10,12 +10,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from heliograph.http.request import Request
 from heliograph.http.windows import Headers
 
 GOOD = STATUS_LINE[200]
+PIECE = 4096
+"""Octets that are parsed in one go: what they begin is in memory until it has its turn, and may be a hundred requests."""
 
 
 class Api(Protocol):
@@ -102,6 +105,30 @@ def _answering(body: bytes, headers: Headers) -> Callable[..., Any]:
     return app
 
 
+class Flow(FlowControl):
+    """uvicorn's; but nothing is read, and nothing of what was read is parsed, while a request waits for its turn."""
+
+    def __init__(self, protocol: "ApiProtocol") -> None:
+        super().__init__(protocol.transport)
+        self._protocol = protocol
+        self.stopped = False
+        """Whether there was a pause since parsing began."""
+
+    def pause_reading(self) -> None:
+        """Stop, behind the piece that is being parsed."""
+        self.stopped = True
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on, as uvicorn asks with each answer and for each body."""
+        if not self.read_paused or self._protocol.pipeline:
+            return
+        if self._protocol.rest:
+            self._protocol.loop.call_soon(self._protocol.parse_rest)  # whoever asks may have been called by the parser
+        else:
+            super().resume_reading()
+
+
 class ApiProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a short way for hot requests to `api`."""
 
@@ -116,6 +143,40 @@ class ApiProtocol(HttpToolsProtocol):
         self.resting_since: float | None = None
         """When its last answer was given, by the loop's clock, while it is idle."""
         self._alarm: asyncio.TimerHandle | None = None
+        self.flow: Flow
+        self.rest: bytes | memoryview = b""
+        """What has come, and is parsed when nothing waits any more."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self.flow = Flow(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets."""
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        if self.rest or len(data) > PIECE:
+            self.rest = memoryview(bytes(self.rest) + data)
+            self.parse_rest()
+        else:
+            self.parse(data)
+
+    def parse_rest(self) -> None:
+        """Parse what has come, up to where it has to wait."""
+        if self.pipeline:
+            return
+        self.flow.stopped = False
+        while self.rest and not self.flow.stopped and not self.transport.is_closing():
+            piece, self.rest = self.rest[:PIECE], self.rest[PIECE:]
+            self.parse(piece)
+        if not self.flow.stopped and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def parse(self, piece: bytes | memoryview) -> None:
+        """Take some octets in their turn."""
+        super().data_received(piece)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let nothing hold it any more."""
@@ -128,13 +189,14 @@ class ApiProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        following = self.pipeline.pop() if self.pipeline else None
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if following is not None:
+            self._start_asgi_task(*following)
         else:
-            self.rest()
+            self.idle()
 
-    def rest(self) -> None:
+    def idle(self) -> None:
         """Begin to count how long it is idle."""
         self.resting_since = self.loop.time()
         if self._alarm is None:
