@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from heliograph.http.protocol import Api, ApiProtocol
+from heliograph.http.protocol import PIECE, Api, ApiProtocol
 from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
@@ -23,8 +23,9 @@ AT_ONCE = 64
 RESERVE = 256
 """Files that are not connections of clients: the database, carriers, webhooks, conversions."""
 MOST_HEAD = 64 * 1024
-"""Bytes of a request's line and headers that come in more than one piece."""
+"""Bytes of a request's line and headers, of a chunk's line, and of trailers."""
 MOST_HEADERS = 200
+"""Headers, or trailers, that come in more than one piece."""
 PACE = 64 * 1024
 """Bytes of a body for which it gets another second."""
 
@@ -111,7 +112,7 @@ class Gate:
                 del self._by_address[connection.address]
 
     def too_long(self, connection: "Connection") -> None:
-        """Note that its headers had no end."""
+        """Note that its headers, or what stands in their place in a body, had no end."""
         self._long.bite(address=connection.address)
 
     async def watch(self) -> None:
@@ -144,8 +145,7 @@ class Connection(ApiProtocol):
         self.api = gate.api
         self.address = ""
         self.fed = 0
-        """Bytes since the request under way began, or since a little before."""
-        self._head_of: Any = None
+        """Bytes since the request under way began."""
         self._seen: tuple[str, int] | None = None
         self._since = 0.0
 
@@ -162,20 +162,19 @@ class Connection(ApiProtocol):
         self._gate.leave(self)
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes, as long as a head has an end."""
-        if self.transport.is_closing():
-            return
-        self.fed += len(data)
-        if self.fed > MOST_HEAD and self._has_no_end(data):
+    def parse(self, piece: bytes | memoryview) -> None:
+        """Take octets, as long as a head, a chunk's line and trailers have an end."""
+        self.fed += len(piece)
+        self.stretch += len(piece)
+        super().parse(piece)
+        if self.stretch > PIECE and (self.stretch > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS):
             self._gate.too_long(self)
             self._refuse(b"431 Request Header Fields Too Large", b"")
-            return
-        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Begin to count what a request has."""
         super().on_message_begin()
+        self.fed = self.stretch = 0
         self._seen = None
 
     def on_message_complete(self) -> None:
@@ -209,17 +208,6 @@ class Connection(ApiProtocol):
 
     def _in_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope
-
-    def _has_no_end(self, data: bytes) -> bool:
-        """Whether a head, of which a good part was there before `data`, is too long."""
-        if self.scope is not None and len(self.headers) > MOST_HEADERS:
-            return True
-        if not self._in_head():
-            return False
-        if self._head_of is not self.scope or self.scope is None:
-            self._head_of, self.fed = self.scope, len(data)
-            return False
-        return True
 
     def _refuse(self, status: bytes, more: bytes) -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"connection: close\r\ncontent-length: 0\r\n\r\n")

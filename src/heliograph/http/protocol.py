@@ -18,7 +18,7 @@ from heliograph.http.windows import Headers
 
 GOOD = STATUS_LINE[200]
 PIECE = 4096
-"""Octets that are parsed in one go: what they begin is in memory until it has its turn, and may be a hundred requests."""
+"""Octets that are parsed in one go. What they begin, a hundred requests perhaps, is in memory until it has its turn."""
 
 
 class Api(Protocol):
@@ -146,6 +146,8 @@ class ApiProtocol(HttpToolsProtocol):
         self.flow: Flow
         self.rest: bytes | memoryview = b""
         """What has come, and is parsed when nothing waits any more."""
+        self.stretch = 0
+        """Octets that are a part of a head, of a chunk's line or of trailers."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin."""
@@ -218,6 +220,7 @@ class ApiProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Look whether a request is hot. It is started when its body is complete, in the order of arrival."""
+        self.stretch = 0
         req = self._look()
         if req is None:
             super().on_headers_complete()
@@ -232,6 +235,7 @@ class ApiProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of a body."""
+        self.stretch = 0
         cycle: Any = self.cycle
         if isinstance(cycle, Exchange):
             cycle.pieces.append(body)
