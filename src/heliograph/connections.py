@@ -10,6 +10,7 @@ import ipaddress
 import resource
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -155,7 +156,7 @@ class Connection(ApiProtocol):
         self._gate.accept_more()
         self.address = network(self.client[0]) if self.client else ""
         if not self._gate.enter(self):
-            self._refuse(b"503 Service Unavailable", b"retry-after: 5\r\n")
+            self.refuse(partial(self._tell, b"503 Service Unavailable", b"retry-after: 5\r\n"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no longer."""
@@ -167,9 +168,13 @@ class Connection(ApiProtocol):
         self.fed += len(piece)
         self.stretch += len(piece)
         super().parse(piece)
-        if self.stretch > PIECE and (self.stretch > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS):
+        if (
+            self.stretch > PIECE
+            and not self.deaf
+            and (self.stretch > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS)
+        ):
             self._gate.too_long(self)
-            self._refuse(b"431 Request Header Fields Too Large", b"")
+            self.refuse(partial(self._tell, b"431 Request Header Fields Too Large"))
 
     def on_message_begin(self) -> None:
         """Begin to count what a request has."""
@@ -177,21 +182,17 @@ class Connection(ApiProtocol):
         self.fed = self.stretch = 0
         self._seen = None
 
-    def on_message_complete(self) -> None:
-        """End a request; the clock of an idle connection runs also when the answer was there before the body's end."""
-        super().on_message_complete()
-        if self.cycle.response_complete and self.resting_since is None and not self.transport.is_closing():
-            self.idle()
-
     def stage(self, now: float) -> tuple[str, float]:
         """What it is waited for, and since when as far as the rounds have seen: head, body, answer, or nothing."""
         mark: tuple[str, int]
-        if self._in_head():
+        if self.transport.is_closing() or self.flow.write_paused:
+            name, mark = "answer", ("answer", self.transport.get_write_buffer_size())
+        elif self.deaf or self.flow.read_paused:  # what is missing may have come, and waits for us
+            name, mark = "", ("", id(self.scope))
+        elif self._in_head():
             name, mark = "head", ("head", id(self.scope))
         elif self.cycle.more_body and not self.cycle.response_complete:
             name, mark = "body", ("body", id(self.scope))
-        elif self.flow.write_paused:
-            name, mark = "answer", ("answer", self.transport.get_write_buffer_size())
         else:
             # What is left of a body whose answer was given, or a request that is being worked on.
             left = self.cycle.response_complete and self.resting_since is None
@@ -202,13 +203,15 @@ class Connection(ApiProtocol):
 
     def give_up(self, stage: str) -> None:
         """Close it."""
-        if stage == "head" and self.scope is not None and self._in_head():
-            self._refuse(b"408 Request Timeout", b"")
-        self.transport.abort() if stage == "answer" else self.transport.close()
+        if stage == "answer":
+            self.transport.abort()
+        elif stage == "head" and self.scope is not None and self._in_head():
+            self.refuse(partial(self._tell, b"408 Request Timeout"))
+        else:
+            self.refuse(lambda: None)
 
     def _in_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope
 
-    def _refuse(self, status: bytes, more: bytes) -> None:
+    def _tell(self, status: bytes, more: bytes = b"") -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"connection: close\r\ncontent-length: 0\r\n\r\n")
-        self.transport.close()

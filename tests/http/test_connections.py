@@ -154,6 +154,22 @@ def test_what_a_request_is_allowed_is_no_credit_for_the_next(brief: Running) -> 
         assert time.monotonic() - began < 30
 
 
+def test_a_connection_whose_last_answers_nobody_reads_is_given_up(brief: Running) -> None:
+    """They are too few to keep the server from writing, and enough to keep the connection from its end."""
+    gate = brief._server._gate
+    asked = b"GET /v3/nothing HTTP/1.1\r\nHost: localhost\r\n"
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        wire.connect(("127.0.0.1", brief.port))
+        until = time.monotonic() + 30
+        while not gate._all:
+            assert time.monotonic() < until
+        next(iter(gate._all)).transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        wire.sendall((asked + b"\r\n") * 150 + asked + b"Connection: close\r\n\r\n")
+        while gate._all:
+            assert time.monotonic() < until
+
+
 @ONE_DATABASE
 def test_connections_that_have_waited_are_taken_together(server: Running) -> None:
     """Not one in each turn of the loop, which may be long."""

@@ -1,13 +1,17 @@
 """What a connection does with octets that are no plain row of requests: trailers, pipelines, upgrades, defects."""
 
+import re
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from heliograph.connections import Connection
 from heliograph.http import server as api_server
-from support.raw import basic, opened, send, until_closed
+from support.raw import basic, opened, receive, send, until_closed
 from support.server import ONE_DATABASE, Api, Running
 
 HOST = b"Host: localhost\r\n"
@@ -80,3 +84,102 @@ def test_few_of_many_requests_wait_in_memory(
     assert found.count(b"HTTP/1.1 ") == asked.count(b"HTTP/1.1") * count + 1
     assert max(waiting) < 4096 / 30 + 2
     assert kind == "a stranger's" or max(waiting) < 30
+
+
+@contextmanager
+def held(server: Running) -> Iterator[None]:
+    """Nothing is written, and no send answered, until the end."""
+    began, go = threading.Event(), threading.Event()
+    holding = threading.Thread(target=lambda: server.write(lambda tx: (began.set(), go.wait(60)), slow=True))
+    holding.start()
+    began.wait(60)
+    try:
+        yield
+    finally:
+        go.set()
+        holding.join()
+
+
+def sent(api: Api, more: bytes = b"") -> bytes:
+    return priced(api, more).replace(b"/price", b"/send")
+
+
+BEHIND = {
+    "no HTTP": b"\x00nonsense\r\n\r\n",
+    "a head that is none": b"POST /v3/sms/send HTTP/1.1\r\na b\r\n\r\n",
+    "half a head": b"POST /v3/sms/se",
+    "a head without an end": b"GET /v3/account HTTP/1.1\r\nX: " + b"a" * 70_000,
+    "half a body": b"Content-Length: 1000\r\n\r\n{",
+    "half a body in chunks": CHUNKED + b"\r\n1\r\n{\r\n",
+    "chunks that are none": CHUNKED + b"\r\nx\r\n",
+    "trailers without an end": CHUNKED + b"\r\n1\r\n{\r\n0\r\nX: " + b"a" * 70_000,
+}
+
+
+LONG_WAY = b"Origin: https://example.com\r\n"
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Running]:
+    server = Running(tmp_path, head_seconds=1, body_seconds=1, connections_per_address=40)
+    yield server
+    server.close_clients()
+    server.stop()
+
+
+@pytest.mark.parametrize("more", [b"", LONG_WAY], ids=["short way", "long way"])
+@pytest.mark.parametrize("whole", [1, 3])
+def test_a_refusal_takes_the_place_of_no_answer(brief: Running, whole: int, more: bytes) -> None:
+    """What came whole before it is accepted and answered, in order; then the connection is closed."""
+    api = brief.account()
+    api.get("/account")
+    head = PRICE.replace(b"/price", b"/send") + whose(api) + more
+    wires = {name: socket.create_connection(("127.0.0.1", brief.port), timeout=60) for name in BEHIND}
+    found = {}
+    with held(brief):
+        for name, behind in BEHIND.items():
+            last = head + behind if "body" in name or "chunks" in name or "trailers" in name else behind
+            wires[name].sendall(sent(api, more) * whole + last)
+        while not all(one.deaf or one.pipeline for one in asking(brief)):
+            pass
+    for name, wire in wires.items():
+        with wire:
+            found[name] = re.findall(rb"HTTP/1.1 (\d+)", until_closed(wire))
+    assert {name: answers[:whole] for name, answers in found.items()} == dict.fromkeys(BEHIND, [b"200"] * whole)
+    assert {answer for answers in found.values() for answer in answers[whole:]} <= {b"400", b"408", b"431"}
+    assert max(map(len, found.values())) <= whole + 1
+
+
+def asking(server: Running) -> list[Connection]:
+    """The connections whose answer is owed, or that are new."""
+    return [one for one in tuple(server._server._gate._all) if one.cycle is None or not one.cycle.response_complete]
+
+
+@pytest.mark.parametrize("more", [b"", LONG_WAY], ids=["short way", "long way"])
+def test_time_does_not_run_while_we_do_not_read(brief: Running, more: bytes) -> None:
+    """Half a request waits behind a whole one; its other half has come, and is not read before its turn."""
+    api = brief.account()
+    api.get("/account")
+    asked = sent(api, more)
+    with opened(brief) as wire:
+        with held(brief):
+            wire.sendall(asked + asked[:-7])
+            while not any(one.pipeline for one in asking(brief)):
+                pass
+            wire.sendall(asked[-7:])
+            for _ in range(2):
+                with opened(brief) as slow:
+                    slow.sendall(b"G")
+                    until_closed(slow)  # as long as anybody's may take
+        assert [receive(wire).status, receive(wire).status] == [200, 200]
+
+
+@pytest.mark.parametrize("more", [b"", LONG_WAY], ids=["short way", "long way"])
+@pytest.mark.parametrize("end", [CHUNKED + b"\r\n1\r\n{\r\nx", b"Content-Length: 70\r\n\r\n{"])
+def test_a_request_that_becomes_none_is_not_run(brief: Running, more: bytes, end: bytes) -> None:
+    api = brief.account()
+    api.get("/account")
+    with opened(brief) as wire:
+        wire.sendall(PRICE.replace(b"/price", b"/send") + whose(api) + more + end)
+        assert until_closed(wire)[:12] in (b"HTTP/1.1 400", b"")
+    assert api.get("/sms/history")["total"] == 0

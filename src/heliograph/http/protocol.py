@@ -7,8 +7,10 @@ uvicorn's own queue keeps the order of requests on one connection: a hot one sta
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
+import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -50,6 +52,8 @@ class Exchange:
         "scope",
         "url",
     )
+    response_started = False
+    """It is written in one go."""
 
     def __init__(self, protocol: "ApiProtocol", req: Request, scope: Any, url: bytes, *, keep_alive: bool) -> None:
         self._protocol = protocol
@@ -148,6 +152,10 @@ class ApiProtocol(HttpToolsProtocol):
         """What has come, and is parsed when nothing waits any more."""
         self.stretch = 0
         """Octets that are a part of a head, of a chunk's line or of trailers."""
+        self.deaf = False
+        """Whether nothing more is taken."""
+        self._whole: Any = None
+        """The last request that came to its end, as `cycle` is the last one that began."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin."""
@@ -156,7 +164,7 @@ class ApiProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take octets."""
-        if self.transport.is_closing():
+        if self.deaf or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
         if self.rest or len(data) > PIECE:
@@ -170,7 +178,7 @@ class ApiProtocol(HttpToolsProtocol):
         if self.pipeline:
             return
         self.flow.stopped = False
-        while self.rest and not self.flow.stopped and not self.transport.is_closing():
+        while self.rest and not (self.flow.stopped or self.deaf or self.transport.is_closing()):
             piece, self.rest = self.rest[:PIECE], self.rest[PIECE:]
             self.parse(piece)
         if not self.flow.stopped and not self.transport.is_closing():
@@ -178,7 +186,32 @@ class ApiProtocol(HttpToolsProtocol):
 
     def parse(self, piece: bytes | memoryview) -> None:
         """Take some octets in their turn."""
-        super().data_received(piece)  # type: ignore[arg-type]
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.refuse(partial(self.send_400_response, "Invalid HTTP request received."))
+
+    def refuse(self, tell: Callable[[], None]) -> None:
+        """Take nothing more, and hang up. `tell` writes why, unless the client would take that for another answer.
+
+        Whole requests that came before are answered first. For one that lacks an end nothing is done any more.
+        """
+        half = self.cycle if self.cycle is not self._whole else None
+        self.deaf, self.rest = True, b""
+        if half is not None:
+            if self.pipeline and self.pipeline[0][0] is half:
+                self.pipeline.popleft()
+            half.disconnected = True
+            half.message_event.set()
+        self.cycle = self._whole
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            self.flow.resume_reading()  # the answer may be lost with a connection that is closed on unread octets
+            return
+        if half is None or not half.response_started:
+            tell()
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let nothing hold it any more."""
@@ -247,8 +280,12 @@ class ApiProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
+            self._whole = cycle
+            if cycle.response_complete and self.resting_since is None and not self.transport.is_closing():
+                self.idle()  # the answer was there before the body's end
             return
         cycle.more_body = False
+        self._whole = cycle
         if not self.pipeline or self.pipeline[0][0] is not cycle:  # the newest of those that wait
             self._begin(cycle)
 
@@ -299,6 +336,8 @@ class ApiProtocol(HttpToolsProtocol):
         current: Any = self.cycle
         if current is exchange:
             self.cycle = cycle
+        if self._whole is exchange:
+            self._whole = cycle
         super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
