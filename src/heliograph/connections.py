@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from heliograph.http.protocol import PIECE, Api, ApiProtocol
+from heliograph.http.protocol import PIECE, Api, ApiProtocol, silent
 from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
@@ -208,7 +208,7 @@ class Connection(ApiProtocol):
         elif stage == "head" and self.scope is not None and self._in_head():
             self.refuse(partial(self._tell, b"408 Request Timeout"))
         else:
-            self.refuse(lambda: None)
+            self.refuse(silent)
 
     def _in_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope

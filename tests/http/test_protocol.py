@@ -183,3 +183,33 @@ def test_a_request_that_becomes_none_is_not_run(brief: Running, more: bytes, end
         wire.sendall(PRICE.replace(b"/price", b"/send") + whose(api) + more + end)
         assert until_closed(wire)[:12] in (b"HTTP/1.1 400", b"")
     assert api.get("/sms/history")["total"] == 0
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize("more", [b"", LONG_WAY], ids=["short way", "long way"])
+@pytest.mark.parametrize("cut", [1, 30, len(SEND) - 1, len(SEND), len(SEND) + 1, len(SEND) + 60, 10**6])
+@pytest.mark.parametrize("wish", [b"h2c", b"websocket"])
+def test_who_wishes_for_another_protocol_is_answered_in_this_one(
+    server: Running, api: Api, more: bytes, cut: int, wish: bytes
+) -> None:
+    """With its body; and so is what comes behind it."""
+    api.get("/account")
+    asked = priced(api, more + b"Connection: Upgrade\r\nUpgrade: " + wish + b"\r\n")
+    with opened(server) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(2):
+            wire.sendall(asked[:-cut])
+            wire.sendall(asked[-cut:])
+            found = receive(wire)
+            assert (found.status, b'"total_count":1' in found.body) == (200, True), found.body
+        wire.sendall(LAST)
+        assert until_closed(wire).startswith(b"HTTP/1.1 404")
+
+
+@ONE_DATABASE
+def test_nothing_behind_a_tunnel_is_a_request(server: Running, api: Api) -> None:
+    """Whoever asked for it sends something else there."""
+    tunnel = b"CONNECT /v3/account HTTP/1.1\r\n" + HOST + whose(api) + b"\r\n"
+    with opened(server) as wire:
+        wire.sendall(tunnel + priced(api))
+        assert until_closed(wire).count(b"HTTP/1.1") == 1

@@ -109,6 +109,10 @@ def _answering(body: bytes, headers: Headers) -> Callable[..., Any]:
     return app
 
 
+def silent() -> None:
+    """Say nothing."""
+
+
 class Flow(FlowControl):
     """uvicorn's; but nothing is read, and nothing of what was read is parsed, while a request waits for its turn."""
 
@@ -191,6 +195,25 @@ class ApiProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.logger.warning("Invalid HTTP request received.")
             self.refuse(partial(self.send_400_response, "Invalid HTTP request received."))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(piece[upgrade.args[0] :])
+
+    def _stay(self, behind: bytes | memoryview) -> None:
+        """Stay with HTTP/1.1 for a client that would rather have another protocol (RFC 9110 section 7.8).
+
+        The parser takes what is behind the head for that protocol's. Another one gets the head without the wish.
+        """
+        parser, headers = self.parser, [header for header in self.headers if header[0] != b"upgrade"]
+        if parser.get_method() == b"CONNECT":
+            self.refuse(silent)  # what is behind it is meant for somebody else
+            return
+        version = parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n" % (parser.get_method(), self.url, version)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.parse(head + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n")
+        if behind and not self.deaf:
+            self.parse(behind)
 
     def refuse(self, tell: Callable[[], None]) -> None:
         """Take nothing more, and hang up. `tell` writes why, unless the client would take that for another answer.
@@ -254,6 +277,8 @@ class ApiProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Look whether a request is hot. It is started when its body is complete, in the order of arrival."""
         self.stretch = 0
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            return  # it comes again
         req = self._look()
         if req is None:
             super().on_headers_complete()
@@ -278,6 +303,8 @@ class ApiProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Start a hot request whose turn it is."""
         cycle: Any = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            return  # its head comes again
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
             self._whole = cycle
@@ -357,7 +384,7 @@ class ApiProtocol(HttpToolsProtocol):
         parser, scope = self.parser, self.scope
         if self.api is None or self.config.access_log or self.expect_100_continue or self.limit_concurrency is not None:
             return None
-        if parser.get_http_version() != "1.1" or parser.should_upgrade():
+        if parser.get_http_version() != "1.1":
             return None
         if self._proxies is not None and any(name.startswith(b"x-forwarded-") for name, _ in self.headers):
             scope = {**scope}
