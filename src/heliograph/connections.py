@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from heliograph.http.protocol import PIECE, Api, ApiProtocol, silent
+from heliograph.http.protocol import PIECE, Api, ApiProtocol
 from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
@@ -168,11 +168,7 @@ class Connection(ApiProtocol):
         self.fed += len(piece)
         self.stretch += len(piece)
         super().parse(piece)
-        if (
-            self.stretch > PIECE
-            and not self.deaf
-            and (self.stretch > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS)
-        ):
+        if self.stretch > PIECE and not self.deaf and self._has_no_end():
             self._gate.too_long(self)
             self.refuse(partial(self._tell, b"431 Request Header Fields Too Large"))
 
@@ -208,10 +204,13 @@ class Connection(ApiProtocol):
         elif stage == "head" and self.scope is not None and self._in_head():
             self.refuse(partial(self._tell, b"408 Request Timeout"))
         else:
-            self.refuse(silent)
+            self.refuse()
 
     def _in_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope
+
+    def _has_no_end(self) -> bool:
+        return self.stretch > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS
 
     def _tell(self, status: bytes, more: bytes = b"") -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"connection: close\r\ncontent-length: 0\r\n\r\n")

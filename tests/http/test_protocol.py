@@ -134,11 +134,11 @@ def test_a_refusal_takes_the_place_of_no_answer(brief: Running, whole: int, more
     api = brief.account()
     api.get("/account")
     head = PRICE.replace(b"/price", b"/send") + whose(api) + more
-    wires = {name: socket.create_connection(("127.0.0.1", brief.port), timeout=60) for name in BEHIND}
-    found = {}
+    wires, found = {}, {}
     with held(brief):
         for name, behind in BEHIND.items():
             last = head + behind if "body" in name or "chunks" in name or "trailers" in name else behind
+            wires[name] = socket.create_connection(("127.0.0.1", brief.port), timeout=60)
             wires[name].sendall(sent(api, more) * whole + last)
         while not all(one.deaf or one.pipeline for one in asking(brief)):
             pass

@@ -109,10 +109,6 @@ def _answering(body: bytes, headers: Headers) -> Callable[..., Any]:
     return app
 
 
-def silent() -> None:
-    """Say nothing."""
-
-
 class Flow(FlowControl):
     """uvicorn's; but nothing is read, and nothing of what was read is parsed, while a request waits for its turn."""
 
@@ -205,7 +201,7 @@ class ApiProtocol(HttpToolsProtocol):
         """
         parser, headers = self.parser, [header for header in self.headers if header[0] != b"upgrade"]
         if parser.get_method() == b"CONNECT":
-            self.refuse(silent)  # what is behind it is meant for somebody else
+            self.refuse()  # what is behind it is meant for somebody else
             return
         version = parser.get_http_version().encode()
         head = b"%b %b HTTP/%b\r\n" % (parser.get_method(), self.url, version)
@@ -215,7 +211,7 @@ class ApiProtocol(HttpToolsProtocol):
         if behind and not self.deaf:
             self.parse(behind)
 
-    def refuse(self, tell: Callable[[], None]) -> None:
+    def refuse(self, tell: Callable[[], None] | None = None) -> None:
         """Take nothing more, and hang up. `tell` writes why, unless the client would take that for another answer.
 
         Whole requests that came before are answered first. For one that lacks an end nothing is done any more.
@@ -232,7 +228,7 @@ class ApiProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self.flow.resume_reading()  # the answer may be lost with a connection that is closed on unread octets
             return
-        if half is None or not half.response_started:
+        if tell is not None and (half is None or not half.response_started):
             tell()
         self.transport.close()
 
