@@ -10,11 +10,12 @@ import ipaddress
 import resource
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 
-from heliograph.http.protocol import Api, ApiProtocol
+from heliograph.http.protocol import PIECE, Api, ApiProtocol
 from heliograph.limited import Bites, network
 from heliograph.settings import Settings
 
@@ -23,8 +24,9 @@ AT_ONCE = 64
 RESERVE = 256
 """Files that are not connections of clients: the database, carriers, webhooks, conversions."""
 MOST_HEAD = 64 * 1024
-"""Bytes of a request's line and headers that come in more than one piece."""
+"""Bytes of a request's line and headers, of a chunk's line, and of trailers."""
 MOST_HEADERS = 200
+"""Headers, or trailers, that come in more than one piece."""
 PACE = 64 * 1024
 """Bytes of a body for which it gets another second."""
 
@@ -111,7 +113,7 @@ class Gate:
                 del self._by_address[connection.address]
 
     def too_long(self, connection: "Connection") -> None:
-        """Note that its headers had no end."""
+        """Note that its headers, or what stands in their place in a body, had no end."""
         self._long.bite(address=connection.address)
 
     async def watch(self) -> None:
@@ -144,8 +146,7 @@ class Connection(ApiProtocol):
         self.api = gate.api
         self.address = ""
         self.fed = 0
-        """Bytes since the request under way began, or since a little before."""
-        self._head_of: Any = None
+        """Bytes since the request under way began."""
         self._seen: tuple[str, int] | None = None
         self._since = 0.0
 
@@ -155,44 +156,39 @@ class Connection(ApiProtocol):
         self._gate.accept_more()
         self.address = network(self.client[0]) if self.client else ""
         if not self._gate.enter(self):
-            self._refuse(b"503 Service Unavailable", b"retry-after: 5\r\n")
+            self.refuse(partial(self._tell, b"503 Service Unavailable", b"retry-after: 5\r\n"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no longer."""
         self._gate.leave(self)
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes, as long as a head has an end."""
-        if self.transport.is_closing():
-            return
-        self.fed += len(data)
-        if self.fed > MOST_HEAD and self._has_no_end(data):
+    def parse(self, piece: bytes | memoryview) -> None:
+        """Take octets, as long as a head, a chunk's line and trailers have an end."""
+        self.fed += len(piece)
+        self.stretch += len(piece)
+        super().parse(piece)
+        if self.stretch > PIECE and not self.deaf and self._has_no_end():
             self._gate.too_long(self)
-            self._refuse(b"431 Request Header Fields Too Large", b"")
-            return
-        super().data_received(data)
+            self.refuse(partial(self._tell, b"431 Request Header Fields Too Large"))
 
     def on_message_begin(self) -> None:
         """Begin to count what a request has."""
         super().on_message_begin()
+        self.fed = self.stretch = 0
         self._seen = None
-
-    def on_message_complete(self) -> None:
-        """End a request; the clock of an idle connection runs also when the answer was there before the body's end."""
-        super().on_message_complete()
-        if self.cycle.response_complete and self.resting_since is None and not self.transport.is_closing():
-            self.rest()
 
     def stage(self, now: float) -> tuple[str, float]:
         """What it is waited for, and since when as far as the rounds have seen: head, body, answer, or nothing."""
         mark: tuple[str, int]
-        if self._in_head():
+        if self.transport.is_closing() or self.flow.write_paused:
+            name, mark = "answer", ("answer", self.transport.get_write_buffer_size())
+        elif self.deaf or self.flow.read_paused:  # what is missing may have come, and waits for us
+            name, mark = "", ("", id(self.scope))
+        elif self._in_head():
             name, mark = "head", ("head", id(self.scope))
         elif self.cycle.more_body and not self.cycle.response_complete:
             name, mark = "body", ("body", id(self.scope))
-        elif self.flow.write_paused:
-            name, mark = "answer", ("answer", self.transport.get_write_buffer_size())
         else:
             # What is left of a body whose answer was given, or a request that is being worked on.
             left = self.cycle.response_complete and self.resting_since is None
@@ -203,24 +199,18 @@ class Connection(ApiProtocol):
 
     def give_up(self, stage: str) -> None:
         """Close it."""
-        if stage == "head" and self.scope is not None and self._in_head():
-            self._refuse(b"408 Request Timeout", b"")
-        self.transport.abort() if stage == "answer" else self.transport.close()
+        if stage == "answer":
+            self.transport.abort()
+        elif stage == "head" and self.scope is not None and self._in_head():
+            self.refuse(partial(self._tell, b"408 Request Timeout"))
+        else:
+            self.refuse()
 
     def _in_head(self) -> bool:
         return self.cycle is None or self.cycle.scope is not self.scope
 
-    def _has_no_end(self, data: bytes) -> bool:
-        """Whether a head, of which a good part was there before `data`, is too long."""
-        if self.scope is not None and len(self.headers) > MOST_HEADERS:
-            return True
-        if not self._in_head():
-            return False
-        if self._head_of is not self.scope or self.scope is None:
-            self._head_of, self.fed = self.scope, len(data)
-            return False
-        return True
+    def _has_no_end(self) -> bool:
+        return self.stretch > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS
 
-    def _refuse(self, status: bytes, more: bytes) -> None:
+    def _tell(self, status: bytes, more: bytes = b"") -> None:
         self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"connection: close\r\ncontent-length: 0\r\n\r\n")
-        self.transport.close()

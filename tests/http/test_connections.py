@@ -121,6 +121,55 @@ def test_headers_without_an_end_are_refused(brief: Running) -> None:
     assert send(brief, HEALTH).status == 200
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("begun", [b"0\r\nX-Trailer: ", b"1;extension=", b"0\r\n" + b"X: y\r\n" * 30])
+def test_trailers_and_lines_of_chunks_without_an_end_are_refused(brief: Running, begun: bytes, known: bool) -> None:
+    """Whether their request was answered before, for want of credentials, or waits for the rest of its body."""
+    api = brief.account()
+    head = b"POST /v3/sms/price HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+    with opened(brief) as wire:
+        wire.sendall(head + basic(api.username.encode(), api.key.encode() * known) + b"\r\n1\r\n{\r\n" + begun)
+        assert known or receive(wire).status == 401
+        try:
+            for _ in range(3_000):
+                wire.sendall(b"X: y\r\n" * 200 if begun.endswith(b"\n") else b"a" * 1000)
+        except OSError:
+            pass
+        else:
+            pytest.fail("three megabytes were taken")
+
+
+def test_what_a_request_is_allowed_is_no_credit_for_the_next(brief: Running) -> None:
+    """Neither time for its body nor lines of its head."""
+    api = brief.account()
+    head = b"POST /v3/sms/price HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n"
+    head += basic(api.username.encode(), api.key.encode()) + b"a:b\r\n" * 250 + b"\r\n"
+    with opened(brief) as wire:
+        for _ in range(60):
+            wire.sendall(head + b"x" * 60_000)
+            assert receive(wire).status == 400
+        began = time.monotonic()
+        wire.sendall(head)
+        until_closed(wire)
+        assert time.monotonic() - began < 30
+
+
+def test_a_connection_whose_last_answers_nobody_reads_is_given_up(brief: Running) -> None:
+    """They are too few to keep the server from writing, and enough to keep the connection from its end."""
+    gate = brief._server._gate
+    asked = b"GET /v3/nothing HTTP/1.1\r\nHost: localhost\r\n"
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        wire.connect(("127.0.0.1", brief.port))
+        until = time.monotonic() + 30
+        while not gate._all:
+            assert time.monotonic() < until
+        next(iter(gate._all)).transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        wire.sendall((asked + b"\r\n") * 150 + asked + b"Connection: close\r\n\r\n")
+        while gate._all:
+            assert time.monotonic() < until
+
+
 @ONE_DATABASE
 def test_connections_that_have_waited_are_taken_together(server: Running) -> None:
     """Not one in each turn of the loop, which may be long."""

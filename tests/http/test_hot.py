@@ -71,12 +71,14 @@ def post(body: bytes = SEND, more: bytes = b"", *, at: bytes = AT, key: bytes = 
     return at + host + key + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def chunked(body: bytes = SEND) -> bytes:
-    return AT + HOST + b"KEYTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+def chunked(body: bytes = SEND, more: bytes = b"") -> bytes:
+    return AT + HOST + more + b"KEYTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
 
 
 GET = b"GET /v3/account/useful HTTP/1.1\r\n" + HOST + b"KEY\r\n"
 CLOSE = b"Connection: close\r\n"
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+"""What Java's HttpClient says."""
 BEARER = b"Authorization: Bearer a2V5OmtleQ==\r\n"
 LONG = b'{"messages":[{"to":"+61491570006","body":"' + b"x" * 500 + b'","custom_string":"%s"}]}'
 CASES: dict[str, tuple[int, list[bytes]]] = {
@@ -100,7 +102,16 @@ CASES: dict[str, tuple[int, list[bytes]]] = {
     "chunked in pieces": (0, [chunked()[:-60], chunked()[-60:]]),
     "expecting": (0, [post(more=b"Expect: 100-continue\r\n")]),
     "expecting something else": (1, [post(more=b"Expect: nothing\r\n")]),
-    "an upgrade": (0, [post(more=b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n")]),
+    "an upgrade": (1, [post(more=b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n")]),
+    "upgrades among others": (3, [GET + post(more=UPGRADE) * 2 + post() + GET]),
+    "an upgrade in pieces": (1, [post(more=UPGRADE)[:-100], post(more=UPGRADE)[-100:-5], post(more=UPGRADE)[-5:]]),
+    "an upgrade at the end of its head": (1, [post(more=UPGRADE)[: -len(SEND)], SEND]),
+    "an upgrade that is chunked": (0, [chunked(more=UPGRADE) + GET, chunked(more=UPGRADE)[:-40], chunked()[-40:]]),
+    "an upgrade without a body": (
+        0,
+        [b"GET /v3/account/useful HTTP/1.1\r\n" + HOST + b"KEY" + UPGRADE + b"\r\n" + GET],
+    ),
+    "a tunnel": (0, [b"CONNECT /v3/account HTTP/1.1\r\n" + HOST + b"KEY\r\n" + GET, GET]),
     "half an upgrade": (1, [post(more=b"Upgrade: h2c\r\n")]),
     "no host": (0, [post(host=b"")]),
     "two hosts": (0, [post(host=HOST * 2)]),

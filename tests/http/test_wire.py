@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.messaging import polling
 from support.server import ONE_DATABASE, Api, Running
 from support.unjudged import ask, ask_once, connect, token
 
@@ -256,3 +257,38 @@ def test_a_request_that_breaks_off_does_nothing(api: Api, left: int) -> None:
         while connection.recv(1000):
             pass
     assert api.get("/sms/history")["total"] == 0
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(
+    "sent",
+    [b"Content-Length: 27\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1b\r\n"],
+)
+def test_a_request_that_breaks_off_before_its_body_does_nothing(
+    api: Api, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a body it would mark all receipts."""
+    assert marked(api, sent, monkeypatch) == []
+
+
+@ONE_DATABASE
+def test_a_request_whose_client_hangs_up_has_its_own_body_or_is_not_run(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert marked(api, b'Content-Length: 27\r\n\r\n{"date_before": 1700000000}', monkeypatch) in ([], [1700000000])
+
+
+def marked(api: Api, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """Up to when receipts were marked as read by a request whose client hung up after this."""
+    found: list[int | None] = []
+    monkeypatch.setattr(polling, "mark_receipts", lambda tx, user_id, channel, before: found.append(before))
+    head = f"PUT /v3/sms/receipts-read HTTP/1.1\r\nHost: x\r\nAuthorization: {token(api)}\r\n".encode()
+    api.get("/account")  # its key is known, so the request is not waited for
+    with socket.create_connection(("127.0.0.1", api.server.port), timeout=30) as connection:
+        connection.sendall(head + sent)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1000):
+            pass
+    api.get("/account")
+    api.server.write(lambda tx: None, slow=True)
+    return found

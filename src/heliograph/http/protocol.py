@@ -7,15 +7,20 @@ uvicorn's own queue keeps the order of requests on one connection: a hot one sta
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
+import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from heliograph.http.request import Request
 from heliograph.http.windows import Headers
 
 GOOD = STATUS_LINE[200]
+PIECE = 4096
+"""Octets that are parsed in one go. What they begin, a hundred requests perhaps, is in memory until it has its turn."""
 
 
 class Api(Protocol):
@@ -47,6 +52,8 @@ class Exchange:
         "scope",
         "url",
     )
+    response_started = False
+    """It is written in one go."""
 
     def __init__(self, protocol: "ApiProtocol", req: Request, scope: Any, url: bytes, *, keep_alive: bool) -> None:
         self._protocol = protocol
@@ -102,6 +109,30 @@ def _answering(body: bytes, headers: Headers) -> Callable[..., Any]:
     return app
 
 
+class Flow(FlowControl):
+    """uvicorn's; but nothing is read, and nothing of what was read is parsed, while a request waits for its turn."""
+
+    def __init__(self, protocol: "ApiProtocol") -> None:
+        super().__init__(protocol.transport)
+        self._protocol = protocol
+        self.stopped = False
+        """Whether there was a pause since parsing began."""
+
+    def pause_reading(self) -> None:
+        """Stop, behind the piece that is being parsed."""
+        self.stopped = True
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on, as uvicorn asks with each answer and for each body."""
+        if not self.read_paused or self._protocol.pipeline:
+            return
+        if self._protocol.rest:
+            self._protocol.loop.call_soon(self._protocol.parse_rest)  # whoever asks may have been called by the parser
+        else:
+            super().resume_reading()
+
+
 class ApiProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a short way for hot requests to `api`."""
 
@@ -116,6 +147,90 @@ class ApiProtocol(HttpToolsProtocol):
         self.resting_since: float | None = None
         """When its last answer was given, by the loop's clock, while it is idle."""
         self._alarm: asyncio.TimerHandle | None = None
+        self.flow: Flow
+        self.rest: bytes | memoryview = b""
+        """What has come, and is parsed when nothing waits any more."""
+        self.stretch = 0
+        """Octets that are a part of a head, of a chunk's line or of trailers."""
+        self.deaf = False
+        """Whether nothing more is taken."""
+        self._whole: Any = None
+        """The last request that came to its end, as `cycle` is the last one that began."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self.flow = Flow(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets."""
+        if self.deaf or self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        if self.rest or len(data) > PIECE:
+            self.rest = memoryview(bytes(self.rest) + data)
+            self.parse_rest()
+        else:
+            self.parse(data)
+
+    def parse_rest(self) -> None:
+        """Parse what has come, up to where it has to wait."""
+        if self.pipeline:
+            return
+        self.flow.stopped = False
+        while self.rest and not (self.flow.stopped or self.deaf or self.transport.is_closing()):
+            piece, self.rest = self.rest[:PIECE], self.rest[PIECE:]
+            self.parse(piece)
+        if not self.flow.stopped and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def parse(self, piece: bytes | memoryview) -> None:
+        """Take some octets in their turn."""
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.refuse(partial(self.send_400_response, "Invalid HTTP request received."))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(piece[upgrade.args[0] :])
+
+    def _stay(self, behind: bytes | memoryview) -> None:
+        """Stay with HTTP/1.1 for a client that would rather have another protocol (RFC 9110 section 7.8).
+
+        The parser takes what is behind the head for that protocol's. Another one gets the head without the wish.
+        """
+        parser, headers = self.parser, [header for header in self.headers if header[0] != b"upgrade"]
+        if parser.get_method() == b"CONNECT":
+            self.refuse()  # what is behind it is meant for somebody else
+            return
+        version = parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n" % (parser.get_method(), self.url, version)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.parse(head + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n")
+        if behind and not self.deaf:
+            self.parse(behind)
+
+    def refuse(self, tell: Callable[[], None] | None = None) -> None:
+        """Take nothing more, and hang up. `tell` writes why, unless the client would take that for another answer.
+
+        Whole requests that came before are answered first. For one that lacks an end nothing is done any more.
+        """
+        half = self.cycle if self.cycle is not self._whole else None
+        self.deaf, self.rest = True, b""
+        if half is not None:
+            if self.pipeline and self.pipeline[0][0] is half:
+                self.pipeline.popleft()
+            half.disconnected = True
+            half.message_event.set()
+        self.cycle = self._whole
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            self.flow.resume_reading()  # the answer may be lost with a connection that is closed on unread octets
+            return
+        if tell is not None and (half is None or not half.response_started):
+            tell()
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let nothing hold it any more."""
@@ -128,13 +243,14 @@ class ApiProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        following = self.pipeline.pop() if self.pipeline else None
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if following is not None:
+            self._start_asgi_task(*following)
         else:
-            self.rest()
+            self.idle()
 
-    def rest(self) -> None:
+    def idle(self) -> None:
         """Begin to count how long it is idle."""
         self.resting_since = self.loop.time()
         if self._alarm is None:
@@ -156,9 +272,13 @@ class ApiProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Look whether a request is hot. It is started when its body is complete, in the order of arrival."""
+        self.stretch = 0
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            return  # it comes again
         req = self._look()
         if req is None:
             super().on_headers_complete()
+            self.headers = []  # trailers go here, and are nobody's (RFC 9110 section 6.5.1)
             return
         before: Any = self.cycle
         exchange: Any = Exchange(self, req, self.scope, self.url, keep_alive=self.parser.should_keep_alive())
@@ -169,6 +289,7 @@ class ApiProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of a body."""
+        self.stretch = 0
         cycle: Any = self.cycle
         if isinstance(cycle, Exchange):
             cycle.pieces.append(body)
@@ -178,10 +299,16 @@ class ApiProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Start a hot request whose turn it is."""
         cycle: Any = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            return  # its head comes again
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
+            self._whole = cycle
+            if cycle.response_complete and self.resting_since is None and not self.transport.is_closing():
+                self.idle()  # the answer was there before the body's end
             return
         cycle.more_body = False
+        self._whole = cycle
         if not self.pipeline or self.pipeline[0][0] is not cycle:  # the newest of those that wait
             self._begin(cycle)
 
@@ -232,6 +359,8 @@ class ApiProtocol(HttpToolsProtocol):
         current: Any = self.cycle
         if current is exchange:
             self.cycle = cycle
+        if self._whole is exchange:
+            self._whole = cycle
         super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
@@ -251,7 +380,7 @@ class ApiProtocol(HttpToolsProtocol):
         parser, scope = self.parser, self.scope
         if self.api is None or self.config.access_log or self.expect_100_continue or self.limit_concurrency is not None:
             return None
-        if parser.get_http_version() != "1.1" or parser.should_upgrade():
+        if parser.get_http_version() != "1.1":
             return None
         if self._proxies is not None and any(name.startswith(b"x-forwarded-") for name, _ in self.headers):
             scope = {**scope}

@@ -217,7 +217,7 @@ class Server:
             raise TooLarge
         message = await receive()
         body = message.get("body", b"")
-        if message.get("more_body") or len(body) > bodies.UNCOUNTED:
+        if message.get("more_body") or len(body) > bodies.UNCOUNTED or message["type"] == "http.disconnect":
             return await self._large(req, receive, message, most)
         if len(body) > most:
             raise TooLarge
@@ -225,7 +225,7 @@ class Server:
         return await self._run(req)
 
     async def _large(self, req: Request, receive: Receive, message: MutableMapping[str, Any], most: int) -> bytes:
-        """What comes in pieces or is large: it is counted, and decoded beside the event loop."""
+        """What comes in pieces, is large or is lost: it is counted, and decoded beside the event loop."""
         kind = req.route.endpoint.body
         with self._room.lent(req.who.user_id if req.route.access is not None else 0) as loan:
             req.body = await _collected(receive, message, most, loan)
