@@ -56,9 +56,22 @@ class Done(NamedTuple):
         return json.loads(self.out)
 
 
+class Errors(io.StringIO):
+    """Standard error of a command. What servers of other tests, which run in this process as well, say goes beside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._beside = sys.stderr
+        self._others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+
+    def write(self, text: str) -> int:
+        """Take what the command says."""
+        return self._beside.write(text) if threading.get_ident() in self._others else super().write(text)
+
+
 def command(*arguments: str) -> Done:
     """Run a command in this process: for those that end by themselves."""
-    written, err, code = io.BytesIO(), io.StringIO(), 0
+    written, err, code = io.BytesIO(), Errors(), 0
     out = io.TextIOWrapper(written, "utf-8", "surrogatepass", write_through=True)
     with restored_logs(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
