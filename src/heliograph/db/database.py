@@ -89,13 +89,14 @@ class Database:
 
         It may run twice, since the answer to a COMMIT can be lost.
         """
-        for pause in chain(AGAIN, repeat(AGAIN[-1])):
+        pauses = chain(AGAIN, repeat(AGAIN[-1]))
+        while True:
             try:
                 return await self.write(run, urgent=False)
             except Unavailable as problem:
+                pause = next(pauses)
                 log.error("database.not_recorded", error=repr(problem), again=pause)
                 await asyncio.sleep(pause)
-        raise AssertionError("there is no end to the pauses")
 
     def write_merged(
         self, merge: Merge, item: Any, *, weight: int = 1, urgent: bool = True, slow: bool = False

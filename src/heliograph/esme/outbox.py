@@ -132,7 +132,8 @@ class Outbox:
         for _, status in pairs:
             if status in FOR_GOOD:
                 log.warning("esme.refused_for_good", system_id=system_id, status=pdu.status_name(status or 0))
-        await self._settled(done, again, PAUSE if self._receivers else 0.0)
+        pause = PAUSE if self._receivers else 0.0
+        await self._database.write_until_taken(lambda tx: deliveries.settle(tx, done, again, pause))
         if again and self._receivers:
             await asyncio.sleep(PAUSE)
         return 0.0
@@ -154,13 +155,3 @@ class Outbox:
         for one in left:
             one.lost("no bind has room any more")
         return list(await asyncio.gather(*(one.done for one in sent)))
-
-    async def _settled(self, done: Sequence[int], again: Sequence[int], pause: float) -> None:
-        """Record what became of them, again until the database takes it: else the ESME would get them twice."""
-        while True:
-            try:
-                await self._database.write(lambda tx: deliveries.settle(tx, done, again, pause), urgent=False)
-            except Unavailable:
-                await asyncio.sleep(LOOK_AGAIN)
-            else:
-                return
