@@ -432,9 +432,8 @@ class Delivery:
             for parcel, said in failed
             if parcel.claimed.queue_id in held and now[parcel.row.key].status in message.OPEN
         ]
-        ledger.lock(
-            tx, [row.user_id for row, _ in ours]
-        )  # before the counters of a day, as where messages are accepted
+        # Before the counters of a day, as where messages are accepted: two processes must not wait for each other.
+        ledger.lock(tx, [row.user_id for row, _ in ours])
         reports = [
             Receipt(
                 transport="",
