@@ -73,11 +73,25 @@ def judged_by_value(operation: schemathesis.APIOperation) -> bool:
     return not names.isdisjoint(JUDGED_BY_VALUE) or operation.path in PATHS_JUDGED_BY_VALUE
 
 
+def nobodys(values: dict[str, object]) -> None:
+    """Makes ids that chance made up those of no record.
+
+    A small number could be the account's own record, which an earlier request has ended: cancelled, emptied.
+    """
+    for name, value in values.items():
+        if name.endswith("_id") and isinstance(value, int) and 0 < value < 1_000_000:
+            values[name] = 1_000_000_000 + value
+
+
 def fill_in(case: schemathesis.Case, api: Api, turn: int) -> None:
     """Where only chance would find a value that leads on, the half of all cases have one."""
     path = case.meta.components.get(ParameterLocation.PATH)
-    if path and path.mode.is_positive and turn % 2 == 0:
-        case.path_parameters.update(ids(api, case.operation.path))
+    if isinstance(case.body, dict):
+        nobodys(case.body)
+    if path and path.mode.is_positive:
+        nobodys(case.path_parameters)
+        if turn % 2 == 0:
+            case.path_parameters.update(ids(api, case.operation.path))
     if "Idempotency-Key" in case.headers and turn % 8:
         case.headers["Idempotency-Key"] = f"{turn}{case.headers['Idempotency-Key']}"[
             :LONGEST
