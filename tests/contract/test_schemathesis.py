@@ -4,8 +4,10 @@ One request goes to the server on SQLite, the next to that on PostgreSQL; `make 
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import requests
 import schemathesis
@@ -19,6 +21,7 @@ from support.server import DOCUMENT, Api, Running
 
 schema = schemathesis.openapi.from_dict(DOCUMENT.whole)
 schema.config.generation.update(with_security_parameters=False, allow_x00=False)
+schema.config.checks.negative_data_rejection.expected_statuses.append("413")
 
 JUDGED_BY_VALUE = {
     "q": "a search has to name a known field",
@@ -63,6 +66,8 @@ PATHS_JUDGED_BY_VALUE = {
 }
 """The same of whole paths."""
 
+WORDS = frozenset(word for path in DOCUMENT.whole["paths"] for word in path.split("/"))
+
 
 def judged_by_value(operation: schemathesis.APIOperation) -> bool:
     raw = operation.definition.raw
@@ -81,6 +86,27 @@ def nobodys(values: dict[str, object]) -> None:
     for name, value in values.items():
         if name.endswith("_id") and isinstance(value, int) and 0 < value < 1_000_000:
             values[name] = 1_000_000_000 + value
+
+
+def texts(value: object) -> Iterator[str]:
+    """All texts in a value, names of fields as well: a query writes an object as names and values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        parts = itertools.chain(value, value.values()) if isinstance(value, dict) else value
+        yield from itertools.chain.from_iterable(map(texts, parts))
+
+
+def read_kindly(case: schemathesis.Case) -> bool:
+    """Whether what is wrong may be wrong in the letter only: blanks around a value, or a whole number with `.0`."""
+    given = itertools.chain(texts(dict(case.query)), texts(case.body))
+    wrong = case.meta.generation.mode.is_negative
+    return wrong and any(value != value.strip() or re.fullmatch(r"-?\d+\.0+", value) for value in given)
+
+
+def is_another(case: schemathesis.Case) -> bool:
+    """Whether a made-up value is a word of another path: `GET /sms-campaigns/send` is not about the id `send`."""
+    return not WORDS.isdisjoint(map(str, case.path_parameters.values()))
 
 
 def fill_in(case: schemathesis.Case, api: Api, turn: int) -> None:
@@ -130,6 +156,7 @@ def session() -> Iterator[requests.Session]:
 def test_every_request_has_an_answer_that_the_document_describes(
     case: schemathesis.Case, houses: Iterator[list[Api]], session: requests.Session
 ) -> None:
+    hypothesis.assume(not read_kindly(case) and not is_another(case))
     for api in next(houses):
         turn = next(vars(api).setdefault("turn", itertools.count()))
         fill_in(case, api, turn)
