@@ -34,20 +34,17 @@ def send(server: Running, head: bytes, body: bytes = b"") -> Got:
 
 
 def receive(wire: socket.socket) -> Got:
-    """The next answer. Raises ConnectionError when there is none."""
-    raw = b""
-    while b"\r\n\r\n" not in raw:
-        raw += _more(wire)
-    head, _, body = raw.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    while len(body) < int(headers.get("content-length", 0)):
-        body += _more(wire)
+    """The next answer, and nothing of the one behind it. Raises ConnectionError when there is none."""
+    with wire.makefile("rb", buffering=0) as reading:
+        first, *lines = iter(lambda: _or_hung_up(reading.readline()).decode("latin-1").rstrip("\r\n"), "")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body, length = b"", int(headers.get("content-length", 0))
+        while len(body) < length:
+            body += _or_hung_up(reading.read(length - len(body)))
     return Got(int(first.split()[1]), headers, body)
 
 
-def _more(wire: socket.socket) -> bytes:
-    piece = wire.recv(65536)
+def _or_hung_up(piece: bytes) -> bytes:
     if not piece:
         raise ConnectionError("the server hung up")
     return piece
