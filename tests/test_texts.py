@@ -84,11 +84,28 @@ def test_words(text: str, shown: str) -> None:
         ("(“STOP”) 🛑", "stop"),
         ("Désabonner.", "desabonner"),
         ("ARRE\u0302T", "arret"),
+        ("S\u0336T\u0336O\u0336P\u20e3", "stop"),
+        ("تَوَقَّف", "توقف"),
         ("🙂", ""),
     ],
 )
 def test_letters(text: str, shown: str) -> None:
     assert letters(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("word", "other"),
+    [
+        ("बंद", "बाद"),
+        ("बंद", "बंदी"),
+        ("หยุด", "หยด"),
+        ("நிறுத்து", "நறத்த"),
+        ("ストップ", "ストッフ"),
+        ("បញ្ឈប់", "បញឈប"),
+    ],
+)
+def test_vowels_are_no_accents(word: str, other: str) -> None:
+    assert letters(word) == letters(f"({word})") != letters(other)
 
 
 def test_long_runs_of_marks_are_cut() -> None:

@@ -68,7 +68,7 @@ UNKNOWN = "ZZ"
 """What Unicode has for a country that is not known."""
 
 _ALSO: Mapping[str, str] = {
-    "AE": "UAE, Emirates",
+    "AE": "UAE, Emirates, الإمارات",
     "BA": "Bosnia",
     "BI": "Uburundi",
     "BN": "بروني",
@@ -77,7 +77,7 @@ _ALSO: Mapping[str, str] = {
     "CG": "Congo Brazzaville",
     "CH": "SUI, Schwiiz, Svizra",
     "CI": "Ivory Coast",
-    "CN": "PRC, Mainland China",
+    "CN": "PRC, Mainland China, PR China, 中國",
     "CV": "Cape Verde",
     "CW": "Kòrsou",
     "CZ": "Czech Republic",
@@ -88,10 +88,11 @@ _ALSO: Mapping[str, str] = {
     "GH": "Gaana",
     "GL": "Kalaallit Nunaat",
     "GR": "GRE, Hellas",
+    "HK": "Hong Kong SAR",
     "HR": "CRO",
     "IE": "Republic of Ireland, Eire",
     "IM": "Ellan Vannin",
-    "IN": "భారతదేశం",
+    "IN": "భారతదేశం, Bharat",
     "IR": "ایران",
     "JP": "Nippon, Nihon",
     "KP": "DPRK, 북한",
@@ -103,16 +104,16 @@ _ALSO: Mapping[str, str] = {
     "MG": "Madagasikara",
     "MK": "Macedonia, Северна Македонија",
     "MM": "Burma, မြန်မာ",
-    "MO": "Macau",
+    "MO": "Macau, Macao SAR",
     "MV": "ދިވެހި ރާއްޖެ",
     "NL": "Holland, NED",
     "NO": "Norga",
     "PG": "Papua Niugini",
     "PH": "PHI",
-    "PS": "Palestine, الأراضي الفلسطينية",
+    "PS": "Palestine, الأراضي الفلسطينية, فلسطين",
     "PT": "POR",
     "RE": "La Réunion",
-    "RU": "Россия",
+    "RU": "Россия, РФ",
     "RW": "U Rwanda",
     "SA": "KSA, Saudi",
     "SY": "سوريا",
@@ -125,6 +126,8 @@ _ALSO: Mapping[str, str] = {
     "US": "America",
     "UZ": "Ўзбекистон",
     "VA": "Vatican, Città del Vaticano",
+    "VG": "BVI",
+    "VI": "USVI",
     "XK": "Kosovë, Kosova, Косово",
     "ZA": "RSA, Afrika Borwa, Aforika Borwa, iNingizimu Afrika, EMzantsi Afrika",
 }
@@ -201,7 +204,7 @@ def _languages() -> dict[str, list[str]]:
 
 def _key(name: str) -> str:
     """What the spellings of a name have in common: "Korea, Republic of" and "REPUBLIC OF KOREA" are one."""
-    folded = re.sub(r"[.'\u2019`]", "", _plain(name.upper().casefold()))
+    folded = re.sub(r"[.'\u2019`\u02bb\u02bc]", "", _plain(name.upper().casefold()))
     words = ("st" if word == "saint" else word for word in re.findall(r"\w+", folded))
     return " ".join(sorted(word for word in words if word not in _SMALL_WORDS))
 

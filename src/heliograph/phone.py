@@ -109,16 +109,39 @@ def parse(text: str, country: str | None = None) -> Phone | None:
 
     How a number may be written is said by `written.dialled`. "+" and "00" lead an international number. Digits alone
     are read as a number of `country`, and as an international number when they are not valid there; `_alone` says
-    what they are when they could be both. In a country without numbers (`countries.UNKNOWN`) they mean nothing. The
-    document's test numbers are valid by definition.
+    what they are when they could be both. Spellings that have ended (`canonical`) are read too. In a country without
+    numbers (`countries.UNKNOWN`) digits alone mean nothing. The document's test numbers are valid by definition.
     """
     if _E164(text) and (found := exact(text)):
         return found
+    where = country.upper() if country else None
+    found = _read(text, where)
+    if found is None or _DIALLED(text) or (found.country == where and not written.SLASH.search(text)):
+        return found
+    return None if _is_two(text, where, found) else found
+
+
+def _read(text: str, country: str | None) -> Phone | None:
     dialled = text if _DIALLED(text) else written.dialled(text)
     if dialled is None:
         return None
-    where = country.upper() if country else None
-    return _interpret(dialled, where) if _DIALLED(dialled) else _in_letters(dialled, where)
+    return _interpret(dialled, country) if _DIALLED(dialled) else _in_letters(dialled, country)
+
+
+def _is_two(text: str, country: str | None, whole: Phone) -> bool:
+    """Whether a text has two numbers that would be one of another country, or another one at home.
+
+    Before a slash stands at most the area code of what is behind it. Elsewhere both sides have to be numbers at home.
+    """
+    for mark in written.MARKS.finditer(text):
+        before = _read(text[: mark.start()], country)
+        if before and written.SLASH.search(mark[0]):
+            return True
+        if before and before.country == country != whole.country:
+            behind = _read(text[mark.end() :], country)
+            if behind and behind.country == country:
+                return True
+    return False
 
 
 @lru_cache(maxsize=16384)
@@ -128,11 +151,20 @@ def _interpret(dialled: str, country: str | None) -> Phone | None:
     if dialled.startswith("00"):
         # The exact form first: Brazil's and Colombia's own prefixes (00 and a carrier) would cut into other numbers.
         # The forgiving form last: "0011" is Australia's prefix, and would be taken for +1 and a trunk prefix 1.
-        abroad = "+" + dialled[2:]
-        return _abroad(abroad) or _library(dialled, country) or _library(abroad, None)
+        number = "+" + dialled[2:]
+        return _abroad(number) or _library(dialled, country) or _library(number, None)
     if country is not None and country not in COUNTRIES:
         return None
-    return _alone(_library(dialled, country), _abroad("+" + dialled))
+    home, abroad = _library(dialled, country), _abroad("+" + dialled) or _with_trunk(dialled, country)
+    if home is None and (before := _library(dialled, country, ended=True)):
+        return before if abroad in (None, before) else None
+    return _alone(home, abroad)
+
+
+def _with_trunk(dialled: str, country: str | None) -> Phone | None:
+    """A number of `country` with its calling code and its trunk prefix: 49 (0)30 123456."""
+    found = _library("+" + dialled, None)
+    return found if found and found.country == country else None
 
 
 def _alone(home: Phone | None, abroad: Phone | None) -> Phone | None:
@@ -155,8 +187,14 @@ def _is_mobile(found: Phone) -> bool:
 
 
 def _abroad(number: str) -> Phone | None:
-    """An international number as it stands, or a mobile one of Mexico without the 1 that it had before 2019."""
-    return exact(number) or (exact(canonical(number)) if number.startswith("+521") else None)
+    """An international number as it stands, or the one that took the place of its spelling."""
+    return exact(number) or _today(number)
+
+
+def _today(number: str) -> Phone | None:
+    """What a number is by now that was valid before a country changed its plan."""
+    now = canonical(number)
+    return exact(now) if now != number else None
 
 
 def _in_letters(dialled: str, country: str | None) -> Phone | None:
@@ -168,15 +206,19 @@ def _in_letters(dialled: str, country: str | None) -> Phone | None:
     return found if phonenumbers.number_type(phonenumbers.parse(found.number)) in _SERVICES else None
 
 
-def _library(dialled: str, country: str | None) -> Phone | None:
+def _library(dialled: str, country: str | None, *, ended: bool = False) -> Phone | None:
+    """The library's reading; `ended`: only in a spelling that is valid no more."""
     try:
         found = phonenumbers.parse(dialled, country)
     except NumberParseException:
         return None
+    number = phonenumbers.format_number(found, PhoneNumberFormat.E164)
+    if ended:
+        return _today(number)
     if not phonenumbers.is_valid_number(found):
         return None
     region = phonenumbers.region_code_for_number(found)
-    return Phone(phonenumbers.format_number(found, PhoneNumberFormat.E164), region) if region else None
+    return Phone(number, region) if region else None
 
 
 def kept(text: str, country: str) -> str | None:

@@ -62,8 +62,21 @@ def words(text: str) -> str:
 
 
 def letters(text: str) -> str:
-    """Letters and digits alone, without accents: the same for `Opt-Out!` and `OPTOUT`, for `Arrêt` and `ARRET`."""
-    return "".join(char for char in normal("NFD", folded(text)) if _category(char) in "LN")
+    """Letters and digits alone, without accents: the same for `Opt-Out!` and `OPTOUT`, for `Arrêt` and `ARRET`.
+
+    Marks that are no accents stay: those that are vowels, or end a syllable, as in Hindi, Tamil and Thai.
+    """
+    return "".join(char for char in normal("NFD", folded(text)) if _category(char) in "LN" or _is_vowel(char))
+
+
+_VOWELS = frozenset({0, *range(7, 10), *range(84, 200)})
+"""Combining classes of marks that belong to a script's letters: vowels, voicing, the end of a syllable (UAX #44). The
+others are strokes (1), points of Hebrew and Arabic that may be left out (10 to 36), and accents (200 and more).
+"""
+
+
+def _is_vowel(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Mc") and unicodedata.combining(char) in _VOWELS
 
 
 _PIECES = re.compile(r"\w+|\s+|[^\w\s]+")

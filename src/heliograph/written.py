@@ -58,6 +58,11 @@ _FLOAT = re.compile(r"[0-9]{6,}[.,]0+")
 _ROUNDED = "00000"
 """The end of a number that a spreadsheet has rounded to six figures."""
 
+SLASH = re.compile("[/\u2044\u2215\uff0f]")
+"""What may stand between an area code and the rest of a number, and between two numbers."""
+MARKS = re.compile(r"(?<=[0-9)])[^0-9]+(?=[0-9])")
+"""What stands between two groups of digits."""
+
 _FIRST = re.compile(r"[0-9+(]")
 _PUNCTUATION = re.compile(r"[ ()./-]+")
 _GROUPS = re.compile(r"([^0-9]+)")
@@ -66,6 +71,14 @@ _WEAK = frozenset(" ()-")
 
 _BEFORE = " \t\r\n'-.,:;~<=()+"
 _BEHIND = " \t\r\n'-.,:;~>()+/"
+_KIND = re.compile(
+    "tel|tél|telephone|téléphone|telefon|telefone|teléfono|telefono|telf|tlf|phone|ph|fon|mob|mobile|mobil|móvil|movil|m"
+    "|cel|cell|celular|cellular|cellulare|cellphone|portable|gsm|handy|hp|whatsapp|wa|sms|home|work|office"
+    "|тел|телефон|т|моб|м"
+)
+"""Words that say what kind of telephone it is, and never have a number of their own, as a flat has."""
+_ANY_CARRIER = "0xx"
+"""What stands for a trunk prefix in Brazil, where one chooses the carrier of a call by the two digits that follow."""
 _SCHEMES = ("tel", "sms", "callto")
 _CONTEXT = "phone-context="
 
@@ -83,6 +96,8 @@ def dialled(text: str) -> str | None:
         return _PUNCTUATION.sub("", text)
     plain = _without_words(out_of_uri(text.translate(_characters).strip()))
     body = plain.lstrip(_BEFORE)
+    if body[:3].lower() == _ANY_CARRIER:
+        body = "0" + body[3:]
     plus = "+" if "+" in plain[: len(plain) - len(body)] else ""
     body = body.rstrip(_BEHIND)
     if _FLOAT.fullmatch(body):
@@ -118,8 +133,9 @@ def _without_words(text: str) -> str:
     others = {unicodedata.category(char) for char in word if char not in _BEFORE and not char.isalpha()}
     if not others <= {"So", "Sk"}:
         return ""
-    marked = word.rstrip().endswith(":") or number.lstrip("(")[:1] in ("0", "+")
     named = any(char.isalpha() for char in word)
+    kind = word.strip(_BEFORE).casefold()
+    marked = word.rstrip().endswith(":") or number.lstrip("(")[:1] in ("0", "+") or bool(_KIND.fullmatch(kind))
     return number if not named or (marked and not word[-1].isalpha()) else ""
 
 

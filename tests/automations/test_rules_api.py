@@ -165,7 +165,7 @@ def test_bad_match_types(api: Api, value: Any) -> None:
         *(("URL", value) for value in ("http://a b/", "https://hooks.example/" + "x" * 2000)),
         *(("EMAIL_FIXED", value) for value in (None, "", "jane", "jane@", "@x", "a@b@c", "a b@c", "<a@b>", "a@b\nc")),
         *(("EMAIL_FIXED", value) for value in ("x" * 65 + "@example.com", "a\u0001@b", "a;b@c", "a@[1.2.3.4]")),
-        *(("SMS", value) for value in (None, "", "0411111111", "+999", "jane@example.com", "+61491570006y5")),
+        *(("SMS", value) for value in (None, "", "0411", "+999", "jane@example.com", "+61491570006y5")),
         *(("AUTO_REPLY", value) for value in (None, "", "   ")),
     ],
 )
@@ -185,6 +185,19 @@ def test_addresses_that_do_not_fit_the_action(api: Api, path: str, action: str, 
 @both
 def test_addresses_that_fit(api: Api, path: str, action: str, address: str) -> None:
     assert api.post(path, {**GOOD, "action": action, "action_address": address})["action_address"] == address
+
+
+@both
+def test_a_national_address_is_one_of_the_accounts_country(api: Api, path: str) -> None:
+    """As it is for a message: what is checked is what it is sent to."""
+    made = api.post(path, {**GOOD, "action": "SMS", "action_address": "0491 570 156"})
+    assert made["action_address"] == "+61491570156"
+    american = api.server.account(country="US")
+    made = american.post(path, {**GOOD, "action": "SMS", "action_address": "6592345678"})
+    assert made["action_address"] == "+16592345678"
+    key = next(name for name in made if name.endswith("_rule_id"))
+    changed = american.put(f"{path}/{made[key]}", {"action_address": "61491570156"})
+    assert changed["action_address"] == "61491570156"
 
 
 def test_an_auto_reply_may_have_its_text_in_the_body(api: Api) -> None:

@@ -85,6 +85,7 @@ def test_senders_as_people_write_them(api: Api) -> None:
         **{one: one for one in ("1234", "123456", "0123", "Helio", "4YOU", "24&7", "+Plus")},
         "123-456": "123456",
         **dict.fromkeys(("04915701", "00491570156", "+0491570156", "123456789012345", "0491570156 0491570157"), ""),
+        **dict.fromkeys(("+12345", "+61491", "+0", "6.28123E+11", "6e+11"), ""),
     }
     given = [{"to": NUMBER, "body": f"from {sender}", "from": sender} for sender in right]
     fates = api.post("/sms/price", {"messages": given})["messages"]

@@ -154,6 +154,8 @@ def test_measure_and_split_agree(text: str, limit: int) -> None:
         ("안녕 สวัสดี سلام שלום ありがとう", "AnNyeong swasdi slam slvm arigatou"),
         ("ＳＴＯＰ ① ⅷ ² ﷺ", "STOP 1 viii 2 salla Allah 'alayhi wa-sallam"),
         ("\u39dd\ue000", "U+39DD?"),
+        ("2½ cups, 5¾, ½½, 10² m, 10²³, 10₂, 1① ①②3", "2 1/2 cups, 5 3/4, 1/2 1/2, 10^2 m, 10^23, 10_2, 1 1 1 2 3"),
+        ("m² H₂O x²y 3 ½ １½", "m2 H2O x2y 3 1/2 1 1/2"),
         ("a\x00b\u200d\t", "ab "),
         ("ok 👍🏽 \u200d\ufe0f.", "ok ?? ."),
         ("e\u0301 e\u0301\u0323", "é e"),

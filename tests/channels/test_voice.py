@@ -121,6 +121,20 @@ def test_each_message_is_refused_by_itself(api: Api, given: dict[str, Any], stat
         assert (bad["message_parts"], bad["message_price"]) == (0, "0.0000")
 
 
+def test_a_country_may_be_given_by_name(api: Api) -> None:
+    """As in an SMS: the same reading of a number in all channels."""
+    for to, country, number in (
+        ("9876543210", "India", "+919876543210"),
+        ("9876543210", " IND ", "+919876543210"),
+        ("07911123456", "UK", "+447911123456"),
+        ("0411000001", "", "+61411000001"),
+    ):
+        (entry,) = entries(api, {"to": to, "country": country})
+        assert (entry["status"], entry["to"]) == ("SUCCESS", number)
+    (entry,) = entries(api, {"to": "9876543210", "country": "Atlantis"})
+    assert entry["status"] == "INVALID_RECIPIENT"
+
+
 @pytest.mark.parametrize(
     ("given", "lang", "voice"),
     [

@@ -247,6 +247,8 @@ MEMBER = {
         ),
         ("((First Name))", "(Ann)"),
         ("(First\u00a0Name) {first\u202fname} {LAST\u200bNAME} (Cust.\u00a01) {custom\u2009 2}", "Ann Ann Lee c1 c2"),
+        ("(First Name\u00a0) { FirstName }(\u200bEmail)(Cust\u00ad1)", "Ann Ann" + "a@example.com" + "c1"),
+        ("(First\u200eName)\u2066{custom 2\u2069}", "Ann\u2066c2"),
         ("(First\nName) (First    Name) (FirstName)", "(First\nName) (First    Name) (FirstName)"),
         ("{F\u0130RST NAME}{f\u0131rstname}{la\u017ftname}", "AnnAnnLee"),
     ],

@@ -180,7 +180,12 @@ def test_what_arrives_is_its_owners(server: Running, api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "writes"),
-    [("+5491123456789", "541123456789"), ("+541123456789", "5491123456789"), ("+525512345678", "5215512345678")],
+    [
+        ("+5491123456789", "541123456789"),
+        ("+541123456789", "5491123456789"),
+        ("+525512345678", "5215512345678"),
+        ("+5511987654321", "551187654321"),
+    ],
 )
 def test_who_writes_under_the_other_spelling_is_the_same_subscriber(
     server: Running, api: Api, sent: str, writes: str

@@ -147,8 +147,10 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
     if "action_address" in named:
         named["action_address"] = named["action_address"].strip()
     if "dedicated_number" in named:
-        named["dedicated_number"] = _watched(named["dedicated_number"], req.who.country)
+        named["dedicated_number"] = _international(named["dedicated_number"], req.who.country) or "*"
     rule = {**{name: before.get(name) for name in family.fields}, **named}
+    if rule["action"] == "SMS" and rule["action_address"] and {"action", "action_address"} & named.keys():
+        named["action_address"] = rule["action_address"] = _international(rule["action_address"], req.who.country)
     faults = {
         name: f"{label(name)} must be at most {most} characters."
         for name, most in LONGEST.items()
@@ -174,10 +176,10 @@ def _checked(req: Request, family: Family, body: msgspec.Struct, before: Mapping
     return named
 
 
-def _watched(number: str, country: str) -> str:
-    """The number that a rule watches, as it is given; a national one in E.164, as messages come in; "*" for none."""
-    known = phone.parse(number, country) if phone.parse(number) is None and len(number) > LONGEST_SHORT_CODE else None
-    return known.number if known else number or "*"
+def _international(number: str, country: str) -> str:
+    """A number as it is given; in E.164 if it is one of `country` (ISO alpha-2) without a plus, and no short code."""
+    known = phone.parse(number, country) if len(number) > LONGEST_SHORT_CODE else None
+    return known.number if known and known != phone.parse(number) else number
 
 
 def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
@@ -204,6 +206,6 @@ def _address_faults(req: Request, rule: Mapping[str, Any]) -> dict[str, str]:
 
 def _forwarding_fault(to: phone.Phone | None, rule: Mapping[str, Any]) -> str | None:
     if to is None:
-        return "Action address must be a phone number in E.164 format."
+        return "Action address must be a phone number, best in E.164 format."
     watched = phone.parse(rule.get("dedicated_number") or "")
     return "Action address must not be the number that the rule watches." if watched == to else None

@@ -24,6 +24,9 @@ LONGEST_KNOWN = 40
 _SHORT_CODE = re.compile(rf"[0-9]{{1,{LONGEST_SHORT_CODE}}}")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9._&'+*#@!?-]{1,11}", re.ASCII)
 
+_NO_NAME = re.compile(r"\+[0-9]+|[0-9.]+E\+[0-9]+", re.IGNORECASE)
+"""What has the characters of a name, but is a number that is too short, or one that a spreadsheet has rounded."""
+
 
 class Telephone:
     """Fills the addresses of drafts in. It knows the settings; the database is asked by `judge`."""
@@ -46,8 +49,7 @@ class Telephone:
             return Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID
         if not given.to:
             return Status.MISSING_REQUIRED_FIELDS
-        country = (given.country or "").strip()
-        found = phone.parse(given.to, countries.code(country) if country else who.country)
+        found = recipient(given, who)
         if found is None or found.country == NO_COUNTRY:
             return Status.INVALID_RECIPIENT
         draft.recipient, draft.country = found.number, found.country
@@ -80,6 +82,12 @@ class Telephone:
         return _named_before(given, who.country) if len(given) <= LONGEST_KNOWN else _named(given, who.country)
 
 
+def recipient(given: Any, who: Principal) -> phone.Phone | None:
+    """The number that a request's `to` means: a national one is of its `country`, or of the account's."""
+    country = (given.country or "").strip()
+    return phone.parse(given.to, countries.code(country) if country else who.country)
+
+
 def _named(given: str, country: str) -> str | None:
     """A sender that is given, as it goes out; None for an invalid one."""
     compact = re.sub(r"[\s()-]", "", given)
@@ -88,7 +96,7 @@ def _named(given: str, country: str) -> str | None:
     if sum(map(str.isdecimal, given)) > LONGEST_SHORT_CODE and not any(map(str.isalpha, given)):
         known = phone.parse(given, country)
         return known.number if known else None
-    return given if _ALPHANUMERIC.fullmatch(given) else None
+    return given if _ALPHANUMERIC.fullmatch(given) and not _NO_NAME.fullmatch(given) else None
 
 
 _named_before = lru_cache(maxsize=4096)(_named)

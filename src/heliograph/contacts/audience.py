@@ -95,12 +95,14 @@ def acquainted(tx: Tx, user_id: int, number: str, list_id: int | None) -> Member
     return min(found, key=lambda row: (row["list_id"] != list_id, row["contact_id"]), default={})
 
 
-_BLANK = r"[ \t\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]"
-"""What may stand between the words of a placeholder: editors put no-break spaces there, and what cannot be seen."""
+_BLANK = r"[ \t\u00a0\u00ad\u061c\u1680\u2000-\u200f\u202f\u205f\u2060\u2066-\u2069\u3000\ufeff]"
+"""What may stand beside the words of a placeholder: editors put no-break spaces there, and what cannot be seen."""
+
+_FEW = f"{_BLANK}{{0,3}}"
 
 _PLACEHOLDER = re.compile(
-    rf"\((?P<round>(?:First|Last|Company){_BLANK}{{1,3}}Name|Cust(?:om)?\.?{_BLANK}{{0,3}}[1-4]|Email|Phone)\)"
-    rf"|\{{(?P<curly>(?i:(?:first|last|company){_BLANK}{{0,3}}name|custom(?:string)?{_BLANK}{{0,3}}[1-4]|email|phone))\}}"
+    rf"\({_FEW}(?P<round>(?:First|Last|Company){_BLANK}{{1,3}}Name|Cust(?:om)?\.?{_FEW}[1-4]|Email|Phone){_FEW}\)"
+    rf"|\{{{_FEW}(?P<curly>(?i:(?:first|last|company){_FEW}name|custom(?:string)?{_FEW}[1-4]|email|phone)){_FEW}\}}"
 )
 """Placeholders in curly brackets are taken in any case, since both were seen. Round brackets also occur in ordinary
 texts, so there the case has to match.

@@ -85,6 +85,15 @@ well: quotes, dashes, letters of Latin alphabets, Greek capitals, letters of oth
 """
 
 
+_OTHER_FIGURES = "[¼½¾⅐-⅟↉①-⒛⓪-⓿❶-➓㉑-㉟㊱-㊿]"
+_BESIDE_FIGURES = (
+    (re.compile(r"(?<=\d)(?=[²³¹⁰⁴-⁹])"), "^"),
+    (re.compile(r"(?<=\d)(?=[₀-₉])"), "_"),
+    (re.compile(rf"(?<=\d)(?={_OTHER_FIGURES})|(?<={_OTHER_FIGURES})(?=[\d¼-¾⅐-⅟①-⓿])"), " "),
+)
+"""What keeps a figure and one of another kind apart once both are plain: 2½ is 2 1/2 and not 21/2, 10² is 10^2."""
+
+
 def plain(text: str) -> str:
     """A text with characters of GSM 03.38 only: accents that it lacks fall, other letters are transliterated.
 
@@ -93,7 +102,10 @@ def plain(text: str) -> str:
     """
     if is_gsm(text):
         return text
-    return "".join(char if is_gsm(char) else _replaced(char) for char in normal("NFC", visible(text)))
+    text = normal("NFC", visible(text))
+    for place, mark in _BESIDE_FIGURES:
+        text = place.sub(mark, text)
+    return "".join(char if is_gsm(char) else _replaced(char) for char in text)
 
 
 @lru_cache(maxsize=4096)

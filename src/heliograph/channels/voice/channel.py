@@ -8,6 +8,7 @@ from heliograph import phone
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms.segments import is_gsm
+from heliograph.channels.telephone import recipient
 from heliograph.channels.voice import languages, ssml
 from heliograph.channels.voice.shapes import SHEET, VoiceMessage
 from heliograph.channels.voice.speech import Failure, Speaker, Text
@@ -82,7 +83,7 @@ class Voice:
             return Status.NOT_ENOUGH_PERMISSION_TO_LIST_ID
         if not given.to:
             return Status.MISSING_REQUIRED_FIELDS
-        number = phone.parse(given.to, (given.country or who.country).upper())
+        number = recipient(given, who)
         line = phone.line(number) if number else None
         if number is None or line is None or number.country == NO_COUNTRY:
             return Status.INVALID_RECIPIENT

@@ -59,7 +59,7 @@ class VoiceMessage(msgspec.Struct, kw_only=True):
     custom_string: Annotated[str | None, about("Your reference: receipts bring it back.", "order 4711")] = None
     list_id: Annotated[int | None, about("A contact list, in place of `to`.")] = None
     country: Annotated[
-        str | None, about("ISO 3166 code of the country of a national number; by default, the account's.")
+        str | None, about("The country of a national number: ISO 3166 code or name; by default, the account's.")
     ] = None
     require_input: Annotated[bool | None, about("Wait for keys after the text.", 1)] = None
     machine_detection: Annotated[
