@@ -85,6 +85,7 @@ def place(server: Running) -> list[str]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder with the account alice, which has GBP 50."""
     folder = str(tmp_path_factory.mktemp("cli"))
+    good("migrate", "--data", folder)
     good("account", "create", "alice", "--credit", "50", "--country", "gb", "--data", folder)
     return folder
 
@@ -557,6 +558,33 @@ def test_a_data_folder_that_is_not_there_is_a_mistake(tmp_path: Path, words: str
     assert [path.name for path in tmp_path.iterdir()] == ["list"]
 
 
+@pytest.mark.parametrize("words", [words for words in ELSEWHERE if not words.startswith(("mail", "routes"))])
+def test_a_folder_without_a_database_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """A volume that is not mounted, or an empty variable: `--data "$UNSET"` names no folder."""
+    (tmp_path / "list").write_text("+61491570156")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    words = words.replace("FILE", str(tmp_path / "list"))
+    file = tmp_path / "empty" / "heliograph.db"
+    assert bad(*words.split(), "--data", str(file.parent)).startswith(f"There is no database {file}. Name another")
+    assert bad(*words.split(), "--data", "").startswith("There is no data folder heliograph-data.")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "list"]
+
+
+def test_no_secret_is_made_beside_a_database_that_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has it in its environment, and the shell has not."""
+    place = ("--data", str(tmp_path))
+    good("migrate", *place)
+    monkeypatch.setenv("HELIOGRAPH_SECRET", "y" * 32)
+    key = good("account", "create", "alice", *place, "--json").value["api_key"]
+    monkeypatch.delenv("HELIOGRAPH_SECRET")
+    for words in ("account key alice --new", "account create bob", "account key alice"):
+        assert "set HELIOGRAPH_SECRET" in bad(*words.split(), *place)
+    assert not (tmp_path / "secret.key").exists()
+    monkeypatch.setenv("HELIOGRAPH_SECRET", "y" * 32)
+    assert good("account", "key", "alice", *place).out.strip() == key
+
+
 def test_every_command_with_data_is_asked_about_a_folder_that_is_not_there() -> None:
     makers = {"serve", "worker", "demo", "migrate", "smsc", "doctor"}
     asked = {" ".join(words) for words in COMMANDS if any((one + " ").startswith(" ".join(words)) for one in ELSEWHERE)}
@@ -638,6 +666,7 @@ def test_the_environment_says_where_the_data_is(monkeypatch: pytest.MonkeyPatch,
     good("migrate")
     good("account", "create", "erin")
     assert (tmp_path / "here" / "heliograph.db").exists()
+    good("migrate", "--data", str(tmp_path / "there"))
     assert bad("account", "credit", "erin", "1", "--data", str(tmp_path / "there")) == "There is no account 'erin'."
 
 

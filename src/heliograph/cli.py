@@ -17,7 +17,7 @@ from rich.text import Text
 from heliograph import audit, carriers, logs, process
 from heliograph.accounts import account, passwords
 from heliograph.accounts.account import NewAccount
-from heliograph.accounts.vault import Vault, hash_password
+from heliograph.accounts.vault import hash_password
 from heliograph.app import database_url
 from heliograph.billing import ledger, prices, tariff
 from heliograph.commands import accounts as account_commands
@@ -33,6 +33,7 @@ from heliograph.commands.base import (
     Wiring,
     named,
     option,
+    vault_of,
     within,
 )
 from heliograph.db import health
@@ -261,7 +262,7 @@ def create(
         raise Problem(fault)
 
     def work(tx: Tx) -> dict[str, Any]:
-        vault = Vault.open(options.secret, options.data)
+        vault = vault_of(tx, options)
         user_id = account.create(tx, vault, new)
         made = account.by_user(tx, user_id)
         assert made is not None

@@ -72,8 +72,20 @@ def test_a_key_is_shown_and_renewed_for_accounts_and_subaccounts(server: Running
 def test_a_key_that_was_sealed_with_another_secret_is_no_key(
     server: Running, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor is one made: the server would not know it, and the old one would be gone."""
     monkeypatch.setenv("HELIOGRAPH_SECRET", "y" * 32)
-    assert "sealed with another secret" in bad(server, "account", "key", api.username)
+    for words in (
+        f"account key {api.username}",
+        f"account key {api.username} --new",
+        f"account create {api.username}2",
+        f"smpp add {api.username}3 {api.username}",
+        "domains add sealed.example.com",
+    ):
+        assert "sealed with another secret" in bad(server, *words.split()), words
+    assert api.get("/account")["username"] == api.username
+    monkeypatch.delenv("HELIOGRAPH_SECRET")
+    key = good(server, "account", "key", api.username, "--new").out.strip()
+    assert server.client(api.username, key, api.user_id).get("/account")["username"] == api.username
 
 
 def test_messages_are_listed_and_shown_with_what_happened(server: Running, api: Api) -> None:

@@ -398,6 +398,13 @@ def logins(tx: Tx, user_id: int) -> Sequence[Mapping[str, Any]]:
     return tx.rows(select(subaccounts).where(mine).order_by(subaccounts.c.is_main.desc(), subaccounts.c.subaccount_id))
 
 
+def sealed_keys(tx: Tx) -> list[str]:
+    """Sealed keys of the oldest and the newest subaccount: enough to tell whose vault it was; none without accounts."""
+    ids = select(func.min(subaccounts.c.subaccount_id), func.max(subaccounts.c.subaccount_id))
+    found = select(subaccounts.c.key_sealed).where(subaccounts.c.subaccount_id.in_(tx.execute(ids).one()))
+    return [row["key_sealed"] for row in tx.rows(found)]
+
+
 def login(tx: Tx, api_username: str) -> Mapping[str, Any] | None:
     """The row of a subaccount by its API username, in any case; None for none, and for one that was deleted."""
     is_it = (subaccounts.c.api_username == api_username.lower()) & subaccounts.c.deleted_at.is_(None)

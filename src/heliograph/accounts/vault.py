@@ -25,12 +25,15 @@ class Vault:
         self._further = hmac.digest(secret, b"heliograph further keys", "sha256")
 
     @classmethod
-    def open(cls, secret: str, folder: Path) -> "Vault":
-        """The vault of `secret`; when it is empty, of the one kept in `folder`, made at the first call."""
+    def open(cls, secret: str, folder: Path, *, make: bool = True) -> "Vault":
+        """The vault of `secret`; when it is empty, of the one kept in `folder`, made at the first call.
+
+        Raises FileNotFoundError: there is none, and none is to be made.
+        """
         if secret:
             return cls(secret.encode())
         path = folder / "secret.key"
-        if not path.exists():
+        if make and not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             fresh = folder / f".secret.{os.getpid()}"
             fresh.write_text(secrets.token_hex(32))

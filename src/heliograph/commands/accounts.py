@@ -10,9 +10,8 @@ from heliograph import audit
 from heliograph.accounts import account, preferences
 from heliograph.accounts.preferences import OperatorChanges
 from heliograph.accounts.subaccounts import subaccount
-from heliograph.accounts.vault import Vault
 from heliograph.billing import ledger, prices
-from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
+from heliograph.commands.base import STORE, AsJson, Store, Username, named, vault_of, within
 from heliograph.contacts import optout
 from heliograph.db.engine import Tx
 from heliograph.process import Problem
@@ -163,7 +162,7 @@ def show_key(
     options = where.load()
 
     def work(tx: Tx) -> dict[str, Any]:
-        vault = Vault.open(options.secret, options.data)
+        vault = vault_of(tx, options)
         sub = account.login(tx, name) or account.logins(tx, named(tx, name)["user_id"])[0]
         owner = account.by_user(tx, sub["user_id"])
         assert owner is not None

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
+from sqlalchemy import make_url
 
 from heliograph import settings
 from heliograph.accounts import account
+from heliograph.accounts.vault import Vault
 from heliograph.app import database_url
 from heliograph.db import migrate
 from heliograph.db.database import Database
@@ -44,7 +47,8 @@ class Place:
 
     def anywhere(self, **more: Any) -> Settings:
         """The settings of this place, for commands that make it if need be. Raises SettingsError."""
-        return settings.load(**asdict(self), **more)
+        given = {name: value or None for name, value in asdict(self).items()}  # an empty one is none, as a variable
+        return settings.load(**given, **more)
 
 
 @Parameter(name="*")
@@ -53,6 +57,14 @@ class Store(Place):
     """Options of commands that use the database."""
 
     database: Annotated[str | None, option("database")] = None
+
+    def load(self, **more: Any) -> Settings:
+        """The settings of this place, where the database must be. Raises SettingsError, Problem."""
+        options = super().load(**more)
+        file = sqlite_file(options)
+        if file and not file.exists():
+            raise Problem(f"There is no database {file}. Name another place with --data, or make it: heliograph serve.")
+        return options
 
 
 @Parameter(name="*")
@@ -79,6 +91,27 @@ PLACE, STORE, WIRING, EVERYTHING = Place(), Store(), Wiring(), Everything()
 def _needs_no_folder(options: Settings) -> bool:
     """Whether neither the database nor the secret lies in the data folder, so that nothing would be made there."""
     return options.database.startswith("postgresql:") and bool(options.secret)
+
+
+def sqlite_file(options: Settings) -> Path | None:
+    """The file of the database; None when it is none."""
+    url = make_url(database_url(options))
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def vault_of(tx: Tx, options: Settings) -> Vault:
+    """The vault that the keys in the database were made with. Raises Problem: that is another one.
+
+    What another vault hashes and seals is no use to the server, which would know neither the key nor its account.
+    """
+    sealed = account.sealed_keys(tx)
+    try:
+        found = Vault.open(options.secret, options.data, make=not sealed)
+    except FileNotFoundError:
+        raise Problem("The secret that its keys were sealed with is missing: set HELIOGRAPH_SECRET.") from None
+    if sealed and not any(map(found.unseal, sealed)):
+        raise Problem("Its keys were sealed with another secret: set HELIOGRAPH_SECRET to that of its server.")
+    return found
 
 
 def within(options: Settings, work: Callable[[Tx], T]) -> T:

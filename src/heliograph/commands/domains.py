@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from heliograph import audit
 from heliograph.accounts.vault import Vault
-from heliograph.commands.base import STORE, AsJson, Store, within
+from heliograph.commands.base import STORE, AsJson, Store, vault_of, within
 from heliograph.db.engine import Row, Tx
 from heliograph.mail import domains
 from heliograph.process import Problem
@@ -67,11 +68,11 @@ def add(
 ) -> None:
     """Make a key for a domain, and print the records to publish. Its mails are signed from now on."""
     options = where.load()
-    vault, key = Vault.open(options.secret, options.data), domains.new_key()
+    key = domains.new_key()
     named = selector or time.strftime("hg%Y%m%d", time.gmtime())
 
     def work(tx: Tx) -> Row:
-        made = domains.add(tx, vault, domain, named, key)
+        made = domains.add(tx, vault_of(tx, options), domain, named, key)
         audit.record(tx, audit.HOUSE, audit.CLI, "domain.added", f"{made['domain']} {named}")
         return made
 
@@ -113,8 +114,11 @@ def check(
     from heliograph.mail.nameservers import NameServers
 
     options = where.load()
-    vault = Vault.open(options.secret, options.data)
-    found = within(options, lambda tx: [domains.find(tx, name) for name in names] if names else domains.listing(tx))
+
+    def work(tx: Tx) -> tuple[Vault, Sequence[Row]]:
+        return vault_of(tx, options), [domains.find(tx, name) for name in names] if names else domains.listing(tx)
+
+    vault, found = within(options, work)
     plan, servers = sending.plan(options), NameServers(options.dns)
     verdicts = [one for row in found for one in records.check(servers, row, plan)]
     locked = [row["domain"] for row in found if domains.opened(vault, row) is None]

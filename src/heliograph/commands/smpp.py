@@ -6,8 +6,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from heliograph import audit
-from heliograph.accounts.vault import Vault
-from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
+from heliograph.commands.base import STORE, AsJson, Store, Username, named, vault_of, within
 from heliograph.db.engine import Tx
 from heliograph.esme import login as logins
 from heliograph.esme.login import Login
@@ -37,8 +36,6 @@ def add(
     if not 1 <= binds <= MOST or not 1 <= window <= MOST or not 0 <= rate <= 1_000_000:
         raise Problem(f"--binds and --window are from 1 to {MOST}, --rate is from 0 to 1000000.")
     options = where.load()
-    options.data.mkdir(parents=True, exist_ok=True)
-    vault = Vault.open(options.secret, options.data)
 
     def work(tx: Tx) -> dict[str, Any]:
         user_id = int(named(tx, username)["user_id"])
@@ -52,7 +49,7 @@ def add(
             window=window,
             rate=rate,
         )
-        password = logins.add(tx, vault, made)
+        password = logins.add(tx, vault_of(tx, options), made)
         audit.record(tx, user_id, audit.CLI, "smpp.added", system_id)
         return {"system_id": system_id, "password": password}
 
