@@ -18,7 +18,7 @@ from heliograph.app import database_url
 from heliograph.contacts import contact, lists
 from heliograph.db.engine import Connector
 from heliograph.settings import load
-from machine import AUTH, Child, cpu_seconds, free_port, heliograph, serve, wrk
+from machine import AUTH, Child, cpu_seconds, free_port, make_account, serve, wrk
 
 MOST = 20_000
 ROUNDS = 3
@@ -44,7 +44,7 @@ class Rig:
     def __init__(self, database: str, contacts: int) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         (self.data / "heliograph.toml").write_text(AWAY.format(port=free_port()))
-        heliograph(self.data, database, "account", "create", "bench", "--api-key", "key", "--credit", "100000000")
+        make_account(self.data, database, "bench", "key")
         self.connector = Connector(database_url(load(data=self.data, database=database)), time.time)
         self.list_id = self._fill(contacts)
         self.server: Child = serve(self.data, database, "all")

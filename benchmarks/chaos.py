@@ -24,7 +24,7 @@ from typing import Any
 from chaos_load import KEY, USER, Customers, Probe, big_bodies, order_campaign, slow_clients
 from heliograph.contacts import contact, lists
 from heliograph.db.engine import Connector
-from machine import PROGRAM, free_port, heliograph, wait_port
+from machine import PROGRAM, free_port, make_account, wait_port
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from support import postgres
@@ -357,7 +357,7 @@ def run(options: argparse.Namespace, folder: Path, database: str) -> bool:
         stack.callback(main.close)
         stack.callback(other.close)
         (data / "heliograph.toml").write_text(main.toml() + other.toml())
-        heliograph(data, database, "account", "create", USER, "--api-key", KEY, "--credit", "1000000")
+        make_account(data, database, USER, KEY)
         house = House(data, database, folder)
         stack.callback(house.end)
         house.start()

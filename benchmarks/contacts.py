@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from machine import AUTH, Child, heliograph, serve
+from machine import AUTH, Child, make_account, serve
 from run import databases
 
 SENDERS = 6
@@ -161,7 +161,7 @@ def main() -> None:
         data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         print(kind)
         with databases(kind) as (url, _):
-            heliograph(data, url, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+            make_account(data, url, "bench", "key")
             server = serve(data, url, "all")
             address = url.replace("postgresql://", "postgresql+psycopg://") or f"sqlite:///{data / 'heliograph.db'}"
             try:

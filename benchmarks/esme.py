@@ -19,7 +19,7 @@ import uvloop
 from heliograph.transports.smpp import pdu
 from heliograph.transports.smpp.pdu import Address, Bind
 from heliograph.transports.smpp.session import Exchange, Request, Session
-from machine import Child, free_port, heliograph, serve, wrk
+from machine import Child, free_port, heliograph, make_account, serve, wrk
 
 BINDS, WINDOW = 8, 8
 ROUNDS = 3
@@ -99,7 +99,7 @@ def submitted(port: int, password: str, seconds: int) -> float:
 def compare(kind: str, seconds: int, database: str = "") -> None:
     """Print the rates of both ways in, and the memory that the server had after each round."""
     data, port = Path(tempfile.mkdtemp(prefix="heliograph-bench-")), free_port()
-    heliograph(data, database, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+    make_account(data, database, "bench", "key")
     words = ["smpp", "add", "bench", "bench", "--binds", str(BINDS), "--window", str(WINDOW), "--json"]
     password = json.loads(heliograph(data, database, *words))["password"]
     server: Child = serve(data, database, smpp_port=str(port))

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from contacts import Client
-from machine import Child, heliograph, serve
+from machine import Child, make_account, serve
 from run import databases
 
 HERE = Path(__file__).parent.parent
@@ -88,7 +88,7 @@ def measure(tree: Path, kind: str, rows: int, database: str, site: int) -> tuple
     os.environ["PYTHONPATH"] = str(tree / "src")
     data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
     with databases(database) as (url, _):
-        heliograph(data, url, "account", "create", "bench", "--api-key", "key")
+        make_account(data, url, "bench", "key")
         server = serve(data, url, "all")
         try:
             client = Client(server.port)

@@ -97,6 +97,12 @@ def heliograph(data: Path, database: str, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, env=environment, text=True).stdout
 
 
+def make_account(data: Path, database: str, username: str, key: str) -> None:
+    """Make the tables, and an account with more credit than a benchmark spends."""
+    heliograph(data, database, "migrate")
+    heliograph(data, database, "account", "create", username, "--api-key", key, "--credit", "100000000")
+
+
 def serve(data: Path, database: str, role: str = "api", smpp_port: str = "off") -> Child:
     """A server whose throttle is off: the load repeats its texts."""
     port = free_port()

@@ -23,7 +23,7 @@ from heliograph.db.engine import Connector
 from heliograph.mail import domains
 from heliograph.mail.addresses import address
 from heliograph.settings import load
-from machine import AUTH, Child, cpu_seconds, heliograph, serve, wrk
+from machine import AUTH, Child, cpu_seconds, make_account, serve, wrk
 
 MOST = 20_000
 SIZES = (5_000, 30_000)
@@ -59,7 +59,7 @@ class Rig:
     def __init__(self, database: str, contacts: int, port: int) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         (self.data / "heliograph.toml").write_text(CARRIER.format(port=port))
-        heliograph(self.data, database, "account", "create", "bench", "--api-key", "key", "--credit", "100000000")
+        make_account(self.data, database, "bench", "key")
         options = load(data=self.data, database=database)
         self.connector = Connector(database_url(options), time.time)
         vault = Vault.open(options.secret, self.data)

@@ -24,7 +24,7 @@ from campaigns import Databases
 from heliograph.app import database_url
 from heliograph.settings import load
 from heliograph.transports.sandbox.mmsc import SimulatedMmsc
-from machine import AUTH, Child, cpu_seconds, drain, heliograph, serve
+from machine import AUTH, Child, cpu_seconds, drain, make_account, serve
 
 MOST = 1000
 """Messages of a request."""
@@ -71,7 +71,7 @@ class Rig:
     def __init__(self, database: str, engine: int | None, role: str, carrier: str = "") -> None:
         self.data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         (self.data / "heliograph.toml").write_text(carrier)
-        heliograph(self.data, database, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+        make_account(self.data, database, "bench", "key")
         self.database = database_url(load(data=self.data, database=database))
         self._engine = engine
         self.server: Child = serve(self.data, database, role)

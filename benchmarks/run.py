@@ -23,7 +23,7 @@ import readers
 import storage
 from heliograph.app import database_url
 from heliograph.settings import load
-from machine import AUTH, PROGRAM, Child, cpu_seconds, drain, free_port, heliograph, serve, wrk
+from machine import AUTH, PROGRAM, Child, cpu_seconds, drain, free_port, make_account, serve, wrk
 from machine import load as load_of
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
@@ -77,7 +77,7 @@ def sending(
     data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
     smsc_port = free_port()
     (data / "heliograph.toml").write_text(CARRIER.format(port=smsc_port))
-    heliograph(data, database, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+    make_account(data, database, "bench", "key")
     smsc = Child(PROGRAM, "smsc", "--port", str(smsc_port), port=smsc_port)
     server = serve(data, database, role)
 
@@ -131,7 +131,7 @@ def redirects(kind: str, seconds: int, base: float) -> None:
     """Short links that are opened, each click counted: the codes of a thousand messages, one after the other."""
     with databases(kind) as (url, _), tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        heliograph(data, url, "account", "create", "bench", "--api-key", "key", "--credit", "1000")
+        make_account(data, url, "bench", "key")
         server = serve(data, url)
         messages = [{"to": "+61491570006", "body": f"https://example.com/{number}"} for number in range(1000)]
         body = json.dumps({"messages": messages, "shorten_urls": True}).encode()
@@ -152,7 +152,7 @@ def pictures(kind: str, seconds: int, base: float) -> None:
     """Pictures of mails that are shown, each opening counted: those of a thousand mails of one campaign."""
     with databases(kind) as (url, _), tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        heliograph(data, url, "account", "create", "bench", "--api-key", "key", "--credit", "1000")
+        make_account(data, url, "bench", "key")
         paths = ",".join(readers.pictures(data, url or database_url(load(data=data)), 1000))
         server = serve(data, url)
         load_of(server.port, 64, 1, "links.lua", paths)  # to be warm

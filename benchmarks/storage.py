@@ -21,7 +21,7 @@ from heliograph.messaging.channel import Order
 from heliograph.process import GARBAGE
 from heliograph.queue import claim
 from heliograph.settings import load
-from machine import AUTH, heliograph, serve
+from machine import AUTH, make_account, serve
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from support import quiet
@@ -52,7 +52,7 @@ class Filled:
     ) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="heliograph-bench-"))
         self.database = database
-        heliograph(self.data, database, "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+        make_account(self.data, database, "bench", "key")
         prepare = None if database else reached.prepare
         self.connector = Connector(database_url(load(data=self.data, database=database)), time.time, prepare=prepare)
         for first in range(1, rows + 1, SLICE):

@@ -22,7 +22,7 @@ from heliograph.channels.voice.speech import Speaker, Text
 from heliograph.settings import Settings
 from heliograph.transports.base import MessageKey, Outgoing, Sent, Spoken
 from heliograph.transports.sandbox.voice import SandboxVoice
-from machine import AUTH, Child, cpu_seconds, heliograph, serve
+from machine import AUTH, Child, cpu_seconds, make_account, serve
 
 CALLS = 50
 SECONDS = 10
@@ -114,7 +114,7 @@ async def calls(folder: Path, sound: bytes, server: Child) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as place:
         folder = Path(place)
-        heliograph(folder, "", "account", "create", "bench", "--api-key", "key", "--credit", "1000000")
+        make_account(folder, "", "bench", "key")
         server = serve(folder, "", "api")
         try:
             accepting(server, int(sys.argv[1]) if len(sys.argv) > 1 else 30)

@@ -74,6 +74,20 @@ def test_pretty_on_a_terminal(log: Any) -> None:
     assert not written.getvalue().startswith("{")
 
 
+def test_no_value_commands_the_terminal(log: Any) -> None:
+    """A stranger's path may be a value, and the words of a carrier."""
+    written = log("info", "pretty")
+    order = "\x1b]0;PWNED\x07\x1b[2J\x9b31m\u202e"
+    structlog.get_logger("x").warning("login.refused", path=f"/sms/{order}x", why=order)
+    logging.getLogger("a.library").warning("It said %s", order)
+    try:
+        raise ValueError(order)
+    except ValueError:
+        structlog.get_logger("x").exception("some.failure")
+    assert not set(written.getvalue()) & set("\x1b\x07\x9b\u202e")
+    assert written.getvalue().count("PWNED") >= 3
+
+
 def test_libraries_and_warnings_take_the_same_form(log: Any) -> None:
     written = log("info", "json")
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")

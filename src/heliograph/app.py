@@ -58,6 +58,8 @@ class House:
 
     def __init__(self, options: Settings, carriers: Carriers, database: Database) -> None:
         self.options = options
+        self.demo = False
+        """Whether everybody may use the demo account: it is there, with the key that everybody knows."""
         self.database = database
         self.vault = Vault.open(options.secret, options.data)
         self.files = file_store(options)
@@ -90,7 +92,7 @@ class House:
     async def start(self) -> None:
         """Open transports and begin to work. Raises SettingsError, OSError."""
         if self.options.mode == "sandbox":
-            await self._seed_once()
+            self.demo = await self._seed_once()
         else:
             await self.database.read(lambda tx: seed.refuse_demo(tx, self.vault))
         await asyncio.to_thread(self.converter.scratch.folder)
@@ -185,11 +187,11 @@ class House:
     def _transport(self, name: str, options: TransportOptions) -> Transport:
         return table.kind_of(options).make(name, options, self.options)
 
-    async def _seed_once(self) -> None:
+    async def _seed_once(self) -> bool:
         try:
-            await self.database.write(lambda tx: seed.plant(tx, self.vault))
+            return await self.database.write(lambda tx: seed.plant(tx, self.vault))
         except (BadRequest, IntegrityError):  # another process that starts now was first
-            await self.database.write(lambda tx: seed.plant(tx, self.vault))
+            return await self.database.write(lambda tx: seed.plant(tx, self.vault))
 
     async def ready(self) -> dict[str, bool]:
         """What this process needs, and whether it has it: a database that can be written, and carriers.

@@ -22,6 +22,7 @@ from heliograph.webhooks import outgoing
 
 RULE = "Demo push"
 RECIPIENT = "+61491570006"
+NO_DEMO = "The demo account of this database has another key (heliograph account key demo)."
 PATIENCE = 20.0
 """Seconds that each part of the tour may take."""
 
@@ -51,7 +52,7 @@ async def serve(options: Settings) -> None:
     """Serve until a signal ends it, and show on the terminal how a sandbox is used. Raises as `process.serve` does."""
     server, serving, house = await _start(options)
     if house is not None:
-        _card(server.url, _doors(server))
+        _card(server.url, _doors(server), demo=house.demo)
         say("\nServing until Ctrl-C.")
     await serving
 
@@ -78,6 +79,8 @@ def _check(options: Settings) -> None:
 
 
 async def _tour(base: str, doors: str, house: House, *, stay: bool) -> None:
+    if not house.demo:
+        raise Problem(f"{NO_DEMO} Use `serve`, or another folder: --data DIR.")
     async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(DEMO_USER, DEMO_KEY)) as client, _listener() as hook:
         address, heard = hook
         rules = base + "/v3/automations/sms/receipts"
@@ -96,7 +99,7 @@ async def _tour(base: str, doors: str, house: House, *, stay: bool) -> None:
             ) from None
         finally:
             await _call(client, "DELETE", f"{rules}/{made['data']['receipt_rule_id']}")
-    _card(base, doors)
+    _card(base, doors, demo=True)
     say("\nServing until Ctrl-C." if stay else "\nThis server ends now; `heliograph serve` starts it again.")
 
 
@@ -185,7 +188,11 @@ def _doors(server: Server) -> str:
     return f"  SMPP      {bind}\n  mail      {mail}\n"
 
 
-def _card(base: str, doors: str) -> None:
+def _card(base: str, doors: str, *, demo: bool) -> None:
+    """`demo`: the demo account has the key that everybody knows."""
+    if not demo:
+        say(f"\n  {NO_DEMO}\n  API       {base}/v3\n  document  {base}/v3/docs\n{doors}")
+        return
     say(
         f"\n  username  {DEMO_USER}\n  API key   {DEMO_KEY}\n  API       {base}/v3\n"
         f"  document  {base}/v3/docs\n{doors}\n"

@@ -47,7 +47,7 @@ def web(house: House) -> tuple[Any, Hot]:
         "/thumbnails/{name}": Place(thumbnail),
         "/previews/{token}": Place(PreviewPage(*parts).show, limited=True),
     }
-    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if options.mode == "sandbox" else None
+    demo = Demo(seed.DEMO_USER, seed.DEMO_KEY) if house.demo else None
     short = (
         LinkPages(house.database, house.clicks, house.limits.codes, optout.opt_out),
         ReaderPages(house.database, tracker, house.readers),

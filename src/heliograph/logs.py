@@ -16,6 +16,8 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from heliograph.terminal import harmless
+
 SECRETS = frozenset({"api_key", "authorization", "key", "password", "secret"})
 """Names of values that no level shows."""
 
@@ -43,6 +45,8 @@ def configure(level: str, form: str) -> None:
         _Discretion() if discreet else _no_secrets,
         structlog.processors.ExceptionRenderer(_story if discreet else _whole_story),
     ]
+    if pretty:
+        steps.append(_no_orders)
     plain = structlog.dev.plain_traceback  # the default shows the variables of every frame
     last: Processor = structlog.processors.JSONRenderer()
     if pretty:
@@ -89,6 +93,11 @@ def _no_secrets(logger: WrappedLogger, name: str, event: EventDict) -> EventDict
     for key in event.keys() & SECRETS:
         event[key] = LEFT_OUT
     return event
+
+
+def _no_orders(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Somebody else wrote some of these values: none of them commands the terminal."""
+    return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 class _Discretion:

@@ -12,6 +12,7 @@ import pytest
 
 from heliograph.http import openapi, pages
 from heliograph.seed import DEMO_KEY, DEMO_USER
+from support.program import command
 from support.raw import Got, send
 from support.server import Running
 
@@ -107,6 +108,23 @@ def test_a_server_in_production_shows_nobodys_credentials(tmp_path: Path) -> Non
     for path in ("/", "/v3/docs"):
         assert DEMO_KEY not in get(server, path).body.decode()
     server.stop()
+
+
+def test_a_key_that_was_replaced_is_shown_to_nobody(tmp_path: Path) -> None:
+    """Neither on the pages nor on the card of a terminal; the demo says why it cannot begin."""
+    Running(tmp_path).stop()
+    place = ("--data", str(tmp_path))
+    assert command("account", "key", DEMO_USER, "--new", *place).code == 0
+    server = Running(tmp_path)
+    for path in ("/", "/v3/docs"):
+        assert DEMO_KEY not in get(server, path).body.decode()
+    server.stop()
+    done = command("demo", "--port", "0", *place)
+    assert (done.code, done.err.partition(" (")[0]) == (
+        1,
+        "heliograph: The demo account of this database has another key",
+    )
+    assert DEMO_KEY not in done.out
 
 
 @pytest.mark.parametrize("name", ["docs.html", "start.html"])
