@@ -9,9 +9,11 @@ from heliograph.contacts.contact import FIELDS
 from heliograph.files import cards
 from heliograph.files.cards import COLUMNS, NOT_ENDED
 from heliograph.files.separated import Flawed
+from heliograph.files.vcard import LONGEST
 from support.growth import grows_too_fast
 
 MOBILE, HOME, OTHER = "+61491570006", "+61298765432", "+61491570156"
+MAIL = "a@example.com"
 
 
 def card(*lines: str, version: str = "3.0") -> str:
@@ -61,6 +63,27 @@ def test_names_in_every_coding(lines: str) -> None:
 def test_quoted_printable_that_is_cut_off_takes_no_other_card() -> None:
     cut = card("N;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;J=", version="2.1")
     assert [one["last_name"] for one in read(cut + card("N:B;A") + cut)] == ["Müller", "B", "Müller"]
+
+
+@pytest.mark.parametrize("filling", ["abcdefg", "=D0=98"])
+@pytest.mark.parametrize("size", [*range(LONGEST - 3, LONGEST + 4), LONGEST + 80, 3 * LONGEST])
+@pytest.mark.parametrize("width", [75, 10_000])
+def test_quoted_printable_of_any_length_goes_on_where_it_ends_softly(filling: str, size: int, width: int) -> None:
+    """Neither a number within a note is taken for one of the card, nor a line behind the note for a part of it."""
+    head = "NOTE;ENCODING=QUOTED-PRINTABLE:"
+    text = (filling * size)[: size - len(head) - 1]
+    lines = "=\r\n".join(text[at : at + width] for at in range(0, len(text), width))
+    note = (f"{head}{lines}=", f"TEL;CELL:{OTHER}=", "", f"TEL;HOME:{HOME}", "N:B;A")
+    assert read(card(*note, version="2.1")) == [{"phone": HOME, "first_name": "A", "last_name": "B"}]
+
+
+@pytest.mark.parametrize("size", range(LONGEST - 3, LONGEST + 4))
+def test_quoted_printable_that_does_not_end_softly_ends(size: int) -> None:
+    """Also where the last byte that is kept is the beginning of a character's code."""
+    head = "NOTE;ENCODING=QUOTED-PRINTABLE:"
+    note = (head + "=D0" * size)[: size - 1] + "=D0"
+    found = read(card("N:B;A", note, f"TEL;HOME:{HOME}", version="2.1"))
+    assert found == [{"phone": HOME, "first_name": "A", "last_name": "B"}]
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
@@ -226,12 +249,20 @@ HARD = [
     "A\r\n",
     "BEGIN:VCARD\r\n",
     "AGENT:\r\nBEGIN:VCARD\r\n",
+    "AGENT:BEGIN:VCARD\r\n",
     " x",
     "\r\n x",
     '"',
     "\\",
 ]
-HARD += ["N;ENCODING=QUOTED-PRINTABLE:=\r\n", "=\r\n", "N;" + '":' * 400 + "\r\n", ";" * 700 + "\r\n"]
+HARD += [
+    "N;ENCODING=QUOTED-PRINTABLE:=\r\n",
+    "=\r\n",
+    "=",
+    "a" * 74 + "=\r\n",
+    "N;" + '":' * 400 + "\r\n",
+    ";" * 700 + "\r\n",
+]
 
 
 @pytest.mark.parametrize("line", HARD)

@@ -156,14 +156,15 @@ def _add(card: Card, line: _Line, wanted: frozenset[str], encodings: tuple[str, 
 def _unfolded(data: bytes) -> Iterator[_Line]:
     """The lines, unfolded; those of nothing are left out, and end a value in Base64 (2.1)."""
     kept, number, over = bytearray(), 0, False
-    quoted = coded = old = False
+    quoted = coded = old = goes_on = False
     for at, found in enumerate(_LINE.finditer(data), 1):
         raw = data[found.start() : min(found.end(1), found.start() + LONGEST + 1)]
         start = raw.strip()[:12].upper()
-        soft = quoted and kept.endswith(b"=") and not start.startswith(_ENDS)
+        soft = quoted and goes_on and not start.startswith(_ENDS)
+        goes_on = data.endswith(b"=", *found.span(1))  # asked of the file: a long line is kept without its end
         folded = raw[:1] in (b" ", b"\t")
         if kept and (soft or folded or (coded and start and b":" not in raw)):
-            if soft:
+            if soft and not over:
                 del kept[-1:]
             room = LONGEST - len(kept)
             over = over or len(raw) > room
