@@ -191,6 +191,34 @@ def test_a_card_within_a_card_is_left_out() -> None:
         assert {(one["phone"], one["first_name"]) for one in read(data)} == {(HOME, "A")}
 
 
+PHOTO = "\\nPHOTO\\;ENCODING=b:" + "QUJD" * 2_000
+INLINE = "AGENT:BEGIN:VCARD\\nFN:S\\nTEL\\;PREF:1234567"
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        (f"{INLINE}{PHOTO}\\nEND:VCARD\\n",),
+        (f"{INLINE}{PHOTO}",),
+        (INLINE,),
+        (INLINE + "\r\n ".join(("", *(["QUJD" * 18] * 100), "\\nEND:VCARD")),),
+        (INLINE + PHOTO + INLINE.replace("\\", "\\\\") + "\\\\nEND:VCARD\\nEND:VCARD",),
+        ("AGENT:BEGIN:VCARD", f"{INLINE}{PHOTO}\\nEND:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+        ("AGENT:", "BEGIN:VCARD", "AGENT:BEGIN:VCARD", "END:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+        ("agent: begin:vcard ", "AGENT:BEGIN:VCARD", "END:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+        ("AGENT:BEGIN:VCARD", "AGENT:", "BEGIN:VCARD", "END:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+    ],
+)
+def test_a_card_within_a_card_has_any_size_and_depth(agent: tuple[str, ...]) -> None:
+    data = card("N:B;A", *agent, f"TEL;HOME:{HOME}", f"EMAIL:{MAIL}") * 2
+    assert read(data) == [{"phone": HOME, "first_name": "A", "last_name": "B", "email": MAIL}] * 2
+
+
+def test_inner_cards_without_an_end_cost_no_card_but_their_own() -> None:
+    broken = card("N:D;C", "AGENT:BEGIN:VCARD", "AGENT:", "BEGIN:VCARD", "AGENT:BEGIN:VCARD")
+    assert [one["first_name"] for one in read(broken + card("N:B;A") + card("N:F;E"))] == ["C", "A", "E"]
+
+
 def test_cards_without_an_end() -> None:
     """The next card ends one; at the end of the file nobody knows what was cut off."""
     data = "BEGIN:VCARD\nN:B;A\nTEL:+61491570006\nBEGIN:VCARD\nN:D;C\nTEL:+6149157"

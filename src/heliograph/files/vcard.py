@@ -118,22 +118,24 @@ def cards(data: bytes, code_page: str, wanted: frozenset[str]) -> Iterator[Card]
     for line in _unfolded(data.removeprefix(b"\xef\xbb\xbf")):
         label, said = line.label, line.value[:32].strip().upper()
         if (label, said) == ("BEGIN", b"VCARD"):
-            if card is not None and (inner or agent):
+            if card is not None and agent:
                 inner += 1
             else:
                 if card is not None:
                     card.complete = True
                     yield card
-                card = Card(line.number)
+                card, inner = Card(line.number), 0
         elif (label, said) == ("END", b"VCARD"):
             if card is not None and not inner:
                 card.complete = True
                 yield card
                 card = None
             inner = max(0, inner - 1)
-        elif card is not None and not inner:
-            _add(card, line, wanted, (name, code_page))
-            inner = int(label == "AGENT" and said.startswith(b"BEGIN:VCARD") and b"END:VCARD" not in line.value.upper())
+        elif card is not None:
+            if not inner:
+                _add(card, line, wanted, (name, code_page))
+            # An inner card that goes on behind its BEGIN is a text within the line (3.0) and ends with it.
+            inner += label == "AGENT" and line.value.strip().upper() == b"BEGIN:VCARD"
         agent = label == "AGENT" and not said
     if card is not None:
         yield card
