@@ -1,6 +1,8 @@
 """vCards as phones and programs write them, and as RFC 2426, RFC 6350 and the specification of 2.1 have them."""
 
 import tracemalloc
+import unicodedata
+from collections.abc import Callable
 
 import pytest
 
@@ -172,6 +174,59 @@ def test_bytes_that_do_not_fit_lose_their_line() -> None:
 def test_the_number_that_a_message_goes_to(lines: list[str], found: str) -> None:
     for version in ("2.1", "3.0", "4.0"):
         assert number(*lines, version=version) == found
+
+
+def labelled(label: str) -> list[str]:
+    """A preferred number as Apple writes it, with a label that its owner gave to it, beside one of a home."""
+    return [f"TEL;HOME:{HOME}", f"item1.TEL;type=pref:{OTHER}", f"item1.X-ABLabel:{label}"]
+
+
+NAMES = "Betty,Miscellaneous,Marcello,Marcella,Barcellona,Parcelle,Excellence,Cellar,Cellé,Éxcell"
+NAMES += ",Automobilclub,Wohnmobil,Immobilien,Immobilier,Inmobiliaria,Mobiliar,Mobilier,Mobility,Ämobil,Snowmobile"
+NAMES += ",Hobbs,Gibbs,Pretty Kitty,Kittý,Modemarkt,Modemagazin,Telexpress,Halifax,Fairfax office,Getty,TTYé,Épcs,Upcsi"
+NAMES += ",Бетти,Марчелло,Автомобиль,Μαρτσέλο,馬塞洛,マルチェロ,مارسيلو,מרצלו,बेट्टी"
+
+
+@pytest.mark.parametrize("name", NAMES.split(","))
+@pytest.mark.parametrize("spelling", [str, str.upper, lambda text: unicodedata.normalize("NFD", text)])
+def test_letters_within_a_name_are_no_kind_of_number(name: str, spelling: Callable[[str], str]) -> None:
+    """Neither is the number lost, nor does it come before a mobile one, whether the name is a label or a type."""
+    name = spelling(name)
+    given = [labelled(name)]
+    if name.isascii():
+        given.append([f"TEL;HOME:{HOME}", f"TEL;PREF;X-{name}:{OTHER}"])
+    for lines in given:
+        assert number(*lines) == OTHER
+        assert number(*lines, f"TEL;CELL:{MOBILE}") == MOBILE
+        assert "fax_number" not in read(card(*lines))[0]
+
+
+PHONES = "Cell,my cell,Cell 2,cell2,Cells,Cell-Work,_$!<Mobile>!$_,Cellphone,Cell Phone,Cellular,Cellulare,Cellulaire"
+PHONES += ",Celular,celulares,Mobil,Mobile,Mobiles,Mobiltelefon,Mobilnummer,Mobilní,Mobilný,Mobilni telefon,T-Mobile"
+PHONES += ",MOBİL,iPhone,İPhone,iPhones,PCS,\uff23\uff25\uff2c\uff2c,携帯Cell,Cell番号,電話(mobile),мой iPhone,הMobile"
+
+
+@pytest.mark.parametrize("label", PHONES.split(","))
+def test_labels_of_mobile_numbers(label: str) -> None:
+    lines = [line.replace(";type=pref", "") for line in labelled(label)]
+    assert number(*lines, f"TEL;WORK;PREF:{MOBILE}") == OTHER
+
+
+FAXES = "Fax,_$!<HomeFAX>!$_,_$!<WorkFAX>!$_,Telefax,Faxnummer,Bürofax,Privatfax,Fax2,Halifax fax"
+FAXES += ",\uff26\uff21\uff38,FAX番号,電話FAX"
+
+
+@pytest.mark.parametrize("label", FAXES.split(","))
+def test_labels_of_fax_numbers(label: str) -> None:
+    assert read(card(*labelled(label))) == [{"phone": HOME, "fax_number": OTHER}]
+
+
+OTHERS = "Pager,_$!<Pager>!$_,Pagers,Workpager,Beeper,TTY,TTY/TDD,tty2,BBS,Modem,モデムModem,Telex"
+
+
+@pytest.mark.parametrize("label", OTHERS.split(","))
+def test_labels_of_what_is_no_telephone(label: str) -> None:
+    assert read(card(*labelled(label))) == [{"phone": HOME}]
 
 
 def test_other_numbers_follow_for_an_import_that_cannot_use_the_first() -> None:
