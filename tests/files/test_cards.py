@@ -1,6 +1,8 @@
 """vCards as phones and programs write them, and as RFC 2426, RFC 6350 and the specification of 2.1 have them."""
 
 import tracemalloc
+import unicodedata
+from collections.abc import Callable
 
 import pytest
 
@@ -9,9 +11,11 @@ from heliograph.contacts.contact import FIELDS
 from heliograph.files import cards
 from heliograph.files.cards import COLUMNS, NOT_ENDED
 from heliograph.files.separated import Flawed
+from heliograph.files.vcard import LONGEST
 from support.growth import grows_too_fast
 
 MOBILE, HOME, OTHER = "+61491570006", "+61298765432", "+61491570156"
+MAIL = "a@example.com"
 
 
 def card(*lines: str, version: str = "3.0") -> str:
@@ -61,6 +65,27 @@ def test_names_in_every_coding(lines: str) -> None:
 def test_quoted_printable_that_is_cut_off_takes_no_other_card() -> None:
     cut = card("N;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;J=", version="2.1")
     assert [one["last_name"] for one in read(cut + card("N:B;A") + cut)] == ["Müller", "B", "Müller"]
+
+
+@pytest.mark.parametrize("filling", ["abcdefg", "=D0=98"])
+@pytest.mark.parametrize("size", [*range(LONGEST - 3, LONGEST + 4), LONGEST + 80, 3 * LONGEST])
+@pytest.mark.parametrize("width", [75, 10_000])
+def test_quoted_printable_of_any_length_goes_on_where_it_ends_softly(filling: str, size: int, width: int) -> None:
+    """Neither a number within a note is taken for one of the card, nor a line behind the note for a part of it."""
+    head = "NOTE;ENCODING=QUOTED-PRINTABLE:"
+    text = (filling * size)[: size - len(head) - 1]
+    lines = "=\r\n".join(text[at : at + width] for at in range(0, len(text), width))
+    note = (f"{head}{lines}=", f"TEL;CELL:{OTHER}=", "", f"TEL;HOME:{HOME}", "N:B;A")
+    assert read(card(*note, version="2.1")) == [{"phone": HOME, "first_name": "A", "last_name": "B"}]
+
+
+@pytest.mark.parametrize("size", range(LONGEST - 3, LONGEST + 4))
+def test_quoted_printable_that_does_not_end_softly_ends(size: int) -> None:
+    """Also where the last byte that is kept is the beginning of a character's code."""
+    head = "NOTE;ENCODING=QUOTED-PRINTABLE:"
+    note = (head + "=D0" * size)[: size - 1] + "=D0"
+    found = read(card("N:B;A", note, f"TEL;HOME:{HOME}", version="2.1"))
+    assert found == [{"phone": HOME, "first_name": "A", "last_name": "B"}]
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
@@ -151,6 +176,59 @@ def test_the_number_that_a_message_goes_to(lines: list[str], found: str) -> None
         assert number(*lines, version=version) == found
 
 
+def labelled(label: str) -> list[str]:
+    """A preferred number as Apple writes it, with a label that its owner gave to it, beside one of a home."""
+    return [f"TEL;HOME:{HOME}", f"item1.TEL;type=pref:{OTHER}", f"item1.X-ABLabel:{label}"]
+
+
+NAMES = "Betty,Miscellaneous,Marcello,Marcella,Barcellona,Parcelle,Excellence,Cellar,Cellé,Éxcell"
+NAMES += ",Automobilclub,Wohnmobil,Immobilien,Immobilier,Inmobiliaria,Mobiliar,Mobilier,Mobility,Ämobil,Snowmobile"
+NAMES += ",Hobbs,Gibbs,Pretty Kitty,Kittý,Modemarkt,Modemagazin,Telexpress,Halifax,Fairfax office,Getty,TTYé,Épcs,Upcsi"
+NAMES += ",Бетти,Марчелло,Автомобиль,Μαρτσέλο,馬塞洛,マルチェロ,مارسيلو,מרצלו,बेट्टी"
+
+
+@pytest.mark.parametrize("name", NAMES.split(","))
+@pytest.mark.parametrize("spelling", [str, str.upper, lambda text: unicodedata.normalize("NFD", text)])
+def test_letters_within_a_name_are_no_kind_of_number(name: str, spelling: Callable[[str], str]) -> None:
+    """Neither is the number lost, nor does it come before a mobile one, whether the name is a label or a type."""
+    name = spelling(name)
+    given = [labelled(name)]
+    if name.isascii():
+        given.append([f"TEL;HOME:{HOME}", f"TEL;PREF;X-{name}:{OTHER}"])
+    for lines in given:
+        assert number(*lines) == OTHER
+        assert number(*lines, f"TEL;CELL:{MOBILE}") == MOBILE
+        assert "fax_number" not in read(card(*lines))[0]
+
+
+PHONES = "Cell,my cell,Cell 2,cell2,Cells,Cell-Work,_$!<Mobile>!$_,Cellphone,Cell Phone,Cellular,Cellulare,Cellulaire"
+PHONES += ",Celular,celulares,Mobil,Mobile,Mobiles,Mobiltelefon,Mobilnummer,Mobilní,Mobilný,Mobilni telefon,T-Mobile"
+PHONES += ",MOBİL,iPhone,İPhone,iPhones,PCS,\uff23\uff25\uff2c\uff2c,携帯Cell,Cell番号,電話(mobile),мой iPhone,הMobile"
+
+
+@pytest.mark.parametrize("label", PHONES.split(","))
+def test_labels_of_mobile_numbers(label: str) -> None:
+    lines = [line.replace(";type=pref", "") for line in labelled(label)]
+    assert number(*lines, f"TEL;WORK;PREF:{MOBILE}") == OTHER
+
+
+FAXES = "Fax,_$!<HomeFAX>!$_,_$!<WorkFAX>!$_,Telefax,Faxnummer,Bürofax,Privatfax,Fax2,Halifax fax"
+FAXES += ",\uff26\uff21\uff38,FAX番号,電話FAX"
+
+
+@pytest.mark.parametrize("label", FAXES.split(","))
+def test_labels_of_fax_numbers(label: str) -> None:
+    assert read(card(*labelled(label))) == [{"phone": HOME, "fax_number": OTHER}]
+
+
+OTHERS = "Pager,_$!<Pager>!$_,Pagers,Workpager,Beeper,TTY,TTY/TDD,tty2,BBS,Modem,モデムModem,Telex"
+
+
+@pytest.mark.parametrize("label", OTHERS.split(","))
+def test_labels_of_what_is_no_telephone(label: str) -> None:
+    assert read(card(*labelled(label))) == [{"phone": HOME}]
+
+
 def test_other_numbers_follow_for_an_import_that_cannot_use_the_first() -> None:
     found = read(
         card(f"TEL;HOME:{HOME}", f"TEL;CELL:{MOBILE}", f"TEL;FAX:{OTHER}", "EMAIL:none", "EMAIL;PREF:a@b.example")
@@ -166,6 +244,34 @@ def test_a_card_within_a_card_is_left_out() -> None:
     twice = card(f"TEL;HOME:{HOME}", "AGENT:", card("AGENT:", agent.strip()).strip(), "N:B;A")
     for data in (outer, inline, direct, twice, outer + direct):
         assert {(one["phone"], one["first_name"]) for one in read(data)} == {(HOME, "A")}
+
+
+PHOTO = "\\nPHOTO\\;ENCODING=b:" + "QUJD" * 2_000
+INLINE = "AGENT:BEGIN:VCARD\\nFN:S\\nTEL\\;PREF:1234567"
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        (f"{INLINE}{PHOTO}\\nEND:VCARD\\n",),
+        (f"{INLINE}{PHOTO}",),
+        (INLINE,),
+        (INLINE + "\r\n ".join(("", *(["QUJD" * 18] * 100), "\\nEND:VCARD")),),
+        (INLINE + PHOTO + INLINE.replace("\\", "\\\\") + "\\\\nEND:VCARD\\nEND:VCARD",),
+        ("AGENT:BEGIN:VCARD", f"{INLINE}{PHOTO}\\nEND:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+        ("AGENT:", "BEGIN:VCARD", "AGENT:BEGIN:VCARD", "END:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+        ("agent: begin:vcard ", "AGENT:BEGIN:VCARD", "END:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+        ("AGENT:BEGIN:VCARD", "AGENT:", "BEGIN:VCARD", "END:VCARD", f"TEL;CELL:{OTHER}", "END:VCARD"),
+    ],
+)
+def test_a_card_within_a_card_has_any_size_and_depth(agent: tuple[str, ...]) -> None:
+    data = card("N:B;A", *agent, f"TEL;HOME:{HOME}", f"EMAIL:{MAIL}") * 2
+    assert read(data) == [{"phone": HOME, "first_name": "A", "last_name": "B", "email": MAIL}] * 2
+
+
+def test_inner_cards_without_an_end_cost_no_card_but_their_own() -> None:
+    broken = card("N:D;C", "AGENT:BEGIN:VCARD", "AGENT:", "BEGIN:VCARD", "AGENT:BEGIN:VCARD")
+    assert [one["first_name"] for one in read(broken + card("N:B;A") + card("N:F;E"))] == ["C", "A", "E"]
 
 
 def test_cards_without_an_end() -> None:
@@ -226,12 +332,20 @@ HARD = [
     "A\r\n",
     "BEGIN:VCARD\r\n",
     "AGENT:\r\nBEGIN:VCARD\r\n",
+    "AGENT:BEGIN:VCARD\r\n",
     " x",
     "\r\n x",
     '"',
     "\\",
 ]
-HARD += ["N;ENCODING=QUOTED-PRINTABLE:=\r\n", "=\r\n", "N;" + '":' * 400 + "\r\n", ";" * 700 + "\r\n"]
+HARD += [
+    "N;ENCODING=QUOTED-PRINTABLE:=\r\n",
+    "=\r\n",
+    "=",
+    "a" * 74 + "=\r\n",
+    "N;" + '":' * 400 + "\r\n",
+    ";" * 700 + "\r\n",
+]
 
 
 @pytest.mark.parametrize("line", HARD)

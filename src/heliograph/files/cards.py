@@ -7,6 +7,7 @@ from heliograph import written
 from heliograph.files.separated import Flawed, Row
 from heliograph.files.vcard import Card, Property, cards
 from heliograph.mailaddress import is_address
+from heliograph.texts import folded
 
 COLUMNS = (
     "phone",
@@ -31,13 +32,22 @@ MOST = 4
 """Numbers, and addresses, that are taken of a card."""
 
 LONGEST = 60
-"""Characters of a number or an address; what is longer is none."""
+"""Characters of a number or an address; what is longer is none. Of a label no more are read."""
 
 NOT_ENDED = "The card has no END:VCARD; the file may be cut off."
 
 _READ = frozenset(("TEL", "EMAIL", "N", "FN", "ORG", "ADR", "X-ABLABEL"))
-_NO_PHONE = ("FAX", "PAGER", "BEEPER", "MODEM", "BBS", "TLX", "TELEX", "TTY", "TEXTPHONE")
-_MOBILE = ("CELL", "MOBIL", "IPHONE", "PCS")
+
+# Kinds of numbers, in types and in labels in the form of `folded`. A label may be any name or word: `Betty` is no TTY,
+# `Marcello` no cell. So a kind is a whole word, unless compounds with it are usual (`Telefax`, `Mobiltelefon`).
+_START, _END = "(?<![a-z\u00df-\u024f])", "(?![a-z\u00df-\u024f])"
+_FAX = re.compile("(?<!hali)(?<!fair)fax")
+"""In any part of a word, but for the towns Halifax and Fairfax."""
+_NO_PHONE = re.compile(f"{_FAX.pattern}|pager|beeper|{_START}(?:modem|bbs|tlx|telex|tty|textphone){_END}")
+_MOBILE = re.compile(
+    f"{_START}(?:mobil(?!i)|(?:cell(?:s|phones?|ular[ei]?|ulaires?)?|celular(?:es)?|iphones?|pcs){_END})"
+)
+"""A word that goes on with an i behind `mobil` is another one: `Mobiliar`, `Mobilier`, `Mobility`."""
 
 
 def rows(data: bytes, code_page: str) -> Iterator[Row]:
@@ -54,14 +64,14 @@ def rows(data: bytes, code_page: str) -> Iterator[Row]:
 
 
 def _cells(card: Card) -> list[str]:
-    labels = {one.group: one.text.upper() for one in card.of("X-ABLABEL") if one.group}
+    labels = {one.group: folded(one.text[:LONGEST]) for one in card.of("X-ABLABEL") if one.group}
     numbers = [(_words(one, labels), one.preference, written.out_of_uri(one.text)) for one in card.of("TEL")]
     voice = [
-        (not _has(words, _MOBILE), preference, number)
+        (not _MOBILE.search(words), preference, number)
         for words, preference, number in numbers
-        if not _has(words, _NO_PHONE)
+        if not _NO_PHONE.search(words)
     ]
-    fax = [(False, preference, number) for words, preference, number in numbers if "FAX" in words]
+    fax = [(False, preference, number) for words, preference, number in numbers if _FAX.search(words)]
     mail = [
         (not is_address(address), one.preference, address)
         for one in card.of("EMAIL")
@@ -72,12 +82,8 @@ def _cells(card: Card) -> list[str]:
 
 
 def _words(number: Property, labels: dict[str, str]) -> str:
-    """What kind of number it is: its types, and the name that its owner gave to its kind (Apple)."""
-    return " ".join((*sorted(number.types), labels.get(number.group, "") if number.group else ""))
-
-
-def _has(words: str, kinds: Sequence[str]) -> bool:
-    return any(kind in words for kind in kinds)
+    """What kind of number it is: its types, and the label that its owner gave to its kind (Apple)."""
+    return " ".join((*map(folded, sorted(number.types)), labels.get(number.group, "") if number.group else ""))
 
 
 def _listed(found: Sequence[tuple[bool, int, str]]) -> str:

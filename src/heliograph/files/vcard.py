@@ -118,22 +118,24 @@ def cards(data: bytes, code_page: str, wanted: frozenset[str]) -> Iterator[Card]
     for line in _unfolded(data.removeprefix(b"\xef\xbb\xbf")):
         label, said = line.label, line.value[:32].strip().upper()
         if (label, said) == ("BEGIN", b"VCARD"):
-            if card is not None and (inner or agent):
+            if card is not None and agent:
                 inner += 1
             else:
                 if card is not None:
                     card.complete = True
                     yield card
-                card = Card(line.number)
+                card, inner = Card(line.number), 0
         elif (label, said) == ("END", b"VCARD"):
             if card is not None and not inner:
                 card.complete = True
                 yield card
                 card = None
             inner = max(0, inner - 1)
-        elif card is not None and not inner:
-            _add(card, line, wanted, (name, code_page))
-            inner = int(label == "AGENT" and said.startswith(b"BEGIN:VCARD") and b"END:VCARD" not in line.value.upper())
+        elif card is not None:
+            if not inner:
+                _add(card, line, wanted, (name, code_page))
+            # An inner card that goes on behind its BEGIN is a text within the line (3.0) and ends with it.
+            inner += label == "AGENT" and line.value.strip().upper() == b"BEGIN:VCARD"
         agent = label == "AGENT" and not said
     if card is not None:
         yield card
@@ -156,14 +158,15 @@ def _add(card: Card, line: _Line, wanted: frozenset[str], encodings: tuple[str, 
 def _unfolded(data: bytes) -> Iterator[_Line]:
     """The lines, unfolded; those of nothing are left out, and end a value in Base64 (2.1)."""
     kept, number, over = bytearray(), 0, False
-    quoted = coded = old = False
+    quoted = coded = old = goes_on = False
     for at, found in enumerate(_LINE.finditer(data), 1):
         raw = data[found.start() : min(found.end(1), found.start() + LONGEST + 1)]
         start = raw.strip()[:12].upper()
-        soft = quoted and kept.endswith(b"=") and not start.startswith(_ENDS)
+        soft = quoted and goes_on and not start.startswith(_ENDS)
+        goes_on = data.endswith(b"=", *found.span(1))  # asked of the file: a long line is kept without its end
         folded = raw[:1] in (b" ", b"\t")
         if kept and (soft or folded or (coded and start and b":" not in raw)):
-            if soft:
+            if soft and not over:
                 del kept[-1:]
             room = LONGEST - len(kept)
             over = over or len(raw) > room
