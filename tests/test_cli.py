@@ -1,9 +1,11 @@
 """Commands: what they do beside a running server, what they print, and the one sentence that each failure is."""
 
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import groupby
@@ -628,6 +630,31 @@ def test_a_taken_port(tmp_path: Path, words: str) -> None:
         place = [] if words == "smsc" else ["--data", str(tmp_path / "data")]
         why = bad(words, "--port", str(port), *place)
     assert why == f"Cannot listen on 127.0.0.1, port {port}: Address already in use."
+    assert not (tmp_path / "data").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, weakref
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == imported:  # as the import system does, in a callback that cannot raise
+            gone = Finder()
+            heard = weakref.ref(gone, lambda _: os.kill(os.getpid(), signal.SIGINT))
+            del gone
+
+sys.meta_path.insert(0, Finder())
+imported = sys.argv.pop(1)
+from heliograph.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("imported", "code"), [("heliograph.cli", -signal.SIGINT), ("heliograph.demo", 130)])
+def test_ctrl_c_ends_a_start_in_silence(tmp_path: Path, imported: str, code: int) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, imported, "demo", "--data", str(tmp_path / "data"), "--port", "0"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
     assert not (tmp_path / "data").exists()
 
 
