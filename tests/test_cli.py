@@ -1,5 +1,8 @@
 """Commands: what they do beside a running server, what they print, and the one sentence that each failure is."""
 
+import contextlib
+import io
+import json
 import re
 import signal
 import socket
@@ -14,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from heliograph import cli
 from heliograph.billing import prices
 from heliograph.db import migrate
 from heliograph.transports.sandbox.phone import records as calls
@@ -152,7 +156,6 @@ ACCOUNT_ERRORS = [
     (["create", "a:b"], "The username 'a:b' must have"),
     (["create", "[/bold]"], "The username '[/bold]' must have"),
     (["create", "x" * 101], "must have 2 to 100 letters"),
-    (["create", "\udcff\udcff"], r"The username '\udcff\udcff' must have"),
     (["create", "bob", "--country", "XX"], "There is no country 'XX'"),
     (["create", "bob", "--country", "Australia"], "There is no country 'Australia': give its ISO code"),
     (["create", "bob", "--country", ""], "There is no country ''"),
@@ -631,6 +634,31 @@ def test_a_taken_port(tmp_path: Path, words: str) -> None:
         why = bad(words, "--port", str(port), *place)
     assert why == f"Cannot listen on 127.0.0.1, port {port}: Address already in use."
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("messages show \udcff", "messages list \udcff", "account show \udce9", "account create b\udce9a"),
+        *("account create bob --email a\udce9@x.example", "account set alice --account-name Caf\udce9", "\udcff"),
+    ],
+)
+def test_arguments_that_are_no_text(data: str, words: str) -> None:
+    """Python has halves of surrogates for bytes that are not UTF-8."""
+    assert bad(*words.split(), "--data", data) == "An argument is no text in UTF-8."
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_a_terminal_cannot_show_is_a_mark_and_json_is_whole(data: str, encoding: str) -> None:
+    good("account", "set", "alice", "--account-name", "Ω Süd", "--data", data)
+    name = "Ω Süd".encode(encoding, "replace")
+    for words, told in (("show alice", name), ("list", name), ("show alice --json", None), ("--help", b"")):
+        written = io.BytesIO()
+        out = io.TextIOWrapper(written, encoding, write_through=True)
+        with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+            cli.main(["account", *words.split(), "--data", data])
+        text = written.getvalue()
+        assert json.loads(text)["account_name"] == "Ω Süd" if told is None else told in text, text
 
 
 INTERRUPTED = """

@@ -1,6 +1,7 @@
 """The command line. What concerns accounts that exist, money, numbers and delivery issues is in commands/."""
 
 import asyncio
+import io
 import os
 import re
 import sys
@@ -99,8 +100,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Whatever it makes (database, keys, files, logs of SQLite) is for its own user only.
     """
     os.umask(0o077)
+    told = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        "".join(told).encode()
+    except UnicodeEncodeError:  # Python keeps bytes of another encoding as halves of surrogates
+        _fail("An argument is no text in UTF-8.")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever its encoding: a mark in place of what it does not have
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        app(told, exit_on_error=False, print_error=False)
     except cyclopts.UnusedCliTokensError as problem:
         _fail(f"There is no use for: {' '.join(problem.unused_tokens or ())}")
     except cyclopts.CycloptsError as problem:

@@ -3,11 +3,12 @@
 Texts are read neither as markup nor as orders to the terminal: customers write some of them.
 """
 
+import codecs
 import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -41,11 +42,16 @@ def complain(why: str) -> None:
 def show(as_json: bool, value: Any, shown: str | Table) -> None:
     """Print `value` as JSON, or what is shown in its place."""
     if as_json:
-        out.print_json(json.dumps(value))
+        out.print_json(json.dumps(value), ensure_ascii=not _is_utf8(out.file))
     elif isinstance(shown, str):
         say(shown)
     else:
         (out if out.is_terminal else Console(width=WIDE)).print(shown)
+
+
+def _is_utf8(file: IO[str]) -> bool:
+    """Whether every character can be written there; a file in memory has no encoding."""
+    return codecs.lookup(getattr(file, "encoding", None) or "utf-8").name == "utf-8"
 
 
 def table(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
