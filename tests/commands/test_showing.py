@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from heliograph import terminal
 from support.emails import a_mail
 from support.program import Done, command
 from support.server import Api, Running
@@ -108,6 +110,22 @@ def test_messages_are_listed_and_shown_with_what_happened(server: Running, api: 
         server, "messages", "list", api.username, "--limit", "0"
     )
     assert "There is no account 'nobody'." in bad(server, "messages", "list", "nobody")
+
+
+@pytest.mark.parametrize(("wide", "rows"), [(60, False), (80, False), (110, True), (200, True)])
+def test_a_terminal_of_any_width_shows_ids_in_one_piece(
+    server: Running, api: Api, monkeypatch: pytest.MonkeyPatch, wide: int, rows: bool
+) -> None:
+    """Where the words do not fit beside each other, each cell has a line."""
+    sent = api.send("+61491570156", "A text that is long enough to give way.")
+    with monkeypatch.context() as patch:
+        patch.setattr(terminal, "out", Console(force_terminal=True, width=wide, color_system=None))
+        told = good(server, "messages", "list", api.username).out
+    for part in (sent["message_id"], "+61491570156", sent["from"], "enough"):
+        assert part in told
+    assert "…" not in told
+    assert (f"message_id  {sent['message_id']}\n" not in told) is rows
+    assert max(map(len, told.splitlines())) <= wide
 
 
 def test_a_mail_is_shown_by_the_id_of_its_send(server: Running, api: Api) -> None:
