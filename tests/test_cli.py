@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import signal
 import socket
 import sqlite3
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from heliograph import cli
+from heliograph import cli, process, settings
 from heliograph.billing import prices
 from heliograph.db import migrate
 from heliograph.transports.sandbox.phone import records as calls
@@ -200,7 +201,9 @@ def test_routes(tmp_path: Path) -> None:
         "sandbox-voice",
     ]
     assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 4, "routes": 4}
-    assert "heliograph.toml" in good("routes", "init", *place).out
+    assert f"heliograph.toml. Edit it, and try it with: heliograph routes check --data {tmp_path}" in (
+        good("routes", "init", *place).out
+    )
     path = tmp_path / "heliograph.toml"
     assert bad("routes", "init", *place) == f"{path} exists already."
     assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 4 transports and 4 routes")
@@ -409,7 +412,7 @@ def findings(*arguments: str) -> dict[str, tuple[bool, str]]:
 def test_doctor_before_the_first_start(tmp_path: Path) -> None:
     """It changes nothing."""
     found = findings("--data", str(tmp_path / "data"), "--database", "")
-    told = f"there is no {tmp_path / 'data'}; `heliograph serve` makes it"
+    told = f"there is no {tmp_path / 'data'}; `heliograph serve --data {tmp_path / 'data'}` makes it"
     assert found.pop("data folder") == (False, told)
     assert all(fine for fine, _ in found.values())
     assert "made at the first start" in found["database"][1]
@@ -751,6 +754,24 @@ def test_demo(tmp_path: Path) -> None:
         assert re.search(
             rf"curl -u demo:DEMO0000\S+ .*\n.*\+61491570006.* http://127\.0\.0\.1:{port}/v3/sms/send\n", text
         )
+
+
+def test_a_command_that_is_shown_works_where_it_is_typed(tmp_path: Path) -> None:
+    """The card's line for a mail, with a server and after one that was killed."""
+    data = tmp_path / "the data"
+    with program(tmp_path / "log", "demo", "--serve", "--data", str(data), "--port", "0", smtp_port="0") as demo:
+        assert demo.process.stdout is not None
+        card = iter(demo.process.stdout.readline, "")
+        line = next(line for line in card if line.startswith("  mail "))
+        name, *words = shlex.split(line.partition("; ")[2])
+        assert (name, good(*words).out[:4]) == ("heliograph", "250 ")
+        demo.end(signal.SIGKILL)
+    start = f"Connection refused. Start one: heliograph serve --data '{data}'"
+    assert re.fullmatch(rf"No mail server answers at 127\.0\.0\.1:\d+: {re.escape(start)}", bad(*words))
+    (data / "smtp.address").unlink()
+    why = f"No mail server listens for this data folder. Start one: heliograph serve --data '{data}'"
+    assert bad(*words) == why
+    assert process.told("serve", settings.load()) == "heliograph serve"
 
 
 def test_the_demo_does_not_send_by_a_carrier(tmp_path: Path) -> None:

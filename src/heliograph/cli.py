@@ -379,12 +379,13 @@ def check(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
 @carrier_routes.command
 def init(*, where: Wiring = WIRING) -> None:
     """Write a commented example of heliograph.toml into the data folder."""
-    path = carriers.path(where.load())
+    options = where.load()
+    path = carriers.path(options)
     if path.exists():
         raise Problem(f"{path} exists already.")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text((Path(__file__).parent / "example.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    say(f"Wrote {path}. Edit it, and try it with: heliograph routes check")
+    say(f"Wrote {path}. Edit it, and try it with: {process.told('routes check', options)}")
 
 
 # Webhooks and mails

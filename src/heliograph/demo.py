@@ -13,7 +13,7 @@ from heliograph.accounts import account
 from heliograph.app import House
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
-from heliograph.process import Problem, Server, make_server
+from heliograph.process import Problem, Server, make_server, told
 from heliograph.seed import DEMO_KEY, DEMO_MAIL, DEMO_PASSWORD, DEMO_USER
 from heliograph.settings import Settings
 from heliograph.terminal import say
@@ -33,7 +33,7 @@ async def run(options: Settings, *, stay: bool) -> None:
     if house is None:
         await serving
         return
-    tour = asyncio.ensure_future(_tour(server.url, _doors(server), house, stay=stay))
+    tour = asyncio.ensure_future(_tour(server.url, _doors(server, options), house, stay=stay))
     await asyncio.wait({serving, tour}, return_when=asyncio.FIRST_COMPLETED)
     if not tour.done():  # Ctrl-C came first
         tour.cancel()
@@ -51,7 +51,7 @@ async def serve(options: Settings) -> None:
     """Serve until a signal ends it, and show on the terminal how a sandbox is used. Raises as `process.serve` does."""
     server, serving, house = await _start(options)
     if house is not None:
-        _card(server.url, _doors(server))
+        _card(server.url, _doors(server, options))
         say("\nServing until Ctrl-C.")
     await serving
 
@@ -92,12 +92,16 @@ async def _tour(base: str, doors: str, house: House, *, stay: bool) -> None:
                 await _settled(house, address)
         except TimeoutError:
             raise Problem(
-                "The message or its receipt did not arrive in time; `heliograph doctor` may know why."
+                f"The message or its receipt did not arrive in time; `{told('doctor', house.options)}` may know why."
             ) from None
         finally:
             await _call(client, "DELETE", f"{rules}/{made['data']['receipt_rule_id']}")
     _card(base, doors)
-    say("\nServing until Ctrl-C." if stay else "\nThis server ends now; `heliograph serve` starts it again.")
+    say(
+        "\nServing until Ctrl-C."
+        if stay
+        else f"\nThis server ends now; `{told('serve', house.options)}` starts it again."
+    )
 
 
 async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House, heard: "asyncio.Future[str]") -> None:
@@ -176,12 +180,12 @@ async def _listener() -> "AsyncIterator[tuple[str, asyncio.Future[str]]]":
         await server.wait_closed()
 
 
-def _doors(server: Server) -> str:
+def _doors(server: Server, options: Settings) -> str:
     """Where an ESME binds and where mails arrive, and how; or that they cannot."""
     smpp, smtp = server.esmes.port, server.mails.port
     bind = f"127.0.0.1:{smpp}, system_id {DEMO_USER}, password {DEMO_PASSWORD}" if smpp else "off"
     to = f"{RECIPIENT.removeprefix('+')}@{server.mails.domain}"
-    mail = f"127.0.0.1:{smtp}; heliograph mail send {DEMO_MAIL} {to}" if smtp else "off"
+    mail = f"127.0.0.1:{smtp}; {told(f'mail send {DEMO_MAIL} {to}', options)}" if smtp else "off"
     return f"  SMPP      {bind}\n  mail      {mail}\n"
 
 
