@@ -1,9 +1,15 @@
 """Commands: what they do beside a running server, what they print, and the one sentence that each failure is."""
 
+import contextlib
+import io
+import json
 import re
+import shlex
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import groupby
@@ -12,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from heliograph import cli, process, settings
 from heliograph.billing import prices
 from heliograph.db import migrate
 from heliograph.transports.sandbox.phone import records as calls
@@ -151,7 +158,6 @@ ACCOUNT_ERRORS = [
     (["create", "a:b"], "The username 'a:b' must have"),
     (["create", "[/bold]"], "The username '[/bold]' must have"),
     (["create", "x" * 101], "must have 2 to 100 letters"),
-    (["create", "\udcff\udcff"], r"The username '\udcff\udcff' must have"),
     (["create", "bob", "--country", "XX"], "There is no country 'XX'"),
     (["create", "bob", "--country", "Australia"], "There is no country 'Australia': give its ISO code"),
     (["create", "bob", "--country", ""], "There is no country ''"),
@@ -196,7 +202,9 @@ def test_routes(tmp_path: Path) -> None:
         "sandbox-voice",
     ]
     assert good("routes", "check", *place, "--json").value == {"file": None, "transports": 4, "routes": 4}
-    assert "heliograph.toml" in good("routes", "init", *place).out
+    assert f"heliograph.toml. Edit it, and try it with: heliograph routes check --data {tmp_path}" in (
+        good("routes", "init", *place).out
+    )
     path = tmp_path / "heliograph.toml"
     assert bad("routes", "init", *place) == f"{path} exists already."
     assert good("routes", "check", *place).out.startswith(f"{path}: nothing is wrong; 4 transports and 4 routes")
@@ -405,7 +413,7 @@ def findings(*arguments: str) -> dict[str, tuple[bool, str]]:
 def test_doctor_before_the_first_start(tmp_path: Path) -> None:
     """It changes nothing."""
     found = findings("--data", str(tmp_path / "data"), "--database", "")
-    told = f"there is no {tmp_path / 'data'}; `heliograph serve` makes it"
+    told = f"there is no {tmp_path / 'data'}; `heliograph serve --data {tmp_path / 'data'}` makes it"
     assert found.pop("data folder") == (False, told)
     assert all(fine for fine, _ in found.values())
     assert "made at the first start" in found["database"][1]
@@ -659,6 +667,56 @@ def test_a_taken_port(tmp_path: Path, words: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("messages show \udcff", "messages list \udcff", "account show \udce9", "account create b\udce9a"),
+        *("account create bob --email a\udce9@x.example", "account set alice --account-name Caf\udce9", "\udcff"),
+    ],
+)
+def test_arguments_that_are_no_text(data: str, words: str) -> None:
+    """Python has halves of surrogates for bytes that are not UTF-8."""
+    assert bad(*words.split(), "--data", data) == "An argument is no text in UTF-8."
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_a_terminal_cannot_show_is_a_mark_and_json_is_whole(data: str, encoding: str) -> None:
+    good("account", "set", "alice", "--account-name", "Ω Süd", "--data", data)
+    name = "Ω Süd".encode(encoding, "replace")
+    for words, told in (("show alice", name), ("list", name), ("show alice --json", None), ("--help", b"")):
+        written = io.BytesIO()
+        out = io.TextIOWrapper(written, encoding, write_through=True)
+        with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+            cli.main(["account", *words.split(), "--data", data])
+        text = written.getvalue()
+        assert json.loads(text)["account_name"] == "Ω Süd" if told is None else told in text, text
+
+
+INTERRUPTED = """
+import os, signal, sys, weakref
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == imported:  # as the import system does, in a callback that cannot raise
+            gone = Finder()
+            heard = weakref.ref(gone, lambda _: os.kill(os.getpid(), signal.SIGINT))
+            del gone
+
+sys.meta_path.insert(0, Finder())
+imported = sys.argv.pop(1)
+from heliograph.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("imported", "code"), [("heliograph.cli", -signal.SIGINT), ("heliograph.demo", 130)])
+def test_ctrl_c_ends_a_start_in_silence(tmp_path: Path, imported: str, code: int) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, imported, "demo", "--data", str(tmp_path / "data"), "--port", "0"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_environment_says_where_the_data_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HELIOGRAPH_DATA", str(tmp_path / "here"))
     (tmp_path / "there").mkdir()
@@ -725,6 +783,24 @@ def test_demo(tmp_path: Path) -> None:
         assert re.search(
             rf"curl -u demo:DEMO0000\S+ .*\n.*\+61491570006.* http://127\.0\.0\.1:{port}/v3/sms/send\n", text
         )
+
+
+def test_a_command_that_is_shown_works_where_it_is_typed(tmp_path: Path) -> None:
+    """The card's line for a mail, with a server and after one that was killed."""
+    data = tmp_path / "the data"
+    with program(tmp_path / "log", "demo", "--serve", "--data", str(data), "--port", "0", smtp_port="0") as demo:
+        assert demo.process.stdout is not None
+        card = iter(demo.process.stdout.readline, "")
+        line = next(line for line in card if line.startswith("  mail "))
+        name, *words = shlex.split(line.partition("; ")[2])
+        assert (name, good(*words).out[:4]) == ("heliograph", "250 ")
+        demo.end(signal.SIGKILL)
+    start = f"Connection refused. Start one: heliograph serve --data '{data}'"
+    assert re.fullmatch(rf"No mail server answers at 127\.0\.0\.1:\d+: {re.escape(start)}", bad(*words))
+    (data / "smtp.address").unlink()
+    why = f"No mail server listens for this data folder. Start one: heliograph serve --data '{data}'"
+    assert bad(*words) == why
+    assert process.told("serve", settings.load()) == "heliograph serve"
 
 
 def test_the_demo_does_not_send_by_a_carrier(tmp_path: Path) -> None:

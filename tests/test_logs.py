@@ -26,6 +26,7 @@ from support.program import ask, command, peers, restored_logs, serving, until
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., io.StringIO]]:
     """Configure the log of this process, for the length of a test; gives what it writes to."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
     with restored_logs():
 
         def configured(level: str, form: str, where: io.StringIO | None = None) -> io.StringIO:
@@ -86,6 +87,14 @@ def test_no_value_commands_the_terminal(log: Any) -> None:
         structlog.get_logger("x").exception("some.failure")
     assert not set(written.getvalue()) & set("\x1b\x07\x9b\u202e")
     assert written.getvalue().count("PWNED") >= 3
+
+
+def test_no_colour_for_who_wants_none(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    written = log("info", "auto", Terminal())
+    structlog.get_logger("x").info("some.event", count=3)
+    assert "some.event" in written.getvalue()
+    assert "\x1b[" not in written.getvalue()
 
 
 def test_libraries_and_warnings_take_the_same_form(log: Any) -> None:

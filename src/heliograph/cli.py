@@ -1,6 +1,7 @@
 """The command line. What concerns accounts that exist, money, numbers and delivery issues is in commands/."""
 
 import asyncio
+import io
 import os
 import re
 import sys
@@ -44,6 +45,7 @@ from heliograph.mailaddress import is_address
 from heliograph.option import SettingsError
 from heliograph.phone import COUNTRIES
 from heliograph.process import Problem, make_server
+from heliograph.settings import Settings
 from heliograph.terminal import complain, moment, out, say, show, table
 from heliograph.transports.sandbox.smsc import serve_alone
 from heliograph.webhooks import outgoing
@@ -99,8 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Whatever it makes (database, keys, files, logs of SQLite) is for its own user only.
     """
     os.umask(0o077)
+    told = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        "".join(told).encode()
+    except UnicodeEncodeError:  # Python keeps bytes of another encoding as halves of surrogates
+        _fail("An argument is no text in UTF-8.")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever its encoding: a mark in place of what it does not have
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        app(told, exit_on_error=False, print_error=False)
     except cyclopts.UnusedCliTokensError as problem:
         _fail(f"There is no use for: {' '.join(problem.unused_tokens or ())}")
     except cyclopts.CycloptsError as problem:
@@ -145,11 +154,17 @@ def serve(
     if options.role == "worker":
         process.run(process.work(options))
     elif options.mode == "sandbox" and out.is_terminal:
-        from heliograph import demo as demonstration
-
-        process.run(demonstration.serve(options))
+        process.run(_shown(options))
     else:
         process.run(process.serve(options))
+
+
+async def _shown(options: Settings, *, stay: bool | None = None) -> None:
+    """Serve as a demonstration; with `stay`, after its tour. An import under a running loop loses no Ctrl-C."""
+    from heliograph import demo as demonstration  # with an HTTP client, as doctor below
+
+    await asyncio.sleep(0)  # who pressed it meanwhile is heard here
+    await (demonstration.serve(options) if stay is None else demonstration.run(options, stay=stay))
 
 
 @app.command
@@ -166,11 +181,9 @@ def demo(
     where: Store = STORE,
 ) -> None:
     """Start, send a first SMS through the public API, and watch it travel."""
-    from heliograph import demo as demonstration  # with an HTTP client, as doctor below
-
     options = where.anywhere(port=port, role="all")
     logs.configure("warning", options.log_format)
-    process.run(demonstration.run(options, stay=serve))
+    process.run(_shown(options, stay=serve))
 
 
 @app.command
@@ -367,12 +380,13 @@ def check(*, where: Wiring = WIRING, as_json: AsJson = False) -> None:
 @carrier_routes.command
 def init(*, where: Wiring = WIRING) -> None:
     """Write a commented example of heliograph.toml into the data folder."""
-    path = carriers.path(where.load())
+    options = where.load()
+    path = carriers.path(options)
     if path.exists():
         raise Problem(f"{path} exists already.")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text((Path(__file__).parent / "example.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    say(f"Wrote {path}. Edit it, and try it with: heliograph routes check")
+    say(f"Wrote {path}. Edit it, and try it with: {process.told('routes check', options)}")
 
 
 # Webhooks and mails
@@ -460,13 +474,17 @@ def migrate(*, where: Store = STORE, as_json: AsJson = False) -> None:
 @app.command
 def doctor(*, where: Everything = EVERYTHING, as_json: AsJson = False) -> None:
     """Say what is installed, configured and reachable. The exit code is 1 when something is wrong."""
-    from heliograph import doctor as examination
-
     options = where.anywhere()
-    found = asyncio.run(examination.examine(options, database_url(options)))
-    rows = [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found]
-    marks = [Text("fine", "green") if finding.fine else Text("wrong", "bold red") for finding in found]
+
+    async def examined() -> list[dict[str, Any]]:
+        from heliograph import doctor as examination
+
+        found = await examination.examine(options, database_url(options))
+        return [{"what": f.what, "fine": f.fine, "detail": f.detail} for f in found]
+
+    rows = asyncio.run(examined())
+    marks = [Text("fine", "green") if row["fine"] else Text("wrong", "bold red") for row in rows]
     shown = [{**row, "state": mark} for row, mark in zip(rows, marks, strict=True)]
     show(as_json, rows, table(shown, ("what", "state", "detail")))
-    if not all(finding.fine for finding in found):
+    if not all(row["fine"] for row in rows):
         sys.exit(1)

@@ -13,7 +13,7 @@ from heliograph.accounts import account
 from heliograph.app import House
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
-from heliograph.process import Problem, Server, make_server
+from heliograph.process import Problem, Server, make_server, told
 from heliograph.seed import DEMO_KEY, DEMO_MAIL, DEMO_PASSWORD, DEMO_USER
 from heliograph.settings import Settings
 from heliograph.terminal import say
@@ -22,7 +22,6 @@ from heliograph.webhooks import outgoing
 
 RULE = "Demo push"
 RECIPIENT = "+61491570006"
-NO_DEMO = "The demo account of this database has another key (heliograph account key demo)."
 PATIENCE = 20.0
 """Seconds that each part of the tour may take."""
 
@@ -34,7 +33,7 @@ async def run(options: Settings, *, stay: bool) -> None:
     if house is None:
         await serving
         return
-    tour = asyncio.ensure_future(_tour(server.url, _doors(server), house, stay=stay))
+    tour = asyncio.ensure_future(_tour(server.url, _doors(server, options), house, stay=stay))
     await asyncio.wait({serving, tour}, return_when=asyncio.FIRST_COMPLETED)
     if not tour.done():  # Ctrl-C came first
         tour.cancel()
@@ -52,7 +51,7 @@ async def serve(options: Settings) -> None:
     """Serve until a signal ends it, and show on the terminal how a sandbox is used. Raises as `process.serve` does."""
     server, serving, house = await _start(options)
     if house is not None:
-        _card(server.url, _doors(server), demo=house.demo)
+        _card(server.url, _doors(server, options), house)
         say("\nServing until Ctrl-C.")
     await serving
 
@@ -80,7 +79,7 @@ def _check(options: Settings) -> None:
 
 async def _tour(base: str, doors: str, house: House, *, stay: bool) -> None:
     if not house.demo:
-        raise Problem(f"{NO_DEMO} Use `serve`, or another folder: --data DIR.")
+        raise Problem(f"{_no_demo(house)} Use `serve`, or another folder: --data DIR.")
     async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(DEMO_USER, DEMO_KEY)) as client, _listener() as hook:
         address, heard = hook
         rules = base + "/v3/automations/sms/receipts"
@@ -95,12 +94,16 @@ async def _tour(base: str, doors: str, house: House, *, stay: bool) -> None:
                 await _settled(house, address)
         except TimeoutError:
             raise Problem(
-                "The message or its receipt did not arrive in time; `heliograph doctor` may know why."
+                f"The message or its receipt did not arrive in time; `{told('doctor', house.options)}` may know why."
             ) from None
         finally:
             await _call(client, "DELETE", f"{rules}/{made['data']['receipt_rule_id']}")
-    _card(base, doors, demo=True)
-    say("\nServing until Ctrl-C." if stay else "\nThis server ends now; `heliograph serve` starts it again.")
+    _card(base, doors, house)
+    say(
+        "\nServing until Ctrl-C."
+        if stay
+        else f"\nThis server ends now; `{told('serve', house.options)}` starts it again."
+    )
 
 
 async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House, heard: "asyncio.Future[str]") -> None:
@@ -179,19 +182,22 @@ async def _listener() -> "AsyncIterator[tuple[str, asyncio.Future[str]]]":
         await server.wait_closed()
 
 
-def _doors(server: Server) -> str:
+def _doors(server: Server, options: Settings) -> str:
     """Where an ESME binds and where mails arrive, and how; or that they cannot."""
     smpp, smtp = server.esmes.port, server.mails.port
     bind = f"127.0.0.1:{smpp}, system_id {DEMO_USER}, password {DEMO_PASSWORD}" if smpp else "off"
     to = f"{RECIPIENT.removeprefix('+')}@{server.mails.domain}"
-    mail = f"127.0.0.1:{smtp}; heliograph mail send {DEMO_MAIL} {to}" if smtp else "off"
+    mail = f"127.0.0.1:{smtp}; {told(f'mail send {DEMO_MAIL} {to}', options)}" if smtp else "off"
     return f"  SMPP      {bind}\n  mail      {mail}\n"
 
 
-def _card(base: str, doors: str, *, demo: bool) -> None:
-    """`demo`: the demo account has the key that everybody knows."""
-    if not demo:
-        say(f"\n  {NO_DEMO}\n  API       {base}/v3\n  document  {base}/v3/docs\n{doors}")
+def _no_demo(house: House) -> str:
+    return f"The demo account of this database has another key ({told(f'account key {DEMO_USER}', house.options)})."
+
+
+def _card(base: str, doors: str, house: House) -> None:
+    if not house.demo:
+        say(f"\n  {_no_demo(house)}\n  API       {base}/v3\n  document  {base}/v3/docs\n{doors}")
         return
     say(
         f"\n  username  {DEMO_USER}\n  API key   {DEMO_KEY}\n  API       {base}/v3\n"

@@ -25,7 +25,7 @@ from heliograph.db.holder import find
 from heliograph.db.servertime import MOST_DIFFERENCE, measured
 from heliograph.files.stores import file_store
 from heliograph.option import SettingsError
-from heliograph.process import url
+from heliograph.process import told, url
 from heliograph.settings import Settings
 from heliograph.transports.options import SandboxOptions, TransportOptions
 from heliograph.transports.sip.options import SipOptions
@@ -51,7 +51,7 @@ async def examine(options: Settings, database: str) -> list[Finding]:
     findings = [
         Finding("heliograph", True, f"{version('heliograph')} on Python {platform.python_version()}"),
         Finding("mode", True, options.mode),
-        _folder(options.data),
+        _folder(options),
         _permissions(options, database),
         *await asyncio.to_thread(_database, database),
         await asyncio.to_thread(_file_store, options),
@@ -73,15 +73,16 @@ async def examine(options: Settings, database: str) -> list[Finding]:
     return [*findings, *await asyncio.gather(*checks)]
 
 
-def _folder(folder: Path) -> Finding:
+def _folder(options: Settings) -> Finding:
     """Whether it is there and can be written."""
+    folder = options.data
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not there.is_dir():
         return Finding("data folder", False, f"{there} is no folder")
     if not os.access(there, os.W_OK):
         return Finding("data folder", False, f"{there} cannot be written")
     if not folder.exists():
-        return Finding("data folder", False, f"there is no {folder}; `heliograph serve` makes it")
+        return Finding("data folder", False, f"there is no {folder}; `{told('serve', options)}` makes it")
     return Finding("data folder", True, f"{folder} ({shutil.disk_usage(there).free // 2**20:,} MB free)")
 
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TextIO, cast
 
 import structlog
+from rich.console import Console
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from heliograph.terminal import harmless
@@ -50,7 +51,8 @@ def configure(level: str, form: str) -> None:
     plain = structlog.dev.plain_traceback  # the default shows the variables of every frame
     last: Processor = structlog.processors.JSONRenderer()
     if pretty:
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        colours = sys.stderr.isatty() and not Console().no_color  # which knows NO_COLOR
+        last = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)
     structlog.configure(
         processors=[*steps, last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

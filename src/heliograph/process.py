@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -78,6 +79,12 @@ def keep_secrets() -> None:
         if name.startswith(b"HELIOGRAPH_"):
             ctypes.memset(at + len(name) + len(mark), 0, len(value))
         at += len(entry) + 1
+
+
+def told(command: str, options: Settings) -> str:
+    """A command of ours as somebody may type it for this data folder."""
+    usual = options.data == Settings().data
+    return f"heliograph {command}" if usual else f"heliograph {command} --data {shlex.quote(str(options.data))}"
 
 
 async def serve(options: Settings) -> None:

@@ -3,13 +3,15 @@
 Texts are read neither as markup nor as orders to the terminal: customers write some of them.
 """
 
+import codecs
 import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -39,22 +41,47 @@ def complain(why: str) -> None:
 
 
 def show(as_json: bool, value: Any, shown: str | Table) -> None:
-    """Print `value` as JSON, or what is shown in its place."""
+    """Print `value` as JSON, or what is shown in its place: a table row by row if the terminal is too narrow for it."""
     if as_json:
-        out.print_json(json.dumps(value))
+        out.print_json(json.dumps(value), ensure_ascii=not _is_utf8(out.file))
     elif isinstance(shown, str):
         say(shown)
+    elif out.is_terminal and not _fits(shown):
+        say(_one_by_one(shown))
     else:
         (out if out.is_terminal else Console(width=WIDE)).print(shown)
 
 
+def _is_utf8(file: IO[str]) -> bool:
+    """Whether every character can be written there; a file in memory has no encoding."""
+    return codecs.lookup(getattr(file, "encoding", None) or "utf-8").name == "utf-8"
+
+
 def table(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Table:
-    """The columns `names` of the rows."""
-    columns = list(names)
-    made = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(harmless(str(cell))) for cell in map(row.get, columns)))
+    """The columns `names` of the rows. Where a terminal is narrow, texts of several words are folded first."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    columns = {name: [_cell(row.get(name)) for row in rows] for name in names}
+    for name, cells in columns.items():
+        made.add_column(name, overflow="fold", no_wrap=not any(re.search(r"\s", cell.plain) for cell in cells))
+    for row in zip(*columns.values(), strict=True):
+        made.add_row(*row)
     return made
+
+
+def _cell(value: Any) -> Text:
+    return value if isinstance(value, Text) else Text(harmless(str(value)))
+
+
+def _fits(shown: Table) -> bool:
+    """Whether each word of a table (an id, an address) is in one piece in this terminal."""
+    return Measurement.get(out, out.options.update(max_width=WIDE), shown).minimum <= out.width
+
+
+def _one_by_one(shown: Table) -> str:
+    """The rows of a table below each other, with a line for each cell."""
+    rows = zip(*(column.cells for column in shown.columns), strict=True)
+    names = [str(column.header) for column in shown.columns]
+    return "\n\n".join(lines(dict(zip(names, row, strict=True))) for row in rows)
 
 
 def lines(values: Mapping[str, Any]) -> str:

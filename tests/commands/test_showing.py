@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from heliograph import terminal
 from support.emails import a_mail
 from support.program import Done, command
 from support.server import Api, Running
@@ -104,7 +106,12 @@ def test_messages_are_listed_and_shown_with_what_happened(server: Running, api: 
     assert [row["message_id"] for row in listed()] == ids[::-1]
     assert [row["message_id"] for row in listed("--limit", "2")] == ids[:0:-1]
     assert [row["message_id"] for row in listed("--to", "+61491570156")] == [ids[2], ids[0]]
+    for same in ("+61 491 570 156", "0491570156", "61491570156", "(04) 9157 0156"):
+        assert [row["message_id"] for row in listed("--to", same)] == [ids[2], ids[0]]
     assert listed("--to", "nobody@example.com") == []
+    for wrong in ("", "nobody", "0491", "a@"):
+        told = bad(server, "messages", "list", api.username, "--to", wrong)
+        assert told == "heliograph: --to: this is no number and no address.\n"
     assert good(server, "messages", "list", server.account().username).out == "There are no messages.\n"
     text = good(server, "messages", "list", api.username).out
     assert ("one two" in text, "x" * 39 + "…" in text, "x" * 40 in text) == (True, True, False)
@@ -122,12 +129,31 @@ def test_messages_are_listed_and_shown_with_what_happened(server: Running, api: 
     assert "There is no account 'nobody'." in bad(server, "messages", "list", "nobody")
 
 
+@pytest.mark.parametrize(("wide", "rows"), [(60, False), (80, False), (110, True), (200, True)])
+def test_a_terminal_of_any_width_shows_ids_in_one_piece(
+    server: Running, api: Api, monkeypatch: pytest.MonkeyPatch, wide: int, rows: bool
+) -> None:
+    """Where the words do not fit beside each other, each cell has a line."""
+    sent = api.send("+61491570156", "A text that is long enough to give way.")
+    with monkeypatch.context() as patch:
+        patch.setattr(terminal, "out", Console(force_terminal=True, width=wide, color_system=None))
+        told = good(server, "messages", "list", api.username).out
+    for part in (sent["message_id"], "+61491570156", sent["from"], "enough"):
+        assert part in told
+    assert "…" not in told
+    assert (f"message_id  {sent['message_id']}\n" not in told) is rows
+    assert max(map(len, told.splitlines())) <= wide
+
+
 def test_a_mail_is_shown_by_the_id_of_its_send(server: Running, api: Api) -> None:
-    people = [{"email": f"{name}@{api.username}.example"} for name in ("ann", "bob")]
+    people = [{"email": f"{name}@{api.username}.example"} for name in ("Ann", "bob")]
     sent = api.post("/email/send", a_mail(api, to=people, bcc=people[:1]))
     api.until(lambda: api.get(f"/email/history?q=status:Sent,message_id:{sent['message_id']}")["data"])
+    for same in (people[0]["email"].upper(), people[0]["email"].title(), people[0]["email"]):
+        rows = good(server, "messages", "list", api.username, "--to", same, "--json").value
+        assert {row["recipient"] for row in rows} == {people[0]["email"]}
     found = good(server, "messages", "show", sent["message_id"].lower(), "--json").value
     assert (found["account"], found["to"]) == (api.username, ", ".join(one["email"] for one in people))
     assert (found["subject"], found["status"], found["price"]) == ("Hello", "Sent", "0.0100 AUD")
     assert [step["status"] for step in found["timeline"]] == ["Queued", "Queued", "Sent", "Sent"]
-    assert "ann@" in good(server, "messages", "show", sent["message_id"]).out
+    assert "Ann@" in good(server, "messages", "show", sent["message_id"]).out

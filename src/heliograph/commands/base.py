@@ -16,7 +16,7 @@ from heliograph.app import database_url
 from heliograph.db import migrate
 from heliograph.db.database import Database
 from heliograph.db.engine import Tx
-from heliograph.process import Problem
+from heliograph.process import Problem, told
 from heliograph.settings import Settings
 
 T = TypeVar("T")
@@ -38,11 +38,9 @@ class Place:
         """The settings of this place, which must be there. Raises SettingsError, Problem."""
         options = self.anywhere(**more)
         if not (options.data.is_dir() or _needs_no_folder(options)):
-            raise Problem(
-                f"{options.data} is no folder."
-                if options.data.exists()
-                else f"There is no data folder {options.data}. Name another with --data, or make it: heliograph serve."
-            )
+            if options.data.exists():
+                raise Problem(f"{options.data} is no folder.")
+            raise _not_there(f"data folder {options.data}", options)
         return options
 
     def anywhere(self, **more: Any) -> Settings:
@@ -63,7 +61,7 @@ class Store(Place):
         options = super().load(**more)
         file = sqlite_file(options)
         if file and not file.exists():
-            raise Problem(f"There is no database {file}. Name another place with --data, or make it: heliograph serve.")
+            raise _not_there(f"database {file}", options)
         return options
 
 
@@ -86,6 +84,10 @@ class Everything(Store):
 AsJson = Annotated[bool, Parameter("--json", help="Print JSON, for programs.", negative="", show_default=False)]
 Username = Annotated[str, Parameter(help="The account.")]
 PLACE, STORE, WIRING, EVERYTHING = Place(), Store(), Wiring(), Everything()
+
+
+def _not_there(what: str, options: Settings) -> Problem:
+    return Problem(f"There is no {what}. Name another place with --data, or make it: {told('serve', options)}.")
 
 
 def _needs_no_folder(options: Settings) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from cyclopts import Parameter
 
 from heliograph.commands.base import PLACE, AsJson, Place
-from heliograph.process import Problem
+from heliograph.process import Problem, told
 from heliograph.terminal import moment, show, table
 from heliograph.transports.sandbox import mailsink, mmsfolder
 from heliograph.transports.sandbox.phone import records as calls
@@ -52,9 +52,10 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Hand a mail in to the mail server of a running Heliograph, as another mail server does."""
-    place = where.load().smtp_address
+    options = where.load()
+    place, start = options.smtp_address, f"Start one: {told('serve', options)}"
     if not place.is_file():
-        raise Problem("No mail server listens for this data folder. Start one: heliograph serve.")
+        raise Problem(f"No mail server listens for this data folder. {start}")
     host, port = place.read_text().split()
     octets = Path(raw).read_bytes() if raw else _written(sender, recipient, subject, text)
     try:
@@ -66,6 +67,9 @@ def send(
                 code, said = client.data(octets)
     except smtplib.SMTPException as problem:
         raise Problem(f"The mail server at {host}:{port} did not take it: {problem}.") from None
+    except OSError as problem:  # it was killed, and could not take its address away
+        why = problem.strerror or problem
+        raise Problem(f"No mail server answers at {host}:{port}: {why}. {start}") from None
     answer = f"{code} {said.decode('utf-8', 'replace')}"
     if code != 250:
         raise Problem(f"It was refused: {answer}")

@@ -7,11 +7,13 @@ import cyclopts
 import msgspec
 from cyclopts import Parameter
 
+from heliograph import phone
 from heliograph.accounts import account
 from heliograph.billing import prices
 from heliograph.channels.email import sends
 from heliograph.commands.base import STORE, AsJson, Store, Username, named, within
 from heliograph.db.engine import Tx
+from heliograph.mailaddress import in_ascii, small
 from heliograph.messaging import history, message
 from heliograph.messaging.rows import Message
 from heliograph.process import Problem
@@ -28,7 +30,9 @@ def list_messages(
     username: Username,
     /,
     *,
-    to: Annotated[str | None, Parameter(help="Only those to this recipient, as E.164 or an address.")] = None,
+    to: Annotated[
+        str | None, Parameter(help="Only those to this recipient: a number as in the account's country, or an address.")
+    ] = None,
     limit: Annotated[int, Parameter(help="Most messages to show.")] = 20,
     where: Store = STORE,
     as_json: AsJson = False,
@@ -38,13 +42,24 @@ def list_messages(
         raise Problem(f"--limit={limit}: it must be an integer from 1 to 10000.")
 
     def work(tx: Tx) -> list[dict[str, Any]]:
-        rows = history.newest(tx, named(tx, username)["user_id"], limit, to)
+        user = named(tx, username)
+        rows = history.newest(tx, user["user_id"], limit, to if to is None else _recipients(to, user["country"]))
         return [{"date": row["date"], **{name: row[name] for name in LISTED}} for row in rows]
 
     found = within(where.load(), work)
     rows = [{**row, "date": moment(row["date"]), "body": _short(row["body"])} for row in found]
     names = ("date", "message_id", "channel", "sender", "recipient", "status", "body")
     show(as_json, found, table(rows, names) if rows else "There are no messages.")
+
+
+def _recipients(text: str, country: str) -> set[str]:
+    """Every spelling in which the recipient may be kept whom an account of `country` writes so. Raises Problem."""
+    if found := phone.parse(text, country):
+        return phone.spellings(found.number) | {found.number}
+    address = in_ascii(text.strip())
+    if address is None:
+        raise Problem("--to: this is no number and no address.")
+    return {small(address), address.lower()}  # SQLite makes letters of ASCII small, PostgreSQL all of them
 
 
 def _short(text: str) -> str:

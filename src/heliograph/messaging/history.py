@@ -1,6 +1,6 @@
 """What was sent, in pages: one implementation for all channels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, Table, func, select
@@ -80,13 +80,18 @@ def selection(user_id: int, listing: Listing, first: int, last: int) -> Select[A
     )
 
 
-def newest(tx: Tx, user_id: int, limit: int, recipient: str | None = None) -> list[Mapping[str, Any]]:
-    """The newest messages of an account over all channels, the newest first; to one recipient only if it is given."""
+def newest(tx: Tx, user_id: int, limit: int, recipients: Collection[str] | None = None) -> list[Mapping[str, Any]]:
+    """The newest messages of an account over all channels, the newest first; to these recipients only if any are given.
+
+    These are in small letters, and find recipients in any.
+    """
     names = tx.rows(select(counters_table.c.name).where(counters_table.c.user_id == user_id))
     found: list[Mapping[str, Any]] = []
     for name in sorted(row["name"] for row in names):  # those that are no channel's hold no messages
         wanted = selection(user_id, messages_of(name), 0, ENDLESS).order_by(messages.c.ordinal.desc()).limit(limit)
-        found += tx.rows(wanted if recipient is None else wanted.where(messages.c.recipient == recipient))
+        if recipients is not None:
+            wanted = wanted.where(func.lower(messages.c.recipient).in_(recipients))
+        found += tx.rows(wanted)
     return sorted(found, key=lambda row: (row["date"], row["ordinal"]), reverse=True)[:limit]
 
 
