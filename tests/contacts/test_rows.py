@@ -66,6 +66,36 @@ def test_what_has_no_delimiter_is_not_cut(tmp_path: Path, make: Any) -> None:
     assert noted == []
 
 
+@pytest.mark.parametrize("mark", ["\n", "\n\n", " \n ", "\t", "\x85", "\u2028"])
+@pytest.mark.parametrize(
+    ("first", "second", "country"),
+    [
+        ("0664 1234567", "8-16", "AT"),
+        ("0664 1234567", "89", "AT"),
+        ("+43 664 1234567", "8", "AT"),
+        ("040 1234", "5", "FI"),
+    ],
+)
+def test_two_lines_of_a_cell_are_no_number(tmp_path: Path, first: str, second: str, country: str, mark: str) -> None:
+    cell = f"{first}{mark}{second}"
+    card = f"BEGIN:VCARD\nN:b;Ann\nTEL:{cell.replace(chr(10), chr(92) + 'n')}\nEND:VCARD\n"
+    for content in (f'"{cell}",Ann\n', books.xlsx([[cell, "Ann"]]), card):
+        good, noted = imported(tmp_path, content, "phone_number,first_name", country)
+        assert (good, [one.reason for one in noted]) == ([], ["Phone number must be a valid phone number."])
+
+
+def test_a_name_is_one_line(tmp_path: Path) -> None:
+    table = [[MOBILE, "Ann\nMaria", " Smith\t  Jones ", "a\n b"]]
+    text = f'{MOBILE},"Ann\nMaria"," Smith\t  Jones ","a\n b"\n'
+    for content in (text, books.xlsx(table)):
+        good, _ = imported(tmp_path, content, "phone_number,first_name,last_name,custom_1")
+        assert [good[0][name] for name in ("first_name", "last_name", "custom_1")] == [
+            "Ann Maria",
+            "Smith Jones",
+            "a\n b",
+        ]
+
+
 def test_no_line_of_a_note_becomes_a_contact(tmp_path: Path) -> None:
     for lines in (1, 49, 51, 3000):
         note = f"{THIRD},Evil,Line,e@example.com\n" * lines

@@ -42,6 +42,9 @@ HOLD_EVERY = jobs.LEASE / 3
 BESIDE = frozenset(contact.REACHABLE) - {"phone_number"}
 """What is left out of a row when it is bad and the phone number is good."""
 
+ONE_LINE = frozenset(name for name in contact.FIELDS if not name.startswith("custom_")) - set(contact.REACHABLE)
+"""Names and parts of an address: a break within them becomes a space. Numbers keep it, since it separates two."""
+
 GONE = "The file is no longer there."
 
 Download = Callable[[str, IO[bytes]], Awaitable[tuple[str | None, bool]]]
@@ -301,7 +304,9 @@ def _named(cells: Sequence[str], fields: Sequence[str | None], country: str) -> 
     }
     if faults:
         raise BadRequest(faults)
-    named: dict[str, str | None] = {name: cell for name, cell in given.items() if cell}
+    named: dict[str, str | None] = {
+        name: " ".join(cell.split()) if name in ONE_LINE else cell for name, cell in given.items() if cell
+    }
     for name in contact.REACHABLE:
         if name in named:
             named[name] = _first(name, given, country)

@@ -5,6 +5,7 @@ The one place that decides it, for imports and for conversions. The memory neede
 
 import codecs
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO, TextIO
 
@@ -43,6 +44,18 @@ _CODE_PAGES = {
     "MO": "cp950",
 }
 """What Windows programs write by default in these countries; elsewhere it is cp1252."""
+
+
+_BREAK = re.compile(r"\r\n|[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
+"""What separates two lines of a cell in some program: every control character but a tab, and Unicode's own breaks."""
+
+
+def clean(cell: str) -> str:
+    """A cell without the space around it, and with a line feed for every break or control character.
+
+    None of them may disappear or become a space: what stands in two lines are two numbers.
+    """
+    return cell.strip() if cell.isprintable() else _BREAK.sub("\n", cell).strip()
 
 
 def code_page(country: str) -> str:

@@ -10,6 +10,7 @@ import xlrd
 
 from heliograph.files import formats, sheetxml
 from heliograph.files.task import Refused
+from heliograph.files.text import clean
 
 DAMAGED = "The file is damaged."
 LOCKED = "The file is protected with a password."
@@ -96,8 +97,3 @@ def _cell(value: bool | float | str | date | time | timedelta) -> str:
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return clean(str(value))
-
-
-def clean(text: str) -> str:
-    """The text without control characters; those that a spreadsheet shows as breaks stay."""
-    return "".join(character for character in text.strip() if character >= " " or character in "\n\t")
