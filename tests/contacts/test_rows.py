@@ -96,6 +96,18 @@ def test_a_name_is_one_line(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("make", [books.xlsx, books.ods])
+@pytest.mark.parametrize("long", ["x" * 140_000, "0491 570 006" + " " * 140_000 + "7", "x\n" * 70_000])
+def test_a_very_long_cell_costs_its_row_at_most(tmp_path: Path, make: Any, long: str) -> None:
+    table = [[MOBILE, "Ann", "a"], [long, "Bea", "b"], [OTHER, long, "c"], [THIRD, "Cid", long], [MOBILE, "Dee", "d"]]
+    good, noted = imported(tmp_path, make(table), "phone_number,first_name")
+    assert [one["phone_number"] for one in good] == [MOBILE, THIRD, MOBILE]
+    assert [(one.line, one.reason) for one in noted] == [
+        (2, "Phone number is longer than 300 characters."),
+        (3, "First name is longer than 300 characters."),
+    ]
+
+
 def test_no_line_of_a_note_becomes_a_contact(tmp_path: Path) -> None:
     for lines in (1, 49, 51, 3000):
         note = f"{THIRD},Evil,Line,e@example.com\n" * lines
