@@ -128,6 +128,7 @@ LISTS: list[list[Cell]] = [["drop", "down"]]
         [("veryHidden", LISTS), ("hidden", LISTS)],
         [("visible", [])],
         [("visible", [["", ""]]), ("hidden", LISTS), ("visible", [])],
+        [("visible", [[" ", ""], [], [" \n "]])],
     ],
 )
 def test_the_first_sheet_that_is_seen_and_has_cells(
@@ -251,6 +252,15 @@ def test_numbers_of_xls() -> None:
         ["", "phone", "code", "rate", "share", "day"],
         ["", "0491570006", "02134", "12.50", "16%", "1990-05-17"],
         ["", "61491570156", "00007", "3.00", "100%", "1990-05-17 08:30:00", "True"],
+    ]
+
+
+def test_sheets_of_xls_that_only_have_formats() -> None:
+    """Before the contacts lies a sheet of blank cells in colour, a blank text and an empty one."""
+    assert list(workbook.rows((HERE / "blanks.xls").read_bytes(), "xls")) == [
+        [],
+        ["phone", "name"],
+        ["0491570006", "Ann"],
     ]
 
 
