@@ -272,15 +272,45 @@ HARD = [
     '1," x "y," b\n',
     '1," x "y","" b\n',
 ]
+CHAINS = [
+    '"" "," ","\n',
+    '1,a "" "," ","x\n',
+    '\n("" "","…","\n',
+    '("a" ","" "," ","\n',
+    '"" "," ","' + "x" * 100 + "\n",
+]
+"""Lines whose last quote opens a cell that the next line closes."""
 
 
-@pytest.mark.parametrize("line", HARD)
-def test_time_grows_as_the_file_does(line: str) -> None:
+@pytest.mark.parametrize(("line", "times"), [(line, 8_000) for line in HARD] + [(line, 1_000) for line in CHAINS])
+def test_time_grows_as_the_file_does(line: str, times: int) -> None:
     def read(source: Opener) -> None:
         for _ in separated.rows(source, separated.Dialect(",", 3), LIMITS):
             pass
 
-    assert not grows_too_fast(read, lambda size: opener((line * size).encode()), (8_000,))
+    assert not grows_too_fast(read, lambda size: opener((line * size).encode()), (times,))
+
+
+@pytest.mark.usefixtures("near")
+def test_time_grows_as_the_file_does_with_lines_that_are_longer_than_a_piece() -> None:
+    def read(source: Opener) -> None:
+        for _ in separated.rows(source, separated.Dialect(",", 3), LIMITS):
+            pass
+
+    for line in ('"a ","b ,"' + "x" * 2000 + "\n", '"" "," ","' + "x" * 2000 + "\n"):
+        assert not grows_too_fast(read, lambda size, line=line: opener((line * size).encode()), (400,))
+
+
+def test_notes_behind_lines_that_were_read_in_vain_are_whole() -> None:
+    note = EVIL * 50
+    data = '"" "," ","\n' * 3_000 + f'1,a,b\n2,"{note}",c\n3,e,f\n'
+    found = list(separated.rows(opener(data.encode()), separated.Dialect(",", 3), LIMITS))
+    note = note[:300] + "…"
+    assert list(good(found).items())[-3:] == [
+        (3_001, ["1", "a", "b"]),
+        (3_002, ["2", note, "c"]),
+        (3_053, ["3", "e", "f"]),
+    ]
 
 
 @pytest.mark.usefixtures("near")

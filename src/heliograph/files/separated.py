@@ -4,7 +4,8 @@ A file that is written properly (RFC 4180) is read exactly, however long a quote
 lost for each mistake, and nothing that stands inside of quotes becomes a row: quotes that somebody forgot to double
 are taken for the pair around a quotation where that gives a row of the usual width. Time grows as the file does: where
 a quote that opens a cell is looked for its end, another one that opens a cell ends the search, and where a pair is
-looked for in vain, it is not looked for again. The memory needed does not grow with the file.
+looked for in vain, it is not looked for again. Where row after row reads the same lines in vain, a row among them that
+has many cells does not get more lines. The memory needed does not grow with the file.
 """
 
 import csv
@@ -30,6 +31,14 @@ PIECE_ITSELF = 80
 
 LONGEST_DOUBT = 100
 """Lines of a row that depend on a guess what its quotes mean; a wrong guess shall not cost the whole file."""
+
+MOST_AGAIN, AGAIN_A_LINE = 100_000, 20
+"""Characters that rows may read once more in vain: in all, and for each line of the file before them."""
+
+MANY_CELLS = 32
+"""A row of several lines with more cells ends where too much has been read in vain. A search passes a line on which
+others begin only by ending a cell there, so it has many.
+"""
 
 SAMPLED = 2_000
 """Rows that decide on the delimiter."""
@@ -150,10 +159,10 @@ def _long(lines: "_Lines", line: str, written: Dialect, limits: Limits, whole: "
     if long.doubtful and not fits:
         alone = whole.forgiven(line)
         if written.width in (0, len(alone)):
-            lines.back()
+            lines.give_up()
             return _fitting(alone) if BROKEN in line else alone
     if cells is None:
-        lines.back()
+        lines.give_up()
         return Flawed([line[:500].rstrip("\r\n").replace(BROKEN, "\ufffd")], UNCLOSED)
     return _fitting(cells) if long.unfit else cells
 
@@ -176,6 +185,9 @@ class _Lines:
         self.number = 0
         self.doubted = 0
         """The line up to which quotations were looked for in vain."""
+        self._ahead = 0
+        self._vain = 0
+        self._again = 0
 
     def next(self) -> str:
         """The next piece; it ends with its line, or it is very long. Empty at the end of the text."""
@@ -195,18 +207,36 @@ class _Lines:
 
     def begin(self, piece: str) -> None:
         """A row begins with this piece."""
-        self._taken, self._size, self.row = [piece], len(piece), self.number
+        self._taken, self._size, self.row, self._ahead = [piece], len(piece), self.number, 0
 
     def more(self) -> str:
         """The next piece of the row; it is kept as long as that does not need much memory."""
         piece = self.next()
+        self._ahead += len(piece)
         if self._size <= LOOKED_BACK:
             self._taken.append(piece)
             self._size += len(piece) + PIECE_ITSELF
         return piece
 
+    def is_too_much(self, cells: int) -> bool:
+        """Whether a row that has so many cells must end: others have read its lines in vain before, and too often."""
+        if not self.row <= self._vain or self.number == self.row:
+            return False
+        much = cells > MANY_CELLS or 2 * self._size > LOOKED_BACK
+        return much and self._again > MOST_AGAIN + AGAIN_A_LINE * self.row
+
+    def give_up(self) -> None:
+        """Go back to the second line of a row that is none, or only its first line."""
+        self._again += self._ahead if self.row <= self._vain else 0
+        self._vain = max(self._vain, self.number)
+        self.back()
+
     def back(self) -> None:
         """Go back to the second line of the row."""
+        if self.number == self.row:  # it has not been left
+            while not self._whole and self.next():
+                pass
+            return
         second = next((at for at, piece in enumerate(self._taken, 1) if piece.endswith(("\n", "\r"))), None)
         if self._size <= LOOKED_BACK and second is not None:
             self._waiting.extend(reversed(self._taken[second:]))
@@ -301,8 +331,11 @@ class _Long:
     def _more(self) -> None:
         """Read on in the next piece. Raises _Stray at the end of the text."""
         self._before = self._text[-1:] or self._before
-        piece = self._lines.more()
-        if not piece or (self.guessed and self._lines.number - self._lines.row > LONGEST_DOUBT):
+        lines = self._lines
+        if lines.is_too_much(len(self._made)):
+            raise _Stray
+        piece = lines.more()
+        if not piece or (self.guessed and lines.number - lines.row > LONGEST_DOUBT):
             raise _Stray
         self._take(piece)
 
