@@ -202,6 +202,21 @@ def test_quotes_within_a_note_that_are_not_doubled_end_nothing() -> None:
         'The "first", the "second", and',
         'He said "hi"',
         'She ("Ann") said "hi", then',
+        'He said \\"hi\\", then',
+        '\\"One\\", \\"two\\", and',
+        'He said:"hi", then',
+        'He said:\t"hi", then',
+        'He said\xa0"hi", then',
+        'Here-"or there", then',
+        'One/"two", then',
+        'x="y", then',
+        'x>"y", then',
+        '*"y", then',
+        'It is {"a", then',
+        '<a href="x", then',
+        '<a href=\\"x\\", then',
+        "It's '\"hi\", then",
+        'He said …"hi", then',
     ],
 )
 def test_a_quotation_that_is_not_doubled_ends_no_note(note: str) -> None:
@@ -271,6 +286,8 @@ HARD = [
     '1," x "y b\n',
     '1," x "y," b\n',
     '1," x "y","" b\n',
+    '1,"x \\"y\\", b\n',
+    '1,"\\"y,\\" b\n',
 ]
 CHAINS = [
     '"" "," ","\n',

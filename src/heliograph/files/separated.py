@@ -373,13 +373,17 @@ class _Long:
         return False
 
     def _note(self, quote: int) -> None:
-        """A quote neither ends the cell nor is doubled: it may begin or end a quotation. Raises _Stray."""
+        """A quote neither ends the cell nor is doubled: it may begin or end a quotation. Raises _Stray.
+
+        One behind a letter or a digit begins none: it is a mark of inches, or an end.
+        """
         text, behind = self._text, self._text[self._at : self._at + 1]
         ends = self._inner and (behind == " " or self._is_end())
         if self._is_opening(quote) and not ends:
             raise _Stray
         self.guessed = self.guessed or (ends and (self._is_end() or self._is_opening(quote)))
-        self._inner = self._quotations and not ends and text[quote - 1 : quote] in (" ", "(", "[") and behind != " "
+        before = text[quote - 1] if quote else self._before
+        self._inner = self._quotations and not ends and not before.isalnum() and behind != " "
         self.doubtful = True
 
     def _is_end(self) -> bool:
