@@ -115,6 +115,34 @@ def test_most_rows_decide(mark: str, content: str) -> None:
     assert dialect(content.encode(), 2).delimiter == mark
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0171 12345{}",
+        "'0171 12345{}",
+        '="0171 12345{}"',
+        "0171\xa012345{}",
+        "0171\u202f12345{}",
+        "0171\u201312345{}",
+        "Tel. 0171 12345{}",
+        "Tel.: 0171/12345{}",
+        "tel:+49-171-12345{}",
+        "(0171) 12345{}",
+        "\uff0b49 171 12345{}",
+        "0171 12345{} ::: 030 12345{}",
+        "ann{}@example.com ::: bea@example.com",
+        "ann{}@example.com",
+    ],
+)
+@pytest.mark.parametrize(
+    ("mark", "form"),
+    [(";", "{};Köln, NRW"), (";", "Köln, NRW;{}"), (",", "{},Köln; NRW"), (",", "{},12;50"), (";", "{};12,50")],
+)
+def test_numbers_decide_however_they_are_written(number: str, mark: str, form: str) -> None:
+    content = "\n".join(form.format(number.format(at, at)) for at in range(10, 50))
+    assert dialect(f"Telefon{mark}Ort\n{content}".encode(), 2).delimiter == mark
+
+
 CELLS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\ufeff"), max_size=20)
 
 

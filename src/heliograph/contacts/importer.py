@@ -342,7 +342,7 @@ def _named(cells: Sequence[str], fields: Sequence[str | None], country: str) -> 
 
 def _first(name: str, given: Mapping[str, str], country: str) -> str:
     """The number or the address of a cell: of several the first one that can be used."""
-    if sheets.LIST not in given[name]:
+    if separated.LIST not in given[name]:
         return sheets.unquoted(given[name])
     some = sheets.numbers(given[name])
     for one in some:

@@ -11,7 +11,7 @@ import filetype
 from heliograph import phone
 from heliograph.contacts.contact import FIELDS, REACHABLE
 from heliograph.files.kinds import is_markup
-from heliograph.files.separated import Limits
+from heliograph.files.separated import LIST, Limits
 from heliograph.files.text import utf_16
 
 LONGEST_CELL = 300
@@ -19,9 +19,6 @@ LONGEST_CELL = 300
 
 LIMITS = Limits(longest=LONGEST_CELL, widest=256)
 """What is read of a row."""
-
-LIST = ":::"
-"""What stands between the numbers or addresses of one cell, in exports of Google Contacts."""
 
 DIGITS_OF_A_HEADING = 4
 """Most digits in the name of a column: "Phone 1", "Mobile 2024"."""

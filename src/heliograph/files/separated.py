@@ -17,6 +17,7 @@ from typing import TextIO
 
 import msgspec
 
+from heliograph import written as spelt
 from heliograph.files.text import BROKEN
 
 DELIMITERS = ",;\t|"
@@ -47,8 +48,12 @@ UNCLOSED = "The quotes of this row are never closed."
 UNFIT = "The row has bytes that do not fit the encoding of the file."
 
 _NAMED = re.compile(r'"?sep=([^\w\s"]|\t)"?(\r\n|\r|\n)', re.IGNORECASE)
-_KEY = re.compile(r"\+?\(?\d[\d ()/.-]{4,30}|[^@\s,;|]{1,64}@[^@\s,;|]{1,255}")
-"""A cell that is a number or an address as a whole."""
+LIST = ":::"
+"""What stands between the numbers or addresses of one cell, in exports of Google Contacts."""
+
+_ADDRESS = re.compile(r"[^@\s,;|]{1,64}@[^@\s,;|]{1,255}")
+_FIVE_DIGITS = re.compile(r"[^\d,;\t|]{0,20}(?:\d[^\d,;\t|]{0,3}){4}\d[^,;\t|]*")
+"""A cell that may be a number: it has five digits, and no delimiter, which could stand between two cells."""
 
 
 class Flawed(msgspec.Struct, frozen=True):
@@ -110,12 +115,20 @@ def _fit(opener: Opener, tried: Dialect, width: int) -> tuple[tuple[float, bool,
     for _, cells in islice(rows(opener, tried, Limits(300, 10_000)), SAMPLED):
         if not isinstance(cells, Flawed):
             counts[len(cells)] += 1
-            keys += any(_KEY.fullmatch(cell.strip()) for cell in cells)
+            keys += any(map(_is_key, cells))
     usual, often = max(counts.items(), key=lambda item: item[1], default=(0, 0))
     if usual < 2:
         return (0.0, False, 0), usual
     total = counts.total()
     return (round(often / total * (1 + keys / total), 1), usual == width, usual), usual
+
+
+def _is_key(cell: str) -> bool:
+    """Whether a cell is a number or an address as a whole, or a list of them; a number in any usual spelling."""
+    first = cell.partition(LIST)[0].strip()
+    if _ADDRESS.fullmatch(first):
+        return True
+    return _FIVE_DIGITS.fullmatch(first) is not None and spelt.dialled(first) is not None
 
 
 def rows(opener: Opener, written: Dialect, limits: Limits = NONE) -> Iterator[Row]:
