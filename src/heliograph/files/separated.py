@@ -388,7 +388,8 @@ class _Long:
     def _note(self, quote: int) -> None:
         """A quote neither ends the cell nor is doubled: it may begin or end a quotation. Raises _Stray.
 
-        One behind a letter or a digit begins none: it is a mark of inches, or an end.
+        One behind a letter or a digit begins none: it is a mark of inches, or an end. One behind a comma most likely
+        begins a cell, in a file of another delimiter.
         """
         text, behind = self._text, self._text[self._at : self._at + 1]
         ends = self._inner and (behind == " " or self._is_end())
@@ -396,7 +397,8 @@ class _Long:
             raise _Stray
         self.guessed = self.guessed or (ends and (self._is_end() or self._is_opening(quote)))
         before = text[quote - 1] if quote else self._before
-        self._inner = self._quotations and not ends and not before.isalnum() and behind != " "
+        begins = behind != " " and not before.isalnum() and before not in ",;|"
+        self._inner = self._quotations and not ends and begins
         self.doubtful = True
 
     def _is_end(self) -> bool:
