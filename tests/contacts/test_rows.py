@@ -84,6 +84,13 @@ def test_two_lines_of_a_cell_are_no_number(tmp_path: Path, first: str, second: s
         assert (good, [one.reason for one in noted]) == ([], ["Phone number must be a valid phone number."])
 
 
+def test_a_nul_costs_its_row_at_most(tmp_path: Path) -> None:
+    good, noted = imported(tmp_path, f"{MOBILE},Ann\n{OTHER},B\0ea\n{THIRD},Cid\n", "phone_number,first_name")
+    assert ([one["phone_number"] for one in good], [one.line for one in noted]) == ([MOBILE, THIRD], [2])
+    cards = "".join(f"BEGIN:VCARD\nN:x;{name}\nTEL:{MOBILE}\nEND:VCARD\n" for name in ("B\0ea", "Ann"))
+    assert [one["first_name"] for one in imported(tmp_path, cards)[0]] == ["B ea", "Ann"]
+
+
 def test_a_name_is_one_line(tmp_path: Path) -> None:
     table = [[MOBILE, "Ann\nMaria", " Smith\t  Jones ", "a\n b"]]
     text = f'{MOBILE},"Ann\nMaria"," Smith\t  Jones ","a\n b"\n'
