@@ -166,5 +166,6 @@ def test_an_answer_needs_a_text(tmp_path: Path) -> None:
     ("number", "why"), [("77", "There is no delivery issue 77."), ("0", "The number of an issue is positive")]
 )
 def test_the_command_line_knows_no_other_issues(tmp_path: Path, number: str, why: str) -> None:
+    command(tmp_path, "migrate")
     done = program.command("issues", "resolve", number, "--data", str(tmp_path))
     assert (done.code, why in done.err) == (1, True)

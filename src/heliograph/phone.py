@@ -133,7 +133,7 @@ def _is_two(text: str, country: str | None, whole: Phone) -> bool:
 
     Before a slash stands at most the area code of what is behind it. Elsewhere both sides have to be numbers at home.
     """
-    for mark in written.MARKS.finditer(text):
+    for mark in written.MARKS.finditer(text.rstrip(written.BEHIND)):
         before = _read(text[: mark.start()], country)
         if before and written.SLASH.search(mark[0]):
             return True

@@ -60,8 +60,8 @@ _ROUNDED = "00000"
 
 SLASH = re.compile("[/\u2044\u2215\uff0f]")
 """What may stand between an area code and the rest of a number, and between two numbers."""
-MARKS = re.compile(r"(?<=[0-9)])[^0-9]+(?=[0-9])")
-"""What stands between two groups of digits."""
+MARKS = re.compile(r"[^0-9]+")
+"""What stands between groups of digits."""
 
 _FIRST = re.compile(r"[0-9+(]")
 _PUNCTUATION = re.compile(r"[ ()./-]+")
@@ -70,7 +70,8 @@ _WEAK = frozenset(" ()-")
 """Marks that have no other meaning; a dot may begin a fraction, and a slash what else the last digits can be."""
 
 _BEFORE = " \t\r\n'-.,:;~<=()+"
-_BEHIND = " \t\r\n'-.,:;~>()+/"
+BEHIND = " \t\r\n'-.,:;~>()+/"
+"""What may stand behind a number, and means nothing there."""
 _KIND = re.compile(
     "tel|tél|telephone|téléphone|telefon|telefone|teléfono|telefono|telf|tlf|phone|ph|fon|mob|mobile|mobil|móvil|movil|m"
     "|cel|cell|celular|cellular|cellulare|cellphone|portable|gsm|handy|hp|whatsapp|wa|sms|home|work|office"
@@ -99,7 +100,7 @@ def dialled(text: str) -> str | None:
     if body[:3].lower() == _ANY_CARRIER:
         body = "0" + body[3:]
     plus = "+" if "+" in plain[: len(plain) - len(body)] else ""
-    body = body.rstrip(_BEHIND)
+    body = body.rstrip(BEHIND)
     if _FLOAT.fullmatch(body):
         whole = body.replace(",", ".").partition(".")[0]
         return None if whole.endswith(_ROUNDED) else plus + whole
@@ -143,7 +144,7 @@ def _is_one(number: str) -> bool:
     """Whether these groups of digits can be one number: 0491/570156 and 04.91.57.01.56 are, 4915701.56 is none, and
     491570/56 and 412345/412346 are two.
     """
-    *_, before, mark, last = ["", "", *_GROUPS.split(number.rstrip(_BEHIND))]
+    *_, before, mark, last = ["", "", *_GROUPS.split(number.rstrip(BEHIND))]
     if len(last) < 3 and len(last) != len(before) and not _WEAK.issuperset(mark):
         return False
     left, right = (_PUNCTUATION.sub("", part) for part in number.partition("/")[::2])

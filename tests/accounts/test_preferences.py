@@ -275,6 +275,7 @@ def run(*words: str) -> Any:
 
 def test_the_command_line_changes_and_shows(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path))
+    run("migrate", *data)
     run("account", "create", "alice", "--credit", "5", *data)
     before = run("account", "set", "alice", *data)
     after = run(
@@ -312,6 +313,7 @@ def test_the_command_line_changes_and_shows(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_line_refuses(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    run("migrate", "--data", str(tmp_path))
     run("account", "create", "alice", "--data", str(tmp_path))
     done = program.command(*arguments, "--data", str(tmp_path))
     assert (done.code, done.err.startswith("heliograph: ")) == (1, True)

@@ -21,6 +21,7 @@ from heliograph.db.engine import Tx
 from heliograph.files import store as files
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
+from heliograph.queue.worker import MOST_ATTEMPTS
 from support.server import Api, Running
 
 HERE = Path(__file__).parent
@@ -441,6 +442,58 @@ def waiting(api: Api, content: bytes) -> tuple[int, int]:
         return made_
 
     return list_id, api.server.write(work)
+
+
+@pytest.mark.parametrize("defect", [csv.Error, KeyError, RecursionError, UnicodeError])
+def test_a_reader_that_fails_ends_its_import(
+    api: Api, monkeypatch: pytest.MonkeyPatch, defect: type[Exception]
+) -> None:
+    """What was stored of the rows before stays."""
+    list_id, key = waiting(api, b"+61491570006,Ann\n+61491570156,Bea\n")
+    whole = importer._rows
+
+    def rows(*given: Any) -> Iterator[Any]:
+        yield next(iter(whole(*given)))
+        raise defect
+
+    monkeypatch.setattr(importer, "ROWS_A_SLICE", 1)
+    monkeypatch.setattr(importer, "_rows", rows)
+    house = api.server.house
+    runner = Importer(house.database, house.files, house.converter, None)  # type: ignore[arg-type]
+    assert api.server.call(lambda: runner.run(Job(0, "import", "import", 1, {"import_id": key}))) is None
+    row = ended(api, list_id, key)
+    assert (row["state"], row["error"], row["rows_added"]) == ("failed", "The file could not be read to its end.", 1)
+
+
+def test_an_import_ends_with_the_last_attempt_of_its_job(api: Api) -> None:
+    class Away:
+        """A store that cannot be reached."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise OSError(name)
+
+    list_id, key = waiting(api, b"+61491570006,Ann\n")
+    house = api.server.house
+    runner = Importer(house.database, Away(), house.converter, None)  # type: ignore[arg-type]
+    for attempt, state in ((1, "running"), (MOST_ATTEMPTS, "failed")):
+        with pytest.raises(OSError, match=r"\w"):
+            api.server.call(lambda attempt=attempt: runner.run(Job(0, "import", "", attempt, {"import_id": key})))
+        assert api.get(f"/lists/{list_id}/imports/{key}")["state"] == state
+    assert ended(api, list_id, key)["error"] == "The import could not be finished."
+
+
+def test_attempts_are_counted_from_the_last_slice(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import may need more runs than a job that fails has attempts."""
+    _, key = waiting(api, b"+61491570006,Ann\n")
+    values = "('none', '', 9e12, 40, '{}')"
+    sql = f"INSERT INTO jobs (kind, lane, due_at, attempts, payload) VALUES {values} RETURNING job_id"
+    job_id = api.server.write(lambda tx: tx.driver(sql).fetchone()[0])
+    monkeypatch.setattr(importer, "SECONDS_A_RUN", 0.0)
+    house = api.server.house
+    runner = Importer(house.database, house.files, house.converter, None)  # type: ignore[arg-type]
+    assert api.server.call(lambda: runner.run(Job(job_id, "import", "", 40, {"import_id": key}))) == 0.0
+    left = "DELETE FROM jobs WHERE job_id = ? RETURNING attempts"
+    assert api.server.write(lambda tx: tx.driver(left, [job_id]).fetchone()[0]) == 1
 
 
 def test_a_run_that_was_killed_anywhere_is_continued_without_doubles(api: Api, monkeypatch: Any) -> None:

@@ -66,6 +66,55 @@ def test_what_has_no_delimiter_is_not_cut(tmp_path: Path, make: Any) -> None:
     assert noted == []
 
 
+@pytest.mark.parametrize("mark", ["\n", "\n\n", " \n ", "\t", "\x85", "\u2028"])
+@pytest.mark.parametrize(
+    ("first", "second", "country"),
+    [
+        ("0664 1234567", "8-16", "AT"),
+        ("0664 1234567", "89", "AT"),
+        ("+43 664 1234567", "8", "AT"),
+        ("040 1234", "5", "FI"),
+    ],
+)
+def test_two_lines_of_a_cell_are_no_number(tmp_path: Path, first: str, second: str, country: str, mark: str) -> None:
+    cell = f"{first}{mark}{second}"
+    card = f"BEGIN:VCARD\nN:b;Ann\nTEL:{cell.replace(chr(10), chr(92) + 'n')}\nEND:VCARD\n"
+    for content in (f'"{cell}",Ann\n', books.xlsx([[cell, "Ann"]]), card):
+        good, noted = imported(tmp_path, content, "phone_number,first_name", country)
+        assert (good, [one.reason for one in noted]) == ([], ["Phone number must be a valid phone number."])
+
+
+def test_a_nul_costs_its_row_at_most(tmp_path: Path) -> None:
+    good, noted = imported(tmp_path, f"{MOBILE},Ann\n{OTHER},B\0ea\n{THIRD},Cid\n", "phone_number,first_name")
+    assert ([one["phone_number"] for one in good], [one.line for one in noted]) == ([MOBILE, THIRD], [2])
+    cards = "".join(f"BEGIN:VCARD\nN:x;{name}\nTEL:{MOBILE}\nEND:VCARD\n" for name in ("B\0ea", "Ann"))
+    assert [one["first_name"] for one in imported(tmp_path, cards)[0]] == ["B ea", "Ann"]
+
+
+def test_a_name_is_one_line(tmp_path: Path) -> None:
+    table = [[MOBILE, "Ann\nMaria", " Smith\t  Jones ", "a\n b"]]
+    text = f'{MOBILE},"Ann\nMaria"," Smith\t  Jones ","a\n b"\n'
+    for content in (text, books.xlsx(table)):
+        good, _ = imported(tmp_path, content, "phone_number,first_name,last_name,custom_1")
+        assert [good[0][name] for name in ("first_name", "last_name", "custom_1")] == [
+            "Ann Maria",
+            "Smith Jones",
+            "a\n b",
+        ]
+
+
+@pytest.mark.parametrize("make", [books.xlsx, books.ods])
+@pytest.mark.parametrize("long", ["x" * 140_000, "0491 570 006" + " " * 140_000 + "7", "x\n" * 70_000])
+def test_a_very_long_cell_costs_its_row_at_most(tmp_path: Path, make: Any, long: str) -> None:
+    table = [[MOBILE, "Ann", "a"], [long, "Bea", "b"], [OTHER, long, "c"], [THIRD, "Cid", long], [MOBILE, "Dee", "d"]]
+    good, noted = imported(tmp_path, make(table), "phone_number,first_name")
+    assert [one["phone_number"] for one in good] == [MOBILE, THIRD, MOBILE]
+    assert [(one.line, one.reason) for one in noted] == [
+        (2, "Phone number is longer than 300 characters."),
+        (3, "First name is longer than 300 characters."),
+    ]
+
+
 def test_no_line_of_a_note_becomes_a_contact(tmp_path: Path) -> None:
     for lines in (1, 49, 51, 3000):
         note = f"{THIRD},Evil,Line,e@example.com\n" * lines

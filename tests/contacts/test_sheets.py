@@ -1,8 +1,36 @@
 """What a file of contacts is, what its columns mean, and how programs dress numbers."""
 
+import bz2
+import gzip
+import lzma
+import random
+
 import pytest
+from PIL import Image
 
 from heliograph.contacts import sheets
+from heliograph.files import kinds
+from support import documents
+
+WORDS = [
+    "BMW Müller",
+    "BM",
+    "MZ",
+    "Mozambique",
+    "MZansi Fruit",
+    "GIFT CARD",
+    "GIF",
+    "ID3 Rentals",
+    "CWS",
+    "FWS-Müller",
+    "BZh",
+]
+"""First cells whose letters are signatures of other files."""
+
+PICTURES = {
+    kind: documents.saved(Image.frombytes("L", (60, 60), random.Random(2).randbytes(3600)), kind)
+    for kind in ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+}
 
 
 @pytest.mark.parametrize(
@@ -28,11 +56,43 @@ from heliograph.contacts import sheets
         (b"<ss:Workbook xmlns:ss='urn:schemas-microsoft-com:office:spreadsheet'>", "markup"),
         (b"MIME-Version: 1.0\r\nContent-Type: multipart/related", "markup"),
         (b"<ann@example.com>,Ann\n", "text"),
+        *(
+            (f"{word};61491570006\nx;61491570156\n".encode(name), "text")
+            for word in WORDS
+            for name in ("utf-8", "cp1252")
+        ),
+        (b"phone,name\n61491570006,B\0ea\n" + b"61491570156,Cid\n" * 9, "text"),
+        (b"phone,name\n" * 9 + b"\0", "text"),
+        (b"BMW,name\n" * 20 + b"B\0ea", "text"),
+        (b"61491570006\0Bea\0" * 9, None),
+        (random.Random(1).randbytes(1000), None),
+        (random.Random(1).randbytes(65_536), None),
+        *((data, None) for data in PICTURES.values()),
+        *((data.replace(b"\0", b"\xff"), None) for kind, data in PICTURES.items() if kind != "BMP"),
+        (bz2.compress(random.Random(1).randbytes(9000)), None),
+        (gzip.compress(b"61491570006,Ann\n" * 90, mtime=0), None),
+        (lzma.compress(b"61491570006,Ann\n" * 90), None),
+        (b"ID3\x03\0\0\0\0\x0fvTIT2", None),
+        (b"MZ\x90\0\x03\0\0\0", None),
+        (b"FWS\x05\x20" + b"x" * 200, None),
+        (b"%!PS-Adobe-3.0\n%%BoundingBox: 0 0 9 9\n", None),
         (b"<61491570006>,Ann\n", "text"),
     ],
 )
 def test_kinds(head: bytes, kind: str | None) -> None:
     assert sheets.kind(head) == kind
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_uploads_that_begin_like_another_file(word: str) -> None:
+    for nul in ("", "B\0ea"):
+        text = f"{word};61491570006\n" + "x;61491570156\n" * 9 + nul
+        assert [kinds.kind_of(text.encode(name)) for name in ("utf-8", "cp1252")] == ["txt", "txt"]
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_uploads_of_pictures(kind: str) -> None:
+    assert kinds.kind_of(PICTURES[kind]) == kind.lower()
 
 
 @pytest.mark.parametrize(

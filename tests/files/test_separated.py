@@ -115,6 +115,34 @@ def test_most_rows_decide(mark: str, content: str) -> None:
     assert dialect(content.encode(), 2).delimiter == mark
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0171 12345{}",
+        "'0171 12345{}",
+        '="0171 12345{}"',
+        "0171\xa012345{}",
+        "0171\u202f12345{}",
+        "0171\u201312345{}",
+        "Tel. 0171 12345{}",
+        "Tel.: 0171/12345{}",
+        "tel:+49-171-12345{}",
+        "(0171) 12345{}",
+        "\uff0b49 171 12345{}",
+        "0171 12345{} ::: 030 12345{}",
+        "ann{}@example.com ::: bea@example.com",
+        "ann{}@example.com",
+    ],
+)
+@pytest.mark.parametrize(
+    ("mark", "form"),
+    [(";", "{};Köln, NRW"), (";", "Köln, NRW;{}"), (",", "{},Köln; NRW"), (",", "{},12;50"), (";", "{};12,50")],
+)
+def test_numbers_decide_however_they_are_written(number: str, mark: str, form: str) -> None:
+    content = "\n".join(form.format(number.format(at, at)) for at in range(10, 50))
+    assert dialect(f"Telefon{mark}Ort\n{content}".encode(), 2).delimiter == mark
+
+
 CELLS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\ufeff"), max_size=20)
 
 
@@ -202,6 +230,21 @@ def test_quotes_within_a_note_that_are_not_doubled_end_nothing() -> None:
         'The "first", the "second", and',
         'He said "hi"',
         'She ("Ann") said "hi", then',
+        'He said \\"hi\\", then',
+        '\\"One\\", \\"two\\", and',
+        'He said:"hi", then',
+        'He said:\t"hi", then',
+        'He said\xa0"hi", then',
+        'Here-"or there", then',
+        'One/"two", then',
+        'x="y", then',
+        'x>"y", then',
+        '*"y", then',
+        'It is {"a", then',
+        '<a href="x", then',
+        '<a href=\\"x\\", then',
+        "It's '\"hi\", then",
+        'He said …"hi", then',
     ],
 )
 def test_a_quotation_that_is_not_doubled_ends_no_note(note: str) -> None:
@@ -271,16 +314,48 @@ HARD = [
     '1," x "y b\n',
     '1," x "y," b\n',
     '1," x "y","" b\n',
+    '1,"x \\"y\\", b\n',
+    '1,"\\"y,\\" b\n',
 ]
+CHAINS = [
+    '"" "," ","\n',
+    '1,a "" "," ","x\n',
+    '\n("" "","…","\n',
+    '("a" ","" "," ","\n',
+    '"" "," ","' + "x" * 100 + "\n",
+]
+"""Lines whose last quote opens a cell that the next line closes."""
 
 
-@pytest.mark.parametrize("line", HARD)
-def test_time_grows_as_the_file_does(line: str) -> None:
+@pytest.mark.parametrize(("line", "times"), [(line, 8_000) for line in HARD] + [(line, 1_000) for line in CHAINS])
+def test_time_grows_as_the_file_does(line: str, times: int) -> None:
     def read(source: Opener) -> None:
         for _ in separated.rows(source, separated.Dialect(",", 3), LIMITS):
             pass
 
-    assert not grows_too_fast(read, lambda size: opener((line * size).encode()), (8_000,))
+    assert not grows_too_fast(read, lambda size: opener((line * size).encode()), (times,))
+
+
+@pytest.mark.usefixtures("near")
+def test_time_grows_as_the_file_does_with_lines_that_are_longer_than_a_piece() -> None:
+    def read(source: Opener) -> None:
+        for _ in separated.rows(source, separated.Dialect(",", 3), LIMITS):
+            pass
+
+    for line in ('"a ","b ,"' + "x" * 2000 + "\n", '"" "," ","' + "x" * 2000 + "\n"):
+        assert not grows_too_fast(read, lambda size, line=line: opener((line * size).encode()), (400,))
+
+
+def test_notes_behind_lines_that_were_read_in_vain_are_whole() -> None:
+    note = EVIL * 50
+    data = '"" "," ","\n' * 3_000 + f'1,a,b\n2,"{note}",c\n3,e,f\n'
+    found = list(separated.rows(opener(data.encode()), separated.Dialect(",", 3), LIMITS))
+    note = note[:300] + "…"
+    assert list(good(found).items())[-3:] == [
+        (3_001, ["1", "a", "b"]),
+        (3_002, ["2", note, "c"]),
+        (3_053, ["3", "e", "f"]),
+    ]
 
 
 @pytest.mark.usefixtures("near")

@@ -77,6 +77,8 @@ def test_lines_in_two_encodings_are_not_guessed() -> None:
         ("Zoë\x0b1\x1a".encode() + b"x" * 30, "Zoë\x0b1\x1a" + "x" * 30),
         (b"Zo\xc3\xab and M\xc3\xbcller \xff\nJ\xc3\xb6rg", "Zoë and Müller \ufffd\nJörg"),
         (b"a\0b", None),
+        (b"a\0b" + b"c" * 40, "a\ufffdb" + "c" * 40),
+        (b"a\0b" * 20 + b"c" * 300, None),
         (b"\x01\x02\x03\x04", None),
         (bytes(range(128, 256)), None),
         (b"", ""),

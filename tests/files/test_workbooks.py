@@ -16,6 +16,26 @@ Cell = tuple[object, str] | str
 """A text, or a number with its format (for ods: with what is shown of it)."""
 
 
+BREAKS = [
+    "\n",
+    "\r\n",
+    "\r",
+    "\n\n",
+    "\t",
+    "\v",
+    "\f",
+    "\x00",
+    "\x1c",
+    "\x1d",
+    "\x1e",
+    "\x1f",
+    "\x85",
+    "\u2028",
+    "\u2029",
+]
+"""What separates two lines of a cell, or two cells, in some program."""
+
+
 def xlsx(tables: Sequence[tuple[str, Sequence[Sequence[Cell]]]], strict: bool = False, prefix: str = "") -> bytes:
     """A workbook of sheets: (state, rows). Cells have no places, as some programs write them, or have them."""
     main = "http://purl.oclc.org/ooxml/spreadsheetml/main" if strict else MAIN
@@ -108,6 +128,7 @@ LISTS: list[list[Cell]] = [["drop", "down"]]
         [("veryHidden", LISTS), ("hidden", LISTS)],
         [("visible", [])],
         [("visible", [["", ""]]), ("hidden", LISTS), ("visible", [])],
+        [("visible", [[" ", ""], [], [" \n "]])],
     ],
 )
 def test_the_first_sheet_that_is_seen_and_has_cells(
@@ -234,10 +255,40 @@ def test_numbers_of_xls() -> None:
     ]
 
 
+def test_sheets_of_xls_that_only_have_formats() -> None:
+    """Before the contacts lies a sheet of blank cells in colour, a blank text and an empty one."""
+    assert list(workbook.rows((HERE / "blanks.xls").read_bytes(), "xls")) == [
+        [],
+        ["phone", "name"],
+        ["0491570006", "Ann"],
+    ]
+
+
 def test_an_import_gets_the_lines_of_the_sheet(tmp_path: Path) -> None:
     data = xlsx([("visible", [[], ["a;b", "c\n d"], [], [("7", "00"), 'x"y']])])
     (tmp_path / "made").write_bytes(sheets.to_lines(data, "xlsx", "cp1252"))
-    assert list(lines.read(tmp_path / "made")) == [(2, ["a;b", "c d"]), (4, ["07", 'x"y'])]
+    assert list(lines.read(tmp_path / "made")) == [(2, ["a;b", "c\n d"]), (4, ["07", 'x"y'])]
+
+
+@pytest.mark.parametrize("mark", BREAKS)
+def test_no_break_within_a_cell_disappears(tmp_path: Path, mark: str) -> None:
+    cell = f"0664 1234567{mark}89"
+    (tmp_path / "made").write_bytes(lines.written([(1, [f" {cell} ", f"{mark}x"])]))
+    kept = (
+        "0664 1234567\t89"
+        if mark == "\t"
+        else f"0664 1234567{len(mark.replace(chr(13) + chr(10), chr(10))) * chr(10)}89"
+    )
+    assert list(lines.read(tmp_path / "made")) == [(1, [kept, "x"])]
+    made = sheets.to_csv(f'"{cell}";x\n'.encode(), "csv", "cp1252").decode()
+    assert made == (f"{kept},x\r\n" if mark == "\t" else f'"{kept}",x\r\n')
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "ods"])
+def test_the_lines_of_a_cell(kind: str) -> None:
+    cell = "0664 1234567\n89" if kind == "xlsx" else "0664 1234567</text:p><text:p>89"
+    data = xlsx([("visible", [[cell]])]) if kind == "xlsx" else ods([("visible", [[cell]])])
+    assert list(workbook.rows(data, kind)) == [["0664 1234567\n89"]]
 
 
 def test_entities_are_refused_where_formats_are_read() -> None:

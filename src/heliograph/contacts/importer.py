@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 import msgspec
+import structlog
 
 from heliograph.contacts import contact, imports, sheets
 from heliograph.contacts.imports import Good, Note, Slice
@@ -31,6 +32,7 @@ from heliograph.files.store import FileStore
 from heliograph.files.task import Refused
 from heliograph.queue import jobs
 from heliograph.queue.jobs import Job
+from heliograph.queue.worker import MOST_ATTEMPTS
 
 ROWS_A_SLICE = 500
 REFUSALS_A_READ = 1000
@@ -42,7 +44,14 @@ HOLD_EVERY = jobs.LEASE / 3
 BESIDE = frozenset(contact.REACHABLE) - {"phone_number"}
 """What is left out of a row when it is bad and the phone number is good."""
 
+ONE_LINE = frozenset(name for name in contact.FIELDS if not name.startswith("custom_")) - set(contact.REACHABLE)
+"""Names and parts of an address: a break within them becomes a space. Numbers keep it, since it separates two."""
+
 GONE = "The file is no longer there."
+UNREAD = "The file could not be read to its end."
+GIVEN_UP = "The import could not be finished."
+
+log = structlog.get_logger(__name__)
 
 Download = Callable[[str, IO[bytes]], Awaitable[tuple[str | None, bool]]]
 """Fetch a URL into a file: (why it failed, whether another try may help)."""
@@ -77,15 +86,21 @@ class Importer:
             return None
         try:
             if row["state"] == imports.RUNNING:
-                return await self._work(row)
+                return await self._work(row, job)
             await self._held(job, self._fetch(row, job.attempt))
         except Again as later:
             return later.after
         except Unreadable as problem:
-            why = str(problem)
-            await self._database.write(lambda tx: imports.finish(tx, key, why), urgent=False)
+            await self._fail(key, str(problem))
             return None
+        except Exception:
+            if job.attempt >= MOST_ATTEMPTS:  # the loop gives the job up
+                await self._fail(key, GIVEN_UP)
+            raise
         return 0.0
+
+    async def _fail(self, key: int, why: str) -> None:
+        await self._database.write(lambda tx: imports.finish(tx, key, why), urgent=False)
 
     async def _held(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
         """Wait for work that may take longer than the lease of its job, and renew the lease meanwhile: other files may
@@ -159,18 +174,19 @@ class Importer:
         begin = partial(imports.begin, import_id=row["import_id"], source=source, file_id=file_id, size=size)
         await self._database.write(begin, urgent=False)
 
-    async def _work(self, row: Mapping[str, Any]) -> float | None:
+    async def _work(self, row: Mapping[str, Any], job: Job) -> float | None:
         """Store slices until the end of the file, or of the time for this run. Raises Unreadable."""
         key, end = row["import_id"], time.monotonic() + SECONDS_A_RUN
         async with self._slices(row) as slices:
             while time.monotonic() < end:
-                piece = await asyncio.to_thread(next, slices, None)
+                piece = await asyncio.to_thread(_next, slices)
                 if piece is None:
                     await self._end(row)
                     return None
                 apply = partial(imports.apply, import_id=key, piece=piece)
                 if not await self._database.write(apply, urgent=False, slow=True):
                     return 60.0  # another run has taken over, or the list is gone: the row tells the next run which
+        await self._database.write(lambda tx: jobs.progress(tx, job.job_id, jobs.LEASE), urgent=False)
         return 0.0
 
     @asynccontextmanager
@@ -209,6 +225,20 @@ class Importer:
             file.seek(0)
             await asyncio.to_thread(self._store.put, file_id, file)
         return size
+
+
+def _next(slices: Iterator[Slice]) -> Slice | None:
+    """The next slice, None at the end. Raises Unreadable, and OSError or MemoryError, after which another try may help.
+
+    A reader that meets a defect meets it again at each try.
+    """
+    try:
+        return next(slices, None)
+    except (OSError, MemoryError):
+        raise
+    except Exception as problem:
+        log.exception("import.unreadable")
+        raise Unreadable(UNREAD) from problem
 
 
 def _kind(path: Path) -> str:
@@ -301,7 +331,9 @@ def _named(cells: Sequence[str], fields: Sequence[str | None], country: str) -> 
     }
     if faults:
         raise BadRequest(faults)
-    named: dict[str, str | None] = {name: cell for name, cell in given.items() if cell}
+    named: dict[str, str | None] = {
+        name: " ".join(cell.split()) if name in ONE_LINE else cell for name, cell in given.items() if cell
+    }
     for name in contact.REACHABLE:
         if name in named:
             named[name] = _first(name, given, country)
@@ -310,7 +342,7 @@ def _named(cells: Sequence[str], fields: Sequence[str | None], country: str) -> 
 
 def _first(name: str, given: Mapping[str, str], country: str) -> str:
     """The number or the address of a cell: of several the first one that can be used."""
-    if sheets.LIST not in given[name]:
+    if separated.LIST not in given[name]:
         return sheets.unquoted(given[name])
     some = sheets.numbers(given[name])
     for one in some:

@@ -6,22 +6,17 @@ Knows nothing of accounts or lists.
 import re
 from collections.abc import Sequence
 
-import filetype
-
 from heliograph import phone
 from heliograph.contacts.contact import FIELDS, REACHABLE
-from heliograph.files.kinds import is_markup
-from heliograph.files.separated import Limits
-from heliograph.files.text import utf_16
+from heliograph.files.kinds import is_markup, signed
+from heliograph.files.separated import LIST, Limits
+from heliograph.files.text import is_text, utf_16
 
 LONGEST_CELL = 300
 """Characters of a cell, without the space around it: a longer one costs its row before anything reads what it says."""
 
 LIMITS = Limits(longest=LONGEST_CELL, widest=256)
 """What is read of a row."""
-
-LIST = ":::"
-"""What stands between the numbers or addresses of one cell, in exports of Google Contacts."""
 
 DIGITS_OF_A_HEADING = 4
 """Most digits in the name of a column: "Phone 1", "Mobile 2024"."""
@@ -66,9 +61,9 @@ def kind(head: bytes) -> str | None:
         return "vcard"
     if is_markup(text):
         return "markup"
-    if "\0" in text or text.startswith(("%PDF-", "{\\rtf")) or (units is None and filetype.guess(head)):
+    if units is None and (text.startswith(("%PDF-", "{\\rtf")) or signed(head) is not None):
         return None
-    return "text"
+    return "text" if is_text(text) else None
 
 
 def unquoted(cell: str) -> str:

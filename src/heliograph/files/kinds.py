@@ -3,11 +3,12 @@
 import io
 import re
 import zipfile
+from typing import Any
 
 import filetype
 
 from heliograph.files.task import CONTACTS, Refused
-from heliograph.files.text import text_of
+from heliograph.files.text import is_control, text_of
 
 IMAGES = ("jpeg", "png", "gif", "bmp", "tiff", "webp")
 OFFICE = ("docx", "doc", "rtf", "txt")
@@ -30,7 +31,18 @@ MOST_UNPACKED = 200 * 1024 * 1024
 MOST_MEMBERS = 10_000
 """Limits of a zipped office file: its unpacked bytes, and its members."""
 
-_SIGNATURES = {"jpg": "jpeg", "tif": "tiff", "apng": "png", **{kind: kind for kind in ("png", "gif", "webp", "rtf")}}
+_SIGNATURES = {
+    "jpg": "jpeg",
+    "tif": "tiff",
+    "apng": "png",
+    **{kind: kind for kind in ("png", "gif", "webp", "rtf", "bmp")},
+}
+_IN_LETTERS = (b"GIF87a", b"GIF89a", b"{\\rtf", b"%PDF", b"%!PS")
+"""Signatures of letters that are long enough: no list begins with them."""
+
+HEADER = 100
+"""Bytes in which a file that is no text has a control character."""
+
 _ZIPPED = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx"}
 _OPEN_DOCUMENTS = {b"application/vnd.oasis.opendocument.spreadsheet": "ods"}
 _WORD_97 = re.compile(rb"\xec\xa5.{9}(.)[\xbf\xc1]\0", re.DOTALL)
@@ -60,9 +72,7 @@ def kind_of(data: bytes, code_page: str = "cp1252") -> str:
         return _zipped(data)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _ole(data)
-    if head.startswith(b"BM") and b"\0" in head:
-        return "bmp"
-    found = filetype.guess(data)
+    found = signed(data)
     if found is not None and found.extension in _SIGNATURES:
         return _SIGNATURES[found.extension]
     text = text_of(data, code_page)
@@ -71,6 +81,18 @@ def kind_of(data: bytes, code_page: str = "cp1252") -> str:
     if text.lstrip()[:11].upper() == "BEGIN:VCARD":
         return "vcf"
     return "markup" if is_markup(text) else "txt"
+
+
+def signed(data: bytes) -> Any:
+    """What a file is by its first bytes, as filetype names it; None for a text.
+
+    Many signatures are letters that a text may begin with too: "BM", "MZ", "GIF", "ID3". What they belong to has
+    control characters near its beginning.
+    """
+    found = filetype.guess(data)
+    if found is None or data.startswith(_IN_LETTERS):
+        return found
+    return found if any(map(is_control, data[:HEADER].decode("latin-1"))) else None
 
 
 def is_markup(text: str) -> bool:

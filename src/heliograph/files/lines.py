@@ -2,15 +2,21 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from heliograph.files.separated import Flawed, Row
+from heliograph.files.text import clean
+
+LONGEST = 1000
+"""Characters of a cell that are kept: an import takes fewer, and Python's reader fails at very many."""
 
 
 def written(rows: Iterable[Row]) -> bytes:
-    """The rows; spaces and breaks within a cell become one space."""
+    """The rows. Their cells keep their spaces and breaks: what they mean depends on the column.
+
+    A cell that is cut off ends in "…": it is longer than an import takes, and no number is seen in its beginning.
+    """
     out = io.BytesIO()
     with io.TextIOWrapper(out, "utf-8", errors="replace", newline="", write_through=True) as text:
         writer = csv.writer(text)
@@ -18,8 +24,13 @@ def written(rows: Iterable[Row]) -> bytes:
             flaw = row if isinstance(row, Flawed) else None
             kind, reason = ("", "") if flaw is None else ("partial" if flaw.usable else "refused", flaw.reason)
             cells = row.cells if isinstance(row, Flawed) else row
-            writer.writerow([line, kind, reason, *(re.sub(r"\s+", " ", cell) for cell in cells)])
+            writer.writerow([line, kind, reason, *map(_kept, cells)])
         return out.getvalue()
+
+
+def _kept(cell: str) -> str:
+    text = clean(cell)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def read(path: Path) -> Iterator[Row]:

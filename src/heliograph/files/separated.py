@@ -4,7 +4,8 @@ A file that is written properly (RFC 4180) is read exactly, however long a quote
 lost for each mistake, and nothing that stands inside of quotes becomes a row: quotes that somebody forgot to double
 are taken for the pair around a quotation where that gives a row of the usual width. Time grows as the file does: where
 a quote that opens a cell is looked for its end, another one that opens a cell ends the search, and where a pair is
-looked for in vain, it is not looked for again. The memory needed does not grow with the file.
+looked for in vain, it is not looked for again. Where row after row reads the same lines in vain, a row among them that
+has many cells does not get more lines. The memory needed does not grow with the file.
 """
 
 import csv
@@ -16,6 +17,7 @@ from typing import TextIO
 
 import msgspec
 
+from heliograph import written as spelt
 from heliograph.files.text import BROKEN
 
 DELIMITERS = ",;\t|"
@@ -31,6 +33,14 @@ PIECE_ITSELF = 80
 LONGEST_DOUBT = 100
 """Lines of a row that depend on a guess what its quotes mean; a wrong guess shall not cost the whole file."""
 
+MOST_AGAIN, AGAIN_A_LINE = 100_000, 20
+"""Characters that rows may read once more in vain: in all, and for each line of the file before them."""
+
+MANY_CELLS = 32
+"""A row of several lines with more cells ends where too much has been read in vain. A search passes a line on which
+others begin only by ending a cell there, so it has many.
+"""
+
 SAMPLED = 2_000
 """Rows that decide on the delimiter."""
 
@@ -38,8 +48,12 @@ UNCLOSED = "The quotes of this row are never closed."
 UNFIT = "The row has bytes that do not fit the encoding of the file."
 
 _NAMED = re.compile(r'"?sep=([^\w\s"]|\t)"?(\r\n|\r|\n)', re.IGNORECASE)
-_KEY = re.compile(r"\+?\(?\d[\d ()/.-]{4,30}|[^@\s,;|]{1,64}@[^@\s,;|]{1,255}")
-"""A cell that is a number or an address as a whole."""
+LIST = ":::"
+"""What stands between the numbers or addresses of one cell, in exports of Google Contacts."""
+
+_ADDRESS = re.compile(r"[^@\s,;|]{1,64}@[^@\s,;|]{1,255}")
+_FIVE_DIGITS = re.compile(r"[^\d,;\t|]{0,20}(?:\d[^\d,;\t|]{0,3}){4}\d[^,;\t|]*")
+"""A cell that may be a number: it has five digits, and no delimiter, which could stand between two cells."""
 
 
 class Flawed(msgspec.Struct, frozen=True):
@@ -101,12 +115,20 @@ def _fit(opener: Opener, tried: Dialect, width: int) -> tuple[tuple[float, bool,
     for _, cells in islice(rows(opener, tried, Limits(300, 10_000)), SAMPLED):
         if not isinstance(cells, Flawed):
             counts[len(cells)] += 1
-            keys += any(_KEY.fullmatch(cell.strip()) for cell in cells)
+            keys += any(map(_is_key, cells))
     usual, often = max(counts.items(), key=lambda item: item[1], default=(0, 0))
     if usual < 2:
         return (0.0, False, 0), usual
     total = counts.total()
     return (round(often / total * (1 + keys / total), 1), usual == width, usual), usual
+
+
+def _is_key(cell: str) -> bool:
+    """Whether a cell is a number or an address as a whole, or a list of them; a number in any usual spelling."""
+    first = cell.partition(LIST)[0].strip()
+    if _ADDRESS.fullmatch(first):
+        return True
+    return _FIVE_DIGITS.fullmatch(first) is not None and spelt.dialled(first) is not None
 
 
 def rows(opener: Opener, written: Dialect, limits: Limits = NONE) -> Iterator[Row]:
@@ -150,10 +172,10 @@ def _long(lines: "_Lines", line: str, written: Dialect, limits: Limits, whole: "
     if long.doubtful and not fits:
         alone = whole.forgiven(line)
         if written.width in (0, len(alone)):
-            lines.back()
+            lines.give_up()
             return _fitting(alone) if BROKEN in line else alone
     if cells is None:
-        lines.back()
+        lines.give_up()
         return Flawed([line[:500].rstrip("\r\n").replace(BROKEN, "\ufffd")], UNCLOSED)
     return _fitting(cells) if long.unfit else cells
 
@@ -176,6 +198,9 @@ class _Lines:
         self.number = 0
         self.doubted = 0
         """The line up to which quotations were looked for in vain."""
+        self._ahead = 0
+        self._vain = 0
+        self._again = 0
 
     def next(self) -> str:
         """The next piece; it ends with its line, or it is very long. Empty at the end of the text."""
@@ -195,18 +220,36 @@ class _Lines:
 
     def begin(self, piece: str) -> None:
         """A row begins with this piece."""
-        self._taken, self._size, self.row = [piece], len(piece), self.number
+        self._taken, self._size, self.row, self._ahead = [piece], len(piece), self.number, 0
 
     def more(self) -> str:
         """The next piece of the row; it is kept as long as that does not need much memory."""
         piece = self.next()
+        self._ahead += len(piece)
         if self._size <= LOOKED_BACK:
             self._taken.append(piece)
             self._size += len(piece) + PIECE_ITSELF
         return piece
 
+    def is_too_much(self, cells: int) -> bool:
+        """Whether a row that has so many cells must end: others have read its lines in vain before, and too often."""
+        if not self.row <= self._vain or self.number == self.row:
+            return False
+        much = cells > MANY_CELLS or 2 * self._size > LOOKED_BACK
+        return much and self._again > MOST_AGAIN + AGAIN_A_LINE * self.row
+
+    def give_up(self) -> None:
+        """Go back to the second line of a row that is none, or only its first line."""
+        self._again += self._ahead if self.row <= self._vain else 0
+        self._vain = max(self._vain, self.number)
+        self.back()
+
     def back(self) -> None:
         """Go back to the second line of the row."""
+        if self.number == self.row:  # it has not been left
+            while not self._whole and self.next():
+                pass
+            return
         second = next((at for at, piece in enumerate(self._taken, 1) if piece.endswith(("\n", "\r"))), None)
         if self._size <= LOOKED_BACK and second is not None:
             self._waiting.extend(reversed(self._taken[second:]))
@@ -301,8 +344,11 @@ class _Long:
     def _more(self) -> None:
         """Read on in the next piece. Raises _Stray at the end of the text."""
         self._before = self._text[-1:] or self._before
-        piece = self._lines.more()
-        if not piece or (self.guessed and self._lines.number - self._lines.row > LONGEST_DOUBT):
+        lines = self._lines
+        if lines.is_too_much(len(self._made)):
+            raise _Stray
+        piece = lines.more()
+        if not piece or (self.guessed and lines.number - lines.row > LONGEST_DOUBT):
             raise _Stray
         self._take(piece)
 
@@ -340,13 +386,19 @@ class _Long:
         return False
 
     def _note(self, quote: int) -> None:
-        """A quote neither ends the cell nor is doubled: it may begin or end a quotation. Raises _Stray."""
+        """A quote neither ends the cell nor is doubled: it may begin or end a quotation. Raises _Stray.
+
+        One behind a letter or a digit begins none: it is a mark of inches, or an end. One behind a comma most likely
+        begins a cell, in a file of another delimiter.
+        """
         text, behind = self._text, self._text[self._at : self._at + 1]
         ends = self._inner and (behind == " " or self._is_end())
         if self._is_opening(quote) and not ends:
             raise _Stray
         self.guessed = self.guessed or (ends and (self._is_end() or self._is_opening(quote)))
-        self._inner = self._quotations and not ends and text[quote - 1 : quote] in (" ", "(", "[") and behind != " "
+        before = text[quote - 1] if quote else self._before
+        begins = behind != " " and not before.isalnum() and before not in ",;|"
+        self._inner = self._quotations and not ends and begins
         self.doubtful = True
 
     def _is_end(self) -> bool:

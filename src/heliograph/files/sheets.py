@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from heliograph.files import cards, lines, separated, workbook
 from heliograph.files.separated import Flawed, Row
 from heliograph.files.task import Refused
-from heliograph.files.text import encoding, opened
+from heliograph.files.text import clean, encoding, opened
 
 MOST_ROWS = 200_000
 MOST_COLUMNS = 500
@@ -65,7 +65,7 @@ def _separated(data: bytes, code_page: str) -> Iterator[Sequence[str]]:
         return opened(io.BytesIO(data), name)
 
     for _, row in separated.rows(opener, separated.dialect(opener)):
-        yield [workbook.clean(cell) for cell in (row.cells if isinstance(row, Flawed) else row)]
+        yield [clean(cell) for cell in (row.cells if isinstance(row, Flawed) else row)]
 
 
 def _cards(data: bytes, code_page: str) -> Iterator[Sequence[str]]:
@@ -75,4 +75,4 @@ def _cards(data: bytes, code_page: str) -> Iterator[Sequence[str]]:
     for _, card in found:
         if not isinstance(card, Flawed) or card.usable:
             cells = card.cells if isinstance(card, Flawed) else card
-            yield [workbook.clean(cell.partition(cards.BETWEEN)[0]) for cell in cells]
+            yield [clean(cell.partition(cards.BETWEEN)[0]) for cell in cells]

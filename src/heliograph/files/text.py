@@ -5,6 +5,7 @@ The one place that decides it, for imports and for conversions. The memory neede
 
 import codecs
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO, TextIO
 
@@ -43,6 +44,18 @@ _CODE_PAGES = {
     "MO": "cp950",
 }
 """What Windows programs write by default in these countries; elsewhere it is cp1252."""
+
+
+_BREAK = re.compile(r"\r\n|[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
+"""What separates two lines of a cell in some program: every control character but a tab, and Unicode's own breaks."""
+
+
+def clean(cell: str) -> str:
+    """A cell without the space around it, and with a line feed for every break or control character.
+
+    None of them may disappear or become a space: what stands in two lines are two numbers.
+    """
+    return cell.strip() if cell.isprintable() else _BREAK.sub("\n", cell).strip()
 
 
 def code_page(country: str) -> str:
@@ -113,11 +126,22 @@ def opened(file: IO[bytes], name: str) -> TextIO:
 def text_of(data: bytes, otherwise: str = "cp1252") -> str | None:
     """The bytes as text, with U+FFFD for what does not fit; None when they are no text.
 
-    A text has no NUL, and hardly any other control characters.
+    NULs become U+FFFD too.
     """
     with opened(io.BytesIO(data), encoding(io.BytesIO(data), otherwise)) as file:
         text = file.read()
-    strange = [one for one in set(text) if (one < " " and one not in "\t\n\v\f\r") or one == BROKEN]
-    if "\0" in strange or sum(map(text.count, strange)) * 10 > len(text):
-        return None
-    return text.replace(BROKEN, "\ufffd")
+    return text.replace(BROKEN, "\ufffd").replace("\0", "\ufffd") if is_text(text) else None
+
+
+def is_text(some: str) -> bool:
+    """Whether decoded bytes are a text: few control characters, of which some may be anywhere by a program's mistake.
+
+    Of bytes by chance a tenth are control characters. BROKEN is more frequent in a text of two encodings.
+    """
+    controls = sum(map(some.count, filter(is_control, set(some))))
+    return controls * 20 <= len(some) and (controls + some.count(BROKEN)) * 10 <= len(some)
+
+
+def is_control(character: str) -> bool:
+    """Whether a character is a control character that separates nothing in a text."""
+    return character < " " and character not in "\t\n\v\f\r"

@@ -1,4 +1,4 @@
-"""Spreadsheets (xlsx, xls, ods) as rows of texts: the first sheet that can be seen and has cells."""
+"""Spreadsheets (xlsx, xls, ods) as rows of texts: the first sheet that can be seen and is not blank."""
 
 import io
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import xlrd
 
 from heliograph.files import formats, sheetxml
 from heliograph.files.task import Refused
+from heliograph.files.text import clean
 
 DAMAGED = "The file is damaged."
 LOCKED = "The file is protected with a password."
@@ -50,11 +51,11 @@ def _new(data: bytes, kind: str) -> Iterator[list[str]]:
 
 
 def _seen(book: calamine.CalamineWorkbook) -> tuple[int, calamine.CalamineSheet | None]:
-    """The number of the first visible sheet that has cells, and the sheet; None when none has."""
+    """The number of the first visible sheet with a cell that is not blank, and the sheet; None when there is none."""
     for number, one in enumerate(book.sheets_metadata):
         if one.typ == calamine.SheetTypeEnum.WorkSheet and one.visible == calamine.SheetVisibleEnum.Visible:
             sheet = book.get_sheet_by_index(number)
-            if sheet.height:
+            if any(_cell(value) for row in sheet.iter_rows() for value in row):
                 return number, sheet
     return 0, None
 
@@ -65,7 +66,8 @@ def _old(data: bytes) -> Iterator[list[str]]:
         book = xlrd.open_workbook(file_contents=data, formatting_info=True, ragged_rows=True, logfile=io.StringIO())
     except xlrd.XLRDError as problem:
         raise Refused(LOCKED if "encrypted" in str(problem) else DAMAGED) from None
-    sheet = next((one for one in book.sheets() if one.visibility == 0 and one.nrows), None)
+    seen = (one for one in book.sheets() if one.visibility == 0)
+    sheet = next((one for one in seen if any(_old_cell(book, cell) for row in one.get_rows() for cell in row)), None)
     for cells in () if sheet is None else sheet.get_rows():
         row = [_old_cell(book, one) for one in cells]
         yield row if any(row) else []
@@ -96,8 +98,3 @@ def _cell(value: bool | float | str | date | time | timedelta) -> str:
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return clean(str(value))
-
-
-def clean(text: str) -> str:
-    """The text without control characters; those that a spreadsheet shows as breaks stay."""
-    return "".join(character for character in text.strip() if character >= " " or character in "\n\t")
