@@ -110,9 +110,9 @@ def vault_of(tx: Tx, options: Settings) -> Vault:
     try:
         found = Vault.open(options.secret, options.data, make=not sealed)
     except FileNotFoundError:
-        raise Problem("The secret that its keys were sealed with is missing: set HELIOGRAPH_SECRET.") from None
+        raise Problem("The secret of the keys in this database is missing: set HELIOGRAPH_SECRET.") from None
     if sealed and not any(map(found.unseal, sealed)):
-        raise Problem("Its keys were sealed with another secret: set HELIOGRAPH_SECRET to that of its server.")
+        raise Problem("The keys in this database were sealed with another secret: set HELIOGRAPH_SECRET.")
     return found
 
 
