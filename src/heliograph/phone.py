@@ -116,9 +116,7 @@ def parse(text: str, country: str | None = None) -> Phone | None:
         return found
     where = country.upper() if country else None
     found = _read(text, where)
-    if found is None or _DIALLED(text) or (found.country == where and not written.SLASH.search(text)):
-        return found
-    return None if _is_two(text, where, found) else found
+    return None if found and not _DIALLED(text) and _is_two(written.plain(text), where, found) else found
 
 
 def _read(text: str, country: str | None) -> Phone | None:
@@ -133,9 +131,11 @@ def _is_two(text: str, country: str | None, whole: Phone) -> bool:
 
     Before a slash stands at most the area code of what is behind it. Elsewhere both sides have to be numbers at home.
     """
+    if whole.country == country and "/" not in text:
+        return False
     for mark in written.MARKS.finditer(text.rstrip(written.BEHIND)):
         before = _read(text[: mark.start()], country)
-        if before and written.SLASH.search(mark[0]):
+        if before and "/" in mark[0]:
             return True
         if before and before.country == country != whole.country:
             behind = _read(text[mark.end() :], country)

@@ -58,8 +58,6 @@ _FLOAT = re.compile(r"[0-9]{6,}[.,]0+")
 _ROUNDED = "00000"
 """The end of a number that a spreadsheet has rounded to six figures."""
 
-SLASH = re.compile("[/\u2044\u2215\uff0f]")
-"""What may stand between an area code and the rest of a number, and between two numbers."""
 MARKS = re.compile(r"[^0-9]+")
 """What stands between groups of digits."""
 
@@ -95,11 +93,11 @@ def dialled(text: str) -> str | None:
         return None
     if _SIMPLE.fullmatch(text):
         return _PUNCTUATION.sub("", text)
-    plain = _without_words(out_of_uri(text.translate(_characters).strip()))
-    body = plain.lstrip(_BEFORE)
+    given = _without_words(out_of_uri(plain(text).strip()))
+    body = given.lstrip(_BEFORE)
     if body[:3].lower() == _ANY_CARRIER:
         body = "0" + body[3:]
-    plus = "+" if "+" in plain[: len(plain) - len(body)] else ""
+    plus = "+" if "+" in given[: len(given) - len(body)] else ""
     body = body.rstrip(BEHIND)
     if _FLOAT.fullmatch(body):
         whole = body.replace(",", ".").partition(".")[0]
@@ -108,6 +106,11 @@ def dialled(text: str) -> str | None:
     if (found and _is_one(found[1])) or _LETTERS.fullmatch(body):
         return plus + _PUNCTUATION.sub("", found[1] if found else body)
     return None
+
+
+def plain(text: str) -> str:
+    """A text with the digits, dashes, brackets and slashes of ASCII for those of any script, and nothing invisible."""
+    return text.translate(_characters)
 
 
 def out_of_uri(text: str) -> str:

@@ -8,7 +8,7 @@ from heliograph import phone
 from heliograph.accounts.account import Principal
 from heliograph.accounts.countries import selection
 from heliograph.channels.sms.segments import is_gsm
-from heliograph.channels.telephone import recipient
+from heliograph.channels.telephone import NO_COUNTRY, recipient
 from heliograph.channels.voice import languages, ssml
 from heliograph.channels.voice.shapes import SHEET, VoiceMessage
 from heliograph.channels.voice.speech import Failure, Speaker, Text
@@ -31,9 +31,6 @@ GSM_PART, UNICODE_PART = 300, 150
 
 GSM, UNICODE = "gsm", "unicode"
 """`messages.encoding`: what decides on the length of a part."""
-
-NO_COUNTRY = "001"
-"""What satellite and other global networks have for a country: there is no price for it."""
 
 
 class Voice:
