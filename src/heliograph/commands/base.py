@@ -59,7 +59,7 @@ class Store(Place):
     def load(self, **more: Any) -> Settings:
         """The settings of this place, where the database must be. Raises SettingsError, Problem."""
         options = super().load(**more)
-        file = sqlite_file(options)
+        file = _sqlite_file(options)
         if file and not file.exists():
             raise _not_there(f"database {file}", options)
         return options
@@ -95,7 +95,7 @@ def _needs_no_folder(options: Settings) -> bool:
     return options.database.startswith("postgresql:") and bool(options.secret)
 
 
-def sqlite_file(options: Settings) -> Path | None:
+def _sqlite_file(options: Settings) -> Path | None:
     """The file of the database; None when it is none."""
     url = make_url(database_url(options))
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
