@@ -26,22 +26,23 @@ _MARKS = (
 )
 
 _CODE_PAGES = {
-    **dict.fromkeys(("CZ", "SK", "PL", "HU", "SI", "HR", "RO", "BA", "AL"), "cp1250"),
-    **dict.fromkeys(("RU", "UA", "BY", "BG", "RS", "MK", "KZ"), "cp1251"),
-    "GR": "cp1253",
-    "CY": "cp1253",
-    "TR": "cp1254",
-    "IL": "cp1255",
-    "VN": "cp1258",
-    "TH": "cp874",
-    **dict.fromkeys(("EE", "LV", "LT"), "cp1257"),
-    "JP": "cp932",
-    "CN": "gb18030",
-    "SG": "gb18030",
-    "KR": "cp949",
-    "TW": "cp950",
-    "HK": "cp950",
-    "MO": "cp950",
+    country: page
+    for page, countries in {
+        "cp1250": "CZ SK PL HU SI HR RO MD BA ME AL XK",
+        "cp1251": "RU UA BY BG RS MK KZ KG TJ UZ MN",
+        "cp1253": "GR CY",
+        "cp1254": "TR AZ",
+        "cp1255": "IL",
+        "cp1256": "SA AE BH DZ EG IQ IR JO KW LB LY MA OM PK PS QA SD SY TN YE",
+        "cp1257": "EE LV LT",
+        "cp1258": "VN",
+        "cp874": "TH",
+        "cp932": "JP",
+        "gb18030": "CN SG",
+        "cp949": "KR",
+        "cp950": "TW HK MO",
+    }.items()
+    for country in countries.split()
 }
 """What Windows programs write by default in these countries; elsewhere it is cp1252."""
 
