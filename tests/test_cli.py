@@ -22,7 +22,7 @@ from heliograph import cli, process, settings
 from heliograph.billing import prices
 from heliograph.db import migrate
 from heliograph.transports.sandbox.phone import records as calls
-from support.program import Done, command, peers, program, until
+from support.program import Done, command, environment, peers, program, until
 from support.server import Api, Running
 from transports.ports import dead_port
 from transports.relay import Relay
@@ -769,7 +769,7 @@ def test_demo(tmp_path: Path) -> None:
             assert demo.process.stdout is not None
             text = demo.process.stdout.read()
             assert demo.end(None) == 0
-            assert demo.said == ""
+            assert demo.complaints == []
         port = re.findall(r"http://127\.0\.0\.1:(\d+)/v3\n", text)[0]
         message_id = re.findall(r"SUCCESS, AUD 0\.0715, ([0-9A-F-]{36})\n", text)[0]
         steps = [step for step, _ in groupby(re.findall(r"^  \d\d:\d\d:\d\d  (\w+) ", text, flags=re.M))]
@@ -783,6 +783,31 @@ def test_demo(tmp_path: Path) -> None:
         assert re.search(
             rf"curl -u demo:DEMO0000\S+ .*\n.*\+61491570006.* http://127\.0\.0\.1:{port}/v3/sms/send\n", text
         )
+
+
+def test_a_demo_that_nobody_watches_ends_well(tmp_path: Path) -> None:
+    """As in `heliograph demo | true`."""
+    with program(tmp_path / "log", "demo", "--data", str(tmp_path / "data"), "--port", "0") as demo:
+        assert demo.process.stdout is not None
+        demo.process.stdout.close()
+        assert demo.end(None) == 0
+        assert demo.complaints == []
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- 2>&-"])
+def test_closed_streams_are_no_hindrance(tmp_path: Path, closed: str) -> None:
+    """Their numbers are free then, and would be those of the database and of connections."""
+    words = [sys.executable, "-m", "heliograph", "demo", "--data", str(tmp_path / "data"), "--port", "0"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("\nThis server ends now" in done.stdout) is (closed != ">&-")
 
 
 def test_a_command_that_is_shown_works_where_it_is_typed(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """`heliograph`, and `python -m heliograph`."""
 
 import gc
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -13,6 +15,7 @@ def main() -> None:
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else who started it wants none heard
     if heard:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _have_streams()
     gc.disable()
     from heliograph import cli
 
@@ -21,6 +24,14 @@ def main() -> None:
     if heard:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main()
+
+
+def _have_streams() -> None:
+    """Open the null device for each standard stream that is closed: no database and no socket may take its number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 - as long as the process
+            os.set_inheritable(getattr(sys, name).fileno(), True)
 
 
 if __name__ == "__main__":

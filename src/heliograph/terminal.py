@@ -5,7 +5,9 @@ Texts are read neither as markup nor as orders to the terminal: customers write 
 
 import codecs
 import json
+import os
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
@@ -15,7 +17,18 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-out = Console()
+
+class _Output(Console):
+    """Standard output, also when nobody reads it to its end (`| head`)."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave out what follows. A command does what it was asked for, and a server goes on."""
+        self.quiet = True
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # for what Python writes out at its end
+
+
+out = _Output()
 WIDE = 1000
 """Columns of a table that is read by a program: nothing is folded."""
 
@@ -49,7 +62,7 @@ def show(as_json: bool, value: Any, shown: str | Table) -> None:
     elif out.is_terminal and not _fits(shown):
         say(_one_by_one(shown))
     else:
-        (out if out.is_terminal else Console(width=WIDE)).print(shown)
+        (out if out.is_terminal else _Output(width=WIDE)).print(shown)
 
 
 def _is_utf8(file: IO[str]) -> bool:

@@ -116,6 +116,11 @@ class Program:
         """What this process has written to the log."""
         return self.log.read_bytes()[self._start :].decode()
 
+    @property
+    def complaints(self) -> list[str]:
+        """The lines of the log, but for what a busy machine makes a program say."""
+        return [line for line in self.said.splitlines() if "database.long_on_loop" not in line]
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log's entries of one name."""
         whole = self.said.rpartition("\n")[0].splitlines()
