@@ -702,6 +702,7 @@ class Finder:
             heard = weakref.ref(gone, lambda _: os.kill(os.getpid(), signal.SIGINT))
             del gone
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and their children
 sys.meta_path.insert(0, Finder())
 imported = sys.argv.pop(1)
 from heliograph.__main__ import main

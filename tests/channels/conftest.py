@@ -1,6 +1,7 @@
 """A server that has the channel of the tests beside those of the product, and a carrier that does what a test says."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,18 @@ from support.server import Running
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def with_probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The channel is registered while this server starts: those that tests share may be made later, without it."""
     data: Path = tmp_path_factory.mktemp("probe")
-    with pytest.MonkeyPatch.context() as patch:
-        probe.register(patch.setattr)
-        patch.setattr(server, "DOCUMENT", server.Document())
-        if request.param == "sqlite":
-            running = Running(data)
-            yield running
-            running.stop()
-            return
-        with postgres.database(request.getfixturevalue("postgres_url")) as url:
+    with ExitStack() as held, pytest.MonkeyPatch.context() as patch:
+        url = ""
+        if request.param == "postgres":
+            url = held.enter_context(postgres.database(request.getfixturevalue("postgres_url")))
+        with pytest.MonkeyPatch.context() as starting:
+            probe.register(starting.setattr)
+            patch.setattr(server, "DOCUMENT", server.Document())
             running = Running(data, url)
-            yield running
-            running.stop()
+        held.callback(running.stop)
+        yield running
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_registering_is_one_entry(carrier: Carrier) -> None:
     assert [type(channel) for channel in carrier.server.house.channels.values()] == [
         *(Sms, MmsChannel, Voice, Email, Probe)
     ]
-    assert len(table.CHANNELS) == 5
+    assert Probe not in table.CHANNELS, "servers that start meanwhile have it too"
 
 
 WORKER = """
