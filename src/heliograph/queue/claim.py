@@ -79,7 +79,7 @@ def claim(tx: Tx, channel: str, limit: int, lease: float, turns: Turns | None = 
 
 def _due(tx: Tx, channel: str, priority: int, limit: int) -> list[Any]:
     found: list[Any] = tx.driver(
-        f"SELECT {_CLAIMED} {_LANE} ORDER BY due_at LIMIT ? " + tx.dialect.skip_locked,
+        f"SELECT {_CLAIMED} {_LANE} ORDER BY due_at, queue_id LIMIT ? " + tx.dialect.skip_locked,
         [channel, priority, tx.clock, limit],
     ).fetchall()
     return found
@@ -100,7 +100,7 @@ def _in_turns(tx: Tx, channel: str, limit: int, turns: Turns) -> list[Any]:
     for place, user_id in enumerate(served):
         share = -(-(limit - len(rows)) // (len(served) - place))
         rows += tx.driver(
-            f"SELECT {_CLAIMED} {_BULK} AND user_id = ? AND due_at <= ? ORDER BY due_at LIMIT ? "
+            f"SELECT {_CLAIMED} {_BULK} AND user_id = ? AND due_at <= ? ORDER BY due_at, queue_id LIMIT ? "
             + tx.dialect.skip_locked,
             [channel, user_id, tx.clock, share],
         ).fetchall()

@@ -15,14 +15,15 @@ queue = Table(
     Column("message_id", Text, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
     Column("claimed", SmallInteger, nullable=False),
-    Index(None, "channel", "priority", "due_at"),
+    Index(None, "channel", "priority", "due_at", "queue_id"),
     Index(None, "user_id", "message_id", info=POSTGRESQL_ONLY),
-    some("ix_queue_bulk", "channel", "user_id", "due_at", where="priority > 1"),
+    some("ix_queue_bulk", "channel", "user_id", "due_at", "queue_id", where="priority > 1"),
     sqlite_autoincrement=True,
 )
 """A number is never given out twice (without AUTOINCREMENT, SQLite would), so a late outcome finds no other row.
 
-Work to hand over. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself. By
+Work to hand over, in the order of `due_at`, and of `queue_id` where that is alike: so it is for the messages of one
+request. Claiming moves `due_at` to the end of the lease: what a lost worker held comes back by itself. By
 `ix_queue_bulk` accounts take turns in the bulk lane (claim.BULK); single messages are not in it, and cost no more. On
 SQLite a message's row is found by the order of `queue_id` (queue/seek.py).
 """
