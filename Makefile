@@ -2,7 +2,8 @@
 # except that `make test` and `make test-slow` install missing Debian packages when they may.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-WORKERS ?= 2
+# Processes that run tests: half of the time each waits for a disk or for another process.
+WORKERS ?= 4
 ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
