@@ -91,7 +91,7 @@ def test_killed_while_it_is_expanded(channel: str, victim: Victim, carrier: Last
         victim.start()
     until(lambda: count(victim) == RECIPIENTS)
     carrier.start()
-    carrier.until(lambda there: there.submitted.total() >= RECIPIENTS, 120)
+    carrier.until(lambda there: there.submitted.total() >= RECIPIENTS, 240)
     victim.ready()
     until(lambda: customer.call(victim, "GET", str(key))["status"] == "Sent")
     until(lambda: not victim.rows("SELECT 1 FROM messages WHERE status <> 'Completed' LIMIT 1"))

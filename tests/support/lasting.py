@@ -59,7 +59,7 @@ class Lasting(ABC, Generic[C]):
                 while not what(self.carrier):  # noqa: ASYNC110 - no one event tells of all that a test may ask
                     await asyncio.sleep(0.005)
 
-        self._among.do(wait())
+        self._among.do(wait(), seconds + 10)
 
     def stop(self) -> None:
         self._among.do(self._end())
