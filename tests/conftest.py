@@ -10,7 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from heliograph.db import dialect, migrate
+from heliograph.db import dialect, migrate, writer
 from support import postgres
 from support.server import Api, Running
 from support.sockets import loopback_only
@@ -43,6 +43,14 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """In this process nothing has to survive a power cut. In those that tests start it has, as in real ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dialect, "SYNCHRONOUS", "synchronous=OFF")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_word_of_a_busy_machine() -> Iterator[None]:
+    """Any transaction is long on one, and a test that reads the log has not asked for that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "LONG", float("inf"))
         yield
 
 
