@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import gc
 import http.client
 import itertools
 import json
@@ -105,8 +104,6 @@ class Running:
         self._server.should_exit = True
         self._thread.join(30)
         assert not self._thread.is_alive()
-        # Hundreds of servers start in one process of the tests: what the last one froze is garbage for the next one.
-        gc.unfreeze()
 
     def call(self, work: Any) -> Any:
         """Run a coroutine (or wait for a future made by `work()`) on the server's loop."""
