@@ -21,6 +21,7 @@ import pytest
 from heliograph import cli, process, settings
 from heliograph.billing import prices
 from heliograph.db import migrate
+from heliograph.transports.sandbox import mailsink
 from heliograph.transports.sandbox.phone import records as calls
 from support.program import Done, command, environment, peers, program, until
 from support.server import Api, Running
@@ -793,6 +794,19 @@ def test_a_demo_that_nobody_watches_ends_well(tmp_path: Path) -> None:
         demo.process.stdout.close()
         assert demo.end(None) == 0
         assert demo.complaints == []
+
+
+@pytest.mark.parametrize("arguments", ["--help", "serve --help", "--version", "mail show 0123456789ab --raw"])
+def test_what_nobody_reads_ends_well(tmp_path: Path, arguments: str) -> None:
+    """As in `heliograph --help | true`."""
+    (tmp_path / "heliograph.db").touch()
+    folder = mailsink.mail_folder(tmp_path)
+    folder.mkdir()
+    (folder / "20260102T030405.000006Z-0123456789ab.eml").write_bytes(b"Subject: One\r\n\r\nText\r\n")
+    with program(tmp_path / "log", *arguments.split(), data=str(tmp_path)) as shown:
+        assert shown.process.stdout is not None
+        shown.process.stdout.close()
+        assert (shown.end(None), shown.said) == (0, "")
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- 2>&-"])

@@ -61,6 +61,7 @@ app = cyclopts.App(
     name="heliograph",
     help="A self-hosted messaging platform that speaks the ClickSend REST API v3.",
     help_epilogue="More options are read from the environment: see docs/settings.md.",
+    console=out,
 )
 accounts = cyclopts.App(name="account", help="Accounts: make them, show them, give them credit.")
 carrier_routes = cyclopts.App(name="routes", help="Carriers and routes of heliograph.toml.")

@@ -47,6 +47,16 @@ def harmless(text: str) -> str:
     return _ORDERS.sub("\ufffd", text)
 
 
+def give(octets: bytes) -> None:
+    """Write octets to standard output as they are, also when nobody reads it to its end."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
+
+
 def complain(why: str) -> None:
     """Print why a command failed, in one line on standard error."""
     told = Text.assemble(("heliograph: ", "bold red"), " ".join(harmless(why).split()))

@@ -12,7 +12,7 @@ from heliograph.mail import domains, inspection
 from heliograph.mail.inspection import Inspected, Part, Verdict
 from heliograph.process import Problem
 from heliograph.settings import Settings
-from heliograph.terminal import say, show
+from heliograph.terminal import give, say, show
 from heliograph.transports.sandbox import mailsink
 
 Out = Annotated[str, Parameter(help="File to write the mail or the part into, in place of standard output.")]
@@ -62,8 +62,7 @@ def _give(octets: bytes, out: str) -> None:
         Path(out).write_bytes(octets)
         return
     if not sys.stdout.isatty():
-        sys.stdout.flush()
-        sys.stdout.buffer.write(octets)
+        give(octets)
         return
     if b"\0" in octets:
         raise Problem("This is no text. Name a file for it with --out.")
