@@ -1,6 +1,7 @@
 """What every test may use: fresh databases of both kinds, and no way out of this machine."""
 
 import os
+import random
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,16 +17,25 @@ from support.server import Api, Running
 from support.sockets import loopback_only
 
 # How long an example takes says something of the machine, and nothing of the code.
-settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+patient = settings(settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", patient, derandomize=True)
+settings.register_profile("explore", patient, derandomize=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--explore", action="store_true", help="draw other examples than those that every run draws")
     parser.addoption("--long-way", action="store_true", help="let no request go the short way beside ASGI")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     Running.short_way = not config.getoption("--long-way")
+    settings.load_profile("explore" if config.getoption("--explore") else "same")
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """What draws the examples of a test: the same ones in every run, unless it explores."""
+    return random.Random(None if request.config.getoption("--explore") else 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

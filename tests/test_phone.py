@@ -66,8 +66,8 @@ def sample(chance: random.Random) -> set[str]:
     return numbers - phone.TEST_NUMBERS - old  # which are read as they are dialled today
 
 
-def test_the_compiled_rules_agree_with_the_library_over_all_countries() -> None:
-    numbers = sample(random.Random(random.getrandbits(64)))
+def test_the_compiled_rules_agree_with_the_library_over_all_countries(chance: random.Random) -> None:
+    numbers = sample(chance)
     assert len(numbers) > 18_000
     expected = {number: judge(number) for number in numbers}
     assert {number: parse(number) for number in numbers} == expected
@@ -306,8 +306,7 @@ def test_letters_are_digits_in_numbers_of_services(text: str) -> None:
     assert parse(text, "US") == Phone("+18003569377", "US")
 
 
-def test_whatever_is_put_into_a_number_the_library_reads_no_other_one() -> None:
-    chance = random.Random(random.getrandbits(64))
+def test_whatever_is_put_into_a_number_the_library_reads_no_other_one(chance: random.Random) -> None:
     marks = [
         *" -./()[]x#,;:*_~+01a\n\t",
         "–",
@@ -335,9 +334,11 @@ def test_whatever_is_put_into_a_number_the_library_reads_no_other_one() -> None:
             at = chance.randint(0, len(text))
             text = text[:at] + chance.choice(marks) + text[at:]
         found = parse(text, country)
-        right = judge(text, country)
-        assert found is None or right is None or found.number == right.number, (text, country)
-        agreed += found is not None and found == right
+        # The library takes a spreadsheet's ".0" for a digit, and knows no extension beside marks of other scripts.
+        plain = written.plain(text).rstrip(written.BEHIND)
+        rights = {judge(one, country) for one in (plain, re.sub(r"[.,]0+$", "", plain))} - {None}
+        assert found is None or not rights or found in rights, (text, country)
+        agreed += found in rights
     assert agreed > 1500
 
 
@@ -517,9 +518,8 @@ def test_test_numbers_are_valid_by_definition() -> None:
     assert not phone.is_test("+61411000001")
 
 
-def test_carriers_are_those_of_the_library() -> None:
+def test_carriers_are_those_of_the_library(chance: random.Random) -> None:
     phone.warm_carriers()
-    chance = random.Random(random.getrandbits(64))
     ranges = chance.sample(sorted(CARRIER_DATA), 4000)
     numbers = [f"+{start}{digits(chance, chance.randint(0, 6))}" for start in ranges]
     valid = [found for number in numbers if (found := parse(number)) and found.number == number]
@@ -544,7 +544,7 @@ def test_importing_loads_neither_places_nor_carriers() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
 
 
-def test_kinds_of_lines_agree_with_the_library() -> None:
+def test_kinds_of_lines_agree_with_the_library(chance: random.Random) -> None:
     kinds = {
         PhoneNumberType.PREMIUM_RATE: "premium",
         PhoneNumberType.SHARED_COST: "premium",
@@ -553,7 +553,7 @@ def test_kinds_of_lines_agree_with_the_library() -> None:
         PhoneNumberType.FIXED_LINE_OR_MOBILE: "mobile",
     }
     seen = set()
-    for number in sample(random.Random(random.getrandbits(64))):
+    for number in sample(chance):
         found = phone.exact(number)
         if found is None or found.country == "001":
             continue

@@ -141,7 +141,8 @@ def test_a_whole_float_is_an_integer(number: int) -> None:
     made = decode(body(number=float(number), text=float(number), ids=[float(number)]), Body)
     assert (made.number, made.ids) == (number, [number])
     assert type(made.number) is int
-    assert made.text == str(number)
+    rounded = len(str(number)) > 10 and number % 100_000 == 0
+    assert made.text == (f"{number}.0" if rounded else str(number))
 
 
 @given(FLOATS.filter(lambda value: not value.is_integer()))
