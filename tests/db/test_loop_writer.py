@@ -31,7 +31,8 @@ def path(tmp_path: Path, sqlite_template: Path) -> Path:
 def run(path: Path, scenario: Scenario) -> None:
     async def whole() -> None:
         database = Database(f"sqlite:///{path}")
-        await database.write(lambda tx: None)  # the connection is opened in a thread
+        await database.write(lambda tx: None)  # the connection is opened in a thread,
+        await database.write(lambda tx: None)  # which has given it back when the next transaction is written
         async with asyncio.timeout(60):
             await scenario(database)
         await database.close()
