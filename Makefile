@@ -2,7 +2,7 @@
 # except that `make test` and `make test-slow` install missing Debian packages when they may.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# Processes that run tests: half of the time each waits for a disk or for another process. Each needs up to 2 GB.
+# Processes that run tests: half of the time each waits for a disk or for another process. Each needs up to 2.5 GB.
 WORKERS ?= 3
 ARGS ?=
 BIN := .venv/bin
