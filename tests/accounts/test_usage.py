@@ -7,6 +7,7 @@ import pytest
 
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
+from support.clock import month_with
 from support.server import Api, Running
 
 NUMBER = "+61491570006"
@@ -35,15 +36,15 @@ def test_an_unused_account_has_every_channel_with_nothing(api: Api) -> None:
 
 
 def test_what_is_sent_is_used_in_this_month(api: Api) -> None:
-    api.post("/sms/send", {"messages": [{"to": NUMBER, "body": f"text {at}"} for at in range(3)]})
+    sent = api.post("/sms/send", {"messages": [{"to": NUMBER, "body": f"text {at}"} for at in range(3)]})
     api.send("no number")
     api.post("/sms/price", {"messages": [{"to": NUMBER, "body": "only a question"}]})
-    data = api.get("/account/usage")
+    data = api.get(month_with(sent["messages"][0]["date"]))
     assert data["sms_total"] == {"count": 3, "price": "0.2145"}
     (entry,) = data["sms"]
     assert (entry["username"], entry["total_count"], entry["total_price"]) == (api.username, "3.00", "0.2145")
-    today = datetime.datetime.now(datetime.UTC)
-    assert api.get(f"/account/usage/{today.year}/{today.month}/subaccount") == data
+    before, present, after = time.time(), api.get("/account/usage"), time.time()
+    assert present in [api.get(month_with(at)) for at in (before, after)]
 
 
 def test_a_month_is_its_days_in_utc_and_subaccounts_stand_apart(server: Running, api: Api) -> None:
@@ -64,15 +65,15 @@ def test_a_month_is_its_days_in_utc_and_subaccounts_stand_apart(server: Running,
 
 def test_subaccounts_are_told_apart_by_name(server: Running, api: Api) -> None:
     other = server.subaccount(api)
-    api.send(NUMBER, "one")
-    other.send(NUMBER, "two")
-    other.send(NUMBER, "three")
-    data = api.get("/account/usage")
-    assert [(one["username"], one["total_count"]) for one in data["sms"]] == [
+    mine = api.send(NUMBER, "one")
+    theirs = other.post("/sms/send", {"messages": [{"to": NUMBER, "body": body} for body in ("two", "three")]})
+    months = dict.fromkeys(month_with(at) for at in (mine["date"], theirs["messages"][0]["date"]))
+    used = [api.get(month) for month in months]
+    assert [(one["username"], one["total_count"]) for data in used for one in data["sms"]] == [
         (api.username, "1.00"),
         (other.username, "2.00"),
     ]
-    assert data["sms_total"]["count"] == 3
+    assert sum(data["sms_total"]["count"] for data in used) == 3
     reporter = server.subaccount(api, access_reporting=0)
     assert reporter.call("GET", "/account/usage").status == 403
     assert reporter.call("GET", "/statistics/sms").status == 403
@@ -96,10 +97,11 @@ def test_counts_have_the_documented_types(server: Running, api: Api) -> None:
 
 def test_cancelled_messages_are_not_used(api: Api) -> None:
     sent = api.send(NUMBER, schedule=int(time.time()) + 900)
-    assert api.get("/account/usage")["sms_total"] == {"count": 1, "price": "0.0715"}
+    month = month_with(sent["date"])
+    assert api.get(month)["sms_total"] == {"count": 1, "price": "0.0715"}
     api.put(f"/sms/{sent['message_id']}/cancel")
-    assert api.get("/account/usage")["sms_total"] == {"count": 0, "price": "0.0000"}
-    assert api.get("/account/usage")["sms"] == []
+    assert api.get(month)["sms_total"] == {"count": 0, "price": "0.0000"}
+    assert api.get(month)["sms"] == []
 
 
 def test_other_accounts_are_not_seen(server: Running, api: Api) -> None:

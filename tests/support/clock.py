@@ -1,6 +1,7 @@
-"""A clock that only the test moves, and how to wait for what a background loop will have written."""
+"""A clock that only the test moves, how to wait for what a background loop will have written, and which month it is."""
 
 import asyncio
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -24,3 +25,9 @@ async def until(database: Database, what: Callable[[Tx], Any], seconds: float = 
         while not (found := await database.read(what)):  # noqa: ASYNC110 - a database tells nobody what it got
             await asyncio.sleep(0.005)
     return found
+
+
+def month_with(date: float) -> str:
+    """The path of the usage of the month that this time belongs to: the test may begin in one and end in the next."""
+    day = datetime.datetime.fromtimestamp(date, datetime.UTC)
+    return f"/account/usage/{day.year}/{day.month}/subaccount"
