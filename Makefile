@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# Images of Python often set it. Each start of the program would compile every module again: half a second of CPU.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-slow check bench chaos templates lock clean packages
 
