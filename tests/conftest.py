@@ -12,7 +12,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from heliograph.db import dialect, migrate, writer
-from support import postgres
+from support import installed, postgres
 from support.server import Api, Running
 from support.sockets import loopback_only
 
@@ -84,9 +84,7 @@ def postgres_url() -> Iterator[str]:
         with postgres.server() as (url, _):
             yield url
     except postgres.Missing as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+        installed.lacking(str(reason))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 import os
-import shutil
 import stat
 import sys
 import types
@@ -22,6 +21,7 @@ from heliograph.channels.voice.piper import Piper, pieces
 from heliograph.channels.voice.resample import RATE, to_telephone
 from heliograph.channels.voice.speech import Failure, Speaker, Text
 from heliograph.settings import Settings
+from support import installed
 
 
 def speaker(data: Path, **options: Any) -> Speaker:
@@ -69,8 +69,8 @@ def test_markup_has_its_effect_and_a_comma_is_a_pause() -> None:
 
 @pytest.mark.parametrize("program", ["", "espeak-ng"])
 def test_a_text_is_spoken_once_and_kept_for_its_owner_only(tmp_path: Path, program: str) -> None:
-    if program and not shutil.which(program):
-        pytest.skip("espeak-ng is not installed")
+    if program:
+        installed.program(program)
     first = speaker(tmp_path, voice_engine=program)
     sound = said(first, ssml.written("Hello there"))
     assert 0.4 < len(sound) / 16000 < 3

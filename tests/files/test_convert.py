@@ -23,7 +23,7 @@ from heliograph import settings
 from heliograph.files import confine, worker
 from heliograph.files.convert import Converted, Converter
 from heliograph.files.task import Refused, Task
-from support import documents
+from support import documents, installed
 
 A4, A5, LETTER = (595.276, 841.89), (419.528, 595.276), (612, 792)
 
@@ -58,7 +58,7 @@ def rows(made: Converted) -> list[list[str]]:
 @pytest.mark.parametrize("target", ["fax", pytest.param("post", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["rtf", "doc", "docx"])
 def test_a_document_becomes_a4(kind: str, target: str) -> None:
-    documents.needs_office()
+    installed.program("soffice")
     made = by_worker((documents.FOLDER / f"letter.{kind}").read_bytes(), target, name=f"My letter.{kind}")
     assert (made.name, made.content_type, made.pages) == ("My letter.pdf", "application/pdf", 2)
     assert documents.sizes_of(made.data) == [(210, 297)] * 2, "it was on US Letter"
@@ -70,7 +70,7 @@ def test_a_document_becomes_a4(kind: str, target: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_a_text_becomes_a4(encoding: str) -> None:
-    documents.needs_office()
+    installed.program("soffice")
     made = by_worker("Hello Zoë,\n100 € for café\n".encode(encoding), "fax", name="note.txt")
     assert documents.sizes_of(made.data) == [(210, 297)]
     assert documents.text_of(made.data).splitlines() == ["Hello Zoë,", "100 € for café"]
@@ -258,7 +258,7 @@ def test_a_moving_png_is_a_png() -> None:
 
 
 def test_a_text_about_pdf_is_no_pdf_but_a_pdf_behind_rubbish_is_one() -> None:
-    documents.needs_office()
+    installed.program("soffice")
     assert documents.text_of(convert(b"A file that begins with %PDF-1.4 is a PDF.", "fax").data).startswith("A file")
     assert "Page 1" in documents.text_of(convert(b"rubbish\n" * 50 + documents.pdf(A4), "fax").data)
 

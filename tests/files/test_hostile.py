@@ -22,7 +22,7 @@ from heliograph import settings
 from heliograph.files import office, sheetxml, workbook, worker
 from heliograph.files.convert import Converted, Converter
 from heliograph.files.task import TARGETS, Refused
-from support import documents
+from support import documents, installed
 from support.documents import docx, external, field, linked_picture, paragraph
 from support.listener import Listener
 
@@ -157,7 +157,7 @@ def test_a_cell_far_away_makes_no_long_row() -> None:
 
 
 def test_a_document_that_lies_about_its_size_ends_at_a_limit() -> None:
-    documents.needs_office()
+    installed.program("soffice")
     began = time.monotonic()
     refused(lying_zip(), "fax", convert_seconds=20)
     assert time.monotonic() - began < 50
@@ -322,7 +322,7 @@ def test_a_document_fetches_nothing_even_with_a_network(case: str, listener: Lis
     """By the profile alone: where the system allows no namespaces, it is all that there is."""
     kind, data = reaching_out(listener.url, secrets)[case]
     (secrets / "work").mkdir()
-    made = office.to_pdf(data, kind, secrets / "work", documents.needs_office())
+    made = office.to_pdf(data, kind, secrets / "work", installed.program("soffice"))
     assert listener.heard == []
     text = documents.text_of(made)
     assert "Visible" in text
@@ -334,7 +334,7 @@ def test_a_document_fetches_nothing_even_with_a_network(case: str, listener: Lis
 @pytest.mark.slow
 def test_an_ordinary_profile_would_fetch(listener: Listener, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof above sees something: LibreOffice as it comes asks the listener, and shows the file from disk."""
-    program = documents.needs_office()
+    program = installed.program("soffice")
     monkeypatch.setattr(office, "_HARDENED", ())
     monkeypatch.setattr(office, "_PROFILE", '<oor:items xmlns:oor="http://openoffice.org/2001/registry"/>')
     cases = reaching_out(listener.url, secrets)
@@ -347,7 +347,7 @@ def test_an_ordinary_profile_would_fetch(listener: Listener, secrets: Path, monk
 
 def test_an_entity_of_a_document_is_not_looked_up() -> None:
     """LibreOffice refuses a document with a DTD; if another version reads it, the file must not be in it."""
-    documents.needs_office()
+    installed.program("soffice")
     data = entity(docx(paragraph("a")), "word/document.xml")
     try:
         made = convert(data, "fax")
@@ -382,7 +382,7 @@ def test_a_pdf_that_names_a_file_shows_nothing_of_it(kind: str) -> None:
 
 
 def test_an_embedded_file_does_not_come_along() -> None:
-    documents.needs_office()
+    installed.program("soffice")
     inner = f'<Relationship Id="r2" Type="{documents.OFFICE}/package" Target="evil.bin"/>'
     made = convert(docx(paragraph("Visible"), inner, evil_bin=b"MZ evil program"), "post")
     assert b"MZ evil" not in made.data

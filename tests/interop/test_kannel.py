@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from heliograph.transports.sandbox.smsc import SimulatedSmsc
+from support import installed
 from transports.conformance import run
 from transports.ports import free_port
 
@@ -119,8 +120,8 @@ async def get(port: int, query: dict[str, str]) -> str:
     return answer.decode()
 
 
-def test_kannel_sends_gets_receipts_and_a_reply(tmp_path: Path, require: Callable[[str], str]) -> None:
-    run(scenario(tmp_path, require("bearerbox"), require("smsbox")))
+def test_kannel_sends_gets_receipts_and_a_reply(tmp_path: Path) -> None:
+    run(scenario(tmp_path, installed.program("bearerbox"), installed.program("smsbox")))
 
 
 async def scenario(folder: Path, bearerbox: str, smsbox: str) -> None:

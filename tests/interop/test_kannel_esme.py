@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from heliograph.esme import deliveries, login
 from heliograph.esme.login import Login
 from heliograph.messaging import rows
 from interop.test_kannel import CONFIGURATION, Hook, get, listens, program, until
+from support import installed
 from support.server import Api, Running
 from transports.conformance import run
 from transports.ports import free_port
@@ -46,9 +46,7 @@ class Kannel:
         assert " 202 " in await get(self.http, query | more)
 
 
-def test_kannel_is_a_customer(
-    tmp_path: Path, require: Callable[[str], str], sqlite_server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kannel_is_a_customer(tmp_path: Path, sqlite_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     api = sqlite_server.account()
 
     def add(tx: Tx) -> str:
@@ -58,7 +56,7 @@ def test_kannel_is_a_customer(
 
     password = sqlite_server.write(add)
     monkeypatch.setattr(deliveries, "is_any_due", lambda tx, system_id: False)
-    boxes = require("bearerbox"), require("smsbox")
+    boxes = installed.program("bearerbox"), installed.program("smsbox")
     run(scenario(tmp_path, *boxes, sqlite_server, api, password, monkeypatch))
     sqlite_server.close_clients()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailserver.mails import DOMAIN, agree, allow, own, sent
+from support import installed
 from support.certificates import self_signed
 from support.server import Running
 from transports.ports import free_port
@@ -78,8 +79,8 @@ def swaks(program: str, server: Running, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_swaks(house: Running, require: Callable[[str], str]) -> None:
-    program, api = require("swaks"), house.account()
+def test_swaks(house: Running) -> None:
+    program, api = installed.program("swaks"), house.account()
     allow(api)
     who = ("--from", own(api), "--body", "By swaks")
     code, told = swaks(program, house, *who, "--header-Subject", "x")
@@ -121,10 +122,10 @@ def relayed(program: str, port: int, sender: str, body: str) -> None:
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
-def test_postfix(house: Running, require: Callable[[str], str]) -> None:
+def test_postfix(house: Running) -> None:
     if os.geteuid() != 0:
         pytest.skip("Postfix starts as root only")
-    program, client, api = require("postfix"), require("swaks"), house.account()
+    program, client, api = installed.program("postfix"), installed.program("swaks"), house.account()
     allow(api, "desk@example.com")
     agree(api, "desk@example.com")
     with postfix(program, house) as (port, log):

@@ -1,7 +1,7 @@
 """Calls to telephones that nobody here wrote (telephones.py)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from heliograph.transports.sip.options import SipOptions
 from heliograph.transports.sip.transport import SipTransport
 from interop import telephones
 from interop.telephones import NUMBER, asking, baresip, pressing, refusing, sipp
+from support import installed
 from support.hooks import hooks
 from support.server import Running
 from transports.conformance import Recorder, run, until
@@ -54,13 +55,11 @@ def spoken(data: Path, text: str) -> bytes:
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
-def test_baresip_hears_the_text_to_its_end_and_presses_a_key(
-    require: Callable[[str], str], tmp_path: Path, protocol: str
-) -> None:
+def test_baresip_hears_the_text_to_its_end_and_presses_a_key(tmp_path: Path, protocol: str) -> None:
     sound = spoken(tmp_path, "This is a message from Heliograph. Please press five.")
 
     async def scenario() -> None:
-        with baresip(require("baresip"), tmp_path) as phone:
+        with baresip(installed.program("baresip"), tmp_path) as phone:
             async with trunk(phone.port, ping=1.0, protocol=protocol, asserted=True) as out:
                 calling = asyncio.ensure_future(one(out, message(sound=sound, keys=True)))
                 await until(lambda: phone.talking)
@@ -79,7 +78,7 @@ def test_baresip_hears_the_text_to_its_end_and_presses_a_key(
 
 
 @pytest.mark.parametrize("who", ["human", "machine", "silence"])
-def test_who_answers_at_baresip(require: Callable[[str], str], tmp_path: Path, who: str) -> None:
+def test_who_answers_at_baresip(tmp_path: Path, who: str) -> None:
     texts = {
         "human": "Hello?",
         "machine": "Hello. You have reached the voice mail of Jane Doe. Please leave a message after the tone.",
@@ -88,7 +87,7 @@ def test_who_answers_at_baresip(require: Callable[[str], str], tmp_path: Path, w
     says = spoken(tmp_path, texts[who]) if texts[who] else b""
 
     async def scenario() -> None:
-        with baresip(require("baresip"), tmp_path, says + bytes(16000 * 30)) as phone:
+        with baresip(installed.program("baresip"), tmp_path, says + bytes(16000 * 30)) as phone:
             async with trunk(phone.port, ping=1.0) as out:
                 outcome = await one(out, message(machines=True))
         assert isinstance(outcome, Sent)
@@ -109,9 +108,9 @@ def test_who_answers_at_baresip(require: Callable[[str], str], tmp_path: Path, w
     ],
     ids=["486", "603", "404", "480", "503", "rings"],
 )
-def test_sipp_refuses(require: Callable[[str], str], tmp_path: Path, script: str, outcome: Outcome) -> None:
+def test_sipp_refuses(tmp_path: Path, script: str, outcome: Outcome) -> None:
     async def scenario() -> None:
-        with sipp(require("sipp"), tmp_path / "sipp", script) as phone:
+        with sipp(installed.program("sipp"), tmp_path / "sipp", script) as phone:
             async with trunk(phone.port) as out:
                 assert await one(out, message()) == outcome
                 assert out.ready == (not isinstance(outcome, Retry) or not outcome.waiting)
@@ -134,11 +133,9 @@ def test_nobody_is_there() -> None:
 
 
 @pytest.mark.parametrize(("password", "outcome"), [("right", Failed), ("wrong", Retry)])
-def test_sipp_wants_a_login(
-    require: Callable[[str], str], tmp_path: Path, password: str, outcome: type[Outcome]
-) -> None:
+def test_sipp_wants_a_login(tmp_path: Path, password: str, outcome: type[Outcome]) -> None:
     async def scenario() -> None:
-        with sipp(require("sipp"), tmp_path / "sipp", asking("joe", "right")) as phone:
+        with sipp(installed.program("sipp"), tmp_path / "sipp", asking("joe", "right")) as phone:
             async with trunk(phone.port, username="joe", password=password, asserted=True) as out:
                 said = await one(out, message())
         assert isinstance(said, outcome), said
@@ -150,8 +147,8 @@ def test_sipp_wants_a_login(
     run(scenario())
 
 
-def test_twenty_calls_at_once_bring_back_a_key_each(require: Callable[[str], str], tmp_path: Path) -> None:
-    program = require("sipp")
+def test_twenty_calls_at_once_bring_back_a_key_each(tmp_path: Path) -> None:
+    program = installed.program("sipp")
     if not telephones.may_send_raw():
         pytest.skip("SIPp plays packets by a raw socket, which needs root")
 
@@ -195,12 +192,10 @@ priority = 2
 """
 
 
-def test_a_message_reaches_baresip_by_the_second_route_and_its_key_is_everywhere(
-    require: Callable[[str], str], tmp_path: Path
-) -> None:
+def test_a_message_reaches_baresip_by_the_second_route_and_its_key_is_everywhere(tmp_path: Path) -> None:
     """From the request to receipt, history, push and poll."""
     (tmp_path / "phone").mkdir()
-    with baresip(require("baresip"), tmp_path / "phone") as phone, hooks() as (hook,):
+    with baresip(installed.program("baresip"), tmp_path / "phone") as phone, hooks() as (hook,):
         data = tmp_path / "data"
         data.mkdir()
         (data / "heliograph.toml").write_text(CARRIERS.format(port=phone.port))

@@ -2,8 +2,6 @@
 
 import io
 import math
-import os
-import shutil
 import struct
 import zipfile
 import zlib
@@ -13,20 +11,11 @@ from typing import Any
 
 import pikepdf
 import pypdfium2
-import pytest
 from PIL import Image, ImageDraw
 
 FOLDER = Path(__file__).parent.parent / "files"
 RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-
-
-def needs_office() -> str:
-    """Path of LibreOffice. Skips without it, but fails in continuous integration."""
-    found = shutil.which("soffice")
-    if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("LibreOffice is not installed (soffice)")
-    return str(found)
 
 
 def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:

@@ -1,14 +1,12 @@
 """A Redis of the tests' own on a port of loopback, that can be stopped and started again. Keeps nothing on disk."""
 
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from support import installed
 from support.program import until
 from transports.ports import free_port
 
@@ -17,9 +15,7 @@ class Redis:
     """A server in `folder`; the port stays its own."""
 
     def __init__(self, folder: Path) -> None:
-        self._program = shutil.which("redis-server") or shutil.which("valkey-server")
-        if self._program is None:
-            pytest.skip("Redis is not installed (no redis-server or valkey-server in PATH)")
+        self._program = installed.program("redis-server", "valkey-server")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
@@ -28,7 +24,7 @@ class Redis:
     def start(self) -> None:
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(self._folder)]
         with (self._folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([str(self._program), *options], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, *options], stdout=log, stderr=log)
         until(self._answers, failure="Redis did not start")
 
     def _answers(self) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, func, inspect, select, text
 
 from heliograph.db import dialect
 from heliograph.db.tables import metadata, sqlite_metadata
-from support import postgres
+from support import installed, postgres
 from support.sockets import LeavesTheMachine
 
 
@@ -128,3 +128,13 @@ def test_a_database_is_lent_again_unless_more_than_rows_was_changed(postgres_url
             lent.append(url)
     stock.close()
     assert lent[0] == lent[1] != lent[2]
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_missing_program_is_a_skip_and_in_continuous_integration_a_failure(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="not installed: no-such-program or no-such-fork"):
+        installed.program("no-such-program", "no-such-fork")
+    assert installed.program("no-such-program", "sh").endswith("/sh")
