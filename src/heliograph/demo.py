@@ -11,6 +11,7 @@ import aiohttp
 from heliograph import carriers, logs
 from heliograph.accounts import account
 from heliograph.app import House
+from heliograph.db.database import Database
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
 from heliograph.process import Problem, Server, make_server, told
@@ -115,7 +116,7 @@ async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House
         raise Problem(f"The demo's message was refused: {first['status']}.")
     price = f"{sent['data']['_currency']['currency_name_short']} {first['message_price']}"
     say(f"\nPOST /v3/sms/send to {RECIPIENT}: {first['status']}, {price}, {first['message_id']}")
-    async for at, status, detail in _watch(house, first["message_id"], first["user_id"]):
+    async for at, status, detail in watch(house.database, first["message_id"], first["user_id"]):
         say(f"  {time.strftime('%H:%M:%S', time.localtime(at))}  {status:10} {detail}")
     pushed = (await heard).split("&")
     say(f"\nPushed to a webhook: {pushed[2]} and {len(pushed) - 1} more fields")
@@ -125,17 +126,19 @@ async def _send_and_watch(client: aiohttp.ClientSession, base: str, house: House
         say(f"GET /v3/sms/receipts: {entry['status_code']} {entry['status_text']}")
 
 
-async def _watch(house: House, message_id: str, user_id: int) -> AsyncIterator[tuple[float, str, str]]:
-    """The steps of a message as they happen, until it is final."""
-    seen = 0
-    while True:
-        steps = await house.database.read(lambda tx: message.timeline(tx, user_id, message_id))
+async def watch(database: Database, message_id: str, user_id: int) -> AsyncIterator[tuple[float, str, str]]:
+    """The steps of a message as they happen, each as (Unix time, status, detail), until it is final."""
+
+    def look(tx: Tx) -> tuple[bool, list[tuple[float, str, str]]]:
+        row = message.find(tx, user_id, message_id)  # first, so that what made it final is among the steps
+        return row is None or not message.MOVES[row.status], message.timeline(tx, user_id, message_id)
+
+    seen, final = 0, False
+    while not final:
+        final, steps = await database.read(look)
         for step in steps[seen:]:
             yield step
         seen = len(steps)
-        row = await house.database.read(lambda tx: message.find(tx, user_id, message_id))
-        if row is None or not message.MOVES[row.status]:
-            return
         await asyncio.sleep(0.05)
 
 
