@@ -419,7 +419,8 @@ def test_a_refunded_payment_is_not_paid_again(play: Play) -> None:
         await world.tell(intent)
         with structlog.testing.capture_logs() as logged:
             await world.tell(world.peer.put("succeeded", 2000, "AUD", key))
-        assert [(one["event"], one["charge"]) for one in logged] == [("payment.charged_twice", "pi_2")]
+        payments = [one for one in logged if one["event"].startswith("payment.")]  # other servers may log meanwhile
+        assert [(one["event"], one["charge"]) for one in payments] == [("payment.charged_twice", "pi_2")]
         entries = await world.database.read(lambda tx: ledger.entries(tx, world.user_id))
         assert [one["micros"] for one in entries] == [20_000_000, -20_000_000]
         assert (await world.payment())["charge_id"] == intent["id"]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from heliograph.db import group, writer
 from heliograph.db.database import Database
@@ -17,6 +16,7 @@ from heliograph.db.engine import Tx
 from heliograph.db.group import DEADLINE
 from heliograph.db.piece import Line, Piece
 from heliograph.errors import DatabaseAway
+from support.logs import own_logs
 
 Scenario = Callable[[Database], Awaitable[None]]
 
@@ -270,7 +270,7 @@ def test_a_long_transaction_on_the_loop_is_logged_with_its_function(
         monkeypatch.setattr(writer, "LONG", 0.0)
         await database.write_merged(Seen().merge, "long")
 
-    with capture_logs() as logged:
+    with own_logs() as logged:
         run(path, scenario)
     (found,) = (one for one in logged if one["event"] == "database.long_on_loop")
     assert (found["functions"], found["pieces"]) == (["Seen.merge"], 1)
@@ -458,7 +458,7 @@ def test_a_caller_whose_answer_meets_a_defect_keeps_no_other_from_theirs(path: P
         others = [database.write(lambda tx, n=number: put(tx, f"n{n}")) for number in range(300)]
         await asyncio.gather(*others)
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         run(path, scenario)
     assert [entry["event"] for entry in logs] == ["database.not_told"]
 
@@ -488,7 +488,7 @@ def test_a_listener_that_raises_stops_neither_the_others_nor_the_line(path: Path
         await asyncio.gather(first, *others)
         assert woken == ["x"]
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         run(path, scenario)
     assert [entry["event"] for entry in logs] == ["database.listener_failed"]
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-import structlog
 
 from heliograph import settings
 from heliograph.files import confine, convert, scratch
@@ -24,6 +23,7 @@ from heliograph.files.convert import Converter
 from heliograph.files.scratch import Scratch
 from heliograph.files.task import Refused
 from support.listener import Listener
+from support.logs import own_logs
 
 TRY = """
 import socket, ctypes, sys
@@ -283,7 +283,7 @@ def test_a_folder_may_be_added(tmp_path: Path) -> None:
             await converter.close()
 
     for options, told in (({}, "Permission"), ({"convert_reads": f" {tmp_path / 'fonts'},/nowhere"}, "font shared")):
-        with structlog.testing.capture_logs() as entries, pytest.raises(Refused):
+        with own_logs() as entries, pytest.raises(Refused):
             asyncio.run(go(**options))
         assert told in entries[-1]["complaint"]
 
@@ -330,7 +330,7 @@ def test_what_a_conversion_starts_has_no_network_either(tmp_path: Path) -> None:
 
 def said(folder: Path, text: str, data: bytes = b"{\\rtf1 x}") -> str:
     """What a program in place of LibreOffice says to its standard error: the log has the end of it."""
-    with structlog.testing.capture_logs() as entries, pytest.raises(Refused):
+    with own_logs() as entries, pytest.raises(Refused):
         asyncio.run(once(program(folder, text), data))
     return "".join(str(entry["complaint"]) for entry in entries if entry["event"] == "convert.failed")
 

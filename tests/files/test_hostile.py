@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pikepdf
 import pytest
-import structlog
 from PIL import Image
 
 from heliograph import settings
@@ -25,6 +24,7 @@ from heliograph.files.task import TARGETS, Refused
 from support import documents, installed
 from support.documents import docx, external, field, linked_picture, paragraph
 from support.listener import Listener
+from support.logs import own_logs
 
 A4 = (595.276, 841.89)
 
@@ -253,7 +253,7 @@ def test_the_worker_knows_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def said(tmp_path: Path, text: str) -> str:
     """What a program in place of LibreOffice says to its standard error: the log has the end of it."""
-    with structlog.testing.capture_logs() as entries:
+    with own_logs() as entries:
         refused(b"{\\rtf1 x}", "fax", soffice=script(tmp_path, text))
     return "".join(str(entry["complaint"]) for entry in entries if entry["event"] == "convert.failed")
 

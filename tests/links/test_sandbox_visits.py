@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
-from structlog.testing import capture_logs
 
 from heliograph.transports.sandbox.visits import Visitor
 from links.telephone import TARGET, campaign, counted, link, number_of, people, statistics
+from support.logs import own_logs
 from support.server import Api, Running
 
 CLICKS, CONFIRMS, PREVIEWS = "+61491999011", "+61491999012", "+61491999013"
@@ -65,7 +65,7 @@ def visits(text: str, domain: str = "", visit: str = "click") -> list[tuple[str,
         await visitor.stop()
         await runner.cleanup()
 
-    with capture_logs() as log:
+    with own_logs() as log:
         asyncio.run(run())
     assert len([entry for entry in log if entry["event"] == "smsc.visited"]) == len({path for _, path, _ in came})
     return came
@@ -100,6 +100,6 @@ def test_a_house_that_does_not_answer_is_told_in_the_log() -> None:
         visitor.start("127.0.0.1:9/bcdfghj", "click")
         await asyncio.gather(*visitor._tasks)
 
-    with capture_logs() as log:
+    with own_logs() as log:
         asyncio.run(run())
     assert [entry["event"] for entry in log] == ["smsc.not_visited"]

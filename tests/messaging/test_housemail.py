@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from heliograph.mail.letter import Enclosed
 from heliograph.messaging.housemail import MOST_ATTEMPTS, NO_ROUTE, HouseMail
@@ -15,6 +14,7 @@ from heliograph.queue import mail
 from heliograph.queue.jobs import Job
 from heliograph.transports.base import Mail
 from heliograph.transports.options import RouteOptions
+from support.logs import own_logs
 from transports.conformance import run
 from transports.relay import Relay, serving, transport
 
@@ -39,13 +39,13 @@ def tried(relay: Relay, attempt: int) -> tuple[float | None, list[str]]:
             router = Router([RouteOptions(transport="relay", medium="email")], {"relay": out})
             return await HouseMail(lambda: router, nothing, with_a_mark).run(Job(7, mail.JOB, mail.JOB, attempt, GIVEN))
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         result = run(scenario())
     return result, told(logs)
 
 
 def told(logs: list[Any]) -> list[str]:
-    """What was logged of mails: other servers of this process may log something meanwhile."""
+    """What was logged of mails; the transport says more."""
     return [entry["event"] for entry in logs if entry["event"].startswith("mail.")]
 
 
@@ -90,7 +90,7 @@ def test_what_comes_too_early_for_its_domain_comes_again_at_its_turn(attempt: in
 
 def test_without_a_route_it_waits() -> None:
     router: Any = Router([], {})
-    with capture_logs() as logs:
+    with own_logs() as logs:
         job = Job(7, mail.JOB, mail.JOB, 1, GIVEN)
         assert asyncio.run(HouseMail(lambda: router, nothing, with_a_mark).run(job)) == NO_ROUTE
     assert told(logs) == ["mail.no_route"]

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from structlog.testing import capture_logs
 
 from heliograph.db.engine import Tx
 from heliograph.messaging import message
@@ -20,6 +19,7 @@ from heliograph.queue.worker import BATCH, ChannelLoop
 from heliograph.transports.options import RouteOptions
 from support import quiet, steps
 from support.clock import until
+from support.logs import own_logs
 from support.quiet import Carrier, draft, order
 from support.steps import PATIENCE, Steps
 
@@ -208,7 +208,7 @@ def test_a_batch_that_raises_gives_its_places_back_and_the_log_says_why(house: S
         async with working(house, hands):
             assert [await hands.begun.get(), await hands.begun.get()] == ["a", "b"]
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         house.run(scenario())
     assert hands.ended == ["b"]
     (told,) = [entry for entry in logs if entry["event"] == "worker.batch_failed"]
@@ -335,7 +335,7 @@ def test_a_loop_outlives_a_database_that_is_away_and_works_when_it_is_back(migra
             await carrier.begun.get()
             await until(house.database, lambda tx: not tx.driver("SELECT 1 FROM queue").fetchall(), PATIENCE)
 
-    with steps.taken(migrated_url) as house, capture_logs() as logs:
+    with steps.taken(migrated_url) as house, own_logs() as logs:
         who = house.account()
         ((sent,),) = house.accept(order(who, draft(schedule=int(house.clock.now) + 60)))
         house.clock.now += 60
@@ -352,7 +352,7 @@ def test_a_claim_that_fails_is_tried_again_after_a_while_with_the_same_room(hous
         async with working(house, hands):
             assert await hands.begun.get() == "a"
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         house.run(scenario())
     assert [entry["event"] for entry in logs] == ["worker.step_failed"] * 2
     assert hands.asked[:3] == [2, 2, 2]
@@ -374,7 +374,7 @@ def test_a_look_that_fails_is_tried_again_after_a_while(house: Steps, monkeypatc
         async with working(house, hands):
             await more(hands.looks, 2)
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         house.run(scenario())
     assert [entry["event"] for entry in logs] == ["worker.pause_failed"]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from heliograph.transports.base import Failed, MessageKey, Outcome, Outgoing, Retry, Sent, Spoken
 from heliograph.transports.sandbox.phone import scenarios
@@ -21,6 +20,7 @@ from heliograph.transports.sip import message
 from heliograph.transports.sip.message import Message
 from heliograph.transports.sip.options import SipOptions
 from heliograph.transports.sip.transport import SipTransport
+from support.logs import own_logs
 from transports.conformance import Conformance, Fate, Peer, Recorder, run, until
 from transports.ports import free_port
 
@@ -345,7 +345,7 @@ def test_a_trunk_that_is_away_is_no_try_and_comes_back(monkeypatch: pytest.Monke
 
     async def scenario() -> None:
         async with phone_and_trunk() as (_, trunk):
-            with capture_logs() as logs:
+            with own_logs() as logs:
                 (first,) = await called(trunk, call("+61491999011"))
             assert first == Retry(1.0, "refused: 503 Service Unavailable", waiting=True)
             assert not trunk.ready
@@ -379,7 +379,7 @@ def test_a_worker_that_always_dies_does_not_hold_up_the_end(monkeypatch: pytest.
     monkeypatch.setattr("heliograph.transports.sip.worker.FIRST", 30.0)
 
     async def scenario() -> None:
-        with capture_logs() as logs:
+        with own_logs() as logs:
             trunk = SipTransport("trunk", OPTIONS)
             await trunk.open(Recorder())
             await until(lambda: [entry for entry in logs if entry["event"] == "sip.worker_died"])

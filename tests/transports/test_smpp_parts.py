@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from heliograph.transports.base import Inbound, Part
 from heliograph.transports.smpp import alphabet, parts
 from heliograph.transports.smpp.parts import Place
 from heliograph.transports.smpp.pdu import Address, ShortMessage
+from support.logs import own_logs
 
 HANDSET, SERVICE = Address(1, 1, "61491570156"), Address(1, 1, "61481074190")
 
@@ -173,7 +173,7 @@ def test_a_whole_arrived_with_its_last_part() -> None:
 
 
 def test_what_is_missing_is_told_without_the_text() -> None:
-    with capture_logs() as told:
+    with own_logs() as told:
         assert parts.whole([part(1, b"a", 5), part(3, b"c", 6)], "gsm").body == "ac"
     (line,) = told
     assert (line["event"], line["missing"], line["total"]) == ("smpp.parts_missing", 1, 3)
