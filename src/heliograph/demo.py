@@ -133,11 +133,13 @@ async def watch(database: Database, message_id: str, user_id: int) -> AsyncItera
         row = message.find(tx, user_id, message_id)  # first, so that what made it final is among the steps
         return row is None or not message.MOVES[row.status], message.timeline(tx, user_id, message_id)
 
-    seen, final = 0, False
-    while not final:
+    seen = 0
+    while True:
         final, steps = await database.read(look)
         for step in steps[seen:]:
             yield step
+        if final:
+            return
         seen = len(steps)
         await asyncio.sleep(0.05)
 

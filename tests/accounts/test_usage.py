@@ -7,7 +7,7 @@ import pytest
 
 from heliograph.billing import usage
 from heliograph.db.engine import Tx
-from support.clock import month_with
+from support.clock import usage_path
 from support.server import Api, Running
 
 NUMBER = "+61491570006"
@@ -39,12 +39,12 @@ def test_what_is_sent_is_used_in_this_month(api: Api) -> None:
     sent = api.post("/sms/send", {"messages": [{"to": NUMBER, "body": f"text {at}"} for at in range(3)]})
     api.send("no number")
     api.post("/sms/price", {"messages": [{"to": NUMBER, "body": "only a question"}]})
-    data = api.get(month_with(sent["messages"][0]["date"]))
+    data = api.get(usage_path(sent["messages"][0]["date"]))
     assert data["sms_total"] == {"count": 3, "price": "0.2145"}
     (entry,) = data["sms"]
     assert (entry["username"], entry["total_count"], entry["total_price"]) == (api.username, "3.00", "0.2145")
     before, present, after = time.time(), api.get("/account/usage"), time.time()
-    assert present in [api.get(month_with(at)) for at in (before, after)]
+    assert present in [api.get(usage_path(at)) for at in (before, after)]
 
 
 def test_a_month_is_its_days_in_utc_and_subaccounts_stand_apart(server: Running, api: Api) -> None:
@@ -67,7 +67,7 @@ def test_subaccounts_are_told_apart_by_name(server: Running, api: Api) -> None:
     other = server.subaccount(api)
     mine = api.send(NUMBER, "one")
     theirs = other.post("/sms/send", {"messages": [{"to": NUMBER, "body": body} for body in ("two", "three")]})
-    months = dict.fromkeys(month_with(at) for at in (mine["date"], theirs["messages"][0]["date"]))
+    months = dict.fromkeys(usage_path(at) for at in (mine["date"], theirs["messages"][0]["date"]))
     used = [api.get(month) for month in months]
     assert [(one["username"], one["total_count"]) for data in used for one in data["sms"]] == [
         (api.username, "1.00"),
@@ -97,7 +97,7 @@ def test_counts_have_the_documented_types(server: Running, api: Api) -> None:
 
 def test_cancelled_messages_are_not_used(api: Api) -> None:
     sent = api.send(NUMBER, schedule=int(time.time()) + 900)
-    month = month_with(sent["date"])
+    month = usage_path(sent["date"])
     assert api.get(month)["sms_total"] == {"count": 1, "price": "0.0715"}
     api.put(f"/sms/{sent['message_id']}/cancel")
     assert api.get(month)["sms_total"] == {"count": 0, "price": "0.0000"}

@@ -9,6 +9,7 @@ import pytest
 
 from heliograph import audit
 from heliograph.billing import ledger, payments
+from support import installed
 from support.server import ONE_DATABASE, Api, Running
 
 ROBOT = {"name": "Roland Robot", "bank_name": "Robotic Banking"}
@@ -253,7 +254,8 @@ def test_an_invoice_is_a_page_that_says_what_was_paid(api: Api, tmp_path: Path) 
     with urllib.request.urlopen(url) as answer:
         assert answer.headers["content-type"] == "application/pdf"
         (tmp_path / "invoice.pdf").write_bytes(answer.read())
-    text = subprocess.run(["pdftotext", "-layout", tmp_path / "invoice.pdf", "-"], capture_output=True, check=True)
+    command = [installed.program("pdftotext"), "-layout", tmp_path / "invoice.pdf", "-"]
+    text = subprocess.run(command, capture_output=True, check=True)
     said = text.stdout.decode()
     for word in (key, "package #3", "AUD 100.00", f"{api.username}@example.com", "Heliograph"):
         assert word in said

@@ -16,7 +16,7 @@ from heliograph.mail import suppressions
 from heliograph.messaging import receipts
 from heliograph.messaging.rows import Message
 from heliograph.transports.base import MessageKey, Receipt
-from support.clock import month_with
+from support.clock import usage_path
 from support.emails import SENDER, a_mail, arrived, sender
 from support.server import Api, Running
 
@@ -99,7 +99,7 @@ def test_every_recipient_is_a_message_and_bcc_stands_in_no_header(api: Api) -> N
         assert names[2] not in str(mail["Cc"])
         octets.add(str(mail["Message-ID"]))
     assert len(octets) == 1
-    used = api.get(month_with(int(sent["date_added"])))
+    used = api.get(usage_path(int(sent["date_added"])))
     assert (used["email_transactional_total"]["count"], used["email_total"]["count"]) == (3, 0)
     assert api.get("/statistics/email")["total"]["outbound"]["count"] == 3
 

@@ -1,4 +1,4 @@
-"""A clock that only the test moves, how to wait for what a background loop will have written, and which month it is."""
+"""A clock that only the test moves, waiting for what a background loop will have written, and the months of times."""
 
 import asyncio
 import datetime
@@ -27,7 +27,7 @@ async def until(database: Database, what: Callable[[Tx], Any], seconds: float = 
     return found
 
 
-def month_with(date: float) -> str:
-    """The path of the usage of the month that this time belongs to: the test may begin in one and end in the next."""
+def usage_path(date: float) -> str:
+    """The path of the usage of the month of this Unix time: a test may begin in one month and end in the next."""
     day = datetime.datetime.fromtimestamp(date, datetime.UTC)
     return f"/account/usage/{day.year}/{day.month}/subaccount"
